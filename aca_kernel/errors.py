@@ -1,0 +1,106 @@
+"""Every error of ours, one leaf per thing that the caller can do about it.
+
+    AcaKernelError
+    ├── SettingInvalid          the configuration cannot work: show what to change
+    ├── PoolNotFound            the endpoint answers, but there is no pool there
+    ├── CredentialUnavailable   no credential applied: try the next, or log in
+    ├── AccessDenied            a credential was refused: stop, fetch the key again
+    ├── PoolUnreachable         the request never left: repeat with backoff
+    ├── PoolBusy                throttled or full: wait as told, then repeat
+    ├── ResultUnknown           sent, answer lost: repeat only what is idempotent
+    ├── EnvironmentGone         cooled down or silently replaced: launch another
+    ├── ToolFailed              the tool ran and reported a failure: show its text
+    ├── LocalProtocolError      our message is wrong: a bug here
+    └── RemoteProtocolError     their message is wrong: show what was received
+
+Each error is a sentence for the person at the notebook that ends in what to do.
+`reason` is a short stable word for logs, `detail` is for the log only. None of the
+three ever holds a key, a token or cell text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AcaKernelError(Exception):
+    """Root of all errors raised by this package."""
+
+    reason: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+
+class SettingInvalid(AcaKernelError):
+    """A setting cannot work as it stands."""
+
+    reason = "setting-invalid"
+
+
+class PoolNotFound(AcaKernelError):
+    """There is no session pool with an MCP server at the configured place."""
+
+    reason = "pool-not-found"
+
+
+class CredentialUnavailable(AcaKernelError):
+    """No credential is configured, or none of the configured ways applies here."""
+
+    reason = "credential-unavailable"
+
+
+class AccessDenied(AcaKernelError):
+    """A credential was presented and refused."""
+
+    reason = "access-denied"
+
+
+class PoolUnreachable(AcaKernelError):
+    """The request never reached the pool: nothing ran, repeating is safe."""
+
+    reason = "pool-unreachable"
+
+
+class PoolBusy(AcaKernelError):
+    """The pool is full or throttles: nothing ran, repeating after a wait is safe."""
+
+    reason = "pool-busy"
+
+    def __init__(
+        self, message: str, *, detail: str = "", retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ResultUnknown(AcaKernelError):
+    """The request was sent and its answer was lost: it may have run."""
+
+    reason = "result-unknown"
+
+
+class EnvironmentGone(AcaKernelError):
+    """The session environment no longer exists, or was replaced by an empty one."""
+
+    reason = "environment-gone"
+
+
+class ToolFailed(AcaKernelError):
+    """The tool ran and reported a failure of its own."""
+
+    reason = "tool-failed"
+
+
+class LocalProtocolError(AcaKernelError):
+    """We were about to send something that the protocol does not allow."""
+
+    reason = "local-protocol-error"
+
+
+class RemoteProtocolError(AcaKernelError):
+    """The other side sent something that the protocol does not allow."""
+
+    reason = "remote-protocol-error"
