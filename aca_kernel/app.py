@@ -1,0 +1,179 @@
+"""The application that a front end starts: `python -m aca_kernel -f connection.json`."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.connect import write_connection_file
+from jupyter_client.session import Session
+from jupyter_core.application import JupyterApp, base_aliases, base_flags
+from traitlets import Unicode
+
+from . import __version__
+from .settings import AcaKernel
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from .backend import Backend
+    from .kernel import Kernel
+
+# How often to look whether the front end still lives. VS Code kills kernels without a
+# word and a crashed front end says nothing: without this, its environment would stay.
+PARENT_POLL_SECONDS = 1.0
+
+# Sections of the configuration that are this process's own; the others are the remote
+# kernel's, for instance what nbclient appends to the command line.
+_OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application"})
+
+
+class AcaKernelApp(JupyterApp):
+    """Run a kernel whose cells run in an Azure Container Apps session environment."""
+
+    name = "aca-kernel"
+    version = __version__
+    config_file_name = "aca_kernel_config"
+    classes = [AcaKernel, Session]  # noqa: RUF012 - as traitlets has it
+    flags = base_flags
+    aliases = {  # noqa: RUF012 - as traitlets has it
+        **base_aliases,
+        "f": "AcaKernelApp.connection_file",
+        "endpoint": "AcaKernel.endpoint",
+        "cooldown-seconds": "AcaKernel.cooldown_seconds",
+        "start": "AcaKernel.start",
+        "egress": "AcaKernel.egress",
+        "isolation": "AcaKernel.isolation",
+    }
+
+    connection_file = Unicode(
+        "", help="JSON file with the sockets to bind and the key to sign with."
+    ).tag(config=True)
+
+    def start(self) -> None:
+        """Serve until a front end says shutdown, the parent ends or SIGTERM comes."""
+        super().start()
+        settings = AcaKernel(parent=self)
+        pool: subprocess.Popen[bytes] | None = None
+        if not settings.endpoint:
+            # First of all: nothing else in a start takes as long.
+            from .embedded import spawn
+
+            pool = spawn(settings)
+        from .channels import Channels
+
+        info = self._connection_info()
+        session = Session(parent=self, key=str(info.get("key", "")).encode("ascii"))
+        if info.get("signature_scheme"):
+            session.signature_scheme = info["signature_scheme"]
+        asyncio.run(self._serve(settings, pool, info, session, Channels))
+
+    async def _serve(
+        self,
+        settings: AcaKernel,
+        pool: subprocess.Popen[bytes] | None,
+        info: dict[str, Any],
+        session: Session,
+        channels_class: Any,
+    ) -> None:
+        log = _logger(self.log)
+        channels = channels_class(info, session, log)
+        ports = channels.bind()
+        self._write_connection_file(info, ports)
+        from .kernel import Kernel
+
+        config = {
+            "session": session.session,
+            "username": session.username or getpass.getuser(),
+            "session_name": os.environ.get("JPY_SESSION_NAME", ""),
+            "traits": self._remote_traits(),
+        }
+        kernel = Kernel(channels, session, _backend(settings, pool), settings, config, log)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, kernel.stop)
+        loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
+        watch = asyncio.ensure_future(_watch_parent(kernel))
+        # The import takes a while and is needed by the first call, not by the sockets.
+        loop.call_soon(__import__, "httpx")
+        try:
+            await kernel.serve()
+        finally:
+            watch.cancel()
+
+    def _connection_info(self) -> dict[str, Any]:
+        if not self.connection_file:
+            return {"key": os.urandom(24).hex(), "transport": "tcp", "ip": "127.0.0.1"}
+        try:
+            with open(self.connection_file, encoding="utf-8") as file:
+                info = json.load(file)
+        except FileNotFoundError:
+            return {"key": os.urandom(24).hex(), "transport": "tcp", "ip": "127.0.0.1"}
+        except (OSError, ValueError) as error:
+            self.log.critical(
+                "The connection file cannot be read (%s). Start the kernel from a front end, "
+                "or leave out -f to have one made.",
+                error,
+            )
+            self.exit(1)
+        return info if isinstance(info, dict) else {}
+
+    def _write_connection_file(self, info: dict[str, Any], ports: dict[str, int]) -> None:
+        if self.connection_file and all(info.get(name) == port for name, port in ports.items()):
+            return
+        if not self.connection_file:
+            os.makedirs(self.runtime_dir, mode=0o700, exist_ok=True)
+            self.connection_file = os.path.join(self.runtime_dir, f"kernel-{os.getpid()}.json")
+        written = {**info, **ports, "kernel_name": "aca"}
+        key = str(written.pop("key", "")).encode("ascii")
+        written.pop("signature_scheme", None)
+        write_connection_file(self.connection_file, key=key, **written)
+        print(f"To connect a front end: --existing {os.path.basename(self.connection_file)}")
+
+    def _remote_traits(self) -> dict[str, Any]:
+        traits = {
+            section: dict(values)
+            for section, values in self.config.items()
+            if section not in _OWN_SECTIONS and isinstance(values, dict)
+        }
+        try:
+            return dict(json.loads(json.dumps(traits)))
+        except (TypeError, ValueError):  # a lazy value: not of the remote kernel's kind
+            return {}
+
+
+def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
+    if settings.endpoint:
+        from .backend import EndpointBackend
+
+        return EndpointBackend(settings)
+    from .embedded import EmbeddedBackend
+
+    return EmbeddedBackend(settings, pool)
+
+
+async def _watch_parent(kernel: Kernel) -> None:
+    parent = os.getppid()
+    while parent != 1 and os.getppid() == parent:
+        await asyncio.sleep(PARENT_POLL_SECONDS)
+    if parent != 1:
+        kernel.stop()
+
+
+def _logger(log: Any) -> logging.Logger:
+    if isinstance(log, logging.LoggerAdapter):
+        log = log.logger
+    # httpx logs addresses at INFO; they may be of use at DEBUG only.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return log if isinstance(log, logging.Logger) else logging.getLogger(__name__)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Start the kernel; `argv` without the program's name, default sys.argv."""
+    AcaKernelApp.launch_instance(argv=sys.argv[1:] if argv is None else argv)

@@ -1,0 +1,145 @@
+"""The five sockets that front ends connect to.
+
+Binds them as the connection file says, checks signatures, hands over messages as they
+came and sends messages as they are. What a message means is the kernel's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any, Awaitable, Callable
+
+import zmq
+import zmq.asyncio
+from jupyter_client.session import Session
+
+# Called with channel, identities, frames (header, parent header, metadata, content,
+# buffers) and decoded content of one message.
+Handler = Callable[[str, list[bytes], list[bytes], dict[str, Any]], None]
+
+_REQUEST_CHANNELS = ("shell", "control", "stdin")
+
+
+class Channels:
+    """shell, control, stdin, iopub and the heartbeat of one kernel.
+
+    info: the decoded connection file. Everything but the heartbeat belongs to the event
+    loop that `bind` was called on.
+    """
+
+    def __init__(self, info: dict[str, Any], session: Session, log: logging.Logger) -> None:
+        self._info = info
+        self._session = session
+        self._log = log
+        self._context = zmq.asyncio.Context()
+        self._sockets: dict[str, zmq.asyncio.Socket] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def bind(self) -> dict[str, int]:
+        """Bind all sockets; return their ports, chosen where the connection file has 0."""
+        ports: dict[str, int] = {}
+        kinds = {name: zmq.ROUTER for name in _REQUEST_CHANNELS} | {"iopub": zmq.XPUB}
+        for name, kind in kinds.items():
+            socket = self._context.socket(kind)
+            socket.linger = 1000
+            # Answers that came over the network in one piece are delivered in one piece:
+            # zmq's limit of 1000 messages would drop what is beyond it.
+            socket.sndhwm = 0
+            if kind == zmq.ROUTER:
+                # A front end that reconnects under its old identity is let in again.
+                socket.router_handover = 1
+            ports[name + "_port"] = self._bind(socket, int(self._info.get(name + "_port", 0)))
+            self._sockets[name] = socket
+        ports["hb_port"] = self._start_heartbeat(int(self._info.get("hb_port", 0)))
+        return ports
+
+    def _bind(self, socket: zmq.Socket[Any], port: int) -> int:
+        transport, ip = self._info.get("transport", "tcp"), self._info.get("ip", "127.0.0.1")
+        if transport == "ipc":
+            socket.bind(f"ipc://{ip}-{port}")
+            return port
+        if port:
+            socket.bind(f"{transport}://{ip}:{port}")
+            return port
+        return socket.bind_to_random_port(f"{transport}://{ip}")
+
+    def _start_heartbeat(self, port: int) -> int:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        socket = context.socket(zmq.ROUTER)
+        socket.linger = 1000
+        port = self._bind(socket, port)
+
+        def echo() -> None:
+            # In a thread, so that a front end hears it whatever the event loop does.
+            try:
+                zmq.proxy(socket, socket)
+            except zmq.ZMQError:
+                socket.close()
+
+        threading.Thread(target=echo, name="heartbeat", daemon=True).start()
+        return port
+
+    def listen(self, handler: Handler) -> None:
+        """Begin to hand messages to the handler, which must not block."""
+        for name in _REQUEST_CHANNELS:
+            self._tasks.append(asyncio.ensure_future(self._receive(name, handler)))
+        self._tasks.append(asyncio.ensure_future(self._welcome_subscribers()))
+
+    async def _receive(self, channel: str, handler: Handler) -> None:
+        socket = self._sockets[channel]
+        while True:
+            frames = await socket.recv_multipart()
+            try:
+                idents, rest = self._session.feed_identities(frames)
+                message = self._session.deserialize(rest)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is dropped
+                self._log.warning("dropped an invalid message on %s: %s", channel, error)
+                continue
+            # The signature is the first frame of what is left.
+            handler(channel, idents, rest[1:], message["content"])
+
+    async def _welcome_subscribers(self) -> None:
+        """Answer each subscription with iopub_welcome (JEP 65), as ipykernel does."""
+        socket = self._sockets["iopub"]
+        while True:
+            (event,) = await socket.recv_multipart()
+            if event[:1] == b"\x01":
+                topic = event[1:].decode("utf-8", "replace")
+                message = self._session.msg("iopub_welcome", {"subscription": topic})
+                frames = self._session.serialize(message)
+                self._send("iopub", [event[1:], *frames] if topic else frames)
+
+    def publish(self, topic: str, frames: list[bytes]) -> None:
+        """Send a message on iopub, as it is."""
+        self._send("iopub", [topic.encode("ascii", "replace"), *self._signed(frames)])
+
+    def reply(self, channel: str, idents: list[bytes], frames: list[bytes]) -> None:
+        """Send a message to one front end, as it is."""
+        self._send(channel, [*idents, *self._signed(frames)])
+
+    def frames_of(self, message: dict[str, Any]) -> list[bytes]:
+        """Turn a message of our own into frames: header, parent header, metadata, content."""
+        # Delimiter and signature come first; they are made again when it is sent.
+        return self._session.serialize(message)[2:]
+
+    def _signed(self, frames: list[bytes]) -> list[bytes]:
+        from jupyter_client.session import DELIM
+
+        return [DELIM, self._session.sign(frames[:4]), *frames]
+
+    def _send(self, channel: str, frames: list[bytes]) -> None:
+        # Completes at once: neither a ROUTER nor an XPUB ever waits for its peers.
+        sent: Awaitable[Any] = self._sockets[channel].send_multipart(frames, copy=True)
+        if isinstance(sent, asyncio.Future) and not sent.done():
+            self._log.warning("a message on %s is waiting to be sent", channel)
+
+    async def close(self) -> None:
+        """Close the sockets once what was sent has left, within a second."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for socket in self._sockets.values():
+            socket.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._context.term)

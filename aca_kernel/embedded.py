@@ -1,0 +1,130 @@
+"""The embedded pool: a local session pool of this kernel's own, beside it.
+
+It is started as early as possible, because its Python and the environment's take the
+longest of all that a kernel start waits for, and it ends when its standard input does,
+which the operating system sees to even if this process is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .backend import Backend
+from .errors import PoolUnreachable
+from .mcp import McpClient
+
+if TYPE_CHECKING:
+    from .settings import AcaKernel
+
+# The pool answers within a second on a slow machine; this is for a frozen one.
+START_TIMEOUT_SECONDS = 30.0
+
+# After its standard input has ended, the pool removes its sessions and exits.
+STOP_TIMEOUT_SECONDS = 1.0
+
+
+def spawn(settings: AcaKernel) -> subprocess.Popen[bytes]:
+    """Start the pool's process and hand it its options; does not wait for it."""
+    options: dict[str, Any] = {
+        "cooldown_seconds": settings.cooldown_seconds,
+        "egress": settings.egress,
+        "isolation": settings.isolation,
+        "interpreter": settings.interpreter,
+        # A relaunch may overlap with the environment it replaces.
+        "max_concurrent_sessions": 2,
+        "ready_sessions": 1,
+    }
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "aca_kernel.localpool"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Its own session: a front end that signals the kernel's process group would
+        # otherwise take the pool down before it has cleaned up.
+        start_new_session=True,
+    )
+    assert process.stdin is not None  # noqa: S101 - PIPE was asked for
+    process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
+    process.stdin.flush()
+    return process
+
+
+class EmbeddedBackend(Backend):
+    """Starts a local session pool and takes it down with the kernel."""
+
+    is_embedded = True
+
+    def __init__(self, settings: AcaKernel, process: subprocess.Popen[bytes] | None = None) -> None:
+        self._settings = settings
+        self._process = process
+        self._client: McpClient | None = None
+        self._notice = ""
+
+    async def connect(self) -> McpClient:
+        """See Backend; starts the pool unless it runs."""
+        if self.is_lost():
+            await self._forget()
+        if self._client is None:
+            if self._process is None:
+                self._process = spawn(self._settings)
+            greeting = await self._greeting(self._process)
+            self._notice = str(greeting.get("notice") or "")
+            self._client = McpClient(
+                str(greeting["endpoint"]),
+                str(greeting["api_key"]),
+                connect_timeout_seconds=self._settings.connect_timeout_seconds,
+            )
+        return self._client
+
+    async def _greeting(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+        loop = asyncio.get_running_loop()
+        try:
+            line = await asyncio.wait_for(
+                loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
+            )
+            greeting = json.loads(line)
+        except (ValueError, asyncio.TimeoutError) as error:
+            await self._forget()
+            raise PoolUnreachable(
+                "The embedded session pool did not start; the kernel's log says why."
+            ) from error
+        if not isinstance(greeting, dict) or "endpoint" not in greeting:
+            message = greeting.get("error") if isinstance(greeting, dict) else None
+            await self._forget()
+            raise PoolUnreachable(str(message or "The embedded session pool did not start."))
+        return greeting
+
+    def is_lost(self) -> bool:
+        """See Backend."""
+        return self._process is not None and self._process.poll() is not None
+
+    def notice(self) -> str:
+        """See Backend: that there is no sandbox, if there is none."""
+        return self._notice
+
+    async def close(self) -> None:
+        """See Backend; every session and its files are removed."""
+        await self._forget()
+
+    async def _forget(self) -> None:
+        client, self._client = self._client, None
+        process, self._process = self._process, None
+        if client is not None:
+            await client.close()
+        if process is not None:
+            await asyncio.get_running_loop().run_in_executor(None, _stop, process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+    try:
+        process.wait(STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,171 @@
+"""One session environment: its id, its clock, and the calls that reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Awaitable, Callable, TypeVar
+
+from .errors import (
+    AcaKernelError,
+    EnvironmentGone,
+    PoolBusy,
+    PoolUnreachable,
+    RemoteProtocolError,
+    ResultUnknown,
+)
+from .mcp import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
+
+if TYPE_CHECKING:
+    from .backend import Backend
+    from .settings import AcaKernel
+
+T = TypeVar("T")
+
+# What a caller of `persist` is told: the error that keeps it waiting, and for how long.
+Tell = Callable[[AcaKernelError, float], None]
+
+# The first repetition comes at once, since most losses are a closed idle connection.
+_FIRST_PAUSE_SECONDS = 0.02
+_LONGEST_PAUSE_SECONDS = 5.0
+
+# Contact with a pool that never answered before is given up sooner: more likely the
+# endpoint is wrong than the network down.
+_FIRST_CONTACT_SECONDS = 5.0
+
+# Beyond this, what keeps the user waiting is told.
+QUIET_SECONDS = 3.0
+
+# The shell tool is used for things that end at once; this is for a slow network.
+SHELL_TIMEOUT_SECONDS = 30.0
+
+
+async def persist(
+    call: Callable[[], Awaitable[T]],
+    *,
+    tell: Tell,
+    busy_seconds: float,
+    unreachable_seconds: float,
+    repeat_unknown: bool,
+) -> T:
+    """Repeat a call through what passes by itself, with growing pauses.
+
+    repeat_unknown: the call is idempotent, so that a lost answer is asked for again.
+    tell: called whenever it waits, from the moment the wait is no longer short.
+    Raises the last error when its time is over, and any other error at once.
+    """
+    started = time.monotonic()
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await call()
+        except (PoolBusy, PoolUnreachable, ResultUnknown) as error:
+            if isinstance(error, ResultUnknown) and not repeat_unknown:
+                raise
+            waited = time.monotonic() - started
+            limit = busy_seconds if isinstance(error, PoolBusy) else unreachable_seconds
+            if waited >= limit:
+                raise
+            if waited >= QUIET_SECONDS or isinstance(error, PoolBusy):
+                tell(error, waited)
+            wanted = getattr(error, "retry_after_seconds", None)
+            wait = pause * random.uniform(0.75, 1.25) if wanted is None else wanted  # noqa: S311
+            if isinstance(error, PoolBusy):
+                wait = max(wait, 0.5)
+            await asyncio.sleep(min(wait, max(0.0, limit - waited) + 0.01))
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+class Environment:
+    """What the launch tool returned, and the only way to call tools in it.
+
+    environment_id: as the pool named it. last_call: monotonic clock of the last call.
+    """
+
+    def __init__(
+        self, backend: Backend, client: McpClient, environment_id: str, settings: AcaKernel
+    ) -> None:
+        self._backend = backend
+        self.client = client
+        self.environment_id = environment_id
+        self.launched = self.last_call = time.monotonic()
+        self._settings = settings
+
+    @classmethod
+    async def launch(cls, backend: Backend, settings: AcaKernel, tell: Tell) -> Environment:
+        """Launch an environment in the backend's pool.
+
+        Launching only makes an id (service-contract.md), so that repeating is harmless.
+        Raises the errors of Backend.connect and McpClient.call_tool.
+        """
+
+        async def launch() -> Environment:
+            client = await backend.connect()
+            offered = await _offered_tools(client)
+            tool = next((name for name in LAUNCH_TOOLS if name in offered), None)
+            missing = [name for name in (RUN_PYTHON, RUN_SHELL) if name not in offered]
+            if tool is None or RUN_PYTHON in missing:
+                raise RemoteProtocolError(
+                    "The session pool does not offer the tools that a Python kernel needs "
+                    f"({', '.join([*missing, *([] if tool else LAUNCH_TOOLS[:1])])}). "
+                    "Check that it is a PythonLTS pool with its MCP server enabled."
+                )
+            result = await client.call_tool(tool, {}, timeout_seconds=60.0)
+            environment_id = result.structured.get("environmentId")
+            if not isinstance(environment_id, str):
+                raise RemoteProtocolError("The session pool launched no environment: no id came.")
+            return cls(backend, client, environment_id, settings)
+
+        return await persist(
+            launch,
+            tell=tell,
+            busy_seconds=settings.pool_full_timeout_seconds,
+            unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
+            repeat_unknown=True,
+        )
+
+    def idle_seconds(self) -> float:
+        """Return the seconds since the last call ended."""
+        return time.monotonic() - self.last_call
+
+    async def run_python(self, code: str, *, timeout_seconds: float) -> ToolResult:
+        """Run code in the session interpreter, once; raises as McpClient.call_tool."""
+        arguments = {"environmentId": self.environment_id, "pythonCode": code}
+        return await self._call(RUN_PYTHON, arguments, timeout_seconds)
+
+    async def persist(self, call: Callable[[], Awaitable[T]], *, tell: Tell) -> T:
+        """Repeat an idempotent call of this environment as long as the settings allow."""
+        return await persist(
+            call,
+            tell=tell,
+            busy_seconds=self._settings.pool_full_timeout_seconds,
+            unreachable_seconds=self._settings.reconnect_timeout_seconds,
+            repeat_unknown=True,
+        )
+
+    async def run_shell(
+        self, command: str, *, timeout_seconds: float = SHELL_TIMEOUT_SECONDS
+    ) -> ToolResult:
+        """Run a command in the environment, once; raises as McpClient.call_tool."""
+        arguments = {"environmentId": self.environment_id, "shellCommand": command}
+        return await self._call(RUN_SHELL, arguments, timeout_seconds)
+
+    async def _call(
+        self, tool: str, arguments: dict[str, str], timeout_seconds: float
+    ) -> ToolResult:
+        try:
+            return await self.client.call_tool(tool, arguments, timeout_seconds=timeout_seconds)
+        except (PoolUnreachable, ResultUnknown) as error:
+            if self._backend.is_lost():
+                raise EnvironmentGone("The session pool itself has ended.") from error
+            raise
+        finally:
+            self.last_call = time.monotonic()
+
+
+async def _offered_tools(client: McpClient) -> list[str]:
+    if client.offered_tools is None:
+        await client.initialize()
+        client.offered_tools = await client.list_tools()
+    return client.offered_tools

@@ -1,0 +1,519 @@
+"""Moves messages between the front end's requests and the remote kernel.
+
+Owns the life of the environment: launch, boot of the agent, recognition of its end, and
+relaunch. One task (`run`) does one exchange after the other while there is something to
+send, to wait for, or to look after; when there is not, nothing is pending and the
+environment may cool down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shlex
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable
+
+from .environment import Environment
+from .errors import AcaKernelError, EnvironmentGone
+from .plain import PlainSession
+from .relay import Relay
+from .remote.wire import Record
+from .requests import Request, RequestTable
+
+if TYPE_CHECKING:
+    from .backend import Backend
+    from .channels import Channels
+    from .messages import Publisher
+    from .settings import AcaKernel
+
+# When the remote side says that something may still print though no cell runs, it is
+# looked after at these intervals, in all for about half a minute; then silence, so that
+# the environment can cool down.
+# The first ones are quick for VS Code, whose completions and variables are threads that
+# answer right after their cell.
+BACKGROUND_POLL_SECONDS = (0.03, 0.05, 0.1, 0.1, 0.2, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+
+# A wait that the user is told of again, after the first sentence.
+_REPEAT_NOTICE_SECONDS = 60.0
+
+_PIP = "python3 -m pip install --quiet ipykernel"
+_INSTALL_TIMEOUT_SECONDS = 210.0
+
+
+class Pump:
+    """Runs requests in an environment; tells `on_exit` when the user's code asked to quit."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        settings: AcaKernel,
+        channels: Channels,
+        publisher: Publisher,
+        table: RequestTable,
+        config: dict[str, Any],
+        on_exit: Callable[[], None],
+        log: logging.Logger,
+    ) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._channels = channels
+        self._publisher = publisher
+        self._table = table
+        self._config = config
+        self._on_exit = on_exit
+        self._log = log
+        self._queue: deque[Request | Record] = deque()
+        self._work = asyncio.Event()
+        self._relay: Relay | None = None
+        self._plain: PlainSession | None = None
+        self._environment: Environment | None = None
+        self._generation = 0
+        self._notices: list[str] = []
+        self._launching: asyncio.Task[None] | None = None
+        self._interrupt_pending = False
+        self._exit_asked = False
+        self._told: dict[str, float] = {}
+        self._polls_left: deque[float] = deque()
+        self._poll_at = 0.0
+        self._asides: set[asyncio.Task[None]] = set()
+        self._is_notice_given = False
+        self._is_starting = False
+        self._is_probing = False
+        self._idle_seconds = 0.0
+        self.kernel_info: dict[str, Any] | None = None
+
+    # -- from the front end ------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        """Take a request that the remote kernel is to answer."""
+        if request.msg_type != "input_reply":
+            self._table.add(request)
+        self._queue.append(request)
+        self._work.set()
+        if self._relay is not None and self._relay.is_held and self._must_go_round(request):
+            self._aside(self._relay.wake())
+
+    def _must_go_round(self, request: Request) -> bool:
+        """Tell whether it would reach the remote kernel too late with the next exchange."""
+        if not request.waits_in_turn:
+            return True
+        return not any(
+            one.waits_in_turn and one.place is not None for one in self._table if one is not request
+        )
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether there is, or is about to be, a remote kernel that can be asked."""
+        return self._relay is not None or self._is_starting or bool(self._queue)
+
+    def start_now(self) -> None:
+        """Launch an environment though nothing has to run in it yet."""
+        self._is_starting = True
+        self._work.set()
+
+    def interrupt(self) -> None:
+        """Interrupt the running cell; what is queued behind it follows ipykernel's rules."""
+        if self._launching is not None and not self._launching.done():
+            self._launching.cancel()
+            return
+        if self._plain is not None:
+            self._plain.interrupt()
+            return
+        running = self._table.running()
+        if self._relay is None or running is None:
+            return
+        if running.is_started:
+            self._aside(self._send_interrupt())
+        else:
+            # Sent, and not begun as far as we know: a signal now might come before the
+            # cell, which ipykernel ignores. It is sent when the cell's busy arrives.
+            self._interrupt_pending = True
+            self._aside(self._relay.wake())
+
+    async def _send_interrupt(self) -> None:
+        self._interrupt_pending = False
+        if self._relay is not None:
+            await self._relay.interrupt()
+            self._work.set()
+
+    def _aside(self, call: Any) -> None:
+        task = asyncio.ensure_future(call)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
+    # -- the loop ----------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            await self._until_work()
+            try:
+                await self._step()
+            except EnvironmentGone as error:
+                self._lose_environment(error)
+            except AcaKernelError as error:
+                self._log.warning("%s %s", error.reason, error.detail)
+                self._fail_all(error)
+            except Exception:
+                # A defect of ours must not leave every request unanswered for ever.
+                self._log.exception("the pump failed")
+                self._fail_all(AcaKernelError("The kernel failed; its log says how. Restart it."))
+
+    async def _until_work(self) -> None:
+        while not self._has_work():
+            timeout = None
+            if self._polls_left:
+                timeout = max(0.0, self._poll_at - time.monotonic())
+            self._work.clear()
+            try:
+                await asyncio.wait_for(self._work.wait(), timeout)
+            except asyncio.TimeoutError:
+                self._polls_left.popleft()
+                return
+
+    def _has_work(self) -> bool:
+        if self._queue or self._is_starting:
+            return True
+        relay = self._relay
+        return relay is not None and (
+            relay.has_more or any(one.place is not None for one in self._table)
+        )
+
+    async def _step(self) -> None:
+        if self._relay is None and self._plain is None:
+            if not await self._launch():
+                return
+        if self._plain is not None:
+            await self._step_plain(self._plain)
+            return
+        relay = self._relay
+        if relay is None:
+            return
+        self._send_queue(relay)
+        is_waiting = any(one.place is not None for one in self._table)
+        if is_waiting and not relay.is_overlap_known:
+            self._probe_overlap_later(relay)
+        wait = relay.window_seconds if is_waiting and not relay.has_more else 0.0
+        if self._environment is not None:
+            self._idle_seconds = self._environment.idle_seconds()
+        for record in await relay.exchange(wait):
+            await self._take(relay, record)
+        self._plan_polls(relay, after_request=is_waiting)
+
+    def _send_queue(self, relay: Relay) -> None:
+        while self._queue:
+            item = self._queue.popleft()
+            if isinstance(item, Record):
+                relay.send(item)
+                continue
+            if item.is_execute and self._notices:
+                for notice in self._notices:
+                    self._publisher.tell(notice, item)
+                self._notices.clear()
+            record = Record({"kind": "msg", "channel": item.channel}, tuple(item.frames))
+            item.place = relay.send(record)
+
+    def _plan_polls(self, relay: Relay, *, after_request: bool) -> None:
+        """Look after background output for a while after each request, then stop.
+
+        What it finds does not prolong it: a thread that prints for ever would otherwise
+        keep the environment, and its place in the pool, for ever.
+        """
+        if not relay.has_background or len(self._table):
+            self._polls_left.clear()
+            return
+        if after_request:
+            self._polls_left = deque(BACKGROUND_POLL_SECONDS)
+        if self._polls_left:
+            self._poll_at = time.monotonic() + self._polls_left[0]
+
+    def _probe_overlap_later(self, relay: Relay) -> None:
+        """Once a cell runs long, find out whether an exchange can be got round."""
+
+        async def probe() -> None:
+            await asyncio.sleep(1.0)
+            if relay is self._relay and relay.is_held and not relay.is_overlap_known:
+                await relay.wake()
+
+        if not self._is_probing:
+            self._is_probing = True
+            self._aside(probe())
+
+    # -- from the remote side ----------------------------------------------------
+
+    async def _take(self, relay: Relay, record: Record) -> None:
+        if record.kind == "msg":
+            self._forward(record)
+        elif record.kind == "ready":
+            info = record.head.get("info")
+            self.kernel_info = info if isinstance(info, dict) else None
+            self._log.info("remote kernel is ready, pid %s", record.head.get("pid"))
+        elif record.kind == "dead":
+            self._bury(relay, record.head)
+        elif record.kind == "call":
+            await self._serve_call(relay, record.head)
+
+    def _forward(self, record: Record) -> None:
+        channel, msg_type = str(record.head["channel"]), str(record.head["type"])
+        frames = list(record.parts)
+        request = self._table.find_any(str(record.head["parent"]))
+        if channel == "iopub":
+            self._forward_iopub(msg_type, record.head.get("state"), frames, request)
+        elif request is None:
+            self._log.warning("a %s belongs to no request and is dropped", msg_type)
+        elif channel == "stdin":
+            self._channels.reply("stdin", request.idents, frames)
+        else:
+            request.is_replied = True
+            if msg_type == "execute_reply":
+                self._look_at_reply(request, frames)
+            self._channels.reply(request.channel, request.idents, frames)
+
+    def _forward_iopub(
+        self, msg_type: str, state: Any, frames: list[bytes], request: Request | None
+    ) -> None:
+        if request is not None and state == "busy":
+            request.is_started = True
+            if self._interrupt_pending and request.is_execute:
+                self._aside(self._send_interrupt())
+            if request.is_busy_told:
+                return
+            request.is_busy_told = True
+        self._channels.publish(f"kernel.{msg_type}", frames)
+        if request is not None and state == "idle":
+            self._table.finish(request)
+            if request.is_execute:
+                self._interrupt_pending = False
+
+    def _look_at_reply(self, request: Request, frames: list[bytes]) -> None:
+        """Do what ipykernel does after a cell, as far as it concerns what is still here."""
+        if b'"ask_exit"' in frames[3]:
+            payload = json.loads(frames[3]).get("payload", [])
+            self._exit_asked = any(
+                one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
+            )
+        if json.loads(frames[2]).get("status") == "error" and request.aborts_on_error:
+            self._abort_queued(request.subshell_id)
+
+    def _abort_queued(self, subshell_id: str | None) -> None:
+        kept: deque[Request | Record] = deque()
+        for item in self._queue:
+            if (
+                isinstance(item, Request)
+                and item.is_execute
+                and item.subshell_id == subshell_id
+            ):
+                self._publisher.abort(item)
+            else:
+                kept.append(item)
+        self._queue = kept
+
+    def _bury(self, relay: Relay, head: dict[str, Any]) -> None:
+        """The remote kernel has ended: end what it was doing, start another one."""
+        code = int(head.get("code", 0))
+        if self._exit_asked:
+            self._log.info("the remote kernel was told to quit")
+            self._on_exit()
+            return
+        if not head.get("ready"):
+            self._log.warning("the remote kernel did not start: %s", head.get("text"))
+        self._log.warning("the remote kernel ended with status %s", code)
+        evalue = (
+            f"The remote kernel {_cause(code)}. Its variables are lost, its files are still "
+            "there. The next cell runs in a fresh remote kernel."
+        )
+        self._end_sent("RemoteKernelDied", evalue)
+        self._abort_queued(None)
+        self._queue.appendleft(Record({"kind": "restart"}))
+        self._work.set()
+
+    def _end_sent(self, ename: str, evalue: str) -> None:
+        """End all that was sent: what had begun with an error, the rest as aborted.
+
+        The oldest cell had begun, even if its death was quicker than its busy.
+        """
+        running = self._table.running()
+        for request in self._table:
+            if request.place is None:
+                continue
+            request.place = None
+            if request.is_started or request is running or not request.is_execute:
+                self._publisher.fail(request, ename, evalue)
+            else:
+                self._publisher.abort(request)
+
+    async def _serve_call(self, relay: Relay, head: dict[str, Any]) -> None:
+        """Do what the extension in the remote kernel asks for."""
+        answer: dict[str, Any] = {"kind": "answer", "id": head.get("id")}
+        if head.get("op") != "shell":
+            self.send_record(Record({**answer, "error": "The kernel does not know this request."}))
+            return
+        assert self._environment is not None  # noqa: S101 - a relay has one
+        environment = self._environment
+        # The script starts the command detached and does so only once, so that a lost
+        # answer may be asked for again. The command's text is there for who reads the
+        # pool's records; the script has it too, where its length does not matter.
+        text = str(head.get("command", ""))
+        script = shlex.quote(str(head.get("script", "")))
+        command = f"sh {script} {shlex.quote(text)}" if len(text) < 10_000 else f"sh {script}"
+        try:
+            result = await environment.persist(
+                lambda: environment.run_shell(command), tell=self._tell_waiting
+            )
+        except EnvironmentGone:
+            raise
+        except AcaKernelError as error:
+            self.send_record(Record({**answer, "error": error.message}))
+            return
+        if result.is_failed or result.exit_code:
+            reason = (result.stderr or result.error_text).strip() or "no reason was given"
+            self.send_record(
+                Record({**answer, "error": f"The shell tool could not run it: {reason}"})
+            )
+
+    def send_record(self, record: Record) -> None:
+        """Queue a record of our own for the agent."""
+        self._queue.append(record)
+        self._work.set()
+
+    # -- the environment's life --------------------------------------------------
+
+    async def _launch(self) -> bool:
+        """Get an environment and a remote kernel in it; False when interrupted."""
+        self._is_starting = False
+        self._told.clear()
+        launching = self._launching = asyncio.ensure_future(self._launch_and_boot())
+        try:
+            await asyncio.wait([launching])
+        finally:
+            self._launching = None
+            launching.cancel()
+        if launching.cancelled():
+            self._fail_queued("KeyboardInterrupt", "Interrupted while waiting for an environment.")
+            return False
+        launching.result()
+        return True
+
+    async def _launch_and_boot(self) -> None:
+        while True:
+            environment = await Environment.launch(
+                self._backend, self._settings, self._tell_waiting
+            )
+            self._generation += 1
+            config = {**self._config, "generation": self._generation}
+            relay = Relay(environment, config, self._tell_waiting, self._log)
+            try:
+                greeting = await relay.boot()
+                break
+            except EnvironmentGone:
+                # Between its launch and its first use: nothing was in it yet.
+                self._log.info("a new environment was gone before its first use")
+                await asyncio.sleep(0.2)
+        self._log.info("environment %s is ready to boot", environment.environment_id)
+        self._environment = environment
+        if not self._is_notice_given and self._backend.notice():
+            self._is_notice_given = True
+            self._notices.append(self._backend.notice())
+        if greeting.missing:
+            self._plain = PlainSession(environment, self._publisher, self._table)
+            self._notices.append(
+                "This environment has no ipykernel. Cells run in plain mode: output comes at "
+                "the end of a cell, and completion, widgets, input() and interrupts do not work."
+            )
+        else:
+            self._relay = relay
+            self._is_probing = False
+
+    def _lose_environment(self, error: EnvironmentGone) -> None:
+        """The environment has ended: end what ran in it, and get ready for another."""
+        relay = self._relay
+        self._relay = self._plain = self._environment = None
+        self._interrupt_pending = False
+        self._polls_left.clear()
+        self._log.info("environment lost: %s", error.message)
+        undelivered: list[Request] = []
+        for request in self._table:
+            if request.place is None or relay is None:
+                continue
+            if relay.is_safe_to_repeat(request.place):
+                request.place = None
+                undelivered.append(request)
+        self._queue = deque(
+            [*undelivered, *(one for one in self._queue if isinstance(one, Request))]
+        )
+        self._end_sent(
+            "EnvironmentGone",
+            "The session environment ended while this was running. Its variables and files "
+            "are lost, and this was not run again. The next cell gets a new environment.",
+        )
+        self._notices.append(_loss_sentence(self._idle_seconds))
+
+    def _fail_all(self, error: AcaKernelError) -> None:
+        """Nothing can be run now: end every request with the reason; the next tries again."""
+        self._queue = deque(one for one in self._queue if isinstance(one, Record))
+        for request in self._table:
+            self._publisher.fail_with(request, error)
+
+    def _fail_queued(self, ename: str, evalue: str) -> None:
+        self._queue.clear()
+        for request in self._table:
+            self._publisher.fail(request, ename, evalue)
+
+    def _tell_waiting(self, error: AcaKernelError, waited: float) -> None:
+        """Tell the user, in the first waiting cell, what it waits for."""
+        now = time.monotonic()
+        last = self._told.get(error.reason)
+        if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
+            return
+        request = next((one for one in self._table if one.is_execute), None)
+        if request is None:
+            return
+        self._told[error.reason] = now
+        suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
+        self._publisher.tell(error.message + suffix, request)
+
+    # -- plain mode --------------------------------------------------------------
+
+    async def _step_plain(self, plain: PlainSession) -> None:
+        self._is_starting = False
+        while self._queue:
+            item = self._queue.popleft()
+            if not isinstance(item, Request):
+                continue
+            if item.is_execute:
+                for notice in self._notices:
+                    self._publisher.tell(notice, item)
+                self._notices.clear()
+            item.place = 0
+            succeeded = await plain.run(item)
+            if not succeeded and item.aborts_on_error:
+                self._abort_queued(None)
+
+    async def close(self) -> None:
+        """End the remote kernel, if that can be done at once, and forget everything."""
+        for task in [*self._asides, self._launching]:
+            if task is not None:
+                task.cancel()
+        if self._relay is not None and not self._backend.is_embedded:
+            await self._relay.kill()
+
+
+def _cause(code: int) -> str:
+    if code == -9:
+        return "was killed (SIGKILL), most likely because memory ran out"
+    if code < 0:
+        return f"was ended by signal {-code}"
+    return f"ended with exit status {code}"
+
+
+def _loss_sentence(idle_seconds: float) -> str:
+    idle = (
+        f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
+    )
+    return (
+        f"The session environment was released after {idle} without use: its variables and "
+        "files are lost. This cell runs in a new one."
+    )

@@ -1,0 +1,453 @@
+"""The agent: keeps the remote kernel's messages in a log and answers exchanges.
+
+Lives in the session interpreter, runs only while an exchange is pending, in its one
+thread. Between exchanges zmq's own thread keeps what the remote kernel says.
+
+Records from the kernel, by kind:
+
+    msg         {channel}                        a message for the remote kernel
+    interrupt   {}                               SIGINT to the remote kernel
+    restart     {}                               a new remote kernel after a death
+    answer      {id, ...}                        to a call of the extension
+
+Records to the kernel:
+
+    msg         {channel, type, parent, state}   a message of the remote kernel
+    ready       {pid, info}                      it answers; info is its kernel_info
+    dead        {code, ready, text}              it ended; code as subprocess gives it
+    call        {id, ...}                        the extension asks the kernel for something
+
+A request is open from its arrival here until the remote kernel has published idle for
+it and, if one is due, sent its reply. An exchange that waits ends when nothing is open
+any more, when there is output (coalesced for `settle` seconds), when it is woken through
+the FIFO, or when its time is over. Replies are held back until the outputs before them
+are in the log, because the two come over different sockets.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import wire
+
+# busy, idle and execute_input alone are not worth an answer of their own before this
+# many seconds: most cells are over by then and cost one call in all.
+QUIET_SECONDS = 0.2
+
+# How long to wait for the reply that belongs to an idle, and for outputs that belong
+# to a prompt: the other socket's thread needs some milliseconds at the most.
+REPLY_GRACE_SECONDS = 0.2
+OUTPUT_GRACE_SECONDS = 0.005
+
+# kernel_info is repeated at this interval until the new kernel has answered on shell
+# and something has come over iopub: before that, a subscription may not have arrived.
+PROBE_SECONDS = 0.25
+
+# Without a descriptor for the process's end, look at it this often.
+DEATH_POLL_SECONDS = 0.25
+
+_PROBE = "aca-probe-"
+
+# These say nothing that a user waits to see.
+_QUIET_TYPES = frozenset({"status", "execute_input"})
+
+AGENT: Agent
+
+
+def start(nonce: str, directory: str, config: dict[str, Any]) -> str:
+    """Make this interpreter's agent; return its greeting as a frame."""
+    global AGENT  # noqa: PLW0603 - one agent per interpreter, found by its module
+    AGENT = Agent(nonce, directory, config)
+    return AGENT.greeting()
+
+
+def serve(text: str) -> None:
+    """Do one exchange; its answer goes to stdout, where the tool's result has it from."""
+    sys.stdout.write(AGENT.exchange(text))
+    sys.stdout.flush()
+
+
+class Agent:
+    """One generation: the log of both directions and the remote kernel behind it."""
+
+    def __init__(self, nonce: str, directory: str, config: dict[str, Any]) -> None:
+        self.nonce = nonce
+        self.directory = directory
+        self.config = config
+        self.missing = [
+            name for name in ("zmq", "ipykernel") if importlib.util.find_spec(name) is None
+        ]
+        self.outgoing = wire.SendLog()
+        self.incoming = wire.ReceiveLog()
+        self.exchange_number = 0
+        self.woken_number = 0
+        self.open_requests: dict[str, _OpenRequest] = {}
+        self.background = False
+        self.loud_offset = 0
+        self.is_urgent = False
+        self.kernel: Any = None
+        self.kernel_number = 0
+        self.wake_path = os.path.join(directory, "wake")
+        os.mkfifo(self.wake_path, 0o600)
+        # Open for both, so that a writer never blocks and a reader never sees an end.
+        self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.calls = _Calls(os.path.join(directory, "calls"))
+        if not self.missing:
+            self._start_kernel()
+
+    def greeting(self) -> str:
+        """Return the frame that tells the kernel what it has found here."""
+        head = {
+            "missing": self.missing,
+            "python": ".".join(str(part) for part in sys.version_info[:3]),
+            "executable": sys.executable,
+            "directory": self.directory,
+            "wake": self.wake_path,
+            "pid": self.kernel.process.pid if self.kernel else 0,
+        }
+        return wire.encode_frame(self.nonce, wire.Page(head))
+
+    def exchange(self, text: str) -> str:
+        """Take what the kernel sends, wait as told, return what it has not seen yet."""
+        nonce, page = wire.decode_frame(text)
+        if nonce != self.nonce:
+            return wire.encode_frame(self.nonce, wire.Page({"stranger": True}))
+        head = page.head
+        self.exchange_number = head["n"]
+        self.outgoing.acknowledge(head["got"])
+        self.is_urgent = False
+        for record in self.incoming.feed(head["off"], page.data):
+            self._handle(record)
+        limit = head["limit"]
+        self._wait(head["got"], head["wait"], head["settle"], 3 * limit)
+        data = wire.fill_page(self.outgoing, head["got"], limit)
+        answer = {
+            "n": head["n"],
+            "got": self.incoming.received,
+            "off": head["got"],
+            "end": self.outgoing.end,
+            "background": self.background,
+            "woken": self.woken_number == self.exchange_number,
+            "pid": self.kernel.process.pid if self.kernel else 0,
+        }
+        return wire.encode_frame(self.nonce, wire.Page(answer, data))
+
+    # -- from the kernel ---------------------------------------------------------
+
+    def _handle(self, record: wire.Record) -> None:
+        if record.kind == "msg":
+            self._accept(str(record.head["channel"]), list(record.parts))
+        elif record.kind == "interrupt":
+            if self.kernel:
+                self.kernel.interrupt()
+        elif record.kind == "restart":
+            self._start_kernel()
+        elif record.kind == "answer":
+            self.calls.answer(record.head)
+
+    def _accept(self, channel: str, frames: list[bytes]) -> None:
+        if self.kernel is None:  # it died: the kernel fails all it sent before it knew
+            return
+        if channel != "stdin":
+            header = _load(frames[0])
+            msg_type = str(header.get("msg_type", ""))
+            self.open_requests[str(header.get("msg_id", ""))] = _OpenRequest(
+                msg_type.endswith("_request")
+            )
+        if not self.kernel_ready:
+            self.kernel_queue.append((channel, frames))
+        else:
+            self.kernel.send(channel, frames)
+
+    # -- the remote kernel -------------------------------------------------------
+
+    def _start_kernel(self) -> None:
+        import zmq
+
+        from .process import RemoteKernel
+
+        if self.kernel is not None:
+            self.kernel.close()
+        self.kernel_number += 1
+        self.kernel_ready = False
+        self.kernel_heard = False
+        self.kernel_info: dict[str, Any] | None = None
+        self.kernel_queue: list[tuple[str, list[bytes]]] = []
+        self.probed_at = 0.0
+        config = {**self.config, "calls": self.calls.path}
+        self.kernel = RemoteKernel(self.directory, self.kernel_number, config)
+        self.poller = zmq.Poller()
+        self.kernel.register(self.poller)
+        self.poller.register(self.wake_fd, zmq.POLLIN)
+        self.calls.register(self.poller, zmq.POLLIN)
+        self._probe()
+
+    def _probe(self) -> None:
+        """Ask the new kernel for kernel_info: its answer and its idle prove both ways."""
+        self.probed_at = time.monotonic()
+        header = {
+            "msg_id": f"{_PROBE}{self.kernel_number}-{self.probed_at}",
+            "session": self.config["session"],
+            "username": "aca",
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "msg_type": "kernel_info_request",
+            "version": "5.3",
+        }
+        self.kernel.send("shell", [json.dumps(header).encode("ascii"), b"{}", b"{}", b"{}"])
+
+    def _become_ready(self) -> None:
+        self.kernel_ready = True
+        self._log({"kind": "ready", "pid": self.kernel.process.pid, "info": self.kernel_info})
+        for channel, frames in self.kernel_queue:
+            self.kernel.send(channel, frames)
+        self.kernel_queue = []
+
+    # -- waiting -----------------------------------------------------------------
+
+    def _wait(self, seen: int, seconds: float, settle: float, enough_bytes: int) -> None:
+        started = time.monotonic()
+        deadline = started + seconds
+        loud_since = None
+        while True:
+            self._collect()
+            now = time.monotonic()
+            until = deadline
+            if self.loud_offset > seen:
+                loud_since = now if loud_since is None else loud_since
+                until = min(until, loud_since + settle)
+            elif self.outgoing.end > seen:
+                until = min(until, started + QUIET_SECONDS)
+            if (
+                not self.open_requests
+                or self.is_urgent
+                or self.woken_number >= self.exchange_number
+                or self.outgoing.end - seen >= enough_bytes
+                or now >= until
+            ):
+                return
+            self._poll(until - now)
+
+    def _poll(self, seconds: float) -> None:
+        if not self.kernel_ready:
+            seconds = min(seconds, PROBE_SECONDS)
+        if self.kernel.exit_fd is None:
+            seconds = min(seconds, DEATH_POLL_SECONDS)
+        self.poller.poll(max(1, int(seconds * 1000)))
+
+    def _collect(self) -> None:
+        """Move everything that has arrived into the log."""
+        self._read_wake()
+        if self.kernel is None:
+            return
+        # The end is looked for first: what is read afterwards is all there will be.
+        code = self.kernel.exit_code()
+        self._read_replies("control")
+        self._read_replies("shell")
+        self._read_iopub()
+        self._read_stdin()
+        for call in self.calls.read(self.poller):
+            if "background" in call:
+                self.background = bool(call["background"])
+            else:
+                self.is_urgent = True
+                self._log({"kind": "call", **call})
+        if code is not None:
+            self._bury(code)
+        elif not self.kernel_ready:
+            if self.kernel_info is not None and self.kernel_heard:
+                self._become_ready()
+            elif time.monotonic() - self.probed_at > PROBE_SECONDS:
+                self._probe()
+
+    def _read_wake(self) -> None:
+        try:
+            tokens = os.read(self.wake_fd, 4096).split()
+        except BlockingIOError:
+            return
+        numbers = [int(token) for token in tokens if token.isdigit()]
+        self.woken_number = max([self.woken_number, *numbers])
+
+    def _read_replies(self, channel: str) -> None:
+        for frames in self.kernel.receive(channel):
+            parent = str(_load(frames[1]).get("msg_id", ""))
+            if parent.startswith(_PROBE):
+                self.kernel_info = _load(frames[3])
+                continue
+            request = self.open_requests.get(parent)
+            if request is None:
+                self._log_message(channel, frames)
+            else:
+                request.held.append((channel, frames))
+
+    def _read_iopub(self) -> None:
+        for frames in self.kernel.receive("iopub"):
+            self.kernel_heard = True
+            header, parent = _load(frames[0]), str(_load(frames[1]).get("msg_id", ""))
+            msg_type = header.get("msg_type")
+            if msg_type == "iopub_welcome" or parent.startswith(_PROBE):
+                continue
+            state = None
+            if msg_type == "status":
+                state = _load(frames[3]).get("execution_state")
+                if state == "starting":
+                    continue
+                if state == "idle" and parent in self.open_requests:
+                    self._finish(parent)
+            self._log_message("iopub", frames, header, state)
+
+    def _finish(self, parent: str) -> None:
+        """Put the replies of a request that is idle now into the log, before its idle."""
+        request = self.open_requests[parent]
+        if request.needs_reply and not request.held:
+            # On its way over the other socket: published before the idle was.
+            deadline = time.monotonic() + REPLY_GRACE_SECONDS
+            while not request.held and time.monotonic() < deadline:
+                for channel in ("shell", "control"):
+                    self.kernel.sockets[channel].poll(1)
+                    self._read_replies(channel)
+        for channel, frames in request.held:
+            self._log_message(channel, frames)
+        # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
+        del self.open_requests[parent]
+
+    def _read_stdin(self) -> None:
+        for frames in self.kernel.receive("stdin"):
+            # What was printed before the prompt must be seen before it.
+            while self.kernel.iopub.poll(int(OUTPUT_GRACE_SECONDS * 1000)):
+                self._read_iopub()
+            self._log_message("stdin", frames)
+            self.is_urgent = True
+
+    def _bury(self, code: int) -> None:
+        """Tell that the remote kernel has ended; what was open will never be answered."""
+        self._read_iopub()
+        for request in self.open_requests.values():
+            for channel, frames in request.held:
+                self._log_message(channel, frames)
+        text = "" if self.kernel_ready else self.kernel.startup_log()
+        self._log({"kind": "dead", "code": code, "ready": self.kernel_ready, "text": text})
+        self.open_requests.clear()
+        self.background = False
+        self.is_urgent = True
+        self.kernel.close()
+        self.kernel = None
+
+    # -- the log -----------------------------------------------------------------
+
+    def _log_message(
+        self,
+        channel: str,
+        frames: list[bytes],
+        header: dict[str, Any] | None = None,
+        state: str | None = None,
+    ) -> None:
+        header = _load(frames[0]) if header is None else header
+        msg_type = str(header.get("msg_type", ""))
+        head: dict[str, Any] = {"kind": "msg", "channel": channel, "type": msg_type}
+        head["parent"] = str(_load(frames[1]).get("msg_id", ""))
+        if state is not None:
+            head["state"] = state
+        self.outgoing.append(wire.Record(head, tuple(frames)))
+        if msg_type not in _QUIET_TYPES:
+            self.loud_offset = self.outgoing.end
+
+    def _log(self, head: dict[str, Any]) -> None:
+        self.outgoing.append(wire.Record(head))
+
+
+@dataclass
+class _OpenRequest:
+    """A request that the remote kernel has not finished, with replies that came early."""
+
+    needs_reply: bool
+    held: list[tuple[str, list[bytes]]] = field(default_factory=list)
+
+
+class _Calls:
+    """The socket over which the extension, in the remote kernel, asks for things.
+
+    One JSON object a line in both directions. A connection whose first line has an
+    `id` waits for the answer with that id.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(path)
+        self.listener.listen(64)
+        self.listener.setblocking(False)
+        self.connections: dict[int, socket.socket] = {}
+        self.buffers: dict[int, bytes] = {}
+        self.waiting: dict[str, socket.socket] = {}
+
+    def register(self, poller: Any, pollin: int) -> None:
+        """Make a poller wake up for callers, new and known."""
+        self._pollin = pollin
+        poller.register(self.listener.fileno(), pollin)
+        for descriptor in self.connections:
+            poller.register(descriptor, pollin)
+
+    def read(self, poller: Any) -> list[dict[str, Any]]:
+        """Return the calls that have arrived."""
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except BlockingIOError:
+                break
+            connection.setblocking(False)
+            self.connections[connection.fileno()] = connection
+            self.buffers[connection.fileno()] = b""
+            poller.register(connection.fileno(), self._pollin)
+        calls: list[dict[str, Any]] = []
+        for descriptor in list(self.connections):
+            calls.extend(self._read_from(descriptor, poller))
+        return calls
+
+    def _read_from(self, descriptor: int, poller: Any) -> list[dict[str, Any]]:
+        connection = self.connections[descriptor]
+        is_open = True
+        while is_open:
+            try:
+                data = connection.recv(65536)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            is_open = bool(data)
+            self.buffers[descriptor] += data
+        *lines, self.buffers[descriptor] = self.buffers[descriptor].split(b"\n")
+        calls = [_load(line) for line in lines]
+        for call in calls:
+            if "id" in call:
+                self.waiting[str(call["id"])] = connection
+        if not is_open:
+            poller.unregister(descriptor)
+            connection.close()
+            del self.connections[descriptor], self.buffers[descriptor]
+            self.waiting = {key: one for key, one in self.waiting.items() if one is not connection}
+        return calls
+
+    def answer(self, head: dict[str, Any]) -> None:
+        """Send an answer to the caller it belongs to, if that still waits."""
+        connection = self.waiting.pop(str(head.get("id")), None)
+        if connection is not None:
+            try:
+                connection.sendall(json.dumps(head).encode("ascii") + b"\n")
+            except OSError:  # the caller was interrupted and has gone
+                return
+
+
+def _load(data: bytes) -> dict[str, Any]:
+    """Read a JSON object; what is none becomes an empty one, so that nothing is lost."""
+    try:
+        value = json.loads(data.decode("utf-8", "surrogatepass"))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,284 @@
+"""The form in which records travel between the kernel and the agent.
+
+Theory. Each direction is one stream of bytes, numbered from 0 at the start of a
+generation (one life of one environment). The sender keeps the bytes that are not
+acknowledged (`SendLog`), the receiver knows how far it has read (`ReceiveLog`). An
+exchange carries one page a direction: a slice of the stream with its offset. Asking
+again is therefore always safe: bytes that are known already are dropped, bytes that
+are missing are asked for by offset, and no record is delivered twice or out of order.
+
+    record   4 bytes head length, JSON head, binary parts      (never interpreted here)
+    page     4 bytes head length, JSON head, slice of the stream
+    frame    ~aca1:<nonce>:<z or r>:<characters>:<crc32>:<base64 of the page>~
+
+A frame is ASCII without blanks, quotes or backslashes, so that it needs no escaping in
+Python source or JSON, and its prefix keeps a proxy from taking it for bare base64. A
+frame that was cut on its way is recognised by its length and checksum.
+
+No input or output happens here: values in, values out.
+Shared by both ends; standard library only; oldest Python 3.9.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import zlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+# Characters that a frame has beside its base64 text: prefix, nonce, numbers, end mark.
+FRAME_OVERHEAD = 96
+
+# Pages below this many bytes are not worth compressing: zlib's own cost and header
+# exceed what the shorter text saves on loopback.
+_COMPRESS_FROM_BYTES = 1024
+
+# How much of a page is compressed on trial, and the share it must shrink to: images
+# are compressed already, and zlib on them costs more than it saves.
+_SAMPLE_BYTES = 16384
+_SAMPLE_RATIO = 0.8
+
+_FRAME = re.compile(r"~aca1:([0-9a-z]+):([zr]):(\d+):([0-9a-f]{8}):")
+
+
+class FrameCut(Exception):
+    """A frame began and did not arrive whole.
+
+    received: how many characters of text arrived, the cut frame included.
+    """
+
+    def __init__(self, received: int) -> None:
+        super().__init__(f"a frame was cut after {received} characters")
+        self.received = received
+
+
+class FrameMissing(Exception):
+    """The text holds no frame at all."""
+
+
+class FrameInvalid(Exception):
+    """A frame arrived whole and does not hold what it must."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing that one side tells the other: a JSON head and binary parts.
+
+    head["kind"] names it; see agent.py for the kinds.
+    """
+
+    head: dict[str, Any]
+    parts: tuple[bytes, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What the record is about."""
+        return str(self.head.get("kind", ""))
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one exchange carries in one direction: a JSON head and a slice of a stream."""
+
+    head: dict[str, Any]
+    data: bytes = b""
+
+
+def encode_record(record: Record) -> bytes:
+    """Turn a record into the bytes that a stream holds."""
+    head = dict(record.head)
+    if record.parts:
+        head["parts"] = [len(part) for part in record.parts]
+    return b"".join([_with_length(_dump(head)), *record.parts])
+
+
+def encode_frame(nonce: str, page: Page) -> str:
+    """Turn a page into a frame."""
+    raw = _with_length(_dump(page.head)) + page.data
+    packed = _compress(raw)
+    flag, body = ("r", raw) if packed is None else ("z", packed)
+    text = base64.b64encode(body).decode("ascii")
+    return f"~aca1:{nonce}:{flag}:{len(text)}:{zlib.crc32(body):08x}:{text}~"
+
+
+def decode_frame(text: str) -> tuple[str, Page]:
+    """Find the frame in a text and return its nonce and page.
+
+    Raises FrameMissing: there is no frame in it.
+    Raises FrameCut: a frame begins and its end or a part of it is missing.
+    Raises FrameInvalid: it is whole, and is not a page.
+    """
+    found = _FRAME.search(text)
+    if found is None:
+        if "~aca1" in text[-FRAME_OVERHEAD:]:
+            raise FrameCut(len(text))
+        raise FrameMissing
+    nonce, flag, characters, checksum = found.groups()
+    start, end = found.end(), found.end() + int(characters)
+    if text[end : end + 1] != "~":
+        raise FrameCut(len(text))
+    try:
+        body = base64.b64decode(text[start:end], validate=True)
+    except (binascii.Error, ValueError):
+        raise FrameCut(len(text)) from None
+    if f"{zlib.crc32(body):08x}" != checksum:
+        raise FrameCut(len(text))
+    try:
+        raw = zlib.decompress(body) if flag == "z" else body
+        size = int.from_bytes(raw[:4], "big")
+        head = json.loads(raw[4 : 4 + size])
+    except (zlib.error, ValueError) as error:
+        raise FrameInvalid(str(error)) from None
+    if not isinstance(head, dict):
+        raise FrameInvalid("the head is not an object")
+    return nonce, Page(head, raw[4 + size :])
+
+
+@dataclass
+class SendLog:
+    """The bytes of one direction that the other side has not acknowledged.
+
+    `start` is the offset of the first byte kept, `end` of the next one to be written.
+    """
+
+    start: int = 0
+    end: int = 0
+    _chunks: deque[bytes] = field(default_factory=deque)
+
+    def append(self, record: Record) -> int:
+        """Add a record; return the offset behind its last byte."""
+        data = encode_record(record)
+        self._chunks.append(data)
+        self.end += len(data)
+        return self.end
+
+    def acknowledge(self, offset: int) -> None:
+        """Forget what lies before `offset`: the other side has it."""
+        while self._chunks and self.start + len(self._chunks[0]) <= offset:
+            self.start += len(self._chunks.popleft())
+        if self._chunks and self.start < offset:
+            self._chunks[0] = self._chunks[0][offset - self.start :]
+            self.start = offset
+
+    def slice(self, offset: int, limit: int) -> bytes:
+        """Return at most `limit` bytes from `offset` on.
+
+        Raises ValueError: the offset lies before what is kept, or behind the end.
+        """
+        if not self.start <= offset <= self.end:
+            raise ValueError(f"offset {offset} is not within {self.start} and {self.end}")
+        taken: list[bytes] = []
+        position = self.start
+        for chunk in self._chunks:
+            if limit <= 0:
+                break
+            skip = max(0, offset - position)
+            position += len(chunk)
+            if skip >= len(chunk):
+                continue
+            piece = chunk[skip : skip + limit] if skip or len(chunk) > limit else chunk
+            taken.append(piece)
+            limit -= len(piece)
+        return b"".join(taken)
+
+
+@dataclass
+class ReceiveLog:
+    """Puts the slices of one direction together and hands out whole records.
+
+    `received` is the offset up to which all bytes are known.
+    """
+
+    received: int = 0
+    _pending: deque[bytes] = field(default_factory=deque)
+    _pending_bytes: int = 0
+    _needed_bytes: int = 4
+
+    def feed(self, offset: int, data: bytes) -> list[Record]:
+        """Take a slice; return the records that are whole now, in order.
+
+        A slice that is known already, in part or in all, is no error.
+        Raises ValueError: bytes between the known ones and this slice are missing.
+        """
+        if offset > self.received:
+            raise ValueError(f"bytes {self.received} to {offset} are missing")
+        fresh = data[self.received - offset :]
+        if not fresh:
+            return []
+        self.received += len(fresh)
+        self._pending.append(fresh)
+        self._pending_bytes += len(fresh)
+        # A record of many megabytes comes in many pages: they are joined once.
+        if self._pending_bytes < self._needed_bytes:
+            return []
+        buffer = b"".join(self._pending)
+        records, used = self._parse(buffer)
+        rest = buffer[used:]
+        self._pending = deque([rest] if rest else [])
+        self._pending_bytes = len(rest)
+        return records
+
+    def _parse(self, buffer: bytes) -> tuple[list[Record], int]:
+        records: list[Record] = []
+        position = 0
+        while True:
+            left = len(buffer) - position
+            if left < 4:
+                self._needed_bytes = 4
+                return records, position
+            head_end = position + 4 + int.from_bytes(buffer[position : position + 4], "big")
+            if len(buffer) < head_end:
+                self._needed_bytes = head_end - position
+                return records, position
+            head = json.loads(buffer[position + 4 : head_end])
+            sizes = head.pop("parts", [])
+            record_end = head_end + sum(sizes)
+            if len(buffer) < record_end:
+                self._needed_bytes = record_end - position
+                return records, position
+            parts: list[bytes] = []
+            position = head_end
+            for size in sizes:
+                parts.append(buffer[position : position + size])
+                position += size
+            records.append(Record(head, tuple(parts)))
+
+
+def fill_page(log: SendLog, offset: int, limit_characters: int) -> bytes:
+    """Return as much of a stream as one frame of `limit_characters` can surely hold.
+
+    Text that compresses may fill a page with four times as many bytes; what does not
+    compress is cut to what base64 (4 characters for 3 bytes) leaves room for.
+    """
+    certain = max(64, (limit_characters - FRAME_OVERHEAD) * 3 // 4 - 256)
+    data = log.slice(offset, 4 * certain)
+    if len(data) <= certain:
+        return data
+    packed = _compress(data)
+    if packed is not None and len(packed) <= certain:
+        return data
+    return data[:certain]
+
+
+def _compress(raw: bytes) -> bytes | None:
+    if len(raw) < _COMPRESS_FROM_BYTES:
+        return None
+    if len(raw) > 2 * _SAMPLE_BYTES:
+        middle = len(raw) // 2
+        sample = raw[middle : middle + _SAMPLE_BYTES]
+        if len(zlib.compress(sample, 1)) > _SAMPLE_RATIO * len(sample):
+            return None
+    packed = zlib.compress(raw, 1)
+    return packed if len(packed) < len(raw) else None
+
+
+def _dump(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _with_length(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
