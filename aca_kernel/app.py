@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_client.connect import write_connection_file
 from jupyter_client.session import Session
 from jupyter_core.application import JupyterApp, base_aliases, base_flags
-from traitlets import Unicode
+from traitlets import Unicode, default
 
 from . import __version__
 from .settings import AcaKernel
@@ -55,6 +55,11 @@ class AcaKernelApp(JupyterApp):
     connection_file = Unicode(
         "", help="JSON file with the sockets to bind and the key to sign with."
     ).tag(config=True)
+
+    @default("log_level")
+    def _default_log_level(self) -> int:
+        # The front end shows the log to its user: only what needs attention.
+        return logging.WARNING
 
     def start(self) -> None:
         """Serve until a front end says shutdown, the parent ends or SIGTERM comes."""

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .backend import Backend
-from .errors import PoolUnreachable
+from .errors import PoolNotStarted
 from .mcp import McpClient
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ STOP_TIMEOUT_SECONDS = 1.0
 def spawn(settings: AcaKernel) -> subprocess.Popen[bytes]:
     """Start the pool's process and hand it its options; does not wait for it."""
     options: dict[str, Any] = {
+        "port": 0,
         "cooldown_seconds": settings.cooldown_seconds,
         "egress": settings.egress,
         "isolation": settings.isolation,
@@ -89,13 +90,13 @@ class EmbeddedBackend(Backend):
             greeting = json.loads(line)
         except (ValueError, asyncio.TimeoutError) as error:
             await self._forget()
-            raise PoolUnreachable(
+            raise PoolNotStarted(
                 "The embedded session pool did not start; the kernel's log says why."
             ) from error
         if not isinstance(greeting, dict) or "endpoint" not in greeting:
             message = greeting.get("error") if isinstance(greeting, dict) else None
             await self._forget()
-            raise PoolUnreachable(str(message or "The embedded session pool did not start."))
+            raise PoolNotStarted(str(message or "The embedded session pool did not start."))
         return greeting
 
     def is_lost(self) -> bool:

@@ -5,6 +5,7 @@
     ├── PoolNotFound            the endpoint answers, but there is no pool there
     ├── CredentialUnavailable   no credential applied: try the next, or log in
     ├── AccessDenied            a credential was refused: stop, fetch the key again
+    ├── PoolNotStarted          the embedded pool does not start: show why, stop
     ├── PoolUnreachable         the request never left: repeat with backoff
     ├── PoolBusy                throttled or full: wait as told, then repeat
     ├── ResultUnknown           sent, answer lost: repeat only what is idempotent
@@ -56,6 +57,12 @@ class AccessDenied(AcaKernelError):
     """A credential was presented and refused."""
 
     reason = "access-denied"
+
+
+class PoolNotStarted(AcaKernelError):
+    """The embedded pool's process ended, or said why it cannot start."""
+
+    reason = "pool-not-started"
 
 
 class PoolUnreachable(AcaKernelError):

@@ -122,14 +122,14 @@ class Pump:
         if self._plain is not None:
             self._plain.interrupt()
             return
-        running = self._table.running()
-        if self._relay is None or running is None:
+        cell = next((one for one in self._table if one.is_execute), None)
+        if self._relay is None or cell is None:
             return
-        if running.is_started:
+        if cell.is_started:
             self._aside(self._send_interrupt())
         else:
-            # Sent, and not begun as far as we know: a signal now might come before the
-            # cell, which ipykernel ignores. It is sent when the cell's busy arrives.
+            # Not begun as far as we know: a signal now might come before the cell, which
+            # ipykernel ignores. It is sent when the cell's busy arrives.
             self._interrupt_pending = True
             self._aside(self._relay.wake())
 
@@ -287,6 +287,9 @@ class Pump:
             self._table.finish(request)
             if request.is_execute:
                 self._interrupt_pending = False
+                if self._exit_asked:
+                    # The remote kernel is ending; ipykernel's process would end now too.
+                    self._on_exit()
 
     def _look_at_reply(self, request: Request, frames: list[bytes]) -> None:
         """Do what ipykernel does after a cell, as far as it concerns what is still here."""

@@ -293,6 +293,9 @@ class Agent:
             msg_type = header.get("msg_type")
             if msg_type == "iopub_welcome" or parent.startswith(_PROBE):
                 continue
+            if not parent and not self.kernel_ready:
+                # Said while it started, which the clients of a local kernel never hear.
+                continue
             state = None
             if msg_type == "status":
                 state = _load(frames[3]).get("execution_state")

@@ -42,6 +42,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
     _wake_loop_on_signals()
     shell.replace_system(app.kernel.shell, config["calls"])
     reporter = _Background(config["calls"])
+    app.kernel.shell.events.register("pre_execute", reporter.begin)
     app.kernel.shell.events.register("post_run_cell", reporter.report)
 
 
@@ -75,10 +76,15 @@ class _Background:
     """Tells the agent when something could print though no cell is running."""
 
     def __init__(self, calls_path: str) -> None:
-        self._known_threads = set(threading.enumerate())
+        self._known_threads: set[threading.Thread] | None = None
         self._calls_path = calls_path
         self._connection: socket.socket | None = None
         self._last_report = False
+
+    def begin(self, *_: Any) -> None:
+        """Remember the threads that are ipykernel's own, just before the first cell."""
+        if self._known_threads is None:
+            self._known_threads = set(threading.enumerate())
 
     def report(self, *_: Any) -> None:
         """Compare with what was there at the start; IPython calls this after each cell."""
@@ -97,7 +103,7 @@ class _Background:
 
     def _is_active(self) -> bool:
         threads = {thread for thread in threading.enumerate() if thread.is_alive()}
-        if threads - self._known_threads:
+        if threads - (self._known_threads or threads):
             return True
         if _children():
             return True

@@ -26,6 +26,9 @@ import tempfile
 import uuid
 from typing import Any, Callable
 
+# Linux takes no single argument over 128 KiB; a longer command goes into a file.
+_LONGEST_ARGUMENT_BYTES = 100_000
+
 # The interrupted command has this long to end by itself, as in IPython.
 _INTERRUPT_GRACE_SECONDS = 1.0
 
@@ -125,37 +128,44 @@ class _Command:
 
     def _write_script(self) -> str:
         """Write what the shell tool will run; it runs at most once, however often asked."""
-        path = os.path.join(self.directory, "run")
         once = shlex.quote(os.path.join(self.directory, "once"))
         status, output = shlex.quote(self.status_path), shlex.quote(self.output_path)
         user_shell = shlex.quote(shutil.which(os.environ.get("SHELL") or "sh") or "/bin/sh")
+        command = f"-c {shlex.quote(self.text)}"
+        if len(os.fsencode(self.text)) > _LONGEST_ARGUMENT_BYTES:
+            command = shlex.quote(self._write("command", self.text))
+        # The first shell leads a session of its own. Opening the terminal makes it the
+        # session's, so that ^C reaches the command; the trap keeps the first shell alive
+        # to tell how the command ended, and is not inherited by it.
+        leader = self._write(
+            "leader",
+            f"exec {'<' + output if self.is_terminal else '</dev/null'} >{output} 2>&1\n"
+            "trap : INT TERM HUP\n"
+            f"echo pid $$ 1<>{status}\n"
+            f"{user_shell} {command}\n"
+            f"echo end $? 1<>{status}\n",
+        )
+        # Not `&`, where there is a choice: what a shell puts into the background ignores ^C.
+        if shutil.which("setsid"):
+            detached = f"setsid -f sh {shlex.quote(leader)} </dev/null >/dev/null 2>&1\n"
+        else:
+            detached = f"sh {shlex.quote(leader)} </dev/null >/dev/null 2>&1 &\n"
         exports = "".join(
             f"export {name}={shlex.quote(value)}\n"
             for name, value in os.environ.items()
             if name.isidentifier()
         )
-        # The first shell leads a session of its own. Opening the terminal makes it the
-        # session's, so that ^C reaches the command; the trap keeps the first shell alive
-        # to tell how the command ended, and is not inherited by it.
-        leader = (
-            f"exec {'<' + output if self.is_terminal else '</dev/null'} >{output} 2>&1\n"
-            "trap : INT TERM HUP\n"
-            f"echo pid $$ 1<>{status}\n"
-            f"{user_shell} -c {shlex.quote(self.text)}\n"
-            f"echo end $? 1<>{status}\n"
-        )
-        # Not `&`, where there is a choice: what a shell puts into the background ignores ^C.
-        if shutil.which("setsid"):
-            detached = f"setsid -f sh -c {shlex.quote(leader)} </dev/null >/dev/null 2>&1\n"
-        else:
-            detached = f"sh -c {shlex.quote(leader)} </dev/null >/dev/null 2>&1 &\n"
-        body = (
+        return self._write(
+            "run",
             f"mkdir {once} 2>/dev/null || exit 0\n"
             f"cd {shlex.quote(os.getcwd())} || exit 1\n"
-            f"{exports}{detached}"
+            f"{exports}{detached}",
         )
+
+    def _write(self, name: str, text: str) -> str:
+        path = os.path.join(self.directory, name)
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(body)
+            file.write(text)
         return path
 
     def _step(self, connection: socket.socket, decoder: Any, show: Callable[[str], object]) -> bool:

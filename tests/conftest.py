@@ -1,0 +1,37 @@
+"""Fixtures: real kernels from the kernelspec, against real local pools over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .support import Client, Pool, running_kernel, running_pool
+
+
+@pytest.fixture
+def kernel() -> Iterator[Client]:
+    """A fresh kernel on its embedded pool."""
+    with running_kernel() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shared_kernel() -> Iterator[Client]:
+    """One kernel on its embedded pool for the tests of a module that leave it usable."""
+    with running_kernel() as client:
+        yield client
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    """A pool with faults switched on."""
+    with running_pool() as one:
+        yield one
+
+
+@pytest.fixture
+def pool_kernel(pool: Pool) -> Iterator[Client]:
+    """A kernel that runs on `pool`."""
+    with running_kernel(pool.env) as client:
+        yield client

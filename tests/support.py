@@ -1,0 +1,213 @@
+"""What the tests share: real kernels from the kernelspec, real local pools over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
+
+# Bounds for things that must happen; none of them is a measurement.
+TIMEOUT = 60.0
+
+
+@dataclass
+class Pool:
+    """A local session pool in a process of its own."""
+
+    endpoint: str
+    api_key: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"x-ms-apikey": self.api_key}
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"ACA_MCP_ENDPOINT": self.endpoint, "ACA_MCP_API_KEY": self.api_key}
+
+    def _url(self, name: str) -> str:
+        return self.endpoint.rsplit("/mcp", 1)[0] + "/" + name
+
+    def stats(self) -> dict[str, Any]:
+        return dict(httpx.get(self._url("faults"), headers=self.headers).json())
+
+    def calls(self) -> dict[str, int]:
+        return dict(self.stats()["toolCalls"])
+
+    def fault(self, **fault: Any) -> None:
+        httpx.post(self._url("faults"), headers=self.headers, json=fault).raise_for_status()
+
+
+@contextmanager
+def running_pool(**options: Any) -> Iterator[Pool]:
+    """Start a pool as the embedded one is started, with faults switched on."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aca_kernel.localpool"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        options = {"port": 0, "ready_sessions": 0, "faults": True, "max_concurrent_sessions": 5, **options}
+        process.stdin.write(json.dumps(options).encode() + b"\n")
+        process.stdin.flush()
+        greeting = json.loads(process.stdout.readline())
+        yield Pool(greeting["endpoint"], greeting["api_key"], process)
+    finally:
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
+
+
+@dataclass
+class Cell:
+    """What one execute request brought."""
+
+    reply: dict[str, Any]
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        return str(self.reply["content"]["status"])
+
+    def stream(self, name: str = "stdout") -> str:
+        return "".join(
+            m["content"]["text"]
+            for m in self.messages
+            if m["msg_type"] == "stream" and m["content"]["name"] == name
+        )
+
+    @property
+    def text(self) -> str:
+        return self.stream("stdout")
+
+    @property
+    def result(self) -> Any:
+        for message in self.messages:
+            if message["msg_type"] == "execute_result":
+                return message["content"]["data"]["text/plain"]
+        return None
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        for message in self.messages:
+            if message["msg_type"] == "error":
+                return dict(message["content"])
+        return None
+
+    def of_type(self, msg_type: str) -> list[dict[str, Any]]:
+        return [m for m in self.messages if m["msg_type"] == msg_type]
+
+
+class Client:
+    """A kernel and one front end of it."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        self.manager = manager
+        self.client = client
+
+    def send(self, code: str, **options: Any) -> str:
+        return str(self.client.execute(code, **options))
+
+    def run(self, code: str, timeout: float = TIMEOUT, **options: Any) -> Cell:
+        return self.collect(self.send(code, **options), timeout)
+
+    def collect(self, msg_id: str, timeout: float = TIMEOUT) -> Cell:
+        """Wait for the reply and the idle of a request, keeping what comes on iopub."""
+        cell = Cell({})
+        deadline = time.monotonic() + timeout
+        for message in self.messages_until_idle(msg_id, deadline):
+            cell.messages.append(message)
+            cell.arrivals.append(time.time())
+        cell.reply = self.reply_to(msg_id, deadline)
+        return cell
+
+    def messages_until_idle(self, msg_id: str, deadline: float) -> Iterator[dict[str, Any]]:
+        while True:
+            message = self.client.get_iopub_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if message["parent_header"].get("msg_id") != msg_id:
+                continue
+            yield message
+            if message["content"].get("execution_state") == "idle":
+                return
+
+    def reply_to(self, msg_id: str, deadline: float) -> dict[str, Any]:
+        while True:
+            reply = self.client.get_shell_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if reply["parent_header"].get("msg_id") == msg_id:
+                return dict(reply)
+
+    def wait_for_stream(self, msg_id: str, text: str, timeout: float = TIMEOUT) -> None:
+        """Wait until a running cell has printed a text."""
+        seen = ""
+        deadline = time.monotonic() + timeout
+        while text not in seen:
+            message = self.client.get_iopub_msg(timeout=max(0.0, deadline - time.monotonic()))
+            if message["parent_header"].get("msg_id") == msg_id:
+                seen += message["content"].get("text", "")
+
+    def ask(self, msg_type: str, content: dict[str, Any], channel: str = "shell") -> dict[str, Any]:
+        """Send any request and return its reply."""
+        message = self.client.session.msg(msg_type, content)
+        getattr(self.client, f"{channel}_channel").send(message)
+        get = self.client.get_shell_msg if channel == "shell" else self.client.get_control_msg
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            reply = get(timeout=max(0.0, deadline - time.monotonic()))
+            if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                return dict(reply)
+
+    def interrupt(self) -> None:
+        message = self.client.session.msg("interrupt_request", {})
+        self.client.control_channel.send(message)
+
+    def drain(self) -> list[dict[str, Any]]:
+        messages = []
+        while True:
+            try:
+                messages.append(self.client.get_iopub_msg(timeout=0.3))
+            except queue.Empty:
+                return messages
+
+
+@contextmanager
+def running_kernel(
+    env: dict[str, str] | None = None, *, arguments: tuple[str, ...] = (), name: str = "aca"
+) -> Iterator[Client]:
+    """Start a kernel by its kernelspec, as a front end does."""
+    manager, client = start_new_kernel(
+        kernel_name=name,
+        extra_arguments=list(arguments),
+        env={**os.environ, **(env or {})},
+    )
+    try:
+        yield Client(manager, client)
+    finally:
+        client.stop_channels()
+        if manager.has_kernel:
+            manager.shutdown_kernel()
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 20.0) -> bool:
+    """Wait for a condition under a bound."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

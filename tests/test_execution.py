@@ -1,0 +1,214 @@
+"""What a cell does, as a front end sees it."""
+
+from __future__ import annotations
+
+import time
+
+from .support import Client, Pool, eventually, running_kernel, running_pool
+
+
+def test_a_plain_cell_costs_one_tool_call(pool: Pool, pool_kernel: Client) -> None:
+    assert pool_kernel.run("1+1").result == "2"
+    before = pool.calls()
+    for n in range(5):
+        assert pool_kernel.run(f"{n}+{n}").result == str(2 * n)
+    assert pool.calls() == {
+        **before,
+        "runPythonCodeInRemoteEnvironment": before["runPythonCodeInRemoteEnvironment"] + 5,
+    }
+
+
+def test_opening_a_notebook_takes_no_environment_of_a_remote_pool(
+    pool: Pool, pool_kernel: Client
+) -> None:
+    assert pool_kernel.ask("kernel_info_request", {})["content"]["status"] == "ok"
+    reply = pool_kernel.ask("comm_info_request", {"target_name": "jupyter.widget"})
+    assert reply["content"] == {"status": "ok", "comms": {}}
+    assert pool.calls() == {}
+
+
+def test_each_line_arrives_when_it_is_printed(shared_kernel: Client) -> None:
+    shared_kernel.run("import time")
+    cell = shared_kernel.run(
+        "for n in range(10):\n    print(n, time.time())\n    time.sleep(1)", timeout=60
+    )
+    delays = []
+    for message, arrival in zip(cell.messages, cell.arrivals, strict=True):
+        if message["msg_type"] == "stream":
+            for line in message["content"]["text"].splitlines():
+                delays.append(arrival - float(line.split()[1]))
+    assert len(delays) == 10
+    assert max(delays) < 0.3
+
+
+def test_outputs_come_between_busy_and_idle_in_order(shared_kernel: Client) -> None:
+    cell = shared_kernel.run(
+        "import sys\nfrom IPython.display import display\n"
+        "print('out'); print('err', file=sys.stderr); display({'text/plain': 'shown'}, raw=True)\n"
+        "'value'"
+    )
+    kinds = [m["msg_type"] for m in cell.messages]
+    assert kinds[:2] == ["status", "execute_input"]
+    assert kinds[-1] == "status"
+    assert kinds[-2] == "execute_result"
+    assert (cell.text, cell.stream("stderr"), cell.result) == ("out\n", "err\n", "'value'")
+
+
+def test_everything_has_one_header_session(shared_kernel: Client) -> None:
+    reply = shared_kernel.ask("kernel_info_request", {})
+    cell = shared_kernel.run("print('x')")
+    sessions = {m["header"]["session"] for m in [*cell.messages, cell.reply, reply]}
+    assert len(sessions) == 1
+
+
+def test_an_error_aborts_the_cells_queued_behind_it(shared_kernel: Client) -> None:
+    shared_kernel.run("import time")
+    ids = [
+        shared_kernel.send(code)
+        for code in ("time.sleep(0.3); 1/0", "print('never')", "print('neither')")
+    ]
+    cells = [shared_kernel.collect(msg_id) for msg_id in ids]
+    assert [cell.status for cell in cells] == ["error", "aborted", "aborted"]
+    error = cells[0].error
+    assert error is not None
+    assert error["ename"] == "ZeroDivisionError"
+    assert shared_kernel.run("print('goes on')").text == "goes on\n"
+
+
+def test_cells_queued_without_stop_on_error_run_all(shared_kernel: Client) -> None:
+    ids = [shared_kernel.send(code, stop_on_error=False) for code in ("1/0", "print('still')")]
+    cells = [shared_kernel.collect(msg_id) for msg_id in ids]
+    assert [cell.status for cell in cells] == ["error", "ok"]
+    assert cells[1].text == "still\n"
+
+
+def test_input_is_asked_at_the_front_end(shared_kernel: Client) -> None:
+    client = shared_kernel.client
+    msg_id = shared_kernel.send("print('before'); print('Hello', input('name? '))")
+    request = client.get_stdin_msg(timeout=30)
+    assert request["content"]["prompt"] == "name? "
+    assert request["parent_header"]["msg_id"] == msg_id
+    client.input("Ada")
+    assert shared_kernel.collect(msg_id).text == "before\nHello Ada\n"
+
+
+def test_input_without_a_front_end_that_offers_it_fails_as_in_ipykernel(
+    shared_kernel: Client,
+) -> None:
+    cell = shared_kernel.run("input()", allow_stdin=False)
+    error = cell.error
+    assert error is not None
+    assert error["ename"] == "StdinNotImplementedError"
+
+
+def test_a_thread_that_prints_after_its_cell_is_heard(shared_kernel: Client) -> None:
+    shared_kernel.run(
+        "import threading\nthreading.Timer(0.6, lambda: print('late news')).start()"
+    )
+    heard: list[str] = []
+
+    def arrived() -> bool:
+        heard.extend(m["content"].get("text", "") for m in shared_kernel.drain())
+        return "late news" in "".join(heard)
+
+    assert eventually(arrived)
+
+
+def test_an_idle_notebook_makes_no_calls(pool: Pool, pool_kernel: Client) -> None:
+    pool_kernel.run("x = 1")
+    before = pool.calls()
+    time.sleep(2)
+    assert pool.calls() == before
+
+
+def test_completion_and_inspection_see_remote_variables(shared_kernel: Client) -> None:
+    shared_kernel.run("remote_variable = {'key': 1}")
+    reply = shared_kernel.ask("complete_request", {"code": "remote_va", "cursor_pos": 9})
+    assert "remote_variable" in reply["content"]["matches"]
+    reply = shared_kernel.ask(
+        "inspect_request", {"code": "remote_variable", "cursor_pos": 5, "detail_level": 0}
+    )
+    assert "dict" in reply["content"]["data"]["text/plain"]
+
+
+def test_a_large_source_and_a_large_output_survive(shared_kernel: Client) -> None:
+    text = "".join(chr(33 + n % 90) for n in range(1_000_000)).replace("\\", "/").replace("'", '"')
+    cell = shared_kernel.run(f"text = '{text}'\nprint(len(text))\nprint(text[-10:])")
+    assert cell.text == f"1000000\n{text[-10:]}\n"
+    cell = shared_kernel.run("import os\nblob = os.urandom(6_000_000).hex()\nprint(blob)")
+    assert len(cell.text) == 12_000_001
+
+
+def test_exec_counts_and_silent_follow_ipykernel(shared_kernel: Client) -> None:
+    count = shared_kernel.run("1").reply["content"]["execution_count"]
+    silent = shared_kernel.run("2", silent=True)
+    assert not silent.of_type("execute_input")
+    assert shared_kernel.run("3").reply["content"]["execution_count"] == count + 1
+
+
+def test_user_expressions_are_evaluated(shared_kernel: Client) -> None:
+    cell = shared_kernel.run("a = 6", user_expressions={"twice": "a * 2"})
+    expression = cell.reply["content"]["user_expressions"]["twice"]
+    assert expression["data"]["text/plain"] == "12"
+
+
+def test_widgets_talk_both_ways_with_buffers(shared_kernel: Client) -> None:
+    cell = shared_kernel.run(
+        "import ipywidgets\nslider = ipywidgets.IntSlider(value=3)\n"
+        "slider.observe(lambda change: print('now', change['new']), 'value')\n"
+        "image = ipywidgets.Image(value=bytes(range(256)))\nslider"
+    )
+    opened = {m["content"]["comm_id"]: m for m in cell.of_type("comm_open")}
+    slider_id = next(
+        comm_id
+        for comm_id, m in opened.items()
+        if m["content"]["data"]["state"].get("_model_name") == "IntSliderModel"
+    )
+    image = next(
+        m for m in opened.values()
+        if m["content"]["data"]["state"].get("_model_name") == "ImageModel"
+    )
+    assert bytes(image["buffers"][0]) == bytes(range(256))
+    message = shared_kernel.client.session.msg(
+        "comm_msg",
+        {"comm_id": slider_id, "data": {"method": "update", "state": {"value": 7}}},
+    )
+    shared_kernel.client.shell_channel.send(message)
+    texts = [
+        m["content"].get("text", "")
+        for m in shared_kernel.messages_until_idle(
+            message["header"]["msg_id"], time.monotonic() + 30
+        )
+    ]
+    assert "now 7" in "".join(texts)
+    assert shared_kernel.run("slider.value").result == "7"
+
+
+def test_a_subshell_answers_while_a_cell_runs(shared_kernel: Client) -> None:
+    reply = shared_kernel.ask("create_subshell_request", {}, channel="control")
+    subshell_id = reply["content"]["subshell_id"]
+    running = shared_kernel.send("import time\nprint('started')\ntime.sleep(3)\nprint('done')")
+    shared_kernel.wait_for_stream(running, "started")
+    session = shared_kernel.client.session
+    message = session.msg("execute_request", {"code": "40 + 2", "silent": False})
+    message["header"]["subshell_id"] = subshell_id
+    started = time.monotonic()
+    shared_kernel.client.shell_channel.send(message)
+    kinds = [
+        m["content"].get("data", {}).get("text/plain")
+        for m in shared_kernel.messages_until_idle(message["header"]["msg_id"], started + 30)
+    ]
+    assert "42" in kinds
+    assert time.monotonic() - started < 2.5
+    shared_kernel.ask("delete_subshell_request", {"subshell_id": subshell_id}, channel="control")
+
+
+def test_a_cell_longer_than_the_services_limit_for_one_call_works() -> None:
+    with (
+        running_pool(call_timeout_seconds=3) as pool,
+        running_kernel(pool.env) as kernel,
+    ):
+        kernel.run("import time")
+        cell = kernel.run("time.sleep(7)\nprint('finished')\nkept = 5")
+        assert cell.text == "finished\n"
+        assert kernel.run("kept").result == "5"
