@@ -17,11 +17,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable
 
 from .environment import Environment
-from .errors import AcaKernelError, EnvironmentGone
+from .errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
 from .plain import PlainSession
 from .relay import Relay
 from .remote.wire import Record
 from .requests import Request, RequestTable
+from .subshells import SUBSHELL_REQUESTS, Subshells
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
 # answer right after their cell.
 BACKGROUND_POLL_SECONDS = (0.03, 0.05, 0.1, 0.1, 0.2, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 
+# A new environment that does not exist is tried again so often.
+_LAUNCH_ATTEMPTS = 5
+
 # A wait that the user is told of again, after the first sentence.
 _REPEAT_NOTICE_SECONDS = 60.0
-
-_PIP = "python3 -m pip install --quiet ipykernel"
-_INSTALL_TIMEOUT_SECONDS = 210.0
 
 
 class Pump:
@@ -83,6 +84,7 @@ class Pump:
         self._is_starting = False
         self._is_probing = False
         self._idle_seconds = 0.0
+        self._subshells = Subshells()
         self.kernel_info: dict[str, Any] | None = None
 
     # -- from the front end ------------------------------------------------------
@@ -199,8 +201,13 @@ class Pump:
         wait = relay.window_seconds if is_waiting and not relay.has_more else 0.0
         if self._environment is not None:
             self._idle_seconds = self._environment.idle_seconds()
-        for record in await relay.exchange(wait):
-            await self._take(relay, record)
+        records = await relay.exchange(wait)
+        for record in records:
+            self._take(record)
+        # Last, since the environment may turn out to be gone.
+        for record in records:
+            if record.kind == "call":
+                await self._serve_call(record.head)
         self._plan_polls(relay, after_request=is_waiting)
 
     def _send_queue(self, relay: Relay) -> None:
@@ -213,8 +220,23 @@ class Pump:
                 for notice in self._notices:
                     self._publisher.tell(notice, item)
                 self._notices.clear()
+            if self._is_beyond_remote(item):
+                self._publisher.fail(
+                    item, "NotSupported", "The ipykernel in this environment has no subshells."
+                )
+                continue
+            self._subshells.redirect(item)
             record = Record({"kind": "msg", "channel": item.channel}, tuple(item.frames))
             item.place = relay.send(record)
+
+    def _is_beyond_remote(self, request: Request) -> bool:
+        """Tell whether an older ipykernel would leave this request without any answer."""
+        features = (self.kernel_info or {}).get("supported_features")
+        return (
+            request.msg_type in SUBSHELL_REQUESTS
+            and self.kernel_info is not None
+            and "kernel subshells" not in (features or [])
+        )
 
     def _plan_polls(self, relay: Relay, *, after_request: bool) -> None:
         """Look after background output for a while after each request, then stop.
@@ -244,7 +266,7 @@ class Pump:
 
     # -- from the remote side ----------------------------------------------------
 
-    async def _take(self, relay: Relay, record: Record) -> None:
+    def _take(self, record: Record) -> None:
         if record.kind == "msg":
             self._forward(record)
         elif record.kind == "ready":
@@ -252,9 +274,7 @@ class Pump:
             self.kernel_info = info if isinstance(info, dict) else None
             self._log.info("remote kernel is ready, pid %s", record.head.get("pid"))
         elif record.kind == "dead":
-            self._bury(relay, record.head)
-        elif record.kind == "call":
-            await self._serve_call(relay, record.head)
+            self._bury(record.head)
 
     def _forward(self, record: Record) -> None:
         channel, msg_type = str(record.head["channel"]), str(record.head["type"])
@@ -270,6 +290,8 @@ class Pump:
             request.is_replied = True
             if msg_type == "execute_reply":
                 self._look_at_reply(request, frames)
+            elif msg_type == "create_subshell_reply":
+                self._subshells.created(frames)
             self._channels.reply(request.channel, request.idents, frames)
 
     def _forward_iopub(
@@ -314,7 +336,7 @@ class Pump:
                 kept.append(item)
         self._queue = kept
 
-    def _bury(self, relay: Relay, head: dict[str, Any]) -> None:
+    def _bury(self, head: dict[str, Any]) -> None:
         """The remote kernel has ended: end what it was doing, start another one."""
         code = int(head.get("code", 0))
         if self._exit_asked:
@@ -328,6 +350,7 @@ class Pump:
             f"The remote kernel {_cause(code)}. Its variables are lost, its files are still "
             "there. The next cell runs in a fresh remote kernel."
         )
+        self._subshells.forget()
         self._end_sent("RemoteKernelDied", evalue)
         self._abort_queued(None)
         self._queue.appendleft(Record({"kind": "restart"}))
@@ -348,7 +371,7 @@ class Pump:
             else:
                 self._publisher.abort(request)
 
-    async def _serve_call(self, relay: Relay, head: dict[str, Any]) -> None:
+    async def _serve_call(self, head: dict[str, Any]) -> None:
         """Do what the extension in the remote kernel asks for."""
         answer: dict[str, Any] = {"kind": "answer", "id": head.get("id")}
         if head.get("op") != "shell":
@@ -401,7 +424,7 @@ class Pump:
         return True
 
     async def _launch_and_boot(self) -> None:
-        while True:
+        for attempt in range(_LAUNCH_ATTEMPTS):
             environment = await Environment.launch(
                 self._backend, self._settings, self._tell_waiting
             )
@@ -410,11 +433,18 @@ class Pump:
             relay = Relay(environment, config, self._tell_waiting, self._log)
             try:
                 greeting = await relay.boot()
+                if greeting.missing and self._settings.install_ipykernel:
+                    self._tell_installing()
+                    greeting = await relay.install()
                 break
             except EnvironmentGone:
                 # Between its launch and its first use: nothing was in it yet.
-                self._log.info("a new environment was gone before its first use")
-                await asyncio.sleep(0.2)
+                if attempt == _LAUNCH_ATTEMPTS - 1:
+                    raise RemoteProtocolError(
+                        "Every environment that the session pool launches is gone before its "
+                        "first use. Check the pool, then run the cell again."
+                    ) from None
+                await asyncio.sleep(0.2 * 2**attempt)
         self._log.info("environment %s is ready to boot", environment.environment_id)
         self._environment = environment
         if not self._is_notice_given and self._backend.notice():
@@ -430,11 +460,17 @@ class Pump:
             self._relay = relay
             self._is_probing = False
 
+    def _tell_installing(self) -> None:
+        request = next((one for one in self._table if one.is_execute), None)
+        if request is not None:
+            self._publisher.tell("Installing ipykernel in the environment…", request)
+
     def _lose_environment(self, error: EnvironmentGone) -> None:
         """The environment has ended: end what ran in it, and get ready for another."""
         relay = self._relay
         self._relay = self._plain = self._environment = None
         self._interrupt_pending = False
+        self._subshells.forget()
         self._polls_left.clear()
         self._log.info("environment lost: %s", error.message)
         undelivered: list[Request] = []
@@ -457,6 +493,9 @@ class Pump:
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
         self._queue = deque(one for one in self._queue if isinstance(one, Record))
+        if self._relay is not None:
+            # What has been reported as failed must not run when the pool is back.
+            self._relay.withdraw()
         for request in self._table:
             self._publisher.fail_with(request, error)
 

@@ -55,6 +55,8 @@ _BOOT = (
     '__import__("base64").b64decode("%s"))))'
 )
 
+_INSTALL = '__import__("sys").modules["_aca_remote.agent"].install()'
+
 # A page's size: the agent compresses, and memory on both sides stays a few times this.
 LARGEST_PAGE_CHARACTERS = 8 * 1024 * 1024
 SMALLEST_PAGE_CHARACTERS = 512
@@ -79,6 +81,7 @@ SETTLE_STEADY_SECONDS = 0.1
 _MOST_ANSWERS_WITHOUT_FRAME = 5
 
 _BOOT_TIMEOUT_SECONDS = 60.0
+_INSTALL_TIMEOUT_SECONDS = 220.0
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,20 @@ class Relay:
         Raises RemoteProtocolError: the session interpreter cannot run the agent.
         """
         code = _BOOT % _boot_payload(self.nonce, self._config)
+        return await self._greet(code, _BOOT_TIMEOUT_SECONDS)
+
+    async def install(self) -> Greeting:
+        """Install what the greeting says is missing; return the greeting after that.
+
+        Raises as boot.
+        """
+        return await self._greet(_INSTALL, _INSTALL_TIMEOUT_SECONDS)
+
+    async def _greet(self, code: str, timeout_seconds: float) -> Greeting:
         failures = 0
         while True:
             result = await self.environment.persist(
-                lambda: self.environment.run_python(code, timeout_seconds=_BOOT_TIMEOUT_SECONDS),
+                lambda: self.environment.run_python(code, timeout_seconds=timeout_seconds),
                 tell=self._tell,
             )
             try:
@@ -184,6 +197,10 @@ class Relay:
     def is_safe_to_repeat(self, place: int) -> bool:
         """Tell whether what was queued at this place has certainly not reached the agent."""
         return place > max(self._acknowledged, self._risked)
+
+    def withdraw(self) -> None:
+        """Take back what is queued and has certainly not reached the agent."""
+        self._outgoing.withdraw(max(self._acknowledged, self._risked))
 
     async def exchange(self, wait_seconds: float) -> list[wire.Record]:
         """Deliver what is queued and return what the agent has to say.

@@ -92,3 +92,13 @@ def test_a_page_keeps_to_its_limit(content: bytes, limit: int) -> None:
     assert data
     page = wire.Page({"n": 1234, "got": 10**9, "off": 10**9, "end": 10**9, "pid": 4000000}, data)
     assert len(wire.encode_frame("0123456789ab", page)) <= limit
+
+
+def test_only_whole_records_that_were_not_sent_can_be_taken_back() -> None:
+    sender = wire.SendLog()
+    ends = [sender.append(record) for record in records(b"a", b"b", b"c")]
+    sender.withdraw(ends[0] + 1)
+    assert sender.end == ends[1]
+    receiver = wire.ReceiveLog()
+    got = receiver.feed(0, sender.slice(0, 10_000))
+    assert [record.parts for record in got] == [(b"a",), (b"b",)]

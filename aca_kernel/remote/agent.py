@@ -30,6 +30,7 @@ import importlib.util
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -53,6 +54,9 @@ PROBE_SECONDS = 0.25
 # Without a descriptor for the process's end, look at it this often.
 DEATH_POLL_SECONDS = 0.25
 
+# pip may take this long to install ipykernel; the service ends a call at 220 s.
+INSTALL_SECONDS = 150
+
 _PROBE = "aca-probe-"
 
 # These say nothing that a user waits to see.
@@ -74,6 +78,13 @@ def serve(text: str) -> None:
     sys.stdout.flush()
 
 
+def install() -> None:
+    """Install what the remote kernel needs, start it, print the new greeting."""
+    AGENT.install()
+    sys.stdout.write(AGENT.greeting())
+    sys.stdout.flush()
+
+
 class Agent:
     """One generation: the log of both directions and the remote kernel behind it."""
 
@@ -81,9 +92,7 @@ class Agent:
         self.nonce = nonce
         self.directory = directory
         self.config = config
-        self.missing = [
-            name for name in ("zmq", "ipykernel") if importlib.util.find_spec(name) is None
-        ]
+        self.missing = _missing()
         self.outgoing = wire.SendLog()
         self.incoming = wire.ReceiveLog()
         self.exchange_number = 0
@@ -113,6 +122,27 @@ class Agent:
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
         return wire.encode_frame(self.nonce, wire.Page(head))
+
+    def install(self) -> None:
+        """Install ipykernel with pip, if it is missing; quick to fail without a network."""
+        if not self.missing:
+            return
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
+        try:
+            subprocess.run(  # noqa: S603
+                [*command, "--timeout", "10", "ipykernel"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=INSTALL_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return
+        importlib.invalidate_caches()
+        self.missing = _missing()
+        if not self.missing:
+            self._start_kernel()
 
     def exchange(self, text: str) -> str:
         """Take what the kernel sends, wait as told, return what it has not seen yet."""
@@ -187,6 +217,9 @@ class Agent:
         self.kernel.register(self.poller)
         self.poller.register(self.wake_fd, zmq.POLLIN)
         self.calls.register(self.poller, zmq.POLLIN)
+        self.reply_poller = zmq.Poller()
+        for channel in ("shell", "control"):
+            self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
         self._probe()
 
     def _probe(self) -> None:
@@ -312,9 +345,9 @@ class Agent:
             # On its way over the other socket: published before the idle was.
             deadline = time.monotonic() + REPLY_GRACE_SECONDS
             while not request.held and time.monotonic() < deadline:
-                for channel in ("shell", "control"):
-                    self.kernel.sockets[channel].poll(1)
-                    self._read_replies(channel)
+                self.reply_poller.poll(int(REPLY_GRACE_SECONDS * 1000))
+                self._read_replies("shell")
+                self._read_replies("control")
         for channel, frames in request.held:
             self._log_message(channel, frames)
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
@@ -363,6 +396,10 @@ class Agent:
 
     def _log(self, head: dict[str, Any]) -> None:
         self.outgoing.append(wire.Record(head))
+
+
+def _missing() -> list[str]:
+    return [name for name in ("zmq", "ipykernel") if importlib.util.find_spec(name) is None]
 
 
 @dataclass

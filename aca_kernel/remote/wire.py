@@ -164,6 +164,13 @@ class SendLog:
             self._chunks[0] = self._chunks[0][offset - self.start :]
             self.start = offset
 
+    def withdraw(self, offset: int) -> None:
+        """Take back the records that begin at `offset` or later: they were never sent."""
+        position = self.end
+        while self._chunks and position - len(self._chunks[-1]) >= offset:
+            position -= len(self._chunks.pop())
+        self.end = position
+
     def slice(self, offset: int, limit: int) -> bytes:
         """Return at most `limit` bytes from `offset` on.
 
