@@ -138,7 +138,8 @@ class AcaKernelApp(JupyterApp):
         key = str(written.pop("key", "")).encode("ascii")
         written.pop("signature_scheme", None)
         write_connection_file(self.connection_file, key=key, **written)
-        print(f"To connect a front end: --existing {os.path.basename(self.connection_file)}")
+        # To a person who started the kernel by hand.
+        sys.stdout.write(f"To connect: --existing {os.path.basename(self.connection_file)}\n")
 
     def _remote_traits(self) -> dict[str, Any]:
         traits = {
@@ -164,7 +165,8 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
 
 async def _watch_parent(kernel: Kernel) -> None:
     parent = os.getppid()
-    while parent != 1 and os.getppid() == parent:
+    # Nothing tells of a parent's end but a look at it.
+    while parent != 1 and os.getppid() == parent:  # noqa: ASYNC110
         await asyncio.sleep(PARENT_POLL_SECONDS)
     if parent != 1:
         kernel.stop()

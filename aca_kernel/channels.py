@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import Any, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import zmq
 import zmq.asyncio
@@ -40,7 +41,7 @@ class Channels:
     def bind(self) -> dict[str, int]:
         """Bind all sockets; return their ports, chosen where the connection file has 0."""
         ports: dict[str, int] = {}
-        kinds = {name: zmq.ROUTER for name in _REQUEST_CHANNELS} | {"iopub": zmq.XPUB}
+        kinds = dict.fromkeys(_REQUEST_CHANNELS, zmq.ROUTER) | {"iopub": zmq.XPUB}
         for name, kind in kinds.items():
             socket = self._context.socket(kind)
             socket.linger = 1000
@@ -90,7 +91,7 @@ class Channels:
     async def _receive(self, channel: str, handler: Handler) -> None:
         socket = self._sockets[channel]
         while True:
-            frames = await socket.recv_multipart()
+            frames: list[bytes] = await socket.recv_multipart()
             try:
                 idents, rest = self._session.feed_identities(frames)
                 message = self._session.deserialize(rest)
@@ -98,7 +99,8 @@ class Channels:
                 self._log.warning("dropped an invalid message on %s: %s", channel, error)
                 continue
             # The signature is the first frame of what is left.
-            handler(channel, idents, rest[1:], message["content"])
+            body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
+            handler(channel, idents, body, message["content"])
 
     async def _welcome_subscribers(self) -> None:
         """Answer each subscription with iopub_welcome (JEP 65), as ipykernel does."""

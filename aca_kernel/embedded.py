@@ -39,7 +39,7 @@ def spawn(settings: AcaKernel) -> subprocess.Popen[bytes]:
         "max_concurrent_sessions": 2,
         "ready_sessions": 1,
     }
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "aca_kernel.localpool"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -46,14 +46,15 @@ RUN_SHELL = "runShellCommandInRemoteEnvironment"
 # There is no documented code for a dead environment; these texts are known from a
 # public client of the same endpoint.
 _GONE = re.compile(
-    r"\b(environment|session)\b.*\b(not found|not exist|expired|invalid|no longer)", re.I | re.S
+    r"\b(environment|session)\b.*\b(not found|not exist|expired|invalid|no longer)",
+    re.IGNORECASE | re.DOTALL,
 )
 _FULL = re.compile(
     r"maxConcurrentSessions|\b(max(imum)?( number of)? (concurrent )?sessions"
     r"|too many sessions|no (available|free) sessions?|at capacity)\b",
-    re.I,
+    re.IGNORECASE,
 )
-_DENIED = re.compile(r"\b(unauthori[sz]ed|api[ -]?key|authentication)\b", re.I)
+_DENIED = re.compile(r"\b(unauthori[sz]ed|api[ -]?key|authentication)\b", re.IGNORECASE)
 
 # Statuses of a run that succeeded, as the sibling REST API and the tools spell them.
 _SUCCESS = frozenset({"success", "succeeded", "ok", "0", ""})
@@ -209,8 +210,7 @@ def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
         )
     if isinstance(error, httpx.ProxyError):
         return PoolUnreachable(
-            "The proxy refused the connection to the session pool. "
-            "Check HTTPS_PROXY and NO_PROXY.",
+            "The proxy refused the connection to the session pool. Check HTTPS_PROXY and NO_PROXY.",
             detail=detail,
         )
     return ResultUnknown(
@@ -227,7 +227,7 @@ def _is_certificate_error(error: BaseException) -> bool:
     return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
-def _from_status(response: httpx.Response) -> AcaKernelError:
+def _from_status(response: httpx.Response) -> AcaKernelError:  # noqa: PLR0911 - a table
     status = response.status_code
     detail = f"HTTP {status}"
     text = _message_of(response)

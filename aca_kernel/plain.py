@@ -35,9 +35,7 @@ _EMPTY_REPLIES: dict[str, dict[str, Any]] = {
 class PlainSession:
     """Runs the front end's requests without a kernel in the environment."""
 
-    def __init__(
-        self, environment: Environment, publisher: Publisher, table: RequestTable
-    ) -> None:
+    def __init__(self, environment: Environment, publisher: Publisher, table: RequestTable) -> None:
         self._environment = environment
         self._publisher = publisher
         self._table = table

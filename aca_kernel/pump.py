@@ -14,7 +14,8 @@ import logging
 import shlex
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .environment import Environment
 from .errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
@@ -159,7 +160,7 @@ class Pump:
             except AcaKernelError as error:
                 self._log.warning("%s %s", error.reason, error.detail)
                 self._fail_all(error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged, and every request ends
                 # A defect of ours must not leave every request unanswered for ever.
                 self._log.exception("the pump failed")
                 self._fail_all(AcaKernelError("The kernel failed; its log says how. Restart it."))
@@ -185,9 +186,8 @@ class Pump:
         )
 
     async def _step(self) -> None:
-        if self._relay is None and self._plain is None:
-            if not await self._launch():
-                return
+        if self._relay is None and self._plain is None and not await self._launch():
+            return
         if self._plain is not None:
             await self._step_plain(self._plain)
             return
@@ -326,11 +326,7 @@ class Pump:
     def _abort_queued(self, subshell_id: str | None) -> None:
         kept: deque[Request | Record] = deque()
         for item in self._queue:
-            if (
-                isinstance(item, Request)
-                and item.is_execute
-                and item.subshell_id == subshell_id
-            ):
+            if isinstance(item, Request) and item.is_execute and item.subshell_id == subshell_id:
                 self._publisher.abort(item)
             else:
                 kept.append(item)
@@ -552,9 +548,7 @@ def _cause(code: int) -> str:
 
 
 def _loss_sentence(idle_seconds: float) -> str:
-    idle = (
-        f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
-    )
+    idle = f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
     return (
         f"The session environment was released after {idle} without use: its variables and "
         "files are lost. This cell runs in a new one."

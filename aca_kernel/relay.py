@@ -301,8 +301,7 @@ class Relay:
             records = self._incoming.feed(int(head["off"]), page.data)
         except ValueError as error:
             raise RemoteProtocolError(
-                "The session environment's answer does not fit the one before. "
-                "Restart the kernel.",
+                "The session environment's answer does not fit the one before. Restart the kernel.",
                 detail=str(error),
             ) from error
         self.has_more = int(head["end"]) > self._incoming.received
@@ -387,9 +386,7 @@ def _boot_payload(nonce: str, config: dict[str, Any]) -> str:
     folder = resources.files("aca_kernel.remote")
     payload = {
         "loader": folder.joinpath("loader.py").read_text(encoding="utf-8"),
-        "files": {
-            name: folder.joinpath(name).read_text(encoding="utf-8") for name in REMOTE_FILES
-        },
+        "files": {name: folder.joinpath(name).read_text(encoding="utf-8") for name in REMOTE_FILES},
         "nonce": nonce,
         "config": config,
     }

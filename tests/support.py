@@ -62,7 +62,13 @@ def running_pool(**options: Any) -> Iterator[Pool]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        options = {"port": 0, "ready_sessions": 0, "faults": True, "max_concurrent_sessions": 5, **options}
+        options = {
+            "port": 0,
+            "ready_sessions": 0,
+            "faults": True,
+            "max_concurrent_sessions": 5,
+            **options,
+        }
         process.stdin.write(json.dumps(options).encode() + b"\n")
         process.stdin.flush()
         greeting = json.loads(process.stdout.readline())

@@ -35,8 +35,8 @@ def test_each_line_arrives_when_it_is_printed(shared_kernel: Client) -> None:
     delays = []
     for message, arrival in zip(cell.messages, cell.arrivals, strict=True):
         if message["msg_type"] == "stream":
-            for line in message["content"]["text"].splitlines():
-                delays.append(arrival - float(line.split()[1]))
+            lines = message["content"]["text"].splitlines()
+            delays.extend(arrival - float(line.split()[1]) for line in lines)
     assert len(delays) == 10
     assert max(delays) < 0.3
 
@@ -102,9 +102,7 @@ def test_input_without_a_front_end_that_offers_it_fails_as_in_ipykernel(
 
 
 def test_a_thread_that_prints_after_its_cell_is_heard(shared_kernel: Client) -> None:
-    shared_kernel.run(
-        "import threading\nthreading.Timer(0.6, lambda: print('late news')).start()"
-    )
+    shared_kernel.run("import threading\nthreading.Timer(0.6, lambda: print('late news')).start()")
     heard: list[str] = []
 
     def arrived() -> bool:
@@ -165,7 +163,8 @@ def test_widgets_talk_both_ways_with_buffers(shared_kernel: Client) -> None:
         if m["content"]["data"]["state"].get("_model_name") == "IntSliderModel"
     )
     image = next(
-        m for m in opened.values()
+        m
+        for m in opened.values()
         if m["content"]["data"]["state"].get("_model_name") == "ImageModel"
     )
     assert bytes(image["buffers"][0]) == bytes(range(256))

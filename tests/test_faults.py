@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from .support import Client, Pool, running_kernel, running_pool
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
@@ -71,7 +72,5 @@ def test_only_the_shell_launch_tool_is_enough() -> None:
 def test_live_output_continues_through_lost_answers(pool: Pool, pool_kernel: Client) -> None:
     pool_kernel.run("import time")
     pool.fault(kind="drop_after", every=2, tool=PYTHON)
-    cell = pool_kernel.run(
-        "for n in range(40):\n    print(n, flush=True)\n    time.sleep(0.05)"
-    )
+    cell = pool_kernel.run("for n in range(40):\n    print(n, flush=True)\n    time.sleep(0.05)")
     assert cell.text == "".join(f"{n}\n" for n in range(40))

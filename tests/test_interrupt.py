@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from .support import Client, running_kernel, running_pool
 
 CASES = {

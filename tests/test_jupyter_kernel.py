@@ -25,10 +25,14 @@ class TestAcaKernel(jupyter_kernel_test.KernelTests):
         {"code": "[n * n for n in range(1, 4)]", "result": "[1, 4, 9]"},
     ]
     code_display_data = [
-        {"code": "from IPython.display import HTML, display; display(HTML('<b>x</b>'))",
-         "mime": "text/html"},
-        {"code": "from IPython.display import Latex, display; display(Latex('$x$'))",
-         "mime": "text/latex"},
+        {
+            "code": "from IPython.display import HTML, display; display(HTML('<b>x</b>'))",
+            "mime": "text/html",
+        },
+        {
+            "code": "from IPython.display import Latex, display; display(Latex('$x$'))",
+            "mime": "text/latex",
+        },
     ]
     code_history_pattern = "1?2*"
     # Not "range": IPython names the running session 0 there, and the suite expects its

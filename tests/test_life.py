@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 
 import psutil
 import pytest
+
 from .support import Client, Pool, eventually, running_kernel, running_pool
 
 
@@ -50,10 +52,8 @@ def test_a_cell_whose_environment_dies_under_it_is_not_repeated(tmp_path) -> Non
         kernel.wait_for_stream(msg_id, "started")
         queued = kernel.send("print('not run either')")
         for pid in descendants(pool):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         cell = kernel.collect(msg_id)
         assert cell.status == "error"
         assert kernel.collect(queued).status in ("aborted", "ok")
@@ -104,33 +104,45 @@ def test_exit_ends_the_kernel_as_in_ipykernel() -> None:
 
 
 def test_a_full_pool_is_waited_for_with_a_sentence() -> None:
-    with running_pool(max_concurrent_sessions=1, cooldown_seconds=4) as pool:
-        with running_kernel(pool.env) as first:
-            first.run("1")
-            with running_kernel(pool.env) as second:
-                cell = second.run("print('got a place')")
-                assert cell.text == "got a place\n"
-                assert "pool is full" in cell.stream("stderr")
-                assert "Waiting" in cell.stream("stderr")
+    with (
+        running_pool(max_concurrent_sessions=1, cooldown_seconds=4) as pool,
+        running_kernel(pool.env) as first,
+        running_kernel(pool.env) as second,
+    ):
+        first.run("1")
+        cell = second.run("print('got a place')")
+        assert cell.text == "got a place\n"
+        assert "pool is full" in cell.stream("stderr")
+        assert "Waiting" in cell.stream("stderr")
 
 
-def test_waiting_for_a_full_pool_ends_with_a_clear_error_and_can_be_interrupted() -> None:
-    with running_pool(max_concurrent_sessions=1, cooldown_seconds=60) as pool:
-        with running_kernel(pool.env) as first:
-            first.run("1")
-            short = ("--AcaKernel.pool_full_timeout_seconds=1",)
-            with running_kernel(pool.env, arguments=short) as second:
-                error = second.run("1").error
-                assert error is not None
-                assert error["ename"] == "PoolBusy"
-                assert "maxConcurrentSessions" in error["evalue"]
-            with running_kernel(pool.env) as third:
-                msg_id = third.send("1")
-                third.wait_for_stream(msg_id, "Waiting")
-                third.interrupt()
-                error = third.collect(msg_id).error
-                assert error is not None
-                assert error["ename"] == "KeyboardInterrupt"
+def test_waiting_for_a_full_pool_ends_with_a_clear_error() -> None:
+    short = ("--AcaKernel.pool_full_timeout_seconds=1",)
+    with (
+        running_pool(max_concurrent_sessions=1, cooldown_seconds=60) as pool,
+        running_kernel(pool.env) as first,
+        running_kernel(pool.env, arguments=short) as second,
+    ):
+        first.run("1")
+        error = second.run("1").error
+        assert error is not None
+        assert error["ename"] == "PoolBusy"
+        assert "maxConcurrentSessions" in error["evalue"]
+
+
+def test_waiting_for_a_full_pool_can_be_interrupted() -> None:
+    with (
+        running_pool(max_concurrent_sessions=1, cooldown_seconds=60) as pool,
+        running_kernel(pool.env) as first,
+        running_kernel(pool.env) as second,
+    ):
+        first.run("1")
+        msg_id = second.send("1")
+        second.wait_for_stream(msg_id, "Waiting")
+        second.interrupt()
+        error = second.collect(msg_id).error
+        assert error is not None
+        assert error["ename"] == "KeyboardInterrupt"
 
 
 def test_a_wrong_key_is_one_sentence_and_the_kernel_stays(pool: Pool) -> None:

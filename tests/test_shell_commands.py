@@ -50,7 +50,7 @@ def test_a_command_may_be_long_and_hold_any_quote(shared_kernel: Client) -> None
     shared_kernel.run("long = 'a' * 200_000")
     assert shared_kernel.run("x = !printf %s {long} | wc -c\nint(x[0])").result == "200000"
     cell = shared_kernel.run("""!printf '%s\\n' "it's" '"quoted"' '$HOME' """)
-    assert cell.text.replace("\r", "") == "it's\n\"quoted\"\n$HOME\n"
+    assert cell.text.replace("\r", "") == 'it\'s\n"quoted"\n$HOME\n'
 
 
 def test_a_lost_answer_does_not_run_it_twice(pool: Pool, pool_kernel: Client) -> None:

@@ -129,7 +129,7 @@ class Agent:
             return
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
         try:
-            subprocess.run(  # noqa: S603
+            subprocess.run(
                 [*command, "--timeout", "10", "ipykernel"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

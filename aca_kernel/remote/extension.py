@@ -39,8 +39,10 @@ def load(app: Any, config: dict[str, Any]) -> None:
     OutStream.flush_interval = FLUSH_INTERVAL_SECONDS
     _skip_empty_flushes(OutStream)
     # A pause before each reply that lets outputs overtake it: the agent sees to that.
-    app.kernel._execute_sleep = 0.0
-    app.session.message_count = _COUNT_STEP * (1000 * int(config["generation"]) + int(config["number"]))
+    app.kernel._execute_sleep = 0.0  # noqa: SLF001 - a trait, private by name only
+    app.session.message_count = _COUNT_STEP * (
+        1000 * int(config["generation"]) + int(config["number"])
+    )
     _silence_echo()
     _wake_loop_on_signals()
     shell.replace_system(app.kernel.shell, config["calls"])

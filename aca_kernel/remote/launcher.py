@@ -10,6 +10,8 @@ import importlib.util
 import json
 import os
 import sys
+from types import ModuleType
+from typing import Any
 
 
 def main() -> None:
@@ -31,14 +33,14 @@ def main() -> None:
     # One header.session for everything that a front end gets to see.
     settings.Session.session = config["session"]
     settings.Session.username = config["username"]
-    app = IPKernelApp.instance(config=settings)
+    app: Any = IPKernelApp.instance(config=settings)
     app.initialize()
     extension = _load_extension(here)
     extension.load(app, config)
     app.start()
 
 
-def _load_extension(here: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _load_extension(here: str) -> ModuleType:
     name = os.path.basename(here)
     spec = importlib.util.spec_from_file_location(
         name, os.path.join(here, "__init__.py"), submodule_search_locations=[here]

@@ -6,12 +6,14 @@ Needs pyzmq and ipykernel in the environment. Used from one thread only.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import os
 import subprocess
 import sys
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import zmq
 
@@ -81,7 +83,7 @@ class RemoteKernel:
         # Its own session: the service may interrupt the session interpreter's group.
         # Not our stdout: what it writes there would end up between our frames.
         with open(self.log_path, "wb") as log:
-            return subprocess.Popen(  # noqa: S603
+            return subprocess.Popen(
                 [sys.executable, launcher, "-f", connection_file],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,10 +121,8 @@ class RemoteKernel:
 
     def interrupt(self) -> None:
         """Send SIGINT to the kernel and what runs in its process group, as ipykernel does."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 2)
-        except ProcessLookupError:
-            pass
 
     def exit_code(self) -> int | None:
         """Return the exit status, negative for a signal, or None while it lives."""
@@ -139,10 +139,8 @@ class RemoteKernel:
     def close(self) -> None:
         """End the process, if it lives, and let go of everything that belongs to it."""
         if self.process.poll() is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, 9)
-            except ProcessLookupError:
-                pass
             self.process.wait()
         if self.exit_fd is not None:
             os.close(self.exit_fd)

@@ -24,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
 _LONGEST_ARGUMENT_BYTES = 100_000
@@ -170,7 +171,8 @@ class _Command:
 
     def _step(self, connection: socket.socket, decoder: Any, show: Callable[[str], object]) -> bool:
         """Wait for the next thing to happen; return True when the command is over."""
-        readable, _, _ = select.select([self.output_fd, self.status_fd, connection], [], [])
+        watched: list[Any] = [self.output_fd, self.status_fd, connection]
+        readable, _, _ = select.select(watched, [], [])
         if self.output_fd in readable:
             data = self._read_output()
             if data:
@@ -187,7 +189,7 @@ class _Command:
                 raise OSError("the connection to the kernel was lost")
             answer = json.loads(data)
             if answer.get("error"):
-                print(answer["error"], file=sys.stderr)
+                sys.stderr.write(answer["error"] + "\n")
                 self.exit_code = 127
                 return True
         return False
