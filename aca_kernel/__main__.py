@@ -1,6 +1,14 @@
 """`python -m aca_kernel -f connection.json`: what the kernelspec runs."""
 
-from .app import main
+import os
+import sys
 
 if __name__ == "__main__":
+    # `-m` puts the working directory first, which is the notebook's folder: a file there
+    # that is named like a module of the standard library would be imported in its stead.
+    if sys.path and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]
+
+    from aca_kernel.app import main
+
     main()

@@ -43,6 +43,8 @@ def spawn(settings: AcaKernel) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "aca_kernel.localpool"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # Not the notebook's folder, which `-m` would make the first place for imports.
+        cwd="/",
         # Its own session: a front end that signals the kernel's process group would
         # otherwise take the pool down before it has cleaned up.
         start_new_session=True,

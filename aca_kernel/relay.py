@@ -58,7 +58,7 @@ _BOOT = (
 _INSTALL = '__import__("sys").modules["_aca_remote.agent"].install()'
 
 # A page's size: the agent compresses, and memory on both sides stays a few times this.
-LARGEST_PAGE_CHARACTERS = 8 * 1024 * 1024
+LARGEST_PAGE_CHARACTERS = 16 * 1024 * 1024
 SMALLEST_PAGE_CHARACTERS = 512
 LARGEST_SENT_BYTES = 4 * 1024 * 1024
 SMALLEST_SENT_BYTES = 16 * 1024
@@ -72,10 +72,11 @@ WINDOW_SERIALISED_SECONDS = 1.0
 # What an exchange takes beyond its window on a slow line, before its answer counts as lost.
 EXCHANGE_GRACE_SECONDS = 30.0
 
-# Output is collected for this long before it is sent: the first at once, steady output
-# in ever larger pieces.
+# Output is collected for this long before it is sent: seldom output nearly at once, and
+# output that follows on the heels of the last in ever larger pieces.
 SETTLE_FIRST_SECONDS = 0.015
 SETTLE_STEADY_SECONDS = 0.1
+_HEELS_SECONDS = 0.03
 
 # Answers without a frame, one after the other, before the service counts as broken.
 _MOST_ANSWERS_WITHOUT_FRAME = 5
@@ -213,11 +214,18 @@ class Relay:
         self._number += 1
         self._pending_number = self._number
         self.is_held = wait_seconds > 0
+        started = time.monotonic()
         try:
-            return await self._exchange(wait_seconds)
+            records = await self._exchange(wait_seconds)
         finally:
             self._pending_number = None
             self.is_held = False
+        is_steady = time.monotonic() - started < self._settle_seconds + _HEELS_SECONDS
+        if records and is_steady:
+            self._settle_seconds = min(2 * self._settle_seconds, SETTLE_STEADY_SECONDS)
+        else:
+            self._settle_seconds = SETTLE_FIRST_SECONDS
+        return records
 
     async def _exchange(self, wait_seconds: float) -> list[wire.Record]:
         records: list[wire.Record] = []
@@ -296,7 +304,6 @@ class Relay:
         head = page.head
         self._acknowledged = max(self._acknowledged, int(head["got"]))
         self._outgoing.acknowledge(self._acknowledged)
-        before = self._incoming.received
         try:
             records = self._incoming.feed(int(head["off"]), page.data)
         except ValueError as error:
@@ -309,8 +316,6 @@ class Relay:
         self._remote_pid = int(head["pid"])
         if head["woken"]:
             self._tools_overlap = True
-        if self._incoming.received > before:
-            self._settle_seconds = min(2 * self._settle_seconds, SETTLE_STEADY_SECONDS)
         return records
 
     def _shrink_page(self, received: int) -> None:

@@ -1,0 +1,110 @@
+"""The command `aca-kernel`: a table of subcommands and what is common to them.
+
+A subcommand is a module with `add_arguments(parser)` and `run(namespace) -> int`, the
+exit status. Only the module of the one that is asked for is imported, so that none of
+them makes another slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from .. import __version__
+from ..errors import AcaKernelError, SettingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# What argparse uses for a command line that cannot work; the shell's word for the
+# status of a program that Ctrl-C ended is 128 + SIGINT.
+_EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class _Command:
+    """A subcommand: one line about it, and the module that does it."""
+
+    summary: str
+    module: str
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A word that only leads to further subcommands."""
+
+    summary: str
+    commands: Mapping[str, _Command | _Group]
+
+
+_COMMANDS: Mapping[str, _Command | _Group] = {
+    "install": _Command(
+        "write a kernelspec, so that Jupyter and VS Code offer this kernel",
+        "aca_kernel.cli.install",
+    ),
+    "pool": _Group(
+        "work with session pools",
+        {
+            "serve": _Command("serve a session pool on this machine", "aca_kernel.localpool.app"),
+        },
+    ),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong; the usage is for those who ask for --help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse for a command line that cannot work."""
+        self.exit(_EXIT_BAD_INPUT, f"{self.prog}: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `aca-kernel`; return its exit status.
+
+    argv: without the program's name, default sys.argv. Raises SystemExit for --help,
+    --version and a command line that cannot work.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _Parser(
+        prog="aca-kernel",
+        description="Run Jupyter cells in Azure Container Apps session environments.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    _add_commands(parser, _COMMANDS, words)
+    namespace = parser.parse_args(words)
+    try:
+        return int(importlib.import_module(namespace.module).run(namespace))
+    except AcaKernelError as error:
+        print(f"{namespace.prog}: {error.message}", file=sys.stderr)
+        return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser,
+    commands: Mapping[str, _Command | _Group],
+    words: Sequence[str],
+) -> None:
+    """Add all subcommands, and the arguments of the one that `words` begins with."""
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in commands.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
+            allow_abbrev=False,
+        )
+        if list(words[:1]) != [name]:
+            continue
+        if isinstance(command, _Group):
+            _add_commands(subparser, command.commands, words[1:])
+        else:
+            importlib.import_module(command.module).add_arguments(subparser)
+            subparser.set_defaults(module=command.module, prog=subparser.prog)

@@ -1,0 +1,295 @@
+"""`aca-kernel install`: write a kernelspec with settings in its command line.
+
+`pip install` registers one kernelspec by itself, for the Python environment it installs
+into. This command writes others: for Jupyter in another environment, for VS Code without
+that environment selected, and one for each pool that is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from traitlets import Bool, Enum, Float, Integer, TraitError, TraitType
+
+from ..errors import AcaKernelError
+from ..settings import AcaKernel
+
+if TYPE_CHECKING:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+DEFAULT_NAME = "aca"
+
+# Jupyter's rule for kernel names, which are folder names too (jupyter_client.kernelspec),
+# less those of dots only: Jupyter would replace the parent folder with the kernelspec.
+_NAME = re.compile(r"(?!\.+$)[a-z0-9._-]+", re.IGNORECASE)
+
+# Never in a kernelspec, which is a readable file and shows in the list of processes.
+_SECRET = "api_key"  # noqa: S105 - the name of a setting
+
+# A parsed setting is kept in the namespace under its trait's name with this before it.
+_PREFIX = "setting_"
+
+
+class NotWritable(AcaKernelError):
+    """The place that the kernelspec should go to cannot be written."""
+
+    reason = "not-writable"
+
+
+# -- arguments -----------------------------------------------------------------------
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `aca-kernel install`, those of the settings made of the traits."""
+    parser.description = (
+        "Write a kernelspec that starts this kernel with the Python that runs this command "
+        f"({sys.executable}). Without --user, --sys-prefix or --prefix it is installed "
+        "system-wide, as `python -m ipykernel install` does. A kernelspec of the same name "
+        "in the same place is replaced."
+    )
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--user", action="store_true", help="install for the current user, not system-wide"
+    )
+    place.add_argument(
+        "--sys-prefix",
+        action="store_const",
+        const=sys.prefix,
+        dest="prefix",
+        help="install into the Python environment of this command, the same as "
+        f"--prefix={_plain(sys.prefix)}",
+    )
+    place.add_argument("--prefix", metavar="P", help="install into P/share/jupyter/kernels")
+    parser.add_argument(
+        "--name",
+        type=_kernel_name,
+        default=DEFAULT_NAME,
+        help="name that Jupyter knows the kernel by (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--display-name",
+        type=_display_name,
+        metavar="D",
+        help="name that front ends show (default: Python (Azure Container Apps), with the "
+        "name in it if that is not the default one)",
+    )
+    settings = parser.add_argument_group(
+        "settings",
+        "Those that are given become part of the kernelspec; for the others the "
+        "configuration file, the environment variables and the defaults count when the "
+        "kernel starts. The API key is never part of it: set ACA_MCP_API_KEY.",
+    )
+    for name, trait in _settings().items():
+        _add_setting(settings, name, trait)
+    parser.add_argument(
+        "--api-key",
+        "--api_key",
+        f"--AcaKernel.{_SECRET}",
+        nargs="?",
+        action=_RefuseSecret,
+        help=argparse.SUPPRESS,
+    )
+
+
+def _settings() -> dict[str, TraitType[Any, Any]]:
+    """Return the settings that may stand in a kernelspec, in the order of their class."""
+    traits = AcaKernel.class_own_traits(config=True)
+    return {name: traits[name] for name in vars(AcaKernel) if name in traits and name != _SECRET}
+
+
+def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any, Any]) -> None:
+    option = "--" + name.replace("_", "-")
+    destination = _PREFIX + name
+    text = _plain(" ".join(trait.help.split()))
+    if "default" not in text.lower():
+        text += f" Default: {_plain(str(trait.default_value))}."
+    if isinstance(trait, Bool):
+        group.add_argument(
+            option, dest=destination, action=argparse.BooleanOptionalAction, help=text
+        )
+        return
+    metavar = name.rsplit("_", 1)[-1].upper()
+    if isinstance(trait, Enum):
+        metavar = "{" + ",".join(trait.values or []) + "}"
+
+    def parse(given: str) -> Any:
+        try:
+            value = trait.from_string(given)
+            AcaKernel(**{name: value})
+        except (TraitError, ValueError):
+            raise argparse.ArgumentTypeError(f"{given!r} is not {_wanted(trait)}") from None
+        return value
+
+    group.add_argument(option, dest=destination, type=parse, metavar=metavar, help=text)
+
+
+def _wanted(trait: TraitType[Any, Any]) -> str:
+    """Say what a trait takes, for the end of a sentence."""
+    if isinstance(trait, Enum):
+        return "one of " + ", ".join(map(str, trait.values or []))
+    if isinstance(trait, (Integer, Float)):
+        kind = "a whole number" if isinstance(trait, Integer) else "a number"
+        return kind if trait.min is None else f"{kind} of {trait.min:g} or more"
+    return trait.info()
+
+
+def _plain(text: str) -> str:
+    """Protect a text from argparse, which formats its help texts with `%`."""
+    return text.replace("%", "%%")
+
+
+def _kernel_name(given: str) -> str:
+    if not _NAME.fullmatch(given):
+        raise argparse.ArgumentTypeError(
+            f"{given!r} is not a kernel name: use letters, digits, '.', '_' and '-' only"
+        )
+    # As Jupyter does before it makes the folder.
+    return given.lower()
+
+
+def _display_name(given: str) -> str:
+    if not given.strip():
+        raise argparse.ArgumentTypeError("a front end cannot show an empty name")
+    return given.strip()
+
+
+class _RefuseSecret(argparse.Action):
+    """Refuses the key without repeating it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        parser.error(
+            "an API key does not belong in a kernelspec, which others can read: set the "
+            "environment variable ACA_MCP_API_KEY where Jupyter is started instead"
+        )
+
+
+# -- the command ---------------------------------------------------------------------
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Write the kernelspec and say where it is and what comes next.
+
+    Raises SettingInvalid: the settings cannot work; nothing has been written.
+    Raises NotWritable: the place cannot be written.
+    """
+    settings = {
+        name: getattr(namespace, _PREFIX + name)
+        for name in _settings()
+        if getattr(namespace, _PREFIX + name) is not None
+    }
+    _check(settings)
+    spec = make_spec(namespace.name, namespace.display_name, settings)
+    destination = _install(spec, namespace.name, user=namespace.user, prefix=namespace.prefix)
+    print(f"Installed the kernelspec {namespace.name} in {destination}")
+    for line in _next_steps(namespace.name, spec["display_name"], settings, destination):
+        print(line)
+    return 0
+
+
+def _check(settings: dict[str, Any]) -> None:
+    """Look at the settings together; each by itself has been looked at by its option.
+
+    Raises SettingInvalid.
+    """
+    # Empty is allowed: the embedded pool, whatever ACA_MCP_ENDPOINT may say.
+    if settings.get("endpoint"):
+        from ..backend import check_endpoint
+
+        check_endpoint(settings["endpoint"], bool(settings.get("allow_plain_http", False)))
+
+
+def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of kernel.json: the shipped one, bound to this Python.
+
+    settings: trait names and values; they become arguments of the kernel.
+    """
+    spec: dict[str, Any] = json.loads(
+        (shipped_kernelspec() / "kernel.json").read_text(encoding="utf-8")
+    )
+    if display_name is not None:
+        spec["display_name"] = display_name
+    elif name != DEFAULT_NAME:
+        spec["display_name"] = f"{spec['display_name'].removesuffix(')')}, {name})"
+    # Absolute, because a bare `python` means the front end's own in JupyterLab and hides
+    # the kernel in VS Code; symbolic links are kept, because a virtual environment's
+    # python is one.
+    python = os.path.abspath(sys.executable)
+    arguments = [f"--AcaKernel.{key}={value}" for key, value in settings.items()]
+    spec["argv"] = [python, *spec["argv"][1:], *arguments]
+    # VS Code finds the environment's variables and packages by this path.
+    spec["metadata"]["interpreter"] = {"path": python}
+    return spec
+
+
+def shipped_kernelspec() -> Path:
+    """Return the folder with the kernel.json and the logos that belong to this package.
+
+    It lies in the package when that is installed from a wheel, and beside it in a
+    checkout, from where an editable install takes it.
+    """
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "kernelspec"
+    return inside if inside.is_dir() else package.parent / "kernelspec"
+
+
+def _install(spec: dict[str, Any], name: str, *, user: bool, prefix: str | None) -> str:
+    """Copy a kernelspec with its logos to where Jupyter looks; return that place.
+
+    Raises NotWritable.
+    """
+    manager = _manager()
+    with tempfile.TemporaryDirectory() as scratch:
+        # A folder of its own: the scratch folder is private, a kernelspec must not be.
+        folder = Path(scratch, name)
+        folder.mkdir()
+        for item in shipped_kernelspec().iterdir():
+            if item.name.startswith("logo-"):
+                shutil.copyfile(item, folder / item.name)
+        text = json.dumps(spec, indent=1, ensure_ascii=False) + "\n"
+        (folder / "kernel.json").write_text(text, encoding="utf-8")
+        place = os.path.abspath(prefix) if prefix else None
+        try:
+            return str(manager.install_kernel_spec(str(folder), name, user=user, prefix=place))
+        except (OSError, shutil.Error) as error:
+            where = place or ("your Jupyter folder" if user else "the system-wide Jupyter folder")
+            raise NotWritable(
+                f"The kernelspec cannot be written to {where} "
+                f"({getattr(error, 'strerror', None) or 'copying failed'}): "
+                "choose another place with --user, --sys-prefix or --prefix.",
+                detail=str(error),
+            ) from error
+
+
+def _next_steps(
+    name: str, display_name: str, settings: dict[str, Any], destination: str
+) -> list[str]:
+    steps = []
+    kernels = os.path.dirname(destination)
+    if kernels not in _manager().kernel_dirs:
+        steps.append(
+            "Jupyter does not look there by itself: add "
+            f"{os.path.dirname(kernels)} to the environment variable JUPYTER_PATH."
+        )
+    if settings.get("endpoint"):
+        steps.append(
+            "Next: set ACA_MCP_API_KEY to the key of the pool where you start Jupyter or "
+            f'VS Code, and choose the kernel "{display_name}" there.'
+        )
+    else:
+        steps.append(f'Next: choose the kernel "{display_name}" in JupyterLab or VS Code.')
+    steps.append(f"Or run a notebook with it: jupyter execute --kernel_name={name} NOTEBOOK")
+    return steps
+
+
+def _manager() -> KernelSpecManager:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    return KernelSpecManager()

@@ -1,0 +1,305 @@
+"""`python -m tests.benchmark`: aca against plain ipykernel, interleaved in one run.
+
+Prints a table of medians, minima and ratios. Not a test: nothing here can fail because a
+machine is slow. `--quick` takes a tenth of the rounds; `--only NAME` takes one row;
+`--json FILE` writes what was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import nbformat
+import psutil
+from nbclient import NotebookClient
+
+from .support import Client, Pool, running_kernel, running_pool
+
+KERNELS = ("python3", "aca")
+
+# A row's samples by kernel, in its unit.
+Samples = dict[str, list[float]]
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    name: str
+    unit: str
+    samples: Samples
+    aim: float | None = None
+
+    def cells(self) -> list[str]:
+        """Return the line as text: medians, minima, ratios of both, aim."""
+        shown = [self.name]
+        for kernel in KERNELS:
+            values = self.samples.get(kernel)
+            if values:
+                shown.append(f"{statistics.median(values):.4g} ({min(values):.4g})")
+            else:
+                shown.append("-")
+        ratio = self.ratios()
+        shown.append(f"{ratio[0]:.2f} ({ratio[1]:.2f})" if ratio else "-")
+        shown.append(f"{self.aim:g}" if self.aim is not None else "-")
+        return [*shown, self.unit]
+
+    def ratios(self) -> tuple[float, float] | None:
+        """Return the ratio of the medians and of the minima."""
+        base, ours = self.samples.get("python3"), self.samples.get("aca")
+        if not base or not ours or not min(base):
+            return None
+        return statistics.median(ours) / statistics.median(base), min(ours) / min(base)
+
+
+@dataclass
+class Bench:
+    """The two kernels of a run, and how many rounds each row takes."""
+
+    kernels: dict[str, Client]
+    quick: bool
+    rows: list[Row] = field(default_factory=list)
+
+    def rounds(self, full: int) -> int:
+        """Return how often to do something."""
+        return max(2, full // 10) if self.quick else full
+
+    def interleave(
+        self, name: str, unit: str, full: int, once: Callable[[Client], float], aim: float | None
+    ) -> None:
+        """Do a thing in turn with each kernel, so that noise hits both."""
+        samples: Samples = {kernel: [] for kernel in KERNELS}
+        for client in self.kernels.values():
+            once(client)
+        for _ in range(self.rounds(full)):
+            for kernel, client in self.kernels.items():
+                samples[kernel].append(once(client))
+        self.add(Row(name, unit, samples, aim))
+
+    def add(self, row: Row) -> None:
+        """Take a row and show it."""
+        self.rows.append(row)
+        print("  ".join(row.cells()), file=sys.stderr, flush=True)
+
+
+def timed(action: Callable[[], Any]) -> float:
+    """Return the milliseconds that an action takes."""
+    started = time.perf_counter()
+    action()
+    return (time.perf_counter() - started) * 1000
+
+
+@contextmanager
+def both_kernels() -> Iterator[dict[str, Client]]:
+    """Start one kernel of each kind."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(running_kernel(name=name)) for name in KERNELS}
+
+
+def round_trip(bench: Bench) -> None:
+    """`1+1`, from the request to reply and idle."""
+    bench.interleave("1+1 round trip", "ms", 200, lambda c: timed(lambda: c.run("1+1")), 1.5)
+
+
+def start(bench: Bench) -> None:
+    """From nothing to the first result."""
+
+    def once(kernel: str) -> float:
+        started = time.perf_counter()
+        with running_kernel(name=kernel) as client:
+            client.run("1+1")
+            return (time.perf_counter() - started) * 1000
+
+    samples: Samples = {kernel: [] for kernel in KERNELS}
+    for _ in range(bench.rounds(12)):
+        for kernel in KERNELS:
+            samples[kernel].append(once(kernel))
+    bench.add(Row("kernel start to first result", "ms", samples, 1.5))
+
+
+def notebook(bench: Bench) -> None:
+    """A notebook of 100 cells under nbclient, kernel start included."""
+    cells = [nbformat.v4.new_code_cell(f"x{n} = {n}\nprint(x{n})\nx{n} ** 2") for n in range(100)]
+
+    def once(kernel: str) -> float:
+        book = nbformat.v4.new_notebook(cells=[nbformat.NotebookNode(cell) for cell in cells])
+        return timed(NotebookClient(book, kernel_name=kernel, timeout=120).execute)
+
+    samples: Samples = {kernel: [] for kernel in KERNELS}
+    for _ in range(bench.rounds(6)):
+        for kernel in KERNELS:
+            samples[kernel].append(once(kernel))
+    bench.add(Row("100 cells under nbclient", "ms", samples, 1.3))
+
+
+def latency(bench: Bench) -> None:
+    """From a print in a running cell to its arrival at the client."""
+    code = "import time\nfor n in range(20):\n    print(time.time())\n    time.sleep(0.1)"
+
+    def once(client: Client) -> float:
+        cell = client.run(code)
+        delays = [
+            arrival - float(line)
+            for message, arrival in zip(cell.messages, cell.arrivals, strict=True)
+            if message["msg_type"] == "stream"
+            for line in message["content"]["text"].split()
+        ]
+        return statistics.median(delays) * 1000
+
+    bench.interleave("print latency in a cell", "ms", 8, once, 0.5)
+
+
+def text(bench: Bench) -> None:
+    """Large texts, printed at once."""
+    for megabytes, rounds in ((10, 10), (50, 4)):
+        code = f"print('0123456789abcde\\n' * {megabytes * 62500})"
+        aim = 1.5 if megabytes == 10 else None
+
+        def once(client: Client, code: str = code) -> float:
+            return timed(lambda: client.run(code))
+
+        bench.interleave(f"{megabytes} MB of text", "ms", rounds, once, aim)
+
+
+def image(bench: Bench) -> None:
+    """An image of 5 MB that does not compress."""
+    for client in bench.kernels.values():
+        client.run(
+            "import os\nfrom IPython.display import Image, display\n"
+            "picture = Image(data=os.urandom(5_000_000), format='png')"
+        )
+    bench.interleave(
+        "5 MB image", "ms", 10, lambda c: timed(lambda: c.run("display(picture)")), 1.5
+    )
+
+
+def completion(bench: Bench) -> None:
+    """A completion of a variable's attributes."""
+    for client in bench.kernels.values():
+        client.run("import collections")
+    request = {"code": "collections.Ord", "cursor_pos": 15}
+    bench.interleave(
+        "completion", "ms", 60, lambda c: timed(lambda: c.ask("complete_request", request)), 1.5
+    )
+
+
+def interrupt(bench: Bench) -> None:
+    """From the interrupt of a busy loop to its error."""
+
+    def once(client: Client) -> float:
+        msg_id = client.send("print('go', flush=True)\nwhile True: pass")
+        client.wait_for_stream(msg_id, "go")
+        time.sleep(0.3)
+        started = time.perf_counter()
+        client.manager.interrupt_kernel()
+        client.collect(msg_id)
+        return (time.perf_counter() - started) * 1000
+
+    bench.interleave("interrupt to error", "ms", 12, once, 2.0)
+
+
+def source(bench: Bench) -> None:
+    """A cell of 1 MB."""
+    code = "text = '" + "x" * 1_000_000 + "'"
+    bench.interleave("1 MB of source", "ms", 10, lambda c: timed(lambda: c.run(code)), None)
+
+
+def memory(bench: Bench) -> None:
+    """Resident memory of each process after one cell."""
+    with both_kernels() as kernels:
+        for client in kernels.values():
+            client.run("1+1")
+        plain = psutil.Process(kernels["python3"].manager.provisioner.pid)  # type: ignore[union-attr]
+        local = psutil.Process(kernels["aca"].manager.provisioner.pid)  # type: ignore[union-attr]
+        base = [plain.memory_info().rss / 1e6]
+        for name, process in _parts(local):
+            size = process.memory_info().rss / 1e6
+            bench.add(Row(f"memory: {name}", "MB", {"python3": base, "aca": [size]}))
+
+
+def _parts(local: psutil.Process) -> Iterator[tuple[str, psutil.Process]]:
+    yield "local kernel", local
+    for process in local.children(recursive=True):
+        line = " ".join(process.cmdline())
+        if "aca_kernel.localpool" in line:
+            yield "embedded pool", process
+        elif "launcher.py" in line:
+            yield "remote kernel", process
+        elif "bwrap" not in line:
+            yield "session supervisor or interpreter", process
+
+
+def idle(bench: Bench) -> None:
+    """CPU and tool calls of a notebook that nobody uses, over a minute."""
+    pause, watched = (3, 6) if bench.quick else (30, 60)
+    with running_pool() as pool, running_kernel(pool.env) as client:
+        client.run("import threading\nthreading.Thread(target=lambda: None).start()")
+        time.sleep(pause)
+        process = psutil.Process(client.manager.provisioner.pid)  # type: ignore[union-attr]
+        calls, cpu = sum(pool.calls().values()), sum(process.cpu_times()[:2])
+        time.sleep(watched)
+        spent = (sum(process.cpu_times()[:2]) - cpu) * 1000
+        made = float(sum(pool.calls().values()) - calls)
+    bench.add(Row(f"idle for {watched} s: tool calls", "calls", {"aca": [made]}, 0))
+    bench.add(Row(f"idle for {watched} s: CPU of the local kernel", "ms", {"aca": [spent]}))
+
+
+def many(bench: Bench) -> None:
+    """Several kernels on one pool, each running `1+1` in turn."""
+    for count in (1, 5, 20):
+        if bench.quick and count == 20:
+            continue
+        with running_pool(max_concurrent_sessions=count, memory_mib=0) as pool:
+            bench.add(Row(f"1+1 with {count} kernels on one pool", "ms", _many(pool, count)))
+
+
+def _many(pool: Pool, count: int) -> Samples:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(running_kernel(pool.env)) for _ in range(count)]
+        for client in clients:
+            client.run("1")
+        return {
+            "aca": [timed(lambda c=client: c.run("1+1")) for _ in range(5) for client in clients]
+        }
+
+
+ROWS: dict[str, Callable[[Bench], None]] = {
+    "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
+    "text": text, "image": image, "completion": completion, "interrupt": interrupt,
+    "source": source, "memory": memory, "idle": idle, "many": many,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run what is asked for and print the table as Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rounds")
+    parser.add_argument("--only", choices=ROWS, action="append", help="this row only; repeatable")
+    parser.add_argument("--json", metavar="FILE", help="write the samples to a file")
+    arguments = parser.parse_args()
+    with both_kernels() as kernels:
+        bench = Bench(kernels, arguments.quick)
+        for name in arguments.only or ROWS:
+            ROWS[name](bench)
+    print(f"\nPython {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
+    print("| | python3: median (min) | aca: median (min) | ratio: median (min) | aim | unit |")
+    print("|---|---|---|---|---|---|")
+    for row in bench.rows:
+        print("| " + " | ".join(row.cells()) + " |")
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump([vars(row) for row in bench.rows], file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

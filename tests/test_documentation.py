@@ -1,0 +1,95 @@
+"""The README says what the program says: its tables are held against the code."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from aca_kernel.localpool import app, options
+from aca_kernel.settings import AcaKernel
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def table(first_column: str) -> dict[str, str]:
+    """Return a table of the README: the first cell of each row, without marks, to the second."""
+    lines = README.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {first_column} |"))
+    rows: dict[str, str] = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        rows[cells[0].strip("`")] = cells[1]
+    return rows
+
+
+def sentences_of_the_package() -> list[str]:
+    """Return every text in the package's source, with … for what is filled in at run time."""
+    texts: list[str] = []
+    for path in (ROOT / "aca_kernel").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [str(part.value) for part in node.values if isinstance(part, ast.Constant)]
+                texts.append("…".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return texts
+
+
+def test_settings_table_lists_every_setting_in_order() -> None:
+    traits = AcaKernel.class_own_traits(config=True)
+    assert list(table("setting")) == [name for name in vars(AcaKernel) if name in traits]
+
+
+@pytest.mark.parametrize("name", ["endpoint", "api_key"])
+def test_settings_table_names_the_environment_variable(name: str) -> None:
+    assert f"`ACA_MCP_{name.upper()}`" in table("setting")[name]
+
+
+def test_settings_table_gives_the_defaults() -> None:
+    traits = AcaKernel.class_own_traits(config=True)
+    stated = {
+        name: default.strip("`")
+        for name, default in table("setting").items()
+        if name not in ("endpoint", "api_key")
+    }
+    assert stated == {name: str(traits[name].default_value) for name in stated}
+
+
+def test_pool_table_lists_every_option() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    app.add_arguments(parser)
+    offered = {option for action in parser._actions for option in action.option_strings}
+    assert set(table("option")) == offered
+
+
+def test_quirk_table_lists_every_quirk() -> None:
+    assert list(table("quirk")) == options.quirk_names()
+
+
+@pytest.mark.parametrize("message", table("message"))
+def test_troubleshooting_quotes_what_the_program_says(message: str) -> None:
+    pattern = re.compile(".*?".join(re.escape(part.strip()) for part in message.split("…")))
+    assert any(pattern.search(text) for text in sentences_of_the_package()), message
+
+
+def test_readme_has_each_command_of_ci_once() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).splitlines()
+    assert len([line for line in lines if re.match(r"pip install .*&& pytest$", line)]) == 1
+    assert (
+        len([line for line in lines if re.match(r"pip install .*&& jupyter execute ", line)]) == 1
+    )
+
+
+def test_documents_name_no_folder_that_does_not_exist() -> None:
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for path in re.findall(r"`((?:aca_kernel|tests|notebooks|kernelspec|\.ci)/[\w./]*)`", text):
+            assert (ROOT / path).exists(), f"{name} names {path}"
