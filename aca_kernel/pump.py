@@ -85,6 +85,9 @@ class Pump:
         self._is_starting = False
         self._is_probing = False
         self._idle_seconds = 0.0
+        self._setup: list[Record] = []
+        self._muted: set[str] = set()
+        self._is_set_up = False
         self._subshells = Subshells()
         self.kernel_info: dict[str, Any] | None = None
 
@@ -111,6 +114,11 @@ class Pump:
     def is_in_use(self) -> bool:
         """Whether there is, or is about to be, a remote kernel that can be asked."""
         return self._relay is not None or self._is_starting or bool(self._queue)
+
+    def run_before_first_cell(self, request: Request) -> None:
+        """Keep what has been answered already; its outputs are shown to nobody."""
+        self._setup.append(Record({"kind": "msg", "channel": "shell"}, tuple(request.frames)))
+        self._muted.add(request.msg_id)
 
     def start_now(self) -> None:
         """Launch an environment though nothing has to run in it yet."""
@@ -211,6 +219,10 @@ class Pump:
         self._plan_polls(relay, after_request=is_waiting)
 
     def _send_queue(self, relay: Relay) -> None:
+        if self._queue and not self._is_set_up:
+            self._is_set_up = True
+            for record in self._setup:
+                relay.send(record)
         while self._queue:
             item = self._queue.popleft()
             if isinstance(item, Record):
@@ -278,8 +290,10 @@ class Pump:
 
     def _forward(self, record: Record) -> None:
         channel, msg_type = str(record.head["channel"]), str(record.head["type"])
-        frames = list(record.parts)
-        request = self._table.find_any(str(record.head["parent"]))
+        frames, parent = list(record.parts), str(record.head["parent"])
+        if parent in self._muted:
+            return
+        request = self._table.find_any(parent)
         if channel == "iopub":
             self._forward_iopub(msg_type, record.head.get("state"), frames, request)
         elif request is None:
@@ -350,6 +364,7 @@ class Pump:
         self._end_sent("RemoteKernelDied", evalue)
         self._abort_queued(None)
         self._queue.appendleft(Record({"kind": "restart"}))
+        self._is_set_up = False
         self._work.set()
 
     def _end_sent(self, ename: str, evalue: str) -> None:
@@ -455,6 +470,7 @@ class Pump:
         else:
             self._relay = relay
             self._is_probing = False
+            self._is_set_up = False
 
     def _tell_installing(self) -> None:
         request = next((one for one in self._table if one.is_execute), None)

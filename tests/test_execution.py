@@ -24,7 +24,18 @@ def test_opening_a_notebook_takes_no_environment_of_a_remote_pool(
     assert pool_kernel.ask("kernel_info_request", {})["content"]["status"] == "ok"
     reply = pool_kernel.ask("comm_info_request", {"target_name": "jupyter.widget"})
     assert reply["content"] == {"status": "ok", "comms": {}}
+    reply = pool_kernel.ask("complete_request", {"code": "__file__.", "cursor_pos": 9})
+    assert reply["content"]["matches"] == []
+    request = {"type": "request", "command": "debugInfo", "seq": 1}
+    reply = pool_kernel.ask("debug_request", request, channel="control")
+    assert reply["content"]["body"]["isStarted"] is False
+    hidden = "__vsc_ipynb_file__ = 'book.ipynb'\nprint('hidden')"
+    assert pool_kernel.run(hidden, store_history=False).status == "ok"
     assert pool.calls() == {}
+    cell = pool_kernel.run("__vsc_ipynb_file__")
+    assert cell.result == "'book.ipynb'"
+    assert cell.text == ""
+    assert cell.reply["content"]["execution_count"] == 1
 
 
 def test_each_line_arrives_when_it_is_printed(shared_kernel: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 
@@ -14,10 +15,22 @@ def records(*texts: bytes) -> list[wire.Record]:
     return [wire.Record({"kind": "msg", "n": n}, (text,)) for n, text in enumerate(texts)]
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"ab" * 100_000, os.urandom(100_000)])
-def test_a_page_survives_its_frame(data: bytes) -> None:
+@pytest.mark.parametrize("may_be_text", [False, True])
+@pytest.mark.parametrize(
+    ("form", "data"),
+    [
+        ("r", b""),
+        ("r", b"x"),
+        ("z", b"ab" * 100_000),
+        ("r", os.urandom(100_000)),
+        ("t", base64.b64encode(os.urandom(100_000))),
+    ],
+)
+def test_a_page_survives_its_frame(form: str, data: bytes, may_be_text: bool) -> None:
     page = wire.Page({"n": 7, "text": "ä\ud800"}, data)
-    assert wire.decode_frame(wire.encode_frame("abc1", page)) == ("abc1", page)
+    frame = wire.encode_frame("abc1", page, may_be_text=may_be_text)
+    assert frame.split(":")[2] == (form if may_be_text or form != "t" else "r")
+    assert wire.decode_frame(frame) == ("abc1", page)
 
 
 def test_a_frame_is_found_between_other_output() -> None:
@@ -91,7 +104,7 @@ def test_a_page_keeps_to_its_limit(content: bytes, limit: int) -> None:
     data = wire.fill_page(sender, 0, limit)
     assert data
     page = wire.Page({"n": 1234, "got": 10**9, "off": 10**9, "end": 10**9, "pid": 4000000}, data)
-    assert len(wire.encode_frame("0123456789ab", page)) <= limit
+    assert len(wire.encode_frame("0123456789ab", page, may_be_text=True)) <= limit
 
 
 def test_only_whole_records_that_were_not_sent_can_be_taken_back() -> None:

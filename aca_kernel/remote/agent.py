@@ -167,7 +167,7 @@ class Agent:
             "woken": self.woken_number == self.exchange_number,
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
-        return wire.encode_frame(self.nonce, wire.Page(answer, data))
+        return wire.encode_frame(self.nonce, wire.Page(answer, data), may_be_text=True)
 
     # -- from the kernel ---------------------------------------------------------
 
