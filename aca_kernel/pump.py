@@ -11,24 +11,25 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import shlex
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .environment import Environment
-from .errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
+from .errors import AcaKernelError, EnvironmentGone
+from .launch import Launched, Launcher
 from .plain import PlainSession
-from .relay import Relay
 from .remote.wire import Record
 from .requests import Request, RequestTable
+from .shell_tool import start_command
 from .subshells import SUBSHELL_REQUESTS, Subshells
 
 if TYPE_CHECKING:
     from .backend import Backend
     from .channels import Channels
+    from .environment import Environment
     from .messages import Publisher
+    from .relay import Relay
     from .settings import AcaKernel
 
 # When the remote side says that something may still print though no cell runs, it is
@@ -38,11 +39,9 @@ if TYPE_CHECKING:
 # answer right after their cell.
 BACKGROUND_POLL_SECONDS = (0.03, 0.05, 0.1, 0.1, 0.2, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 
-# A new environment that does not exist is tried again so often.
-_LAUNCH_ATTEMPTS = 5
 
-# A wait that the user is told of again, after the first sentence.
-_REPEAT_NOTICE_SECONDS = 60.0
+# A cell that runs for this long is worth two calls to find out how to interrupt it well.
+_LONG_CELL_SECONDS = 1.0
 
 
 class Pump:
@@ -64,7 +63,6 @@ class Pump:
         self._channels = channels
         self._publisher = publisher
         self._table = table
-        self._config = config
         self._on_exit = on_exit
         self._log = log
         self._queue: deque[Request | Record] = deque()
@@ -72,16 +70,14 @@ class Pump:
         self._relay: Relay | None = None
         self._plain: PlainSession | None = None
         self._environment: Environment | None = None
-        self._generation = 0
-        self._notices: list[str] = []
-        self._launching: asyncio.Task[None] | None = None
+        self._launcher = Launcher(backend, settings, publisher, table, config, log)
+        self._launching: asyncio.Task[Launched] | None = None
         self._interrupt_pending = False
         self._exit_asked = False
-        self._told: dict[str, float] = {}
         self._polls_left: deque[float] = deque()
         self._poll_at = 0.0
         self._asides: set[asyncio.Task[None]] = set()
-        self._is_notice_given = False
+        self._has_run_cell = False
         self._is_starting = False
         self._is_probing = False
         self._idle_seconds = 0.0
@@ -214,24 +210,26 @@ class Pump:
             self._take(record)
         # Last, since the environment may turn out to be gone.
         for record in records:
-            if record.kind == "call":
-                await self._serve_call(record.head)
+            if record.kind == "call" and self._environment is not None:
+                answer = await start_command(
+                    self._environment, record.head, self._launcher.tell_waiting
+                )
+                if answer is not None:
+                    self._queue.append(answer)
         self._plan_polls(relay, after_request=is_waiting)
 
     def _send_queue(self, relay: Relay) -> None:
-        if self._queue and not self._is_set_up:
-            self._is_set_up = True
-            for record in self._setup:
-                relay.send(record)
         while self._queue:
             item = self._queue.popleft()
             if isinstance(item, Record):
                 relay.send(item)
                 continue
-            if item.is_execute and self._notices:
-                for notice in self._notices:
-                    self._publisher.tell(notice, item)
-                self._notices.clear()
+            if not self._is_set_up:
+                self._is_set_up = True
+                for record in self._setup:
+                    relay.send(record)
+            if item.is_execute:
+                self._tell_notices(item)
             if self._is_beyond_remote(item):
                 self._publisher.fail(
                     item, "NotSupported", "The ipykernel in this environment has no subshells."
@@ -240,6 +238,12 @@ class Pump:
             self._subshells.redirect(item)
             record = Record({"kind": "msg", "channel": item.channel}, tuple(item.frames))
             item.place = relay.send(record)
+
+    def _tell_notices(self, cell: Request) -> None:
+        self._has_run_cell = True
+        for notice in self._launcher.notices:
+            self._publisher.tell(notice, cell)
+        self._launcher.notices.clear()
 
     def _is_beyond_remote(self, request: Request) -> bool:
         """Tell whether an older ipykernel would leave this request without any answer."""
@@ -268,8 +272,10 @@ class Pump:
         """Once a cell runs long, find out whether an exchange can be got round."""
 
         async def probe() -> None:
-            await asyncio.sleep(1.0)
-            if relay is self._relay and relay.is_held and not relay.is_overlap_known:
+            await asyncio.sleep(_LONG_CELL_SECONDS)
+            self._is_probing = False
+            is_running = any(one.is_execute and one.is_started for one in self._table)
+            if relay is self._relay and is_running and not relay.is_overlap_known:
                 await relay.wake()
 
         if not self._is_probing:
@@ -382,47 +388,12 @@ class Pump:
             else:
                 self._publisher.abort(request)
 
-    async def _serve_call(self, head: dict[str, Any]) -> None:
-        """Do what the extension in the remote kernel asks for."""
-        answer: dict[str, Any] = {"kind": "answer", "id": head.get("id")}
-        if head.get("op") != "shell":
-            self.send_record(Record({**answer, "error": "The kernel does not know this request."}))
-            return
-        assert self._environment is not None  # noqa: S101 - a relay has one
-        environment = self._environment
-        # The script starts the command detached and does so only once, so that a lost
-        # answer may be asked for again. The command's text is there for who reads the
-        # pool's records; the script has it too, where its length does not matter.
-        text = str(head.get("command", ""))
-        script = shlex.quote(str(head.get("script", "")))
-        command = f"sh {script} {shlex.quote(text)}" if len(text) < 10_000 else f"sh {script}"
-        try:
-            result = await environment.persist(
-                lambda: environment.run_shell(command), tell=self._tell_waiting
-            )
-        except EnvironmentGone:
-            raise
-        except AcaKernelError as error:
-            self.send_record(Record({**answer, "error": error.message}))
-            return
-        if result.is_failed or result.exit_code:
-            reason = (result.stderr or result.error_text).strip() or "no reason was given"
-            self.send_record(
-                Record({**answer, "error": f"The shell tool could not run it: {reason}"})
-            )
-
-    def send_record(self, record: Record) -> None:
-        """Queue a record of our own for the agent."""
-        self._queue.append(record)
-        self._work.set()
-
     # -- the environment's life --------------------------------------------------
 
     async def _launch(self) -> bool:
         """Get an environment and a remote kernel in it; False when interrupted."""
         self._is_starting = False
-        self._told.clear()
-        launching = self._launching = asyncio.ensure_future(self._launch_and_boot())
+        launching = self._launching = asyncio.ensure_future(self._launcher.launch())
         try:
             await asyncio.wait([launching])
         finally:
@@ -431,51 +402,12 @@ class Pump:
         if launching.cancelled():
             self._fail_queued("KeyboardInterrupt", "Interrupted while waiting for an environment.")
             return False
-        launching.result()
+        launched = launching.result()
+        self._environment, self._relay = launched.environment, launched.relay
+        if launched.relay is None:
+            self._plain = PlainSession(launched.environment, self._publisher, self._table)
+        self._is_probing = self._is_set_up = self._has_run_cell = False
         return True
-
-    async def _launch_and_boot(self) -> None:
-        for attempt in range(_LAUNCH_ATTEMPTS):
-            environment = await Environment.launch(
-                self._backend, self._settings, self._tell_waiting
-            )
-            self._generation += 1
-            config = {**self._config, "generation": self._generation}
-            relay = Relay(environment, config, self._tell_waiting, self._log)
-            try:
-                greeting = await relay.boot()
-                if greeting.missing and self._settings.install_ipykernel:
-                    self._tell_installing()
-                    greeting = await relay.install()
-                break
-            except EnvironmentGone:
-                # Between its launch and its first use: nothing was in it yet.
-                if attempt == _LAUNCH_ATTEMPTS - 1:
-                    raise RemoteProtocolError(
-                        "Every environment that the session pool launches is gone before its "
-                        "first use. Check the pool, then run the cell again."
-                    ) from None
-                await asyncio.sleep(0.2 * 2**attempt)
-        self._log.info("environment %s is ready to boot", environment.environment_id)
-        self._environment = environment
-        if not self._is_notice_given and self._backend.notice():
-            self._is_notice_given = True
-            self._notices.append(self._backend.notice())
-        if greeting.missing:
-            self._plain = PlainSession(environment, self._publisher, self._table)
-            self._notices.append(
-                "This environment has no ipykernel. Cells run in plain mode: output comes at "
-                "the end of a cell, and completion, widgets, input() and interrupts do not work."
-            )
-        else:
-            self._relay = relay
-            self._is_probing = False
-            self._is_set_up = False
-
-    def _tell_installing(self) -> None:
-        request = next((one for one in self._table if one.is_execute), None)
-        if request is not None:
-            self._publisher.tell("Installing ipykernel in the environment…", request)
 
     def _lose_environment(self, error: EnvironmentGone) -> None:
         """The environment has ended: end what ran in it, and get ready for another."""
@@ -500,7 +432,8 @@ class Pump:
             "The session environment ended while this was running. Its variables and files "
             "are lost, and this was not run again. The next cell gets a new environment.",
         )
-        self._notices.append(_loss_sentence(self._idle_seconds))
+        if self._has_run_cell:
+            self._launcher.notices.append(_loss_sentence(self._idle_seconds))
 
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
@@ -516,32 +449,23 @@ class Pump:
         for request in self._table:
             self._publisher.fail(request, ename, evalue)
 
-    def _tell_waiting(self, error: AcaKernelError, waited: float) -> None:
-        """Tell the user, in the first waiting cell, what it waits for."""
-        now = time.monotonic()
-        last = self._told.get(error.reason)
-        if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
-            return
-        request = next((one for one in self._table if one.is_execute), None)
-        if request is None:
-            return
-        self._told[error.reason] = now
-        suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
-        self._publisher.tell(error.message + suffix, request)
-
     # -- plain mode --------------------------------------------------------------
 
     async def _step_plain(self, plain: PlainSession) -> None:
-        self._is_starting = False
+        environment = self._environment
+        assert environment is not None  # noqa: S101 - plain mode has one
         while self._queue:
             item = self._queue.popleft()
             if not isinstance(item, Request):
                 continue
+            if self._has_run_cell and environment.idle_seconds() > self._settings.cooldown_seconds:
+                # Nothing in it could tell whether it is still the same one.
+                self._queue.appendleft(item)
+                raise EnvironmentGone("The cooldown has passed since the last call.")
             if item.is_execute:
-                for notice in self._notices:
-                    self._publisher.tell(notice, item)
-                self._notices.clear()
+                self._tell_notices(item)
             item.place = 0
+            self._idle_seconds = environment.idle_seconds()
             succeeded = await plain.run(item)
             if not succeeded and item.aborts_on_error:
                 self._abort_queued(None)

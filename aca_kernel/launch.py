@@ -1,0 +1,117 @@
+"""Getting an environment, with a remote kernel booted in it, and saying why it takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .environment import Environment
+from .errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
+from .relay import Relay
+
+if TYPE_CHECKING:
+    from .backend import Backend
+    from .messages import Publisher
+    from .requests import RequestTable
+    from .settings import AcaKernel
+
+# A new environment that does not exist is tried again so often.
+_ATTEMPTS = 5
+
+# A wait that the user is told of again, after the first sentence.
+_REPEAT_NOTICE_SECONDS = 60.0
+
+_PLAIN_NOTICE = (
+    "This environment has no ipykernel. Cells run in plain mode: output comes at the end of "
+    "a cell, and completion, widgets, input() and interrupts do not work."
+)
+
+
+@dataclass(frozen=True)
+class Launched:
+    """An environment that is ready. relay: None where only plain mode is possible."""
+
+    environment: Environment
+    relay: Relay | None
+
+
+class Launcher:
+    """Launches environments for one kernel.
+
+    notices: sentences for the user, to be shown with the next cell and then removed.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        settings: AcaKernel,
+        publisher: Publisher,
+        table: RequestTable,
+        config: dict[str, Any],
+        log: logging.Logger,
+    ) -> None:
+        self.notices: list[str] = []
+        self._backend = backend
+        self._settings = settings
+        self._publisher = publisher
+        self._table = table
+        self._config = config
+        self._log = log
+        self._generation = 0
+        self._told: dict[str, float] = {}
+        self._is_backend_noticed = False
+
+    async def launch(self) -> Launched:
+        """Launch and boot; cancelling it is safe.
+
+        Raises the errors of Environment.launch and Relay.boot, but not EnvironmentGone.
+        """
+        self._told.clear()
+        for attempt in range(_ATTEMPTS):
+            try:
+                launched = await self._launch_once()
+            except EnvironmentGone:
+                # Between its launch and its first use: nothing was in it yet.
+                await asyncio.sleep(0.2 * 2**attempt)
+            else:
+                self._log.info("environment %s is ready", launched.environment.environment_id)
+                if not self._is_backend_noticed and self._backend.notice():
+                    self._is_backend_noticed = True
+                    self.notices.append(self._backend.notice())
+                if launched.relay is None:
+                    self.notices.append(_PLAIN_NOTICE)
+                return launched
+        raise RemoteProtocolError(
+            "Every environment that the session pool launches is gone before its first use. "
+            "Check the pool, then run the cell again."
+        )
+
+    async def _launch_once(self) -> Launched:
+        environment = await Environment.launch(self._backend, self._settings, self.tell_waiting)
+        self._generation += 1
+        config = {**self._config, "generation": self._generation}
+        relay = Relay(environment, config, self.tell_waiting, self._log)
+        greeting = await relay.boot()
+        if greeting.missing and self._settings.install_ipykernel:
+            self._tell("Installing ipykernel in the environment…")
+            greeting = await relay.install()
+        return Launched(environment, None if greeting.missing else relay)
+
+    def tell_waiting(self, error: AcaKernelError, waited: float) -> None:
+        """Tell the user, in the first waiting cell, what it waits for."""
+        now = time.monotonic()
+        last = self._told.get(error.reason)
+        if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
+            return
+        suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
+        if self._tell(error.message + suffix):
+            self._told[error.reason] = now
+
+    def _tell(self, text: str) -> bool:
+        request = next((one for one in self._table if one.is_execute), None)
+        if request is not None:
+            self._publisher.tell(text, request)
+        return request is not None

@@ -1,0 +1,55 @@
+"""A pool for a parent process: `python -m aca_kernel.localpool`.
+
+Reads one line of JSON from stdin, the settings (see options.py), and writes one line:
+
+    {"endpoint", "api_key", "isolation", "notice"?}     or {"error"} and exit code 2
+
+It lives until stdin ends, which is how it learns that the parent died, or until
+SIGTERM; then it ends every session and removes every file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from .options import from_mapping
+from .prepare import prepare
+
+
+def _read_line() -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        more = os.read(0, 1 << 16)
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _say(message: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the pool; returns the exit code."""
+    from ..errors import AcaKernelError
+
+    line = _read_line()
+    if not line:
+        return 0
+    try:
+        prepared = prepare(from_mapping({"port": 0, **json.loads(line)}))
+        # Not before the first sandbox is on its way: this imports tornado.
+        from .embedded import serve_parent
+
+        return serve_parent(prepared, _say)
+    except AcaKernelError as error:
+        _say({"error": error.message})
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

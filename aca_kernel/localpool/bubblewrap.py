@@ -1,0 +1,134 @@
+"""The bubblewrap command line of a session: what the sandbox sees, and as whom.
+
+Source: bwrap(1), 0.4 or newer; "observed" notes were made with 0.8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+USER = "ubuntu"  # as in the service's image
+HOME = "/home/ubuntu"
+DATA = "/mnt/data"
+HOSTNAME = "session"
+UID = 1000
+
+# Read-only parts of /etc: name resolution, certificates, time zone, libraries, fonts.
+# Not among them: /etc/ssl/private, host keys, shadow.
+_ETC = (
+    "alternatives",
+    "ca-certificates",
+    "crypto-policies",
+    "fonts",
+    "gai.conf",
+    "host.conf",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "mime.types",
+    "networks",
+    "nsswitch.conf",
+    "os-release",
+    "pki/ca-trust",
+    "pki/tls/certs",
+    "pki/tls/cert.pem",
+    "pki/tls/openssl.cnf",
+    "protocols",
+    "resolv.conf",
+    "services",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "terminfo",
+    "timezone",
+)
+_SYSTEM = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
+
+
+def write_etc(directory: str, *, has_network: bool) -> None:
+    """Write the files of /etc that are the sandbox's own."""
+    os.makedirs(directory)
+    hosts = f"127.0.0.1 localhost {HOSTNAME}\n::1 localhost ip6-localhost\n"
+    if has_network:  # names that only this machine knows
+        with contextlib.suppress(OSError), open("/etc/hosts", encoding="utf-8") as file:
+            hosts += file.read()
+    files = {
+        "passwd": f"root:x:0:0:root:/root:/bin/sh\n{USER}:x:{UID}:{UID}::{HOME}:/bin/sh\n"
+        "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
+        "group": f"root:x:0:\n{USER}:x:{UID}:\nnogroup:x:65534:\n",
+        "hosts": hosts,
+        "hostname": HOSTNAME + "\n",
+    }
+    for name, text in files.items():
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+def arguments(
+    program: str,
+    *,
+    session: str,
+    etc: str,
+    visible: Iterable[str],
+    mounted: Mapping[str, str],
+    has_network: bool,
+) -> list[str]:
+    """Return the command line up to the program to run.
+
+    session: the directory with `data`, `tmp` and `home`. etc: see `write_etc`.
+    visible: paths shown read-only where they are. mounted: path inside -> path here,
+    also read-only.
+    """
+    argv = [program, "--die-with-parent", "--new-session", "--unshare-user"]
+    argv += ["--uid", str(UID), "--gid", str(UID), "--unshare-pid", "--unshare-ipc"]
+    argv += ["--unshare-uts", "--hostname", HOSTNAME]
+    # Root's bwrap would keep capabilities. With our supervisor as process 1 the end of
+    # that process is the end of all, and nothing inside can kill it.
+    argv += ["--cap-drop", "ALL", "--as-pid-1"]
+    if not has_network:
+        argv.append("--unshare-net")
+    argv += _system()
+    for name in os.listdir(etc):
+        argv += ["--ro-bind", os.path.join(etc, name), "/etc/" + name]
+    if os.path.isdir("/sys/devices/system"):  # numbers of processors and memory nodes
+        argv += ["--ro-bind", "/sys/devices/system", "/sys/devices/system"]
+    argv += ["--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--dir", "/var"]
+    argv += ["--bind", os.path.join(session, "tmp"), "/tmp"]  # noqa: S108  inside the sandbox
+    argv += ["--symlink", "../tmp", "/var/tmp"]  # noqa: S108
+    argv += ["--bind", os.path.join(session, "home"), HOME]
+    argv += ["--bind", os.path.join(session, "data"), DATA]
+    for path in visible:
+        if not _is_system(path):
+            argv += ["--ro-bind", path, path]
+    for inside, here in mounted.items():
+        argv += ["--ro-bind", here, inside]
+    return [*argv, "--remount-ro", "/", "--chdir", DATA, "--"]
+
+
+def _system() -> list[str]:
+    """Return the mounts of programs, libraries and the shown parts of /etc."""
+    argv = ["--ro-bind", "/usr", "/usr"]
+    for path in _SYSTEM:
+        if os.path.islink(path):
+            argv += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            argv += ["--ro-bind", path, path]
+    for name in _ETC:
+        path = "/etc/" + name
+        if os.path.exists(path):
+            # Often a link into /run (resolv.conf) or /usr: bind what it means.
+            argv += ["--ro-bind", os.path.realpath(path), path]
+    return argv
+
+
+def _is_system(path: str) -> bool:
+    return (
+        path.startswith(("/usr/", "/etc/ssl/certs/"))
+        or path == "/usr"
+        or any(path == system or path.startswith(system + "/") for system in _SYSTEM)
+    )

@@ -1,0 +1,155 @@
+"""JSON-RPC 2.0 and the methods of the Model Context Protocol, without HTTP.
+
+Works on one request body at a time and keeps nothing between them: the service has no
+MCP sessions, and its methods answer before `initialize`, too.
+Source: MCP specification 2025-03-26, "Transports" and "Lifecycle"; the tutorial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import PoolBusy
+from .tools import InvalidArguments, Json, UnknownTool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .tools import Tools
+
+PROTOCOL_VERSION = "2025-03-26"
+SERVER_NAME = "Microsoft Container Apps MCP Server"
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+# In the range that JSON-RPC leaves to servers; the service documents none.
+POOL_FULL = -32000
+UNAUTHORIZED = -32001
+
+_PARAMS_PROBLEM = "The member 'params' must be an object."
+
+
+@dataclass
+class Answer:
+    """An HTTP answer: `body` is None where there is nothing to say."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _RpcError(Exception):
+    def __init__(self, code: int, message: str, answer: Answer | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.answer = answer or Answer(200)
+
+
+def error_object(request_id: Any, code: int, message: str) -> Json:
+    """Return a JSON-RPC error."""
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
+
+
+class McpServer:
+    """Answers request bodies with the tools of a pool."""
+
+    def __init__(self, tools: Tools, *, pool_full_status: int = 429) -> None:
+        self._tools = tools
+        self._pool_full_status = pool_full_status
+
+    async def answer(self, message: Any) -> Answer:
+        """Answer one decoded body: a request, a notification, or a batch of them."""
+        if isinstance(message, list):
+            return await self._answer_batch(message)
+        return await self._answer_one(message)
+
+    async def _answer_batch(self, messages: list[Any]) -> Answer:
+        if not messages:
+            return Answer(400, error_object(None, INVALID_REQUEST, "The batch is empty."))
+        answers = [await self._answer_one(message) for message in messages]
+        bodies = [answer.body for answer in answers if answer.body is not None]
+        return Answer(200, bodies) if bodies else Answer(202)
+
+    async def _answer_one(self, message: Any) -> Answer:
+        problem = _envelope_problem(message)
+        if problem:
+            request_id = message.get("id") if isinstance(message, dict) else None
+            if not _is_request_id(request_id):
+                request_id = None
+            return Answer(400, error_object(request_id, INVALID_REQUEST, problem))
+        if "method" not in message or "id" not in message:
+            return Answer(202)  # a notification, or an answer to a question never asked
+        request_id = message["id"]
+        try:
+            result = await self._dispatch(message["method"], message.get("params", {}))
+        except _RpcError as error:
+            answer = error.answer
+            answer.body = error_object(request_id, error.code, error.message)
+            return answer
+        return Answer(200, {"jsonrpc": "2.0", "id": request_id, "result": result})
+
+    async def _dispatch(self, method: str, params: Json) -> Json:
+        if method == "tools/call":
+            return await self._call_tool(params)
+        if method == "tools/list":
+            return {"tools": self._tools.list()}
+        if method == "initialize":
+            # Whatever version was asked for: the one we speak, says the specification.
+            return {
+                "protocolVersion": PROTOCOL_VERSION,
+                "capabilities": {"tools": {"call": True, "list": True}},
+                "serverInfo": {"name": SERVER_NAME, "version": "1.0.0"},
+            }
+        if method == "ping":
+            return {}
+        raise _RpcError(METHOD_NOT_FOUND, f"There is no method '{method[:100]}'.")
+
+    async def _call_tool(self, params: Json) -> Json:
+        name = params.get("name")
+        if not isinstance(name, str):
+            raise _RpcError(INVALID_PARAMS, "The parameter 'name' must name a tool.")
+        arguments = params.get("arguments")
+        if arguments is None:
+            arguments = {}
+        if not isinstance(arguments, dict):
+            raise _RpcError(INVALID_PARAMS, "The parameter 'arguments' must be an object.")
+        try:
+            return await self._tools.call(name, arguments)
+        except UnknownTool:
+            raise _RpcError(INVALID_PARAMS, f"There is no tool '{name[:100]}'.") from None
+        except InvalidArguments as error:
+            raise _RpcError(INVALID_PARAMS, str(error)) from error
+        except PoolBusy as error:
+            headers = {}
+            if error.retry_after_seconds is not None:
+                headers["Retry-After"] = f"{error.retry_after_seconds:g}"
+            answer = Answer(self._pool_full_status, headers=headers)
+            raise _RpcError(POOL_FULL, error.message, answer) from error
+        except OSError as error:
+            message = f"The session could not be started: {error.strerror or error}."
+            raise _RpcError(INTERNAL_ERROR, message, Answer(500)) from error
+
+
+def _envelope_problem(message: Any) -> str:
+    """Say what is wrong with a JSON-RPC message, or ""."""
+    if not isinstance(message, dict):
+        return "A JSON-RPC message is an object."
+    if message.get("jsonrpc") != "2.0":
+        return "The member 'jsonrpc' must be \"2.0\"."
+    if "method" not in message:
+        is_answer = "result" in message or "error" in message
+        return "" if is_answer else "The member 'method' is missing."
+    if not isinstance(message["method"], str):
+        return "The member 'method' must be a string."
+    if not _is_request_id(message.get("id", 0)):
+        return "The member 'id' must be a string or a number."
+    return "" if isinstance(message.get("params", {}), dict) else _PARAMS_PROBLEM
+
+
+def _is_request_id(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)

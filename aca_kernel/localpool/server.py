@@ -1,0 +1,283 @@
+"""The HTTP face of the pool: who may call, how large a call may be, how it is answered.
+
+Answers are plain JSON; there are no event streams and no MCP sessions, so GET and
+DELETE of the endpoint are refused as the specification says.
+Source: MCP specification 2025-03-26, "Streamable HTTP", with its security warning:
+Host and Origin are checked, because a web page can reach a loopback port by a name
+of its own (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from http.client import responses
+from typing import TYPE_CHECKING, Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+    ResponseStartLine,
+)
+from tornado.iostream import StreamClosedError
+
+from .faults import InvalidFault
+from .mcp import PARSE_ERROR, UNAUTHORIZED, Answer, error_object
+from .options import is_loopback
+
+if TYPE_CHECKING:
+    import socket
+
+    from tornado.httputil import HTTPConnection, RequestStartLine
+    from tornado.iostream import IOStream
+
+    from .faults import Faults, Rule
+    from .keys import ApiKeys
+    from .mcp import McpServer
+    from .options import PoolOptions
+    from .pool import Pool
+
+MCP_PATH = "/mcp"
+FAULTS_PATH = "/faults"
+_KEY_HEADER = "x-ms-apikey"
+_READ_BYTES = 1 << 18
+# A body over the limit is read and thrown away, up to this many times the limit, so
+# that the client has sent it and reads our refusal.
+_REFUSED_BODY_FACTOR = 8
+
+_log = logging.getLogger(__name__)
+
+
+class PoolServer(HTTPServerConnectionDelegate):
+    """Serves one pool on one socket."""
+
+    def __init__(
+        self,
+        options: PoolOptions,
+        pool: Pool,
+        mcp: McpServer,
+        keys: ApiKeys,
+        faults: Faults,
+    ) -> None:
+        self.options = options
+        self.pool = pool
+        self.mcp = mcp
+        self.keys = keys
+        self.faults = faults
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._http = _QuickServer(self, max_body_size=1 << 62, chunk_size=_READ_BYTES)
+
+    def serve(self, listening: socket.socket) -> None:
+        """Serve on a socket that already listens."""
+        listening.setblocking(False)
+        self._http.add_socket(listening)
+
+    def stop(self) -> None:
+        """Accept no more connections."""
+        self._http.stop()
+
+    def start_request(  # noqa: D102  tornado's
+        self, _server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        return _Request(self, request_conn)
+
+    def refusal(self, method: str, path: str, headers: HTTPHeaders) -> Answer | None:
+        """Return why a request is not let in, judged by its head; None if it is."""
+        if not self._is_known_host(headers.get("Host", "")):
+            return _plain(403, "Forbidden", "The Host header does not name this server.")
+        if not self._is_known_origin(headers.get("Origin"), headers.get("Host", "")):
+            return _plain(403, "Forbidden", "Web pages of other origins may not call this server.")
+        is_faults = self.options.faults and path == FAULTS_PATH
+        if not is_faults and not path.rstrip("/").endswith(MCP_PATH):
+            return _plain(404, "NotFound", f"There is nothing at this path; try {MCP_PATH}.")
+        if method != "POST" and not is_faults:
+            answer = _plain(405, "MethodNotAllowed", "Messages are sent by POST.")
+            answer.headers = {"Allow": "POST"}
+            return answer
+        if not self.keys.accepts(headers.get(_KEY_HEADER)):
+            return self.unauthorized(None)
+        return None
+
+    def unauthorized(self, request_id: Any) -> Answer:
+        """Return the answer to a wrong key."""
+        text = f"Access is denied: the header {_KEY_HEADER} holds no valid API key."
+        if self.options.quirks.auth_error_in_200:
+            return Answer(200, error_object(request_id, UNAUTHORIZED, text))
+        return _plain(401, "Unauthorized", text)
+
+    def _is_known_host(self, host: str) -> bool:
+        if self.options.allow_remote:
+            return True  # reached by names we cannot know; the key still guards it
+        name = _host_name(host)
+        return is_loopback(name) or name == self.options.host
+
+    def _is_known_origin(self, origin: str | None, host: str) -> bool:
+        if origin is None:
+            return True
+        _, separator, rest = origin.partition("://")
+        return bool(separator) and (is_loopback(_host_name(rest)) or rest == host)
+
+
+def _host_name(host: str) -> str:
+    """Return a host without its port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def _plain(status: int, code: str, message: str) -> Answer:
+    return Answer(status, {"error": {"code": code, "message": message}})
+
+
+def _leave_nodelay(value: bool) -> None:
+    pass
+
+
+class _QuickServer(HTTPServer):
+    """Tornado's server without Nagle's algorithm, which it toggles at every answer."""
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        stream.set_nodelay(True)
+        stream.set_nodelay = _leave_nodelay  # type: ignore[method-assign]  # see above
+        super().handle_stream(stream, address)
+
+
+class _Request(HTTPMessageDelegate):
+    """One HTTP request: collects the body and answers it."""
+
+    def __init__(self, server: PoolServer, connection: HTTPConnection) -> None:
+        self._server = server
+        self._connection = connection
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._refusal: Answer | None = None
+        self._method = self._path = ""
+
+    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
+        line: RequestStartLine = start_line
+        self._server.faults.requests += 1
+        self._method, self._path = line.method, line.path.partition("?")[0]
+        self._refusal = self._server.refusal(self._method, self._path, headers)
+        length = headers.get("Content-Length", "")
+        limit = self._server.options.max_request_bytes
+        if length.isdigit() and int(length) > limit:
+            self._refusal = self._refusal or self._too_large()
+            if headers.get("Expect") or int(length) > limit * _REFUSED_BODY_FACTOR:
+                # The rest of the request is not read, so the connection is of no more use.
+                self._refusal.headers = {**self._refusal.headers, "Connection": "close"}
+                self._send(self._refusal)
+
+    def data_received(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._refusal is None:
+            if self._size > self._server.options.max_request_bytes:
+                self._refusal = self._too_large()
+                self._chunks.clear()
+            else:
+                self._chunks.append(chunk)
+
+    def finish(self) -> None:
+        if self._refusal is not None:
+            self._send(self._refusal)
+            return
+        task = asyncio.get_running_loop().create_task(self._answer())
+        # The loop holds tasks weakly; a tool goes on when its client has left.
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def on_connection_close(self) -> None:
+        self._chunks.clear()
+
+    def _too_large(self) -> Answer:
+        limit = self._server.options.max_request_bytes
+        return _plain(413, "RequestTooLarge", f"A request may have {limit} bytes at most.")
+
+    async def _answer(self) -> None:
+        body = b"".join(self._chunks)
+        self._chunks.clear()
+        try:
+            if self._path == FAULTS_PATH:
+                self._send(await self._answer_faults(body))
+                return
+            try:
+                message = json.loads(body)
+            except (ValueError, RecursionError):
+                self._send(Answer(400, error_object(None, PARSE_ERROR, "The body is not JSON.")))
+                return
+            del body
+            fault = self._due_fault(message)
+            if fault is None:
+                self._send(await self._server.mcp.answer(message))
+            else:
+                await self._fail(fault, message)
+        except Exception:  # noqa: BLE001  the seam: whatever it is, the client gets an answer
+            _log.exception("A request could not be answered")
+            self._send(_plain(500, "InternalError", "The pool failed; see its log."))
+
+    def _send(self, answer: Answer) -> None:
+        is_silent = answer.body is None or self._method == "HEAD"
+        body = b"" if is_silent else json.dumps(answer.body).encode()
+        self._write(answer.status, body, answer.headers)
+
+    def _write(self, status: int, body: bytes, extra: Any = (), *, cut: bool = False) -> None:
+        headers = HTTPHeaders({"Content-Length": str(len(body))})
+        if body:
+            headers["Content-Type"] = "application/json"
+        for name, value in dict(extra).items():
+            headers[name] = value
+        line = ResponseStartLine("HTTP/1.1", status, responses[status])
+        try:
+            self._connection.write_headers(line, headers, body[: len(body) // 2] if cut else body)
+            if cut:
+                self._close()
+            else:
+                self._connection.finish()
+        except StreamClosedError:
+            pass  # the client did not wait
+
+    def _close(self) -> None:
+        self._connection.close()  # type: ignore[attr-defined]  # HTTP1Connection has it
+
+    def _due_fault(self, message: Any) -> Rule | None:
+        if not isinstance(message, dict) or message.get("method") != "tools/call":
+            return None
+        params = message.get("params")
+        tool = params.get("name") if isinstance(params, dict) else None
+        return self._server.faults.next_for(tool if isinstance(tool, str) else "")
+
+    async def _fail(self, fault: Rule, message: Any) -> None:
+        if fault.kind == "drop_before":
+            self._close()
+        elif fault.kind == "status":
+            extra = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+            self._write(fault.status, b'{"error": {"code": "Injected"}}', extra)
+        elif fault.kind == "unauthorized":
+            self._send(self._server.unauthorized(message.get("id")))
+        elif fault.kind == "delay":
+            await asyncio.sleep(fault.seconds)
+            self._send(await self._server.mcp.answer(message))
+        else:
+            answer = await self._server.mcp.answer(message)
+            if fault.kind == "drop_after":
+                self._close()
+            elif fault.kind == "garbage":
+                self._write(200, b"<html>\xff\xfe not JSON")
+            else:
+                self._write(answer.status, json.dumps(answer.body).encode(), cut=True)
+
+    async def _answer_faults(self, body: bytes) -> Answer:
+        faults, pool = self._server.faults, self._server.pool
+        if self._method == "POST":
+            try:
+                message = json.loads(body)
+                if isinstance(message, dict) and isinstance(message.get("expire"), str):
+                    return Answer(200, {"expired": await pool.expire(message["expire"])})
+                faults.add(message)
+            except (ValueError, InvalidFault) as error:
+                return _plain(400, "InvalidFault", str(error))
+        elif self._method == "DELETE":
+            faults.rules.clear()
+        return Answer(200, {**faults.report(), "sessions": vars(pool.counters())})

@@ -1,0 +1,114 @@
+"""A pool with everything that belongs to it, from first process to last file.
+
+Made from what prepare.py has started before; importing this module imports tornado.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from ..errors import SettingInvalid
+from .faults import Faults
+from .keys import ApiKeys
+from .mcp import McpServer
+from .pool import Pool
+from .prepare import abandon, discard
+from .sandbox import is_up
+from .server import MCP_PATH, PoolServer
+from .tools import Tools
+
+if TYPE_CHECKING:
+    from .options import PoolOptions
+    from .prepare import Prepared
+
+NO_SANDBOX = (
+    "Sessions are isolated by process only: bubblewrap is missing or does not work here. "
+    "Code in them can read what you can read."
+)
+
+
+def choose_isolation(prepared: Prepared) -> str:
+    """Settle how sessions are isolated, by trying it; return a notice or "".
+
+    Raises SettingInvalid: bubblewrap is demanded and does not work.
+    """
+    launcher, first = prepared.launcher, prepared.first
+    if launcher.isolation == "bubblewrap":
+        if (first is not None and is_up(first)) or (first is None and launcher.works()):
+            return ""
+        if prepared.options.isolation == "bubblewrap":
+            raise SettingInvalid(
+                "Isolation by bubblewrap is demanded, but bwrap does not work here (it may not "
+                "make user namespaces). Allow that, or choose --isolation process."
+            )
+        launcher.isolation = "process"
+        if first is not None:
+            discard(first)
+            prepared.first = launcher.start(prepared.directory.new_session())
+    return "" if prepared.options.isolation == "process" else NO_SANDBOX
+
+
+def open_service(prepared: Prepared) -> Service:
+    """Run what was prepared, inside a running event loop.
+
+    Raises SettingInvalid: bubblewrap is demanded and does not work, or the port is not
+    free. Nothing is left behind then.
+    """
+    try:
+        notice = choose_isolation(prepared)
+        listening = _listen(prepared.options)
+    except BaseException:
+        abandon(prepared)
+        raise
+    return Service(prepared, notice, listening)
+
+
+def _listen(options: PoolOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        return socket.create_server((options.host, options.port), family=family, backlog=128)
+    except OSError as error:
+        # Python's own text repeats the address.
+        is_named = error.errno is not None and error.errno > 0
+        reason = os.strerror(error.errno or 0) if is_named else error.strerror
+        raise SettingInvalid(
+            f"The pool cannot listen on {options.host} port {options.port}: {reason}. "
+            "Choose another --port (0 takes any free one)."
+        ) from error
+
+
+class Service:
+    """A running pool with its HTTP server.
+
+    endpoint: where clients find it. notice: what the user should know, or "".
+    """
+
+    def __init__(self, prepared: Prepared, notice: str, listening: socket.socket) -> None:
+        options = prepared.options
+        self.notice = notice
+        self.isolation = prepared.launcher.isolation
+        self.keys = ApiKeys(options.api_key, options.key_rotation_seconds)
+        self.pool = Pool(options, prepared.directory, prepared.launcher, prepared.first)
+        self._directory = prepared.directory
+        mcp = McpServer(
+            Tools(self.pool, options),
+            pool_full_status=404 if options.quirks.pool_full_as_404 else 429,
+        )
+        self._server = PoolServer(options, self.pool, mcp, self.keys, Faults())
+        self._server.serve(listening)
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        self.endpoint = f"http://{host}:{listening.getsockname()[1]}{MCP_PATH}"
+
+    def sweep(self) -> None:
+        """Remove, in the background, what killed pools left behind."""
+        # A daemon: a long sweep must not hold up the end, and the next pool goes on with it.
+        threading.Thread(target=self._directory.sweep, daemon=True).start()
+
+    async def close(self) -> None:
+        """End everything and remove every file."""
+        self._server.stop()
+        await self.pool.close()
+        self._directory.close()
