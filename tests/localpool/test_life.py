@@ -146,7 +146,7 @@ while True:
 """
     started = time.monotonic()
     answer = pool.python(environment_id, code)
-    assert 2 < time.monotonic() - started < 4
+    assert 2 < time.monotonic() - started < 20
     assert "lost" in answer["error"]["message"]
     assert pool.python(environment_id, "1")["executionResult"] == 1
     # Only the interpreter's own group was killed.
@@ -154,7 +154,7 @@ while True:
 
 
 def test_a_shell_command_over_the_limit_is_killed(start):
-    pool = start(call_timeout_seconds=0.5)
+    pool = start(call_timeout_seconds=2)
     environment_id = pool.launch()
     result = pool.call(
         "runShellCommandInRemoteEnvironment",
@@ -164,7 +164,7 @@ def test_a_shell_command_over_the_limit_is_killed(start):
     assert result["isError"] is True
     structured = result["structuredContent"]
     assert (structured["stdout"], structured["exitCode"]) == ("first\n", 137)
-    assert "0.5 seconds" in structured["stderr"]
+    assert "2 seconds" in structured["stderr"]
 
 
 def test_a_session_whose_supervisor_dies_is_gone(start, helpers):
