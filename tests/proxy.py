@@ -1,0 +1,111 @@
+"""A TCP proxy between kernel and pool that can be told to misbehave."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+
+class Proxy:
+    """Forwards connections to a pool's endpoint.
+
+    drip_bytes: how many bytes of an answer pass at a time, 0 for no limit.
+    resets_left: so many answers are cut after some bytes by a TCP reset.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        parts = urlsplit(endpoint)
+        self._target = (str(parts.hostname), int(parts.port or 0))
+        self._path = parts.path
+        self._listener: socket.socket | None = None
+        self._connections: set[socket.socket] = set()
+        self.drip_bytes = 0
+        self.resets_left = 0
+        self._open(0)
+        assert self._listener is not None
+        self.port = int(self._listener.getsockname()[1])
+        self.endpoint = f"http://127.0.0.1:{self.port}{self._path}"
+
+    def _open(self, port: int) -> None:
+        self._listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def refuse(self) -> None:
+        """Refuse new connections and drop those that stand."""
+        assert self._listener is not None
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def accept_again(self) -> None:
+        """Take connections on the same port again."""
+        self._open(self.port)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()
+                continue
+            pair = (client, server)
+            threading.Thread(target=self._forward, args=pair, daemon=True).start()
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        # One thread for both directions: closing a socket that another thread is reading
+        # from would not reset it.
+        self._connections |= {client, server}
+        with contextlib.suppress(OSError):
+            is_open = True
+            while is_open:
+                for source in select.select([client, server], [], [])[0]:
+                    is_open = is_open and self._pass_on(source, client, server)
+        for one in (client, server):
+            self._connections.discard(one)
+            one.close()
+
+    def _pass_on(self, source: socket.socket, client: socket.socket, server: socket.socket) -> bool:
+        """Move what has arrived on one side to the other; return whether both go on."""
+        data = source.recv(65536)
+        if source is client:
+            server.sendall(data)
+        elif self.resets_left > 0:
+            self.resets_left -= 1
+            client.sendall(data[: len(data) // 2])
+            # Closing with a linger of nothing sends a reset.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+        else:
+            step = self.drip_bytes or len(data) or 1
+            for start in range(0, len(data), step):
+                client.sendall(data[start : start + step])
+                if self.drip_bytes:
+                    time.sleep(0.005)
+        return bool(data)
+
+    def close(self) -> None:
+        """End everything."""
+        with contextlib.suppress(OSError):
+            self.refuse()
+
+
+@contextlib.contextmanager
+def running_proxy(endpoint: str) -> Iterator[Proxy]:
+    """A proxy for the time of a test."""
+    proxy = Proxy(endpoint)
+    try:
+        yield proxy
+    finally:
+        proxy.close()

@@ -1,0 +1,101 @@
+"""Cells go on through a network that fails; none is lost and none runs twice."""
+
+from __future__ import annotations
+
+import threading
+
+from .proxy import running_proxy
+from .support import Client, Pool, running_kernel
+
+
+def env_through(proxy_endpoint: str, pool: Pool) -> dict[str, str]:
+    return {**pool.env, "ACA_MCP_ENDPOINT": proxy_endpoint}
+
+
+def count(kernel: Client, times: int) -> None:
+    kernel.run("counter = 0")
+    for n in range(1, times + 1):
+        assert kernel.run("counter += 1\nprint(counter)").text == f"{n}\n"
+
+
+def test_a_pool_that_cannot_be_reached_for_half_a_minute_costs_no_cell(pool: Pool) -> None:
+    with (
+        running_proxy(pool.endpoint) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+    ):
+        count(kernel, 2)
+        running = kernel.send(
+            "import time\nfor n in range(10):\n    print(n, flush=True)\n    time.sleep(1)\n"
+            "counter += 1"
+        )
+        kernel.wait_for_stream(running, "1")
+        proxy.refuse()
+        threading.Timer(30, proxy.accept_again).start()
+        cell = kernel.collect(running, timeout=90)
+        assert cell.status == "ok"
+        assert cell.text.split() == [str(n) for n in range(2, 10)]
+        # One quiet sentence, not one a second.
+        sentences = cell.stream("stderr").splitlines()
+        assert len(sentences) == 1
+        assert "cannot be reached" in sentences[0]
+        assert kernel.run("counter").result == "3"
+
+
+def test_a_cell_submitted_while_the_pool_is_away_runs_once_when_it_is_back(pool: Pool) -> None:
+    with (
+        running_proxy(pool.endpoint) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+    ):
+        count(kernel, 1)
+        proxy.refuse()
+        threading.Timer(4, proxy.accept_again).start()
+        assert kernel.run("counter += 1\nprint(counter)").text == "2\n"
+
+
+def test_what_was_reported_as_failed_does_not_run_later(pool: Pool) -> None:
+    short = ("--AcaKernel.reconnect_timeout_seconds=1",)
+    with (
+        running_proxy(pool.endpoint) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool), arguments=short) as kernel,
+    ):
+        count(kernel, 1)
+        kernel.run("1")  # the connection is idle and whole
+        proxy.refuse()
+        error = kernel.run("counter += 100").error
+        assert error is not None
+        assert error["ename"] in ("PoolUnreachable", "ResultUnknown")
+        proxy.accept_again()
+        # The same environment: what it knew is still there.
+        assert kernel.run("counter").result in ("1", "101")
+        assert (kernel.run("counter").result == "1") or error["ename"] == "ResultUnknown"
+
+
+def test_connections_that_are_reset_in_the_middle_of_an_answer(pool: Pool) -> None:
+    with (
+        running_proxy(pool.endpoint) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+    ):
+        kernel.run("counter = 0")
+        for n in range(1, 11):
+            proxy.resets_left = 1
+            assert kernel.run("counter += 1\nprint(counter)").text == f"{n}\n"
+
+
+def test_answers_that_drip(pool: Pool) -> None:
+    with (
+        running_proxy(pool.endpoint) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+    ):
+        proxy.drip_bytes = 100
+        count(kernel, 5)
+        assert len(kernel.run("print('x' * 100_000)").text) == 100_001
+
+
+def test_an_interrupt_is_felt_while_the_pool_answers_slowly(pool: Pool) -> None:
+    with running_kernel(pool.env) as kernel:
+        kernel.run("import time")
+        pool.fault(kind="delay", seconds=0.5, every=1)
+        running = kernel.send("print('started', flush=True)\ntime.sleep(60)")
+        kernel.wait_for_stream(running, "started")
+        kernel.interrupt()
+        assert kernel.collect(running, timeout=15).status == "error"
