@@ -1,6 +1,7 @@
 """What we change in the remote kernel. It is loaded once, after ipykernel is set up.
 
 - Output is flushed ten times as often: nothing else delays a line that is printed.
+- What a cell writes to the descriptors 1 and 2 belongs to it, to the last byte.
 - An interrupt reaches a cell that awaits, which plain ipykernel 7.4 does not manage.
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
 - The agent is told whether anything can still print when no cell is running.
@@ -13,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import threading
+import time
 from typing import Any
 
 from . import shell
@@ -24,9 +27,20 @@ from . import shell
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
 
+# A cell's end waits this long for its descriptors to be read empty. Only a process that
+# goes on writing in the background makes it wait so long.
+_DESCRIPTORS_SECONDS = 0.1
+
 # Message ids are session, process id and a counter. Process ids repeat in a new
 # container, so each remote kernel of one kernel counts from another thousand thousands.
 _COUNT_STEP = 1_000_000
+
+
+def prepare() -> None:
+    """Change what must be changed before ipykernel is set up."""
+    from ipykernel.iostream import OutStream
+
+    OutStream._watch_pipe_fd = _watch_descriptor  # noqa: SLF001 - a thread's target, not an option
 
 
 def load(app: Any, config: dict[str, Any]) -> None:
@@ -43,9 +57,10 @@ def load(app: Any, config: dict[str, Any]) -> None:
     app.session.message_count = _COUNT_STEP * (
         1000 * int(config["generation"]) + int(config["number"])
     )
-    _silence_echo()
     _wake_loop_on_signals()
     shell.replace_system(app.kernel.shell, config["calls"])
+    streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
+    app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
     reporter = _Background(config["calls"])
     app.kernel.shell.events.register("pre_execute", reporter.begin)
     app.kernel.shell.events.register("post_run_cell", reporter.report)
@@ -66,18 +81,44 @@ def _skip_empty_flushes(stream_class: Any) -> None:
     stream_class.flush = flush_if_written
 
 
-def _silence_echo() -> None:
-    """Keep captured low-level output from being written a second time to our log file.
+def _watch_descriptor(stream: Any) -> None:
+    """Pass on what is written to the stream's descriptor; runs in a thread of its own.
 
-    ipykernel copies what it captures from the descriptors 1 and 2 to where they led
-    before: a file that nobody reads and that would grow with every `os.system`.
+    As ipykernel's, but it can be told when nothing is under way (`_read_descriptors`), and
+    what it has read is not copied to where the descriptor led before: a log file that
+    nobody reads and that would grow with every `os.system`.
     """
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        copy = getattr(stream, "_original_stdstream_copy", None)
-        if isinstance(copy, int):
-            os.dup2(nothing, copy)
-    os.close(nothing)
+    from ipykernel.iostream import PIPE_BUFFER_SIZE
+
+    stream.is_reading, stream.is_watched = False, True
+    try:
+        while stream._should_watch:  # noqa: SLF001
+            select.select([stream._fid], [], [])  # noqa: SLF001
+            # Said while there is still something to read: at no moment does it look as
+            # if all had been passed on when it has not.
+            stream.is_reading = True
+            data = os.read(stream._fid, PIPE_BUFFER_SIZE)  # noqa: SLF001
+            if stream._should_watch:  # noqa: SLF001
+                stream.write(data.decode(errors="replace"))
+            stream.is_reading = False
+    except Exception:  # noqa: BLE001 - shown when the stream is closed, as ipykernel does
+        stream._exc = sys.exc_info()  # noqa: SLF001
+    stream.is_watched = False
+
+
+def _read_descriptors(streams: list[Any]) -> None:
+    """Let what a cell has written to the descriptors 1 and 2 become its output.
+
+    Otherwise the cell's end may overtake it, and it would be seen with the next cell only.
+    """
+    deadline = time.monotonic() + _DESCRIPTORS_SECONDS
+    for stream in streams:
+        while stream.is_watched and (
+            stream.is_reading or select.select([stream._fid], [], [], 0)[0]  # noqa: SLF001
+        ):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.0001)  # lets the thread that reads have its turn
 
 
 def _wake_loop_on_signals() -> None:

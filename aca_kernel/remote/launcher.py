@@ -33,9 +33,14 @@ def main() -> None:
     # One header.session for everything that a front end gets to see.
     settings.Session.session = config["session"]
     settings.Session.username = config["username"]
+    # History cannot outlive the environment anyway, and a cell that comes quickly after
+    # another would wait for the file to be synced to disk: some 30 ms on a slow one.
+    if "hist_file" not in settings.HistoryManager:
+        settings.HistoryManager.hist_file = ":memory:"
     app: Any = IPKernelApp.instance(config=settings)
-    app.initialize()
     extension = _load_extension(here)
+    extension.prepare()
+    app.initialize()
     extension.load(app, config)
     app.start()
 
