@@ -40,7 +40,8 @@ def prepare() -> None:
     """Change what must be changed before ipykernel is set up."""
     from ipykernel.iostream import OutStream
 
-    OutStream._watch_pipe_fd = _watch_descriptor  # noqa: SLF001 - a thread's target, not an option
+    stream_class: Any = OutStream
+    stream_class._watch_pipe_fd = _watch_descriptor  # noqa: SLF001 - a thread's target
 
 
 def load(app: Any, config: dict[str, Any]) -> None:
