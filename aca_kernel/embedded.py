@@ -38,6 +38,8 @@ def spawn(settings: AcaKernel) -> subprocess.Popen[bytes]:
         # A relaunch may overlap with the environment it replaces.
         "max_concurrent_sessions": 2,
         "ready_sessions": 1,
+        # One is enough: a second one would cost memory for as long as the kernel lives.
+        "replenish": False,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "aca_kernel.localpool"],

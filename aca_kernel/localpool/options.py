@@ -69,6 +69,7 @@ class PoolOptions:
     max_concurrent_sessions: int = 5
     cooldown_seconds: float = 300.0
     ready_sessions: int = 0
+    replenish: bool = True  # start another ready session for each that is taken
     egress: Egress = "enabled"  # as in the tutorial's template
     isolation: Isolation = "auto"
     call_timeout_seconds: float = 220.0  # the service's limit for one Python execution

@@ -237,7 +237,7 @@ class Pool:
             self._counters.destroyed += 1
 
     def _replenish_later(self) -> None:
-        if self._options.ready_sessions:
+        if self._options.ready_sessions and self._options.replenish:
             if self._replenish_timer is not None:
                 self._replenish_timer.cancel()
             self._replenish_timer = self._loop.call_later(_REPLENISH_AFTER_SECONDS, self._replenish)
