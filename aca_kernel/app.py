@@ -52,6 +52,9 @@ class AcaKernelApp(JupyterApp):
         "isolation": "AcaKernel.isolation",
     }
 
+    # Of an embedded pool that waits for its settings.
+    pool_process: subprocess.Popen[bytes] | None = None
+
     connection_file = Unicode(
         "", help="JSON file with the sockets to bind and the key to sign with."
     ).tag(config=True)
@@ -65,12 +68,16 @@ class AcaKernelApp(JupyterApp):
         """Serve until a front end says shutdown, the parent ends or SIGTERM comes."""
         super().start()
         settings = AcaKernel(parent=self)
-        pool: subprocess.Popen[bytes] | None = None
-        if not settings.endpoint:
+        pool = self.pool_process
+        if pool is not None:
             # First of all: nothing else in a start takes as long.
-            from .embedded import spawn
+            from .embedded import configure, stop
 
-            pool = spawn(settings)
+            if settings.endpoint:
+                stop(pool)
+                pool = None
+            else:
+                configure(pool, settings)
         from .channels import Channels
 
         info = self._connection_info()
@@ -181,6 +188,7 @@ def _logger(log: Any) -> logging.Logger:
     return log if isinstance(log, logging.Logger) else logging.getLogger(__name__)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Start the kernel; `argv` without the program's name, default sys.argv."""
-    AcaKernelApp.launch_instance(argv=sys.argv[1:] if argv is None else argv)
+def main(pool_process: subprocess.Popen[bytes] | None = None) -> None:
+    """Start the kernel as the command line says; see early.py for the pool's process."""
+    AcaKernelApp.pool_process = pool_process
+    AcaKernelApp.launch_instance()

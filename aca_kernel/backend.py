@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import CredentialUnavailable, SettingInvalid
-from .mcp import McpClient
+from .mcp import LOOPBACK_HOSTS, McpClient
 
 if TYPE_CHECKING:
     from .settings import AcaKernel
-
-_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Backend(ABC):
@@ -90,7 +88,7 @@ def check_endpoint(endpoint: str, allow_plain_http: bool) -> str:
             "The endpoint is not a web address. Set ACA_MCP_ENDPOINT to the "
             "mcpServerEndpoint of the session pool, https://…/mcp."
         )
-    if parts.scheme == "http" and host not in _LOOPBACK_HOSTS and not allow_plain_http:
+    if parts.scheme == "http" and host not in LOOPBACK_HOSTS and not allow_plain_http:
         raise SettingInvalid(
             f"The endpoint on {host} is plain http, which would send the API key in the clear. "
             "Use https, or set AcaKernel.allow_plain_http = True."

@@ -8,12 +8,13 @@ which the operating system sees to even if this process is killed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from .backend import Backend
+from .early import start_pool_process
 from .errors import PoolNotStarted
 from .mcp import McpClient
 
@@ -27,8 +28,8 @@ START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 1.0
 
 
-def spawn(settings: AcaKernel) -> subprocess.Popen[bytes]:
-    """Start the pool's process and hand it its options; does not wait for it."""
+def configure(process: subprocess.Popen[bytes], settings: AcaKernel) -> None:
+    """Hand a pool's process its settings; does not wait for it."""
     options: dict[str, Any] = {
         "port": 0,
         "cooldown_seconds": settings.cooldown_seconds,
@@ -41,24 +42,30 @@ def spawn(settings: AcaKernel) -> subprocess.Popen[bytes]:
         # One is enough: a second one would cost memory for as long as the kernel lives.
         "replenish": False,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aca_kernel.localpool"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # Not the notebook's folder, which `-m` would make the first place for imports.
-        cwd="/",
-        # Its own session: a front end that signals the kernel's process group would
-        # otherwise take the pool down before it has cleaned up.
-        start_new_session=True,
-    )
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-    process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
-    process.stdin.flush()
-    return process
+    with contextlib.suppress(BrokenPipeError):  # it has ended: its answer will be missed
+        process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
+        process.stdin.flush()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a pool's process, with its sessions, within a second or two."""
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+    try:
+        process.wait(STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
 
 
 class EmbeddedBackend(Backend):
-    """Starts a local session pool and takes it down with the kernel."""
+    """Starts a local session pool and takes it down with the kernel.
+
+    process: one that is started and configured already, if there is one.
+    """
 
     is_embedded = True
 
@@ -74,7 +81,8 @@ class EmbeddedBackend(Backend):
             await self._forget()
         if self._client is None:
             if self._process is None:
-                self._process = spawn(self._settings)
+                self._process = start_pool_process()
+                configure(self._process, self._settings)
             greeting = await self._greeting(self._process)
             self._notice = str(greeting.get("notice") or "")
             self._client = McpClient(
@@ -121,15 +129,4 @@ class EmbeddedBackend(Backend):
         if client is not None:
             await client.close()
         if process is not None:
-            await asyncio.get_running_loop().run_in_executor(None, _stop, process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            stream.close()
-    try:
-        process.wait(STOP_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait()
+            await asyncio.get_running_loop().run_in_executor(None, stop, process)

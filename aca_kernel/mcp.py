@@ -16,6 +16,7 @@ import ssl
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from . import __version__
 from .errors import (
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     import httpx
 
 PROTOCOL_VERSION = "2025-03-26"
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # Either may be offered for a Python pool: the tutorial names the first, newer pages of
 # the vendor (mcp-overview, 2026-02) the second.
@@ -159,13 +162,17 @@ class McpClient:
         timeout = httpx.Timeout(timeout_seconds, connect=self._connect_timeout_seconds)
         if self._http is None:
             _remember_missing("sniffio")
+            is_local = urlsplit(self.endpoint).hostname in LOOPBACK_HOSTS
             self._http = httpx.AsyncClient(
+                verify=_verification(self.endpoint),
+                # A proxy of the environment variables cannot reach this machine's own pool.
+                trust_env=not is_local,
                 headers={
                     "content-type": "application/json",
                     "accept": "application/json, text/event-stream",
                     "x-ms-apikey": self._api_key,
                     "user-agent": f"aca-kernel/{__version__}",
-                }
+                },
             )
         try:
             response = await self._http.post(
@@ -181,6 +188,14 @@ class McpClient:
         if response.status_code != 200:
             raise _from_status(response)
         return _result(_body(response))
+
+
+def _verification(endpoint: str) -> ssl.SSLContext | bool:
+    """Return what httpx needs to verify certificates, if any will be shown.
+
+    Loading the system's authorities takes 20 ms, which a start on loopback need not wait for.
+    """
+    return endpoint.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _remember_missing(module: str) -> None:

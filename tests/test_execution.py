@@ -222,3 +222,8 @@ def test_a_cell_longer_than_the_services_limit_for_one_call_works() -> None:
         cell = kernel.run("time.sleep(7)\nprint('finished')\nkept = 5")
         assert cell.text == "finished\n"
         assert kernel.run("kept").result == "5"
+
+
+def test_a_proxy_for_the_network_does_not_come_between_kernel_and_embedded_pool() -> None:
+    with running_kernel({"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}) as kernel:
+        assert kernel.run("6 * 7").result == "42"

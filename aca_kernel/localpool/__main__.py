@@ -5,13 +5,15 @@ Reads one line of JSON from stdin, the settings (see options.py), and writes one
     {"endpoint", "api_key", "isolation", "notice"?}     or {"error"} and exit code 2
 
 It lives until stdin ends, which is how it learns that the parent died, or until
-SIGTERM; then it ends every session and removes every file.
+SIGTERM; then it ends every session and removes every file. If stdin ends before the
+settings came, nothing is started.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 
 from .options import from_mapping
@@ -37,6 +39,9 @@ def main() -> int:
     """Run the pool; returns the exit code."""
     from ..errors import AcaKernelError
 
+    # A parent that starts the pool before it knows its settings leaves time for this.
+    if not select.select([0], [], [], 0)[0]:
+        from . import embedded  # noqa: F401 - for what it imports
     line = _read_line()
     if not line:
         return 0
