@@ -1,6 +1,7 @@
 """What we change in the remote kernel. It is loaded once, after ipykernel is set up.
 
 - Output is flushed ten times as often: nothing else delays a line that is printed.
+- No output is dropped, however fast it comes.
 - What a cell writes to the descriptors 1 and 2 belongs to it, to the last byte.
 - An interrupt reaches a cell that awaits, which plain ipykernel 7.4 does not manage.
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
@@ -38,7 +39,20 @@ _COUNT_STEP = 1_000_000
 
 def prepare() -> None:
     """Change what must be changed before ipykernel is set up."""
+    import zmq
     from ipykernel.iostream import OutStream
+    from ipykernel.kernelapp import IPKernelApp
+
+    app_class: Any = IPKernelApp
+    init_iopub = app_class.init_iopub
+
+    def init_unlimited_iopub(app: Any, context: Any) -> None:
+        # A cell may say more than 1000 things before zmq's own thread gets its turn; what
+        # is beyond that limit of zmq would be dropped.
+        context.setsockopt(zmq.SNDHWM, 0)
+        init_iopub(app, context)
+
+    app_class.init_iopub = init_unlimited_iopub
 
     stream_class: Any = OutStream
     stream_class._watch_pipe_fd = _watch_descriptor  # noqa: SLF001 - a thread's target
@@ -62,9 +76,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
     shell.replace_system(app.kernel.shell, config["calls"])
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
-    reporter = _Background(config["calls"])
-    app.kernel.shell.events.register("pre_execute", reporter.begin)
-    app.kernel.shell.events.register("post_run_cell", reporter.report)
+    _Background(config["calls"]).watch(app.kernel)
 
 
 def _skip_empty_flushes(stream_class: Any) -> None:
@@ -73,13 +85,24 @@ def _skip_empty_flushes(stream_class: Any) -> None:
     Each would wait for a hop to the IOPub thread and back. That hop also keeps replies
     behind outputs that are under way, which the agent does for us.
     """
-    flush = stream_class.flush
+    flush, send = stream_class.flush, stream_class._flush  # noqa: SLF001
+    stream_class.is_sending = False
 
     def flush_if_written(self: Any) -> None:
-        if self._buffers:
+        # What another thread has taken out of the buffer and not sent yet must be waited
+        # for: the cell's idle would overtake it.
+        if self._buffers or self.is_sending:
             flush(self)
 
+    def send_noted(self: Any) -> None:
+        self.is_sending = True
+        try:
+            send(self)
+        finally:
+            self.is_sending = False
+
     stream_class.flush = flush_if_written
+    stream_class._flush = send_noted  # noqa: SLF001
 
 
 def _watch_descriptor(stream: Any) -> None:
@@ -142,26 +165,43 @@ class _Background:
         self._calls_path = calls_path
         self._connection: socket.socket | None = None
         self._last_report = False
+        self._loop = asyncio.get_event_loop_policy().get_event_loop()
+        # Subshells end their cells in threads of their own.
+        self._lock = threading.Lock()
+
+    def watch(self, kernel: Any) -> None:
+        """Report after each message: a widget's callback may start a thread just as a cell."""
+        hook = kernel.post_handler_hook
+
+        def hook_and_report() -> None:
+            try:
+                hook()
+            finally:
+                self.report()
+
+        kernel.post_handler_hook = hook_and_report
+        kernel.shell.events.register("pre_execute", self.begin)
 
     def begin(self, *_: Any) -> None:
         """Remember the threads that are ipykernel's own, just before the first cell."""
         if self._known_threads is None:
             self._known_threads = set(threading.enumerate())
 
-    def report(self, *_: Any) -> None:
-        """Compare with what was there at the start; IPython calls this after each cell."""
-        is_active = self._is_active()
-        if is_active == self._last_report:
-            return
-        try:
-            if self._connection is None:
-                self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                self._connection.connect(self._calls_path)
-            self._connection.sendall(json.dumps({"background": is_active}).encode() + b"\n")
-        except OSError:  # told again after the next cell
-            self._connection = None
-        else:
-            self._last_report = is_active
+    def report(self) -> None:
+        """Compare with what was there at the start; called before each idle."""
+        with self._lock:
+            is_active = self._is_active()
+            if is_active == self._last_report:
+                return
+            try:
+                if self._connection is None:
+                    self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                    self._connection.connect(self._calls_path)
+                self._connection.sendall(json.dumps({"background": is_active}).encode() + b"\n")
+            except OSError:  # told again after the next message
+                self._connection = None
+            else:
+                self._last_report = is_active
 
     def _is_active(self) -> bool:
         threads = {thread for thread in threading.enumerate() if thread.is_alive()}
@@ -169,12 +209,11 @@ class _Background:
             return True
         if _children():
             return True
-        try:
-            tasks = asyncio.all_tasks()
-        except RuntimeError:  # not on the loop's thread: a subshell's cell
-            return False
-        current = asyncio.current_task()
-        return any(task is not current and _is_from_user(task) for task in tasks)
+        # Timers are asyncio's own secret; ipykernel has none while it is idle.
+        timers = getattr(self._loop, "_scheduled", ())
+        if any(not timer.cancelled() for timer in list(timers)):
+            return True
+        return any(_is_from_user(task) for task in asyncio.all_tasks(self._loop))
 
 
 def _is_from_user(task: Any) -> bool:
