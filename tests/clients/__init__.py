@@ -1,0 +1,1 @@
+"""Real clients of the kernel: JupyterLab, command lines, the JavaScript library."""
