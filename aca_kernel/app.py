@@ -59,6 +59,16 @@ class AcaKernelApp(JupyterApp):
         "", help="JSON file with the sockets to bind and the key to sign with."
     ).tag(config=True)
 
+    # What the front end appended that is not ours: ipykernel's own flags and aliases.
+    _remote_arguments: tuple[str, ...] = ()
+
+    def parse_command_line(self, argv: list[str] | None = None) -> None:
+        """Take what is ours from the command line; the rest is for the remote kernel."""
+        own = {*self.flags, *self.aliases, "help", "help-all"}
+        ours, theirs = _split(sys.argv[1:] if argv is None else argv, own)
+        self._remote_arguments = tuple(theirs)
+        super().parse_command_line(ours)
+
     @default("log_level")
     def _default_log_level(self) -> int:
         # The front end shows the log to its user: only what needs attention.
@@ -105,6 +115,7 @@ class AcaKernelApp(JupyterApp):
             "username": session.username or getpass.getuser(),
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
             "traits": self._remote_traits(),
+            "arguments": list(self._remote_arguments),
         }
         kernel = Kernel(channels, session, _backend(settings, pool), settings, config, log)
         loop = asyncio.get_running_loop()
@@ -177,6 +188,22 @@ async def _watch_parent(kernel: Kernel) -> None:
         await asyncio.sleep(PARENT_POLL_SECONDS)
     if parent != 1:
         kernel.stop()
+
+
+def _split(argv: list[str], own: set[str]) -> tuple[list[str], list[str]]:
+    """Tell our flags and aliases from ipykernel's, which may be followed by a value.
+
+    Traits, `--Class.name=value`, are read here and told apart by their class.
+    """
+    ours: list[str] = []
+    theirs: list[str] = []
+    target = ours
+    for argument in argv:
+        if argument.startswith("-"):
+            name = argument.lstrip("-").partition("=")[0]
+            target = ours if name in own or "." in name or len(name) < 2 else theirs
+        target.append(argument)
+    return ours, theirs
 
 
 def _logger(log: Any) -> logging.Logger:

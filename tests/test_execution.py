@@ -227,3 +227,9 @@ def test_a_cell_longer_than_the_services_limit_for_one_call_works() -> None:
 def test_a_proxy_for_the_network_does_not_come_between_kernel_and_embedded_pool() -> None:
     with running_kernel({"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}) as kernel:
         assert kernel.run("6 * 7").result == "42"
+
+
+def test_flags_of_ipykernel_reach_the_remote_kernel() -> None:
+    arguments = ("--cache-size=7", "--HistoryManager.hist_file=:memory:", "--matplotlib", "inline")
+    with running_kernel(arguments=arguments) as kernel:
+        assert kernel.run("get_ipython().cache_size").result == "7"

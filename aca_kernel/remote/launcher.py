@@ -40,7 +40,7 @@ def main() -> None:
     app: Any = IPKernelApp.instance(config=settings)
     extension = _load_extension(here)
     extension.prepare()
-    app.initialize()
+    app.initialize(["-f", connection_file, *config["arguments"]])
     extension.load(app, config)
     app.start()
 
