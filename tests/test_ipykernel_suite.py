@@ -28,9 +28,6 @@ FILES = (
 
 # What must differ, and why. An entry that does not differ any more fails the test.
 DIFFERENCES = {
-    "tests/test_kernel.py::test_sys_path_profile_dir": (
-        "The kernel is given a profile folder of this machine, which its environment does not have."
-    ),
     "tests/test_kernel.py::test_save_history": (
         "The cell writes a file and the test opens it: the cell's files are in its environment, "
         "the test's are on this machine."
@@ -41,6 +38,14 @@ DIFFERENCES = {
     ),
     "tests/test_message_spec.py::test_kernel_info_request": (
         "implementation_version must be at least 2.1, which IPython's is: ours is our own."
+    ),
+}
+
+# What differs on some machines only, and why.
+MAY_DIFFER = {
+    "tests/test_kernel.py::test_sys_path_profile_dir": (
+        "The kernel is given a profile folder in this machine's home. Its environment can make a "
+        "folder of that name only where the Python it shows lies below that home too."
     ),
 }
 
@@ -142,7 +147,11 @@ def differing(ours: Results, theirs: Results) -> list[str]:
 def test_each_of_them_ends_as_with_ipykernel(suite: Path) -> None:
     ours, theirs = run_both(suite, [f"tests/{name}" for name in FILES])
     for _ in range(REPETITIONS):
-        unexplained = [test for test in differing(ours, theirs) if test not in DIFFERENCES]
+        unexplained = [
+            test
+            for test in differing(ours, theirs)
+            if test not in DIFFERENCES and test not in MAY_DIFFER
+        ]
         if not unexplained:
             break
         again = run_both(suite, unexplained)
@@ -153,4 +162,4 @@ def test_each_of_them_ends_as_with_ipykernel(suite: Path) -> None:
     outcomes = [outcome for outcome, _ in theirs.values()]
     # Otherwise it proves nothing: that they end alike is easy when none can run.
     assert outcomes.count("passed") > 0.8 * len(outcomes) > 50
-    assert set(differing(ours, theirs)) == set(DIFFERENCES)
+    assert set(differing(ours, theirs)) - set(MAY_DIFFER) == set(DIFFERENCES)
