@@ -240,7 +240,6 @@ class Pump:
             item.place = relay.send(record)
 
     def _tell_notices(self, cell: Request) -> None:
-        self._has_run_cell = True
         for notice in self._launcher.notices:
             self._publisher.tell(notice, cell)
         self._launcher.notices.clear()
@@ -319,6 +318,8 @@ class Pump:
     ) -> None:
         if request is not None and state == "busy":
             request.is_started = True
+            # Not when it is sent: the environment may turn out to be gone by then.
+            self._has_run_cell = self._has_run_cell or request.is_execute
             if self._interrupt_pending and request.is_execute:
                 self._aside(self._send_interrupt())
             if request.is_busy_told:
@@ -464,6 +465,7 @@ class Pump:
                 raise EnvironmentGone("The cooldown has passed since the last call.")
             if item.is_execute:
                 self._tell_notices(item)
+                self._has_run_cell = True
             item.place = 0
             self._idle_seconds = environment.idle_seconds()
             succeeded = await plain.run(item)

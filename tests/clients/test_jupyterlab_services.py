@@ -189,9 +189,7 @@ def test_no_message_is_lost_when_the_environment_is_relaunched(
     client.run("target", ECHO)
     comm = client.call("open", target="echo", data={})["comm"]
     for life in range(2):
-        before = descendants(short_lived_pool)
-        assert before
-        assert eventually(lambda before=before: not (before & descendants(short_lived_pool)))
+        wait_for_cooldown(short_lived_pool)
         first = client.run(f"first {life}", "for n in range(50): print(n)\n'target' in dir()")
         outputs = [one for one in first if one["event"] == "output"]
         assert outputs[0]["content"] == {"execution_state": "busy"}
@@ -208,7 +206,28 @@ def test_no_message_is_lost_when_the_environment_is_relaunched(
     assert client.select("failed") == []
 
 
-def test_a_cell_whose_environment_ends_under_it_still_comes_to_its_end(
+def test_the_loss_is_told_once_though_another_environment_came_and_went(
+    short_lived_client: ServicesClient, short_lived_pool: Pool
+) -> None:
+    client = short_lived_client
+    client.run("target", ECHO)
+    comm = client.call("open", target="echo", data={})["comm"]
+    # A widget that is moved after the cooldown takes an environment that no cell runs in.
+    wait_for_cooldown(short_lived_pool)
+    client.call("send", id="stale", comm=comm, data={})
+    client.wait_for_done("stale")
+    wait_for_cooldown(short_lived_pool)
+    assert text_of(client.run("cell", "1"), "stderr").count("was released after") == 1
+    assert text_of(client.run("next", "2"), "stderr") == ""
+
+
+def wait_for_cooldown(pool: Pool) -> None:
+    before = descendants(pool)
+    assert before
+    assert eventually(lambda: not (before & descendants(pool)))
+
+
+def test_a_cell_whose_remote_kernel_is_killed_comes_to_its_end(
     short_lived_client: ServicesClient, short_lived_pool: Pool
 ) -> None:
     client = short_lived_client
