@@ -83,6 +83,11 @@ class Lab:
         notebook.wait_until_idle()
         return notebook
 
+    def start_afresh(self) -> None:
+        """Load JupyterLab with nothing open."""
+        self.page.goto(f"{self.server.url}lab?reset&token={self.server.token}")
+        self.page.locator(".jp-LauncherCard").first.wait_for()
+
     def close_all(self) -> None:
         """Close what is open, without saving, and end its kernels."""
         self.page.evaluate(
@@ -179,8 +184,7 @@ def browser_window(server: JupyterServer, chromium: str, screenshots: Path) -> I
 
             page.on("console", on_console)
             page.on("pageerror", lambda error: lab.errors.append(str(error)))
-            page.goto(f"{server.url}lab?reset&token={server.token}")
-            page.locator(".jp-LauncherCard").first.wait_for()
+            lab.start_afresh()
             yield lab
         finally:
             browser.close()
