@@ -122,8 +122,6 @@ class AcaKernelApp(JupyterApp):
         loop.add_signal_handler(signal.SIGTERM, kernel.stop)
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
         watch = asyncio.ensure_future(_watch_parent(kernel))
-        # The import takes a while and is needed by the first call, not by the sockets.
-        loop.call_soon(__import__, "httpx")
         try:
             await kernel.serve()
         finally:

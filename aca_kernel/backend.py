@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import CredentialUnavailable, SettingInvalid
-from .mcp import LOOPBACK_HOSTS, McpClient
+from .mcp import McpClient
+from .transport import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from .settings import AcaKernel

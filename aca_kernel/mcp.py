@@ -1,22 +1,18 @@
 """JSON-RPC client of a pool's MCP server: `initialize`, `tools/list`, `tools/call`.
 
-Streamable HTTP of MCP 2025-03-26, one POST a request, the API key in `x-ms-apikey`.
-Here httpx's exceptions, HTTP statuses and JSON-RPC errors become ours (errors.py), and
+Streamable HTTP of MCP 2025-03-26, one POST a request (transport/), the API key in
+`x-ms-apikey`. Here HTTP statuses and JSON-RPC errors become ours (errors.py), and
 camelCase becomes ours too. Nothing is ever repeated here: the caller knows what is
 idempotent.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import re
-import ssl
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from . import __version__
 from .errors import (
@@ -26,19 +22,14 @@ from .errors import (
     LocalProtocolError,
     PoolBusy,
     PoolNotFound,
-    PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
     SettingInvalid,
     ToolFailed,
 )
-
-if TYPE_CHECKING:
-    import httpx
+from .transport import HttpAnswer, Transport, open_transport
 
 PROTOCOL_VERSION = "2025-03-26"
-
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 # Either may be offered for a Python pool: the tutorial names the first, newer pages of
 # the vendor (mcp-overview, 2026-02) the second.
@@ -89,24 +80,29 @@ class McpClient:
 
     endpoint: absolute URL. api_key: sent with every request, shown nowhere.
     connect_timeout_seconds: until the connection stands, TLS included.
+    Raises SettingInvalid: the key cannot be sent in a header.
     """
 
     def __init__(
         self, endpoint: str, api_key: str, *, connect_timeout_seconds: float = 10.0
     ) -> None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise SettingInvalid(
+                "The API key holds characters that no key has. Set ACA_MCP_API_KEY to the key "
+                "alone, without line breaks."
+            )
         self.endpoint = endpoint
         self._api_key = api_key
         self._connect_timeout_seconds = connect_timeout_seconds
         self._ids = itertools.count(1)
-        self._http: httpx.AsyncClient | None = None
+        self._transport: Transport | None = None
         self.calls_made = 0
         self.offered_tools: list[str] | None = None
 
     async def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        if self._transport is not None:
+            await self._transport.close()
 
     async def initialize(self, *, timeout_seconds: float = 30.0) -> dict[str, Any]:
         """Begin the conversation; return the server's answer.
@@ -156,96 +152,30 @@ class McpClient:
         self, method: str, params: dict[str, Any], *, timeout_seconds: float
     ) -> dict[str, Any]:
         """Send one JSON-RPC request and return its result object; raises as call_tool."""
-        import httpx
-
-        message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
-        timeout = httpx.Timeout(timeout_seconds, connect=self._connect_timeout_seconds)
-        if self._http is None:
-            _remember_missing("sniffio")
-            is_local = urlsplit(self.endpoint).hostname in LOOPBACK_HOSTS
-            self._http = httpx.AsyncClient(
-                verify=_verification(self.endpoint),
-                # A proxy of the environment variables cannot reach this machine's own pool.
-                trust_env=not is_local,
-                headers={
+        if self._transport is None:
+            self._transport = open_transport(
+                self.endpoint,
+                {
                     "content-type": "application/json",
                     "accept": "application/json, text/event-stream",
                     "x-ms-apikey": self._api_key,
                     "user-agent": f"aca-kernel/{__version__}",
                 },
+                connect_timeout_seconds=self._connect_timeout_seconds,
             )
-        try:
-            response = await self._http.post(
-                self.endpoint, content=json.dumps(message).encode("ascii"), timeout=timeout
-            )
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise SettingInvalid(
-                "The endpoint is not a web address. Set ACA_MCP_ENDPOINT to the "
-                "mcpServerEndpoint of the session pool, https://…/mcp."
-            ) from error
-        except httpx.HTTPError as error:
-            raise _from_httpx(error) from error
-        if response.status_code != 200:
-            raise _from_status(response)
-        return _result(_body(response))
-
-
-def _verification(endpoint: str) -> ssl.SSLContext | bool:
-    """Return what httpx needs to verify certificates, if any will be shown.
-
-    Loading the system's authorities takes 20 ms, which a start on loopback need not wait for.
-    """
-    return endpoint.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _remember_missing(module: str) -> None:
-    """Spare httpcore the search for a module that is not there.
-
-    It imports sniffio four times a request, and a failed import is searched for anew each
-    time: a third of what a call on loopback costs. To be deleted when httpcore stops.
-    """
-    if module not in sys.modules and importlib.util.find_spec(module) is None:
-        sys.modules[module] = None  # type: ignore[assignment]  # what an import of None means
-
-
-def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
-    import httpx
-
-    detail = type(error).__name__
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
-        if _is_certificate_error(error):
-            return SettingInvalid(
-                "The TLS certificate of the session pool could not be verified. If your network "
-                "uses its own certificate authority, set SSL_CERT_FILE to its bundle.",
-                detail=detail,
-            )
-        return PoolUnreachable(
-            "The session pool cannot be reached. Check the endpoint and the network.",
-            detail=detail,
+        message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        answer = await self._transport.post(
+            json.dumps(message).encode("ascii"), timeout_seconds=timeout_seconds
         )
-    if isinstance(error, httpx.ProxyError):
-        return PoolUnreachable(
-            "The proxy refused the connection to the session pool. Check HTTPS_PROXY and NO_PROXY.",
-            detail=detail,
-        )
-    return ResultUnknown(
-        "The connection to the session pool was lost before its answer arrived.", detail=detail
-    )
+        if answer.status != 200:
+            raise _from_status(answer)
+        return _result(_body(answer))
 
 
-def _is_certificate_error(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)
-
-
-def _from_status(response: httpx.Response) -> AcaKernelError:  # noqa: PLR0911 - a table
-    status = response.status_code
+def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table
+    status = answer.status
     detail = f"HTTP {status}"
-    text = _message_of(response)
+    text = _message_of(answer)
     if status == 401:
         return AccessDenied(
             "The session pool refused the API key. Fetch the current key and set "
@@ -264,7 +194,7 @@ def _from_status(response: httpx.Response) -> AcaKernelError:  # noqa: PLR0911 -
             "passed. Wait, or raise maxConcurrentSessions (sessions started per second × "
             "cooldown seconds).",
             detail=detail,
-            retry_after_seconds=_retry_after(response),
+            retry_after_seconds=_retry_after(answer),
         )
     if status in (404, 410) and _GONE.search(text):
         return EnvironmentGone("The session environment no longer exists.", detail=detail)
@@ -288,24 +218,24 @@ def _from_status(response: httpx.Response) -> AcaKernelError:  # noqa: PLR0911 -
     )
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(answer: HttpAnswer) -> float | None:
     try:
-        return max(0.0, float(response.headers["retry-after"]))
+        return max(0.0, float(answer.headers["retry-after"]))
     except (KeyError, ValueError):  # absent, or a date: our own backoff will do
         return None
 
 
-def _message_of(response: httpx.Response) -> str:
+def _message_of(answer: HttpAnswer) -> str:
     """Return what an error answer says, shortened, for recognising it only."""
-    return response.text[:2000]
+    return answer.body[:8000].decode("utf-8", "replace")[:2000]
 
 
-def _body(response: httpx.Response) -> dict[str, Any]:
+def _body(answer: HttpAnswer) -> dict[str, Any]:
     try:
-        if response.headers.get("content-type", "").startswith("text/event-stream"):
-            value = _last_event(response.text)
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            value = _last_event(answer.body.decode("utf-8"))
         else:
-            value = response.json()
+            value = json.loads(answer.body)
     except ValueError as error:
         raise ResultUnknown("The session pool's answer was not readable.") from error
     if not isinstance(value, dict):
