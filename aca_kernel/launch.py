@@ -115,3 +115,21 @@ class Launcher:
         if request is not None:
             self._publisher.tell(text, request)
         return request is not None
+
+
+def death_of(code: int) -> str:
+    """Say how a remote kernel ended, behind "The remote kernel"."""
+    if code == -9:
+        return "was killed (SIGKILL), most likely because memory ran out"
+    if code < 0:
+        return f"was ended by signal {-code}"
+    return f"ended with exit status {code}"
+
+
+def loss_sentence(idle_seconds: float) -> str:
+    """Say that the environment was released, and what that means."""
+    idle = f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
+    return (
+        f"The session environment was released after {idle} without use: its variables and "
+        "files are lost. This cell runs in a new one."
+    )

@@ -16,8 +16,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .announcer import Announcer
 from .errors import AcaKernelError, EnvironmentGone
-from .launch import Launched, Launcher
+from .launch import Launched, Launcher, death_of, loss_sentence
 from .plain import PlainSession
 from .remote.wire import Record
 from .requests import Request, RequestTable
@@ -85,6 +86,7 @@ class Pump:
         self._muted: set[str] = set()
         self._is_set_up = False
         self._subshells = Subshells()
+        self._announcer = Announcer(publisher, table)
         self.kernel_info: dict[str, Any] | None = None
 
     # -- from the front end ------------------------------------------------------
@@ -205,6 +207,8 @@ class Pump:
         wait = relay.window_seconds if is_waiting and not relay.has_more else 0.0
         if self._environment is not None:
             self._idle_seconds = self._environment.idle_seconds()
+        # Behind the sending, which is what the cell waits for.
+        asyncio.get_running_loop().call_soon(self._announcer.announce)
         records = await relay.exchange(wait)
         for record in records:
             self._take(record)
@@ -238,6 +242,7 @@ class Pump:
             self._subshells.redirect(item)
             record = Record({"kind": "msg", "channel": item.channel}, tuple(item.frames))
             item.place = relay.send(record)
+            self._announcer.sent(item)
 
     def _tell_notices(self, cell: Request) -> None:
         for notice in self._launcher.notices:
@@ -325,6 +330,8 @@ class Pump:
             if request.is_busy_told:
                 return
             request.is_busy_told = True
+        if msg_type == "execute_input" and self._announcer.is_told(request, frames):
+            return
         self._channels.publish(f"kernel.{msg_type}", frames)
         if request is not None and state == "idle":
             self._table.finish(request)
@@ -364,10 +371,11 @@ class Pump:
             self._log.warning("the remote kernel did not start: %s", head.get("text"))
         self._log.warning("the remote kernel ended with status %s", code)
         evalue = (
-            f"The remote kernel {_cause(code)}. Its variables are lost, its files are still "
+            f"The remote kernel {death_of(code)}. Its variables are lost, its files are still "
             "there. The next cell runs in a fresh remote kernel."
         )
         self._subshells.forget()
+        self._announcer.forget()
         self._end_sent("RemoteKernelDied", evalue)
         self._abort_queued(None)
         self._queue.appendleft(Record({"kind": "restart"}))
@@ -416,6 +424,7 @@ class Pump:
         self._relay = self._plain = self._environment = None
         self._interrupt_pending = False
         self._subshells.forget()
+        self._announcer.forget()
         self._polls_left.clear()
         self._log.info("environment lost: %s", error.message)
         undelivered: list[Request] = []
@@ -434,7 +443,7 @@ class Pump:
             "are lost, and this was not run again. The next cell gets a new environment.",
         )
         if self._has_run_cell:
-            self._launcher.notices.append(_loss_sentence(self._idle_seconds))
+            self._launcher.notices.append(loss_sentence(self._idle_seconds))
 
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
@@ -479,19 +488,3 @@ class Pump:
                 task.cancel()
         if self._relay is not None and not self._backend.is_embedded:
             await self._relay.kill()
-
-
-def _cause(code: int) -> str:
-    if code == -9:
-        return "was killed (SIGKILL), most likely because memory ran out"
-    if code < 0:
-        return f"was ended by signal {-code}"
-    return f"ended with exit status {code}"
-
-
-def _loss_sentence(idle_seconds: float) -> str:
-    idle = f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
-    return (
-        f"The session environment was released after {idle} without use: its variables and "
-        "files are lost. This cell runs in a new one."
-    )

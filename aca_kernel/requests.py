@@ -23,6 +23,7 @@ class Request:
     frames: header, parent header, metadata, content, buffers, as they came.
     idents: the ZMQ identities that its reply goes to.
     place: where it stands in the relay's stream, None while it has not been sent.
+    told_count: the execution count that was published for it ahead of the remote kernel.
     """
 
     channel: str
@@ -33,6 +34,7 @@ class Request:
     is_started: bool = False
     is_busy_told: bool = False
     is_replied: bool = False
+    told_count: int | None = None
     content: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

@@ -233,3 +233,44 @@ def test_flags_of_ipykernel_reach_the_remote_kernel() -> None:
     arguments = ("--cache-size=7", "--HistoryManager.hist_file=:memory:", "--matplotlib", "inline")
     with running_kernel(arguments=arguments) as kernel:
         assert kernel.run("get_ipython().cache_size").result == "7"
+
+
+def test_a_cell_is_busy_and_numbered_before_the_pool_has_answered(
+    pool: Pool, pool_kernel: Client
+) -> None:
+    pool_kernel.run("1")
+    pool.fault(kind="delay", seconds=2, count=1, tool="runPythonCodeInRemoteEnvironment")
+    sent = time.time()
+    cell = pool_kernel.run("6 * 7")
+    early = [
+        message["msg_type"]
+        for message, arrival in zip(cell.messages, cell.arrivals, strict=True)
+        if arrival < sent + 1.5
+    ]
+    assert early == ["status", "execute_input"]
+    assert [m["content"]["code"] for m in cell.of_type("execute_input")] == ["6 * 7"]
+    counts = {
+        m["content"]["execution_count"] for m in cell.messages if "execution_count" in m["content"]
+    }
+    assert counts == {2}
+    assert cell.reply["content"]["execution_count"] == 2
+    assert [m["content"]["execution_state"] for m in cell.of_type("status")] == ["busy", "idle"]
+
+
+def test_the_number_of_a_cell_is_the_remote_kernels(shared_kernel: Client) -> None:
+    """What is announced ahead is corrected where the remote kernel counts differently."""
+    shared_kernel.run("get_ipython().execution_count = 40")
+    first, unstored, silent, second = (
+        shared_kernel.run("'a'"),
+        shared_kernel.run("'b'", store_history=False),
+        shared_kernel.run("'c'", silent=True),
+        shared_kernel.run("'d'"),
+    )
+    told = [
+        [m["content"]["execution_count"] for m in cell.of_type("execute_input")]
+        for cell in (first, unstored, silent, second)
+    ]
+    replied = [c.reply["content"]["execution_count"] for c in (first, unstored, second)]
+    assert told[0][-1] == replied[0]
+    assert told[1:] == [[replied[0] + 1], [], [replied[0] + 1]]
+    assert replied[2] == replied[0] + 1
