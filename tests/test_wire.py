@@ -101,10 +101,12 @@ def test_what_is_acknowledged_is_forgotten() -> None:
 def test_a_page_keeps_to_its_limit(content: bytes, limit: int) -> None:
     sender = wire.SendLog()
     sender.append(wire.Record({"kind": "msg"}, (content,)))
-    data = wire.fill_page(sender, 0, limit)
-    assert data
-    page = wire.Page({"n": 1234, "got": 10**9, "off": 10**9, "end": 10**9, "pid": 4000000}, data)
-    assert len(wire.encode_frame("0123456789ab", page, may_be_text=True)) <= limit
+    head = {"n": 1234, "got": 10**9, "off": 10**9, "end": 10**9, "pid": 4000000}
+    page = wire.fill_page(sender, head, 0, limit)
+    assert page.data
+    frame = wire.encode_frame("0123456789ab", page, may_be_text=True)
+    assert len(frame) <= limit
+    assert wire.decode_frame(frame) == ("0123456789ab", page)
 
 
 def test_only_whole_records_that_were_not_sent_can_be_taken_back() -> None:

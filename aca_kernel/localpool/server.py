@@ -25,6 +25,7 @@ from tornado.httputil import (
 from tornado.iostream import StreamClosedError
 
 from .faults import InvalidFault
+from .json_text import dump
 from .mcp import PARSE_ERROR, UNAUTHORIZED, Answer, error_object
 from .options import is_loopback
 
@@ -219,7 +220,7 @@ class _Request(HTTPMessageDelegate):
 
     def _send(self, answer: Answer) -> None:
         is_silent = answer.body is None or self._method == "HEAD"
-        body = b"" if is_silent else json.dumps(answer.body).encode()
+        body = b"" if is_silent else dump(answer.body)
         self._write(answer.status, body, answer.headers)
 
     def _write(self, status: int, body: bytes, extra: Any = (), *, cut: bool = False) -> None:
@@ -266,7 +267,7 @@ class _Request(HTTPMessageDelegate):
             elif fault.kind == "garbage":
                 self._write(200, b"<html>\xff\xfe not JSON")
             else:
-                self._write(answer.status, json.dumps(answer.body).encode(), cut=True)
+                self._write(answer.status, dump(answer.body), cut=True)
 
     async def _answer_faults(self, body: bytes) -> Answer:
         faults, pool = self._server.faults, self._server.pool

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EnvironmentGone
+from .json_text import LargeText, dump, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -159,20 +159,22 @@ class Tools:
         environment_id = _environment_id(arguments)
         argv = _command(arguments)
         outcome = await self._pool.run_shell(environment_id, argv)
-        stderr = self._output(outcome.stderr)
         if outcome.timed_out:
             limit = self._options.call_timeout_seconds
-            stderr += f"The command ran longer than the limit of {limit:g} seconds: killed.\n"
+            notice = f"The command ran longer than the limit of {limit:g} seconds: killed.\n"
+            outcome.stderr += notice.encode()
         structured = {
             "environmentId": environment_id,
             "stdout": self._output(outcome.stdout),
-            "stderr": stderr,
+            "stderr": self._output(outcome.stderr),
             "exitCode": outcome.exit_code,
             "executionTimeInMilliseconds": outcome.time_ms,
         }
         return _result(structured, is_error=outcome.timed_out)
 
-    def _output(self, data: bytes) -> str:
+    def _output(self, data: bytes) -> str | LargeText:
+        if not (self._options.quirks.decode_base64 or self._options.output_limit):
+            return text_of(data)
         text = data.decode("utf-8", "replace")
         if self._options.quirks.decode_base64:
             text = _decode_if_base64(text)
@@ -183,8 +185,9 @@ class Tools:
 
 def _result(structured: Json, *, is_error: bool = False) -> Json:
     # Looked at before it is encoded: a large output would be encoded twice for nothing.
-    characters = sum(len(value) for value in structured.values() if isinstance(value, str))
-    text = json.dumps(structured) if characters <= _TEXT_COPY_CHARACTERS else ""
+    texts = [value for value in structured.values() if isinstance(value, (str, LargeText))]
+    is_small = sum(map(len, texts)) <= _TEXT_COPY_CHARACTERS
+    text = dump(structured).decode("ascii") if is_small else ""
     if not text or len(text) > 2 * _TEXT_COPY_CHARACTERS:
         text = "The result is large and is in structuredContent only."
     return {

@@ -157,7 +157,6 @@ class Agent:
             self._handle(record)
         limit = head["limit"]
         self._wait(head["got"], head["wait"], head["settle"], 3 * limit)
-        data = wire.fill_page(self.outgoing, head["got"], limit)
         answer = {
             "n": head["n"],
             "got": self.incoming.received,
@@ -167,7 +166,8 @@ class Agent:
             "woken": self.woken_number == self.exchange_number,
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
-        return wire.encode_frame(self.nonce, wire.Page(answer, data), may_be_text=True)
+        page = wire.fill_page(self.outgoing, answer, head["got"], limit)
+        return wire.encode_frame(self.nonce, page, may_be_text=True)
 
     # -- from the kernel ---------------------------------------------------------
 

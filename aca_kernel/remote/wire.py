@@ -12,10 +12,12 @@ are missing are asked for by offset, and no record is delivered twice or out of 
     frame    ~aca1:<nonce>:<form>:<characters>:<crc32>:<body>~
 
 The body of a frame is, by its form, the base64 of the page (r), the base64 of the page
-compressed (z), or the page itself where that is ASCII (t): a displayed image is base64
-already. All are ASCII; r and z have no blanks, quotes or backslashes either, so that they
+with its slice compressed (z), or the page itself where that is ASCII (t): a displayed image
+is base64 already. All are ASCII; r and z have no blanks, quotes or backslashes either, so that they
 can stand in Python source. The prefix keeps a proxy from taking a frame for bare base64.
 A frame that was cut on its way is recognised by its length and checksum.
+
+Megabytes are copied as seldom as can be: each copy costs as much as sending them does.
 
 No input or output happens here: values in, values out.
 Shared by both ends; standard library only; oldest Python 3.9.
@@ -23,7 +25,6 @@ Shared by both ends; standard library only; oldest Python 3.9.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import re
@@ -87,10 +88,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Page:
-    """What one exchange carries in one direction: a JSON head and a slice of a stream."""
+    """What one exchange carries in one direction: a JSON head and a slice of a stream.
+
+    packed: the slice compressed, where that has been done and is worth it; b"" where it
+    has been found not to be.
+    """
 
     head: dict[str, Any]
-    data: bytes = b""
+    data: bytes | memoryview = b""
+    packed: bytes | None = field(default=None, compare=False)
 
 
 def encode_record(record: Record) -> bytes:
@@ -103,14 +109,17 @@ def encode_record(record: Record) -> bytes:
 
 def encode_frame(nonce: str, page: Page, *, may_be_text: bool = False) -> str:
     """Turn a page into a frame; may_be_text: it need not stand in Python source."""
-    raw = _with_length(_dump(page.head)) + page.data
-    body = _compress(raw)
-    if body is not None:
-        form, text = "z", base64.b64encode(body).decode("ascii")
-    elif may_be_text and len(raw) >= _COMPRESS_FROM_BYTES and raw.isascii():
-        form, body, text = "t", raw, raw.decode("ascii")
+    head = _with_length(_dump(page.head))
+    packed = _compress(page.data) if page.packed is None else page.packed
+    if packed:
+        form, body = "z", head + packed
+    elif may_be_text and len(page.data) >= _COMPRESS_FROM_BYTES and _is_ascii(page.data):
+        checksum = zlib.crc32(page.data, zlib.crc32(head))
+        text = f"{head.decode('ascii')}{str(page.data, 'ascii')}"
+        return f"~aca1:{nonce}:t:{len(text)}:{checksum:08x}:{text}~"
     else:
-        form, body, text = "r", raw, base64.b64encode(raw).decode("ascii")
+        form, body = "r", head + page.data
+    text = binascii.b2a_base64(body, newline=False).decode("ascii")
     return f"~aca1:{nonce}:{form}:{len(text)}:{zlib.crc32(body):08x}:{text}~"
 
 
@@ -132,21 +141,23 @@ def decode_frame(text: str) -> tuple[str, Page]:
         raise FrameCut(len(text))
     # Not validated: what is wrong with it, the checksum tells at a third of the cost.
     try:
-        encoded = text[start:end].encode("ascii")
-        body = encoded if form == "t" else binascii.a2b_base64(encoded)
+        encoded = memoryview(text.encode("ascii"))[start:end]
+        body = encoded if form == "t" else memoryview(binascii.a2b_base64(encoded))
     except (binascii.Error, ValueError):
         raise FrameCut(len(text)) from None
     if f"{zlib.crc32(body):08x}" != checksum:
         raise FrameCut(len(text))
     try:
-        raw = zlib.decompress(body) if form == "z" else body
-        head_end = _LENGTH_DIGITS + int(raw[:_LENGTH_DIGITS], 16)
-        head = json.loads(raw[_LENGTH_DIGITS:head_end])
+        head_end = _LENGTH_DIGITS + int(bytes(body[:_LENGTH_DIGITS]), 16)
+        head = json.loads(bytes(body[_LENGTH_DIGITS:head_end]))
+        data = body[head_end:]
+        if form == "z":
+            data = memoryview(zlib.decompress(data))
     except (zlib.error, ValueError) as error:
         raise FrameInvalid(str(error)) from None
     if not isinstance(head, dict):
         raise FrameInvalid("the head is not an object")
-    return nonce, Page(head, raw[head_end:])
+    return nonce, Page(head, data)
 
 
 @dataclass
@@ -212,11 +223,11 @@ class ReceiveLog:
     """
 
     received: int = 0
-    _pending: deque[bytes] = field(default_factory=deque)
+    _pending: deque[bytes | memoryview] = field(default_factory=deque)
     _pending_bytes: int = 0
     _needed_bytes: int = _LENGTH_DIGITS
 
-    def feed(self, offset: int, data: bytes) -> list[Record]:
+    def feed(self, offset: int, data: bytes | memoryview) -> list[Record]:
         """Take a slice; return the records that are whole now, in order.
 
         A slice that is known already, in part or in all, is no error.
@@ -233,14 +244,15 @@ class ReceiveLog:
         # A record of many megabytes comes in many pages: they are joined once.
         if self._pending_bytes < self._needed_bytes:
             return []
-        buffer = b"".join(self._pending)
+        is_one = len(self._pending) == 1
+        buffer = memoryview(self._pending[0] if is_one else b"".join(self._pending))
         records, used = self._parse(buffer)
-        rest = buffer[used:]
+        rest = bytes(buffer[used:])
         self._pending = deque([rest] if rest else [])
         self._pending_bytes = len(rest)
         return records
 
-    def _parse(self, buffer: bytes) -> tuple[list[Record], int]:
+    def _parse(self, buffer: memoryview) -> tuple[list[Record], int]:
         records: list[Record] = []
         position = 0
         while True:
@@ -249,11 +261,11 @@ class ReceiveLog:
                 self._needed_bytes = _LENGTH_DIGITS
                 return records, position
             head_start = position + _LENGTH_DIGITS
-            head_end = head_start + int(buffer[position:head_start], 16)
+            head_end = head_start + int(bytes(buffer[position:head_start]), 16)
             if len(buffer) < head_end:
                 self._needed_bytes = head_end - position
                 return records, position
-            head = json.loads(buffer[head_start:head_end])
+            head = json.loads(bytes(buffer[head_start:head_end]))
             sizes = head.pop("parts", [])
             record_end = head_end + sum(sizes)
             if len(buffer) < record_end:
@@ -262,13 +274,13 @@ class ReceiveLog:
             parts: list[bytes] = []
             position = head_end
             for size in sizes:
-                parts.append(buffer[position : position + size])
+                parts.append(bytes(buffer[position : position + size]))
                 position += size
             records.append(Record(head, tuple(parts)))
 
 
-def fill_page(log: SendLog, offset: int, limit_characters: int) -> bytes:
-    """Return as much of a stream as one frame of `limit_characters` can surely hold.
+def fill_page(log: SendLog, head: dict[str, Any], offset: int, limit_characters: int) -> Page:
+    """Return a page with as much of a stream as one frame of `limit_characters` surely holds.
 
     Text that compresses may fill a page with four times as many bytes; what does not
     compress is cut to what base64 (4 characters for 3 bytes) leaves room for.
@@ -276,23 +288,28 @@ def fill_page(log: SendLog, offset: int, limit_characters: int) -> bytes:
     certain = max(64, (limit_characters - FRAME_OVERHEAD) * 3 // 4 - 256)
     data = log.slice(offset, 4 * certain)
     if len(data) <= certain:
-        return data
+        return Page(head, data)
     packed = _compress(data)
-    if packed is not None and len(packed) <= certain:
-        return data
-    return data[:certain]
+    if packed and len(packed) <= certain:
+        return Page(head, data, packed)
+    return Page(head, data[:certain])
 
 
-def _compress(raw: bytes) -> bytes | None:
-    if len(raw) < _COMPRESS_FROM_BYTES:
-        return None
-    if len(raw) > 2 * _SAMPLE_BYTES:
-        middle = len(raw) // 2
-        sample = raw[middle : middle + _SAMPLE_BYTES]
+def _compress(data: bytes | memoryview) -> bytes:
+    """Return the data compressed, or nothing where that is not worth it."""
+    if len(data) < _COMPRESS_FROM_BYTES:
+        return b""
+    if len(data) > 2 * _SAMPLE_BYTES:
+        middle = len(data) // 2
+        sample = data[middle : middle + _SAMPLE_BYTES]
         if len(zlib.compress(sample, 1)) > _SAMPLE_RATIO * len(sample):
-            return None
-    packed = zlib.compress(raw, 1)
-    return packed if len(packed) < len(raw) else None
+            return b""
+    packed = zlib.compress(data, 1)
+    return packed if len(packed) < len(data) else b""
+
+
+def _is_ascii(data: bytes | memoryview) -> bool:
+    return (data if isinstance(data, bytes) else bytes(data)).isascii()
 
 
 def _dump(value: dict[str, Any]) -> bytes:
