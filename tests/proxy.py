@@ -1,10 +1,11 @@
-"""A TCP proxy between kernel and pool that can be told to misbehave."""
+"""A TCP proxy between kernel and pool that can be told to misbehave, with TLS if wanted."""
 
 from __future__ import annotations
 
 import contextlib
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -15,11 +16,12 @@ from urllib.parse import urlsplit
 class Proxy:
     """Forwards connections to a pool's endpoint.
 
+    certificate: a file with key and certificate, to be spoken to by TLS.
     drip_bytes: how many bytes of an answer pass at a time, 0 for no limit.
     resets_left: so many answers are cut after some bytes by a TCP reset.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, certificate: str | None = None) -> None:
         parts = urlsplit(endpoint)
         self._target = (str(parts.hostname), int(parts.port or 0))
         self._path = parts.path
@@ -27,10 +29,14 @@ class Proxy:
         self._connections: set[socket.socket] = set()
         self.drip_bytes = 0
         self.resets_left = 0
+        self._tls: ssl.SSLContext | None = None
+        if certificate:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate)
         self._open(0)
         assert self._listener is not None
         self.port = int(self._listener.getsockname()[1])
-        self.endpoint = f"http://127.0.0.1:{self.port}{self._path}"
+        self.endpoint = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}{self._path}"
 
     def _open(self, port: int) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -66,8 +72,10 @@ class Proxy:
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         # One thread for both directions: closing a socket that another thread is reading
         # from would not reset it.
-        self._connections |= {client, server}
         with contextlib.suppress(OSError):
+            if self._tls is not None:
+                client = self._tls.wrap_socket(client, server_side=True)
+            self._connections |= {client, server}
             is_open = True
             while is_open:
                 for source in select.select([client, server], [], [])[0]:
@@ -79,6 +87,8 @@ class Proxy:
     def _pass_on(self, source: socket.socket, client: socket.socket, server: socket.socket) -> bool:
         """Move what has arrived on one side to the other; return whether both go on."""
         data = source.recv(65536)
+        while isinstance(source, ssl.SSLSocket) and source.pending():
+            data += source.recv(65536)
         if source is client:
             server.sendall(data)
         elif self.resets_left > 0:
@@ -102,9 +112,9 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def running_proxy(endpoint: str) -> Iterator[Proxy]:
+def running_proxy(endpoint: str, certificate: str | None = None) -> Iterator[Proxy]:
     """A proxy for the time of a test."""
-    proxy = Proxy(endpoint)
+    proxy = Proxy(endpoint, certificate)
     try:
         yield proxy
     finally:

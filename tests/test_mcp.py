@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
 import json
 import ssl
 import threading
@@ -17,6 +15,8 @@ import pytest
 from aca_kernel import errors
 from aca_kernel.backend import check_endpoint
 from aca_kernel.mcp import McpClient, ToolResult
+
+from .certificates import self_signed_certificate
 
 
 class Canned(BaseHTTPRequestHandler):
@@ -197,7 +197,7 @@ def test_nobody_listening_is_unreachable() -> None:
 def test_a_certificate_that_cannot_be_verified_names_the_remedy(tmp_path) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Canned)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(_self_signed(tmp_path))
+    context.load_cert_chain(self_signed_certificate(tmp_path))
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -222,37 +222,3 @@ def test_plain_http_is_allowed_on_loopback_and_on_demand() -> None:
     assert check_endpoint("http://127.0.0.1:1/mcp", allow_plain_http=False)
     assert check_endpoint("http://example.org/mcp", allow_plain_http=True)
     assert check_endpoint("https://example.org/mcp", allow_plain_http=False)
-
-
-def _self_signed(folder: Any) -> str:
-    """Write a certificate that nobody has signed; cryptography comes with azure-identity."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.timezone.utc)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "server.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return str(path)

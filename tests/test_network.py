@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+import pytest
+
+from .certificates import self_signed_certificate
 from .proxy import running_proxy
 from .support import Client, Pool, running_kernel
 
@@ -12,16 +16,28 @@ def env_through(proxy_endpoint: str, pool: Pool) -> dict[str, str]:
     return {**pool.env, "ACA_MCP_ENDPOINT": proxy_endpoint}
 
 
+@pytest.fixture(params=["http", "https"])
+def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    """No certificate, for the way to a pool on this machine; one, for the way to others."""
+    return self_signed_certificate(tmp_path) if request.param == "https" else None
+
+
+def trusting(certificate: str | None) -> dict[str, str]:
+    return {"SSL_CERT_FILE": certificate} if certificate else {}
+
+
 def count(kernel: Client, times: int) -> None:
     kernel.run("counter = 0")
     for n in range(1, times + 1):
         assert kernel.run("counter += 1\nprint(counter)").text == f"{n}\n"
 
 
-def test_a_pool_that_cannot_be_reached_for_half_a_minute_costs_no_cell(pool: Pool) -> None:
+def test_a_pool_that_cannot_be_reached_for_half_a_minute_costs_no_cell(
+    pool: Pool, certificate: str | None
+) -> None:
     with (
-        running_proxy(pool.endpoint) as proxy,
-        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+        running_proxy(pool.endpoint, certificate) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool) | trusting(certificate)) as kernel,
     ):
         count(kernel, 2)
         running = kernel.send(
@@ -70,10 +86,12 @@ def test_what_was_reported_as_failed_does_not_run_later(pool: Pool) -> None:
         assert (kernel.run("counter").result == "1") or error["ename"] == "ResultUnknown"
 
 
-def test_connections_that_are_reset_in_the_middle_of_an_answer(pool: Pool) -> None:
+def test_connections_that_are_reset_in_the_middle_of_an_answer(
+    pool: Pool, certificate: str | None
+) -> None:
     with (
-        running_proxy(pool.endpoint) as proxy,
-        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+        running_proxy(pool.endpoint, certificate) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool) | trusting(certificate)) as kernel,
     ):
         kernel.run("counter = 0")
         for n in range(1, 11):
@@ -81,10 +99,10 @@ def test_connections_that_are_reset_in_the_middle_of_an_answer(pool: Pool) -> No
             assert kernel.run("counter += 1\nprint(counter)").text == f"{n}\n"
 
 
-def test_answers_that_drip(pool: Pool) -> None:
+def test_answers_that_drip(pool: Pool, certificate: str | None) -> None:
     with (
-        running_proxy(pool.endpoint) as proxy,
-        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+        running_proxy(pool.endpoint, certificate) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool) | trusting(certificate)) as kernel,
     ):
         proxy.drip_bytes = 100
         count(kernel, 5)

@@ -29,9 +29,12 @@ class InternetTransport(Transport):
     async def post(self, body: bytes, *, timeout_seconds: float) -> HttpAnswer:
         """See Transport."""
         if self._client is None:
-            # A proxy of the environment variables cannot reach this machine's own pool.
             is_local = urlsplit(self._endpoint).hostname in LOOPBACK_HOSTS
-            self._client = httpx.AsyncClient(headers=self._headers, trust_env=not is_local)
+            self._client = httpx.AsyncClient(
+                headers=self._headers,
+                # A proxy of the environment variables cannot reach this machine's own servers.
+                mounts={"http://": None, "https://": None} if is_local else None,
+            )
         timeout = httpx.Timeout(timeout_seconds, connect=self._connect_timeout_seconds)
         try:
             response = await self._client.post(self._endpoint, content=body, timeout=timeout)
