@@ -214,6 +214,19 @@ def test_a_figure_is_an_image(pair: Pair) -> None:
     assert figure["content"]["data"]["image/png"].startswith("iVBORw0KGgo")
 
 
+def test_an_interactive_figure_is_a_widget_that_redraws(pair: Pair) -> None:
+    cell = pair.check(
+        "%matplotlib widget\nimport matplotlib.pyplot as plt\n"
+        "figure, axes = plt.subplots(); (line,) = axes.plot([1, 2, 3]); plt.show()"
+    )
+    (shown,) = cell.of_type("display_data")
+    assert "application/vnd.jupyter.widget-view+json" in shown["content"]["data"]
+    cell = pair.check("line.set_ydata([3, 2, 1]); figure.canvas.draw(); plt.close(figure)")
+    images = [m["buffers"] for m in cell.of_type("comm_msg") if m["buffers"]]
+    assert images
+    pair.check("%matplotlib inline")
+
+
 def test_code_is_timed(pair: Pair) -> None:
     def words(cell: Cell) -> list[str]:
         return [word for word in cell.text.split() if word.isalpha() and word not in UNITS]
