@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .announcer import Announcer
 from .errors import AcaKernelError, EnvironmentGone
 from .launch import Launched, Launcher, death_of, loss_sentence
+from .pacing import Pacer
 from .plain import PlainSession
 from .remote.wire import Record
 from .requests import Request, RequestTable
@@ -87,6 +88,7 @@ class Pump:
         self._is_set_up = False
         self._subshells = Subshells()
         self._announcer = Announcer(publisher, table)
+        self._pacer = Pacer()
         self.kernel_info: dict[str, Any] | None = None
 
     # -- from the front end ------------------------------------------------------
@@ -210,8 +212,16 @@ class Pump:
         # Behind the sending, which is what the cell waits for.
         asyncio.get_running_loop().call_soon(self._announcer.announce)
         records = await relay.exchange(wait)
+        await self._take_all(relay, records)
+        self._plan_polls(relay, after_request=is_waiting)
+
+    async def _take_all(self, relay: Relay, records: list[Record]) -> None:
         for record in records:
+            if relay.is_catching_up:
+                await self._pacer.wait_with(record)
             self._take(record)
+        if not relay.has_more and self._pacer.is_through():
+            relay.is_catching_up = False
         # Last, since the environment may turn out to be gone.
         for record in records:
             if record.kind == "call" and self._environment is not None:
@@ -220,7 +230,6 @@ class Pump:
                 )
                 if answer is not None:
                     self._queue.append(answer)
-        self._plan_polls(relay, after_request=is_waiting)
 
     def _send_queue(self, relay: Relay) -> None:
         while self._queue:

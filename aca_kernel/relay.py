@@ -78,6 +78,10 @@ SETTLE_FIRST_SECONDS = 0.015
 SETTLE_STEADY_SECONDS = 0.1
 _HEELS_SECONDS = 0.03
 
+# An exchange that lasts so much longer than it was to wait has been held up, and output has
+# piled up on the other side.
+_STALL_SECONDS = 2.0
+
 # Answers without a frame, one after the other, before the service counts as broken.
 _MOST_ANSWERS_WITHOUT_FRAME = 5
 
@@ -128,6 +132,8 @@ class Relay:
         # print though no request is unfinished.
         self.has_more = False
         self.has_background = False
+        # Whether what comes now has piled up while nothing could be fetched.
+        self.is_catching_up = False
 
     # -- life --------------------------------------------------------------------
 
@@ -220,7 +226,10 @@ class Relay:
         finally:
             self._pending_number = None
             self.is_held = False
-        is_steady = time.monotonic() - started < self._settle_seconds + _HEELS_SECONDS
+        seconds = time.monotonic() - started
+        if seconds > wait_seconds + _STALL_SECONDS:
+            self.is_catching_up = True
+        is_steady = seconds < self._settle_seconds + _HEELS_SECONDS
         if records and is_steady:
             self._settle_seconds = min(2 * self._settle_seconds, SETTLE_STEADY_SECONDS)
         else:

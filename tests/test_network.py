@@ -86,6 +86,31 @@ def test_what_was_reported_as_failed_does_not_run_later(pool: Pool) -> None:
         assert (kernel.run("counter").result == "1") or error["ename"] == "ResultUnknown"
 
 
+def test_output_that_piled_up_comes_no_faster_than_a_server_lets_it_pass(pool: Pool) -> None:
+    """Jupyter Server drops more than 3 MB of text or 3,000 messages in three seconds."""
+    with (
+        running_proxy(pool.endpoint) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+    ):
+        kernel.run("import time")
+        running = kernel.send(
+            "print('started', flush=True)\n"
+            "for n in range(80):\n    print(n, 'x' * 80_000, flush=True)\n    time.sleep(0.1)"
+        )
+        kernel.wait_for_stream(running, "started")
+        proxy.refuse()
+        threading.Timer(6, proxy.accept_again).start()
+        cell = kernel.collect(running, timeout=60)
+        assert cell.text.count("\n") == 80
+        sizes = [
+            (arrival, len(message["content"]["text"]))
+            for message, arrival in zip(cell.messages, cell.arrivals, strict=True)
+            if message["msg_type"] == "stream"
+        ]
+        for start, _ in sizes:
+            assert sum(size for at, size in sizes if start <= at < start + 2.9) < 3_000_000
+
+
 def test_connections_that_are_reset_in_the_middle_of_an_answer(
     pool: Pool, certificate: str | None
 ) -> None:
