@@ -238,7 +238,7 @@ class Arm:
         response = await self._send(method, url, body)
         if response.status_code == 401:
             # It may have been taken back, or belong to a login that has been replaced.
-            self._tokens.forget()
+            self._tokens.close()
             response = await self._send(method, url, body)
         if response.is_success:
             return _answer(response)

@@ -107,12 +107,11 @@ class Tokens:
                 self._renew_at = time.monotonic() + left - min(RENEW_SECONDS, left / 2)
             return self._token
 
-    def forget(self) -> None:
-        """Make the next call ask for a new token; this one was refused."""
-        self._token = ""
-
     def close(self) -> None:
-        """Let go of the token and of the connections that were used to get it."""
+        """Forget the token and what was used to get it; the next call begins anew.
+
+        For a token that was refused too: azure-identity keeps a copy of its own.
+        """
         self._token = ""
         if self._credential is not None:
             self._credential.close()

@@ -18,7 +18,7 @@ _GROUP = re.compile(r"[\w.()-]{0,89}[\w()-]")
 
 # Source: the template reference of Microsoft.App/sessionPools gives 3 to 63 characters,
 # beginning with a letter, and no hyphens; the vendor's examples have hyphens.
-_POOL = re.compile(r"[a-z][a-z0-9-]{1,61}[a-z0-9]", re.IGNORECASE)
+_POOL = re.compile(r"(?!.*--)[a-z][a-z0-9-]{1,61}[a-z0-9]")
 
 _LOCATION = re.compile(r"[a-z][a-z0-9]+")
 
@@ -55,8 +55,8 @@ def check_pool(given: str) -> str:
     """Return a session pool's name. Raises SettingInvalid: it cannot be one."""
     if not _POOL.fullmatch(given):
         raise SettingInvalid(
-            f"{given!r} is not a session pool's name: use 3 to 63 letters, digits and '-', "
-            "beginning with a letter and not ending in '-'."
+            f"{given!r} is not a session pool's name: use 3 to 63 lowercase letters, digits and "
+            "single hyphens, beginning with a letter and not ending in a hyphen."
         )
     return given
 

@@ -158,10 +158,7 @@ def deployment_template(
     chosen = _properties(options)
     parameters: dict[str, Any] = {
         "name": {"type": "String"},
-        "location": {
-            "type": "String",
-            "defaultValue": location or "[resourceGroup().location]",
-        },
+        "location": {"type": "String"},
         "maxConcurrentSessions": {
             "type": "Int",
             "minValue": 1,
@@ -179,8 +176,9 @@ def deployment_template(
             "defaultValue": chosen["sessionNetworkConfiguration"]["status"],
         },
     }
-    if name is not None:
-        parameters["name"]["defaultValue"] = name
+    for parameter, given in (("name", name), ("location", location)):
+        if given is not None:
+            parameters[parameter]["defaultValue"] = given
     chosen["scaleConfiguration"]["maxConcurrentSessions"] = "[parameters('maxConcurrentSessions')]"
     _lifecycle(chosen)["coolDownPeriodInSeconds"] = "[parameters('coolDownPeriodInSeconds')]"
     chosen["sessionNetworkConfiguration"]["status"] = "[parameters('egress')]"

@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_resource_group(parser, "named in the command that is shown for deploying it")
     add_name(parser)
-    parser.add_argument(
-        "--location", "-l", help="where to create, e.g. eastus (default: the resource group's)"
-    )
+    parser.add_argument("--location", "-l", help="where to create, e.g. eastus")
     add_pool_options(parser)
     add_place(parser)
 
@@ -44,10 +42,12 @@ def run(namespace: argparse.Namespace) -> int:
     print(json.dumps(template, indent=4))
     if sys.stderr.isatty():
         group = place.resource_group or "RESOURCE_GROUP"
-        name = "" if place.name else " --parameters name=POOL"
+        missing = [] if place.name else ["name=POOL"]
+        missing += [] if location else ["location=LOCATION"]
+        parameters = f" --parameters {' '.join(missing)}" if missing else ""
         print(
             f"Deploy it with: az deployment group create --resource-group {group} "
-            f"--template-file FILE{name}",
+            f"--template-file FILE{parameters}",
             file=sys.stderr,
         )
     return 0
