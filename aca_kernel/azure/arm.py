@@ -103,6 +103,10 @@ class Arm:
             await self._http.aclose()
             self._http = None
 
+    def tell(self, what: str, waited: float = 0.0) -> None:
+        """Tell what is waited for, by default that it begins."""
+        self._progress(what, waited)
+
     async def request(
         self,
         method: str,

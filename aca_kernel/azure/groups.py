@@ -10,15 +10,14 @@ from ..errors import AccessDenied, PoolBusy, PoolNotFound
 from .names import PROVIDER, RESOURCES_API_VERSION
 
 if TYPE_CHECKING:
-    from .arm import Arm, Progress
+    from .arm import Arm
     from .names import Group
 
-_POLL_SECONDS = 2.0
+# Short, so that the seconds that are shown move.
+_POLL_SECONDS = 1.0
 
 
-async def register_provider(
-    arm: Arm, subscription: str, progress: Progress, *, timeout_seconds: float
-) -> bool:
+async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: float) -> bool:
     """Register Microsoft.App for a subscription; return False if it was registered already.
 
     A login that must not look is taken at its word: it may have a role on a resource group
@@ -35,6 +34,7 @@ async def register_provider(
         return False
     if state == "Registered":
         return False
+    arm.tell(f"Registering {PROVIDER}")
     await arm.request("POST", f"{path}/register", RESOURCES_API_VERSION)
     started = time.monotonic()
     while await _registration(arm, path) != "Registered":
@@ -44,7 +44,7 @@ async def register_provider(
                 f"Registering {PROVIDER} takes longer than {timeout_seconds:.0f} s. It goes on by "
                 "itself; try again in a few minutes."
             )
-        progress(f"Registering {PROVIDER}", waited)
+        arm.tell(f"Registering {PROVIDER}", waited)
         await asyncio.sleep(_POLL_SECONDS)
     return True
 
@@ -70,8 +70,9 @@ async def delete_group(arm: Arm, group: Group, *, timeout_seconds: float) -> Non
 
     Raises PoolNotFound: there is none. Raises as Arm.finish.
     """
-    answer = await arm.request("DELETE", group.path, RESOURCES_API_VERSION)
     what = f"Deleting the resource group {group.name}"
+    arm.tell(what)
+    answer = await arm.request("DELETE", group.path, RESOURCES_API_VERSION)
     await arm.finish(answer, what, group.path, timeout_seconds=timeout_seconds)
 
 

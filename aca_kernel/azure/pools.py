@@ -88,13 +88,10 @@ class SessionPools:
 
     async def delete(self, pool: PoolId, *, timeout_seconds: float) -> None:
         """Delete a pool with its environments; return when it is gone."""
+        what = f"Deleting the session pool {pool.name}"
+        self._arm.tell(what)
         answer = await self._arm.request("DELETE", pool.path, POOLS_API_VERSION)
-        await self._arm.finish(
-            answer,
-            f"Deleting the session pool {pool.name}",
-            pool.path,
-            timeout_seconds=timeout_seconds,
-        )
+        await self._arm.finish(answer, what, pool.path, timeout_seconds=timeout_seconds)
 
     async def fetch_key(self, pool: PoolId) -> str:
         """Return the API key. Raises PoolNotFound: the pool has no MCP server."""
@@ -113,6 +110,7 @@ class SessionPools:
     async def _put(
         self, what: str, pool: PoolId, body: dict[str, Any], timeout_seconds: float
     ) -> SessionPool:
+        self._arm.tell(what)
         answer = await self._arm.request("PUT", pool.path, POOLS_API_VERSION, body)
         await self._arm.finish(answer, what, pool.path, timeout_seconds=timeout_seconds)
         resource = await self._arm.settled(

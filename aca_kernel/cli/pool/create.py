@@ -75,9 +75,7 @@ async def _create(
 ) -> tuple[SessionPool, str]:
     """Return the pool when it is ready, and what was done with it."""
     group_at = await _find_group(control, pool, location)
-    if await register_provider(
-        control.arm, control.subscription, control.progress, timeout_seconds=timeout_seconds
-    ):
+    if await register_provider(control.arm, control.subscription, timeout_seconds=timeout_seconds):
         control.progress.say(f"Registered {PROVIDER} for the subscription.")
     existing = await control.pools.find(pool) if group_at is not None else None
     if existing is not None:
@@ -87,7 +85,6 @@ async def _create(
     if group_at is None:
         await create_group(control.arm, pool.group, location)
         control.progress.say(f"Made the resource group {pool.group.name} in {location}.")
-    control.progress(f"Creating the session pool {pool.name}", 0.0)
     created = await control.pools.create(pool, location, options, timeout_seconds=timeout_seconds)
     return created, "is ready"
 
@@ -129,7 +126,6 @@ async def _change(
     changes = _differences(existing, options)
     if not changes and existing.is_mcp_enabled:
         return existing, "exists already and was left as it is"
-    control.progress(f"Changing the session pool {pool.name}", 0.0)
     changed = await control.pools.change(pool, options, timeout_seconds=timeout_seconds)
     changes = changes or ["MCP server on"]
     return changed, f"existed and was changed: {', '.join(changes)}"

@@ -68,7 +68,6 @@ async def _delete_pool(
     question = f"Delete the session pool {pool}, and its environments with all that is in them?"
     if not confirm(question, is_agreed=namespace.yes):
         return _NOTHING_DONE
-    control.progress(f"Deleting the session pool {pool.name}", 0.0)
     await control.pools.delete(pool, timeout_seconds=namespace.timeout_seconds)
     return f"Deleted the session pool {pool}."
 
@@ -86,6 +85,5 @@ async def _delete_group(control: Control, name: str, namespace: argparse.Namespa
     )
     if not confirm(question, is_agreed=namespace.yes):
         return _NOTHING_DONE
-    control.progress(f"Deleting the resource group {name}", 0.0)
     await delete_group(control.arm, group, timeout_seconds=namespace.timeout_seconds)
     return f"Deleted the resource group {name} with everything in it."
