@@ -30,6 +30,7 @@ class Pool:
     process: subprocess.Popen[bytes]
     # The variables for clients of its control plane; empty if it has none.
     environment: dict[str, str] = field(default_factory=dict)
+    isolation: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -75,7 +76,11 @@ def running_pool(**options: Any) -> Iterator[Pool]:
         process.stdin.flush()
         greeting = json.loads(process.stdout.readline())
         yield Pool(
-            greeting["endpoint"], greeting["api_key"], process, greeting.get("environment", {})
+            greeting["endpoint"],
+            greeting["api_key"],
+            process,
+            greeting.get("environment", {}),
+            greeting["isolation"],
         )
     finally:
         process.stdin.close()
