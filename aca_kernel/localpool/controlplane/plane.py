@@ -35,6 +35,7 @@ from .resources import (
     ResourceGroup,
     SessionPool,
     check_name,
+    check_version,
     patch_settings,
     read_location,
     read_settings,
@@ -154,6 +155,7 @@ class ControlPlane:
             raise group_being_deleted(group.name)
         if self.registration_state() != "Registered":
             raise missing_registration(NAMESPACE)
+        check_version(version, self.options.location)
         check_name("name", "SessionPool", name)
         pool = group.pools.get(name.lower())
         if pool is not None and pool.state in ("InProgress", "Deleting"):
