@@ -12,8 +12,8 @@ import importlib.util
 import itertools
 import json
 import re
-import ssl
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from .errors import (
     AcaKernelError,
     AccessDenied,
     EnvironmentGone,
+    KeyRefused,
     LocalProtocolError,
     PoolBusy,
     PoolNotFound,
@@ -32,6 +33,7 @@ from .errors import (
     SettingInvalid,
     ToolFailed,
 )
+from .tls import is_certificate_error, verification
 
 if TYPE_CHECKING:
     import httpx
@@ -89,13 +91,21 @@ class McpClient:
 
     endpoint: absolute URL. api_key: sent with every request, shown nowhere.
     connect_timeout_seconds: until the connection stands, TLS included.
+    renew_key: called with a key that was refused; returns another one, which is used from
+    then on, or raises. A refused request did not run, so that it is sent again.
     """
 
     def __init__(
-        self, endpoint: str, api_key: str, *, connect_timeout_seconds: float = 10.0
+        self,
+        endpoint: str,
+        api_key: str,
+        *,
+        connect_timeout_seconds: float = 10.0,
+        renew_key: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._api_key = api_key
+        self._renew_key = renew_key
         self._connect_timeout_seconds = connect_timeout_seconds
         self._ids = itertools.count(1)
         self._http: httpx.AsyncClient | None = None
@@ -156,6 +166,18 @@ class McpClient:
         self, method: str, params: dict[str, Any], *, timeout_seconds: float
     ) -> dict[str, Any]:
         """Send one JSON-RPC request and return its result object; raises as call_tool."""
+        while True:
+            api_key = self._api_key
+            try:
+                return await self._request(method, params, timeout_seconds, api_key)
+            except KeyRefused:
+                if self._renew_key is None:
+                    raise
+                self._api_key = await self._renew_key(api_key)
+
+    async def _request(
+        self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
+    ) -> dict[str, Any]:
         import httpx
 
         message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
@@ -164,19 +186,21 @@ class McpClient:
             _remember_missing("sniffio")
             is_local = urlsplit(self.endpoint).hostname in LOOPBACK_HOSTS
             self._http = httpx.AsyncClient(
-                verify=_verification(self.endpoint),
+                verify=verification(self.endpoint),
                 # A proxy of the environment variables cannot reach this machine's own pool.
                 trust_env=not is_local,
                 headers={
                     "content-type": "application/json",
                     "accept": "application/json, text/event-stream",
-                    "x-ms-apikey": self._api_key,
                     "user-agent": f"aca-kernel/{__version__}",
                 },
             )
         try:
             response = await self._http.post(
-                self.endpoint, content=json.dumps(message).encode("ascii"), timeout=timeout
+                self.endpoint,
+                content=json.dumps(message).encode("ascii"),
+                headers={"x-ms-apikey": api_key},
+                timeout=timeout,
             )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise SettingInvalid(
@@ -188,14 +212,6 @@ class McpClient:
         if response.status_code != 200:
             raise _from_status(response)
         return _result(_body(response))
-
-
-def _verification(endpoint: str) -> ssl.SSLContext | bool:
-    """Return what httpx needs to verify certificates, if any will be shown.
-
-    Loading the system's authorities takes 20 ms, which a start on loopback need not wait for.
-    """
-    return endpoint.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _remember_missing(module: str) -> None:
@@ -213,7 +229,7 @@ def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
 
     detail = type(error).__name__
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
-        if _is_certificate_error(error):
+        if is_certificate_error(error):
             return SettingInvalid(
                 "The TLS certificate of the session pool could not be verified. If your network "
                 "uses its own certificate authority, set SSL_CERT_FILE to its bundle.",
@@ -233,21 +249,12 @@ def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
     )
 
 
-def _is_certificate_error(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)
-
-
 def _from_status(response: httpx.Response) -> AcaKernelError:  # noqa: PLR0911 - a table
     status = response.status_code
     detail = f"HTTP {status}"
     text = _message_of(response)
     if status == 401:
-        return AccessDenied(
+        return KeyRefused(
             "The session pool refused the API key. Fetch the current key and set "
             "ACA_MCP_API_KEY; after a rotation it may take five minutes to be accepted.",
             detail=detail,
@@ -343,7 +350,7 @@ def _from_rpc_error(error: dict[str, Any]) -> AcaKernelError:
     if _FULL.search(text):
         return PoolBusy("The session pool is full.", detail=detail)
     if code in (401, -32001) or _DENIED.search(text):
-        return AccessDenied(
+        return KeyRefused(
             "The session pool refused the API key. Fetch the current key and set "
             "ACA_MCP_API_KEY; after a rotation it may take five minutes to be accepted.",
             detail=detail,

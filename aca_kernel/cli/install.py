@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from traitlets import Bool, Enum, Float, Integer, TraitError, TraitType
 
-from ..errors import AcaKernelError
+from ..errors import AcaKernelError, SettingInvalid
 from ..settings import AcaKernel
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ _NAME = re.compile(r"(?!\.+$)[a-z0-9._-]+", re.IGNORECASE)
 
 # Never in a kernelspec, which is a readable file and shows in the list of processes.
 _SECRET = "api_key"  # noqa: S105 - the name of a setting
+
+# The setting that names a pool in Azure, and with it the kernel.
+_POOL = "session_pool"
 
 # A parsed setting is kept in the namespace under its trait's name with this before it.
 _PREFIX = "setting_"
@@ -71,15 +74,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
         type=_kernel_name,
-        default=DEFAULT_NAME,
-        help="name that Jupyter knows the kernel by (default: %(default)s)",
+        help=f"name that Jupyter knows the kernel by (default: {DEFAULT_NAME}, with --pool "
+        f"{DEFAULT_NAME}-POOL)",
     )
     parser.add_argument(
         "--display-name",
         type=_display_name,
         metavar="D",
         help="name that front ends show (default: Python (Azure Container Apps), with the "
-        "name in it if that is not the default one)",
+        "name in it if that is not the default one; with --pool: Python (Azure: POOL))",
     )
     settings = parser.add_argument_group(
         "settings",
@@ -106,14 +109,16 @@ def _settings() -> dict[str, TraitType[Any, Any]]:
 
 
 def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any, Any]) -> None:
-    option = "--" + name.replace("_", "-")
+    options = ["--" + name.replace("_", "-")]
+    if name == _POOL:
+        options.insert(0, "--pool")
     destination = _PREFIX + name
     text = _plain(" ".join(trait.help.split()))
     if "default" not in text.lower():
         text += f" Default: {_plain(str(trait.default_value))}."
     if isinstance(trait, Bool):
         group.add_argument(
-            option, dest=destination, action=argparse.BooleanOptionalAction, help=text
+            *options, dest=destination, action=argparse.BooleanOptionalAction, help=text
         )
         return
     metavar = name.rsplit("_", 1)[-1].upper()
@@ -128,7 +133,7 @@ def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any
             raise argparse.ArgumentTypeError(f"{given!r} is not {_wanted(trait)}") from None
         return value
 
-    group.add_argument(option, dest=destination, type=parse, metavar=metavar, help=text)
+    group.add_argument(*options, dest=destination, type=parse, metavar=metavar, help=text)
 
 
 def _wanted(trait: TraitType[Any, Any]) -> str:
@@ -186,10 +191,16 @@ def run(namespace: argparse.Namespace) -> int:
         if getattr(namespace, _PREFIX + name) is not None
     }
     _check(settings)
-    spec = make_spec(namespace.name, namespace.display_name, settings)
-    destination = _install(spec, namespace.name, user=namespace.user, prefix=namespace.prefix)
-    print(f"Installed the kernelspec {namespace.name} in {destination}")
-    for line in _next_steps(namespace.name, spec["display_name"], settings, destination):
+    name, display_name = namespace.name, namespace.display_name
+    if settings.get(_POOL):
+        # Several pools side by side: each has its own name, in the picker too.
+        display_name = display_name or f"Python (Azure: {settings[_POOL]})"
+        name = name or _kernel_name(f"{DEFAULT_NAME}-{settings[_POOL]}")
+    name = name or DEFAULT_NAME
+    spec = make_spec(name, display_name, settings)
+    destination = _install(spec, name, user=namespace.user, prefix=namespace.prefix)
+    print(f"Installed the kernelspec {name} in {destination}")
+    for line in _next_steps(name, spec["display_name"], settings, destination):
         print(line)
     return 0
 
@@ -204,6 +215,33 @@ def _check(settings: dict[str, Any]) -> None:
         from ..backend import check_endpoint
 
         check_endpoint(settings["endpoint"], bool(settings.get("allow_plain_http", False)))
+    _check_azure(settings)
+
+
+def _check_azure(settings: dict[str, Any]) -> None:
+    from ..azure.clouds import cloud_at
+    from ..azure.names import check_pool, check_resource_group, check_subscription
+
+    # Empty means here what it means elsewhere: as if it were not given.
+    if settings.get("subscription"):
+        check_subscription(settings["subscription"])
+    if settings.get("resource_group"):
+        check_resource_group(settings["resource_group"])
+    if settings.get("arm_endpoint"):
+        allow_plain_http = bool(settings.get("allow_plain_http", False))
+        cloud_at(settings["arm_endpoint"], allow_plain_http=allow_plain_http)
+    if settings.get(_POOL):
+        check_pool(settings[_POOL])
+        if settings.get("endpoint"):
+            raise SettingInvalid(
+                "A kernel uses an endpoint or a pool in Azure: give --endpoint or --pool, not both."
+            )
+        if not settings.get("resource_group"):
+            raise SettingInvalid(
+                "A pool in Azure is found by its resource group: give --resource-group with --pool."
+            )
+    elif settings.get("resource_group"):
+        raise SettingInvalid("Which pool of the resource group? Give --pool with it.")
 
 
 def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
@@ -284,6 +322,11 @@ def _next_steps(
             f'VS Code, and choose the kernel "{display_name}" there.'
         )
     else:
+        if settings.get(_POOL) and not settings.get("subscription"):
+            steps.append(
+                "No --subscription was given: the kernel uses ACA_SUBSCRIPTION_ID, else the Azure "
+                "CLI's current account, of the moment when it starts."
+            )
         steps.append(f'Next: choose the kernel "{display_name}" in JupyterLab or VS Code.')
     steps.append(f"Or run a notebook with it: jupyter execute --kernel_name={name} NOTEBOOK")
     return steps
