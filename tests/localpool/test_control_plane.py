@@ -1,7 +1,10 @@
 """Pools, resource groups and deployments of the control plane, over HTTP."""
 
+import contextlib
 import copy
 import os
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -142,7 +145,7 @@ def test_the_limits_of_a_pool_are_its_resource_s(arm, helpers):
     body = pool_body(
         scaleConfiguration={"maxConcurrentSessions": 1},
         dynamicPoolConfiguration={
-            "lifecycleConfiguration": {"lifecycleType": "Timed", "coolDownPeriodInSeconds": 1}
+            "lifecycleConfiguration": {"lifecycleType": "Timed", "coolDownPeriodInSeconds": 3}
         },
     )
     endpoint = create(arm, "small", body)
@@ -312,7 +315,7 @@ def test_a_key_is_rotated_at_once_unless_there_is_a_window(arm, action):
 
 
 def test_in_the_rotation_window_the_old_key_works_and_the_new_one_does_not(helpers):
-    with running_control_plane(key_rotation_seconds=1.0) as arm:
+    with running_control_plane(key_rotation_seconds=3.0) as arm:
         endpoint = Endpoint(arm)
         path = arm.pool_path() + "/regenerateCredentials"
         new_key = arm.request("POST", path).json()["apiKey"]
@@ -408,7 +411,7 @@ def test_a_group_being_deleted_takes_no_new_pool():
 
 
 def test_a_pool_at_work_is_left_alone_until_it_has_finished():
-    with running_control_plane(operation_seconds=1.0) as arm:
+    with running_control_plane(operation_seconds=3.0) as arm:
         created = arm.request("PUT", arm.pool_path("busy"), MCP_POOL)
         for method in ("PUT", "PATCH"):
             refused = arm.request(method, arm.pool_path("busy"), MCP_POOL)
@@ -467,6 +470,49 @@ def test_a_provider_is_registered_before_pools_are_created():
             lambda: arm.request("GET", path).json()["registrationState"] == "Registered"
         )
         assert arm.request("PUT", arm.pool_path("new"), MCP_POOL).status_code == 201
+
+
+def directories_of(pid):
+    """The directories of all pools of a server: it holds a lock in each."""
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if target.endswith("/lock"):
+                found.add(os.path.dirname(target))
+    return found
+
+
+def test_the_end_of_the_server_is_the_end_of_all_its_pools():
+    with running_control_plane() as arm:
+        for name in ("one", "two"):
+            endpoint = create(arm, name)
+            endpoint.python(endpoint.launch(), "1")
+        # Still at work when the server ends.
+        arm.request("PUT", arm.pool_path("three"), MCP_POOL)
+        directories = directories_of(arm.pool.process.pid)
+        assert len(directories) >= 3
+    assert arm.pool.process.returncode == 0
+    assert not [path for path in directories if os.path.exists(path)]
+
+
+def test_deleting_a_pool_removes_its_files():
+    with running_control_plane() as arm:
+        before = directories_of(arm.pool.process.pid)
+        create(arm, "with-files")
+        (path,) = directories_of(arm.pool.process.pid) - before
+        arm.wait_for(arm.request("DELETE", arm.pool_path("with-files")))
+        assert not os.path.exists(path)
+        assert directories_of(arm.pool.process.pid) == before
+
+
+def test_an_embedded_pool_does_not_import_the_control_plane():
+    code = (
+        "import sys, aca_kernel.localpool.embedded\n"
+        "print([name for name in sys.modules if 'controlplane' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_an_embedded_pool_has_no_control_plane():

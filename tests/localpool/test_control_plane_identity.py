@@ -54,7 +54,7 @@ def test_azure_identity_without_the_endpoint_s_secret_gets_no_token(arm, identit
 
 
 def test_an_expired_token_is_refused_and_renewed(identity, helpers):
-    with running_control_plane(token_lifetime_seconds=1.0) as arm:
+    with running_control_plane(token_lifetime_seconds=3.0) as arm:
         identity.setenv("IDENTITY_ENDPOINT", arm.env["IDENTITY_ENDPOINT"])
         identity.setenv("IDENTITY_HEADER", arm.env["IDENTITY_HEADER"])
         with ManagedIdentityCredential() as credential:
