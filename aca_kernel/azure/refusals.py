@@ -99,6 +99,10 @@ def refusal_by_code(  # noqa: PLR0911 - a table
             f"--namespace {PROVIDER} --wait`, or let `aca-kernel pool create` do it.",
             detail=detail,
         )
+    if code == "RequestDisallowedByPolicy":
+        return AzureRefused(
+            f"A policy of the subscription forbids it: {shortened(message)}", detail=detail
+        )
     if code == "SessionMCPServerNotEnabled":
         return mcp_is_off(_part(path, "sessionPools"), detail)
     if _QUOTA.search(code) or (code and _QUOTA.search(message)):
