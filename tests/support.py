@@ -26,10 +26,12 @@ class Pool:
     """A local session pool in a process of its own."""
 
     endpoint: str
-    api_key: str
+    # Keys and secrets stay out of what pytest prints of a failed test.
+    api_key: str = field(repr=False)
     process: subprocess.Popen[bytes]
     # The variables for clients of its control plane; empty if it has none.
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    isolation: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -75,7 +77,11 @@ def running_pool(**options: Any) -> Iterator[Pool]:
         process.stdin.flush()
         greeting = json.loads(process.stdout.readline())
         yield Pool(
-            greeting["endpoint"], greeting["api_key"], process, greeting.get("environment", {})
+            greeting["endpoint"],
+            greeting["api_key"],
+            process,
+            greeting.get("environment", {}),
+            greeting["isolation"],
         )
     finally:
         process.stdin.close()

@@ -50,7 +50,7 @@ def resolve(template: Any, given: Any) -> list[TemplateResource]:
     for part in _UNKNOWN_PARTS:
         if template.get(part):
             raise invalid_template(f"this server does not understand the template's '{part}'")
-    values = _parameters(template.get("parameters") or {}, given or {})
+    values = _parameters(_or_empty(template.get("parameters")), _or_empty(given))
     resources = template.get("resources")
     if not isinstance(resources, list):
         raise invalid_template("the template's 'resources' is missing or is no array")
@@ -60,6 +60,21 @@ def resolve(template: Any, given: Any) -> list[TemplateResource]:
         if names.count(name) > 1:
             raise invalid_template(f"the resource '{name[:100]}' is defined multiple times")
     return found
+
+
+def shown(template: Any, given: Any) -> Json:
+    """Return the parameters of a deployment as they are answered: secure ones without value."""
+    declared = {name.lower(): item for name, item in _or_empty(template.get("parameters")).items()}
+    parameters = {}
+    for name, value in _or_empty(given).items():
+        kind = str(declared[name.lower()]["type"])
+        is_secure = kind.lower().startswith("secure")
+        parameters[name] = {"type": kind} if is_secure else {"type": kind, **value}
+    return parameters
+
+
+def _or_empty(value: Any) -> Any:
+    return {} if value is None else value
 
 
 def _parameters(declared: Any, given: Any) -> Json:
@@ -134,6 +149,7 @@ def _resource(resource: Any) -> TemplateResource:
     if kind.lower() != POOL_TYPE.lower():
         raise invalid_template(f"this server deploys {POOL_TYPE} only, not '{kind[:100]}'")
     for member in _UNKNOWN_MEMBERS:
-        if members.get(member):
+        # Empty, or always true: as if it were not there.
+        if members.get(member) not in (None, [], True):
             raise invalid_template(f"this server does not understand '{member}' of a resource")
     return TemplateResource(version, name, resource)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..mcp import Answer
 from . import names
-from .deployments import resolve
+from .deployments import resolve, shown
 from .errors import ArmError, invalid_content, invalid_namespace, not_found
 from .operations import RETRY_AFTER_SECONDS, Operation
 from .plane import NAMESPACE
@@ -290,11 +290,11 @@ def _read_template(body: Any) -> tuple[Any, Json]:
         raise ArmError(
             400, "InvalidDeployment", f"This server deploys in mode Incremental, not '{mode}'."
         )
-    given = properties.get("parameters") or {}
-    resources = resolve(properties.get("template"), given)
+    template, given = properties.get("template"), properties.get("parameters")
+    resources = resolve(template, given)
     return resources, {
         "mode": "Incremental",
-        "parameters": given,
+        "parameters": shown(template, given),
         "provisioningState": "Accepted",
         "correlationId": str(uuid.uuid4()),
     }

@@ -32,9 +32,11 @@ from .resources import (
     GROUP_TYPE,
     POOL_TYPE,
     Json,
+    PoolState,
     ResourceGroup,
     SessionPool,
     check_name,
+    check_version,
     patch_settings,
     read_location,
     read_settings,
@@ -118,6 +120,8 @@ class ControlPlane:
         group = self.group(name)
         operation = self.operations.start(group.id)
         group.state = "Deleting"
+        for pool in group.pools.values():
+            pool.state = "Deleting"
         self._spawn(self._delete_group(group, operation))
         return operation
 
@@ -154,6 +158,7 @@ class ControlPlane:
             raise group_being_deleted(group.name)
         if self.registration_state() != "Registered":
             raise missing_registration(NAMESPACE)
+        check_version(version, self.options.location)
         check_name("name", "SessionPool", name)
         pool = group.pools.get(name.lower())
         if pool is not None and pool.state in ("InProgress", "Deleting"):
@@ -233,6 +238,7 @@ class ControlPlane:
     async def _provision(self, pool: SessionPool, operation: Operation) -> None:
         """Make what runs as the resource says, after the time that the service would take."""
         await self._take_time()
+        state: PoolState = "Failed"
         try:
             if self._closing.is_set():
                 raise provisioning_failed(pool.name, "the server stops")
@@ -240,15 +246,15 @@ class ControlPlane:
                 raise provisioning_failed(pool.name, "the quirk provisioning_fails is switched on")
             await self._realise(pool)
         except ArmError as error:
-            pool.state = "Failed"
             operation.fail(error)
         except (SettingInvalid, OSError) as error:
             _log.warning("A session pool could not be started", exc_info=True)
-            pool.state = "Failed"
             operation.fail(provisioning_failed(pool.name, str(error)))
         else:
-            pool.state = "Succeeded"
+            state = "Succeeded"
             operation.succeed()
+        if pool.state != "Deleting":  # asked for meanwhile; it waits for this task
+            pool.state = state
 
     async def _realise(self, pool: SessionPool) -> None:
         if not pool.settings.has_mcp:
@@ -277,7 +283,6 @@ class ControlPlane:
     async def _end_pool(self, pool: SessionPool) -> None:
         if pool.work is not None:
             await asyncio.wait([pool.work])
-        pool.state = "Deleting"
         hosted, pool.hosted = pool.hosted, None
         if hosted is not None:
             await hosted.close()

@@ -20,6 +20,7 @@ from .errors import (
     invalid_value,
     location_not_available,
     location_required,
+    no_registered_provider,
 )
 
 if TYPE_CHECKING:
@@ -172,6 +173,14 @@ def check_name(kind: str, label: str, name: str) -> None:
     """Check a name. kind: key of names.RULES. label: part of the code of the ArmError raised."""
     if not names.fits(kind, name):
         raise invalid_name(label, name, names.RULES[kind])
+
+
+def check_version(version: str, location: str) -> None:
+    """Check the api-version of a pool. Raises ArmError: there is no such one here."""
+    if version not in POOL_VERSIONS:
+        raise no_registered_provider(
+            location, version, "sessionPools", POOL_VERSIONS, sorted(names.LOCATIONS)
+        )
 
 
 def read_location(body: Any, kind: str, existing: str | None = None) -> str:

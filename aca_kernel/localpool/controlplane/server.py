@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, unquote
 
 from ..mcp import Answer
-from . import names, routes
+from . import routes
 from .errors import (
     ArmError,
     authorization_failed,
@@ -24,13 +24,12 @@ from .errors import (
     invalid_content,
     method_not_allowed,
     missing_api_version,
-    no_registered_provider,
     subscription_not_found,
     throttled,
 )
 from .handlers import Handlers, Request
 from .plane import ControlPlane
-from .resources import POOL_VERSIONS
+from .resources import check_version
 from .tokens import CLIENT, Tokens
 
 if TYPE_CHECKING:
@@ -167,14 +166,8 @@ class ControlPlaneServer:
         if quirks.no_role or (quirks.reader_role and method not in ("GET", "HEAD")):
             action = f"{route.action}/{_VERBS.get(method, 'write')}"
             raise authorization_failed(CLIENT, action, path)
-        if route.is_pools and version not in POOL_VERSIONS:
-            raise no_registered_provider(
-                self._options.location,
-                version,
-                "sessionPools",
-                POOL_VERSIONS,
-                sorted(names.LOCATIONS),
-            )
+        if route.is_pools:
+            check_version(version, self._options.location)
         if not _DATED.fullmatch(version):
             raise invalid_api_version(version)
 

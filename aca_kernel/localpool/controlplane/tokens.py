@@ -76,6 +76,8 @@ class Tokens:
             "oid": CLIENT,
             "sub": CLIENT,
             "tid": TENANT,
+            # No two tokens are alike, as in Azure, so that a renewed one can be told.
+            "uti": _base64(os.urandom(16)),
             "xms_mirid": self._resource_id,
         }
         signed = f"{_encode(_HEADER)}.{_encode(claims)}"
