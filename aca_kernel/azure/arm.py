@@ -46,7 +46,7 @@ _REQUEST_TIMEOUT_SECONDS = 60.0
 
 # Pauses of 0.5, 1, 2 and 4 s: long enough for what passes by itself, and not so long that
 # a person wonders.
-_ATTEMPTS = 5
+ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.5
 
 # What a throttled request is waited for, in all. Resource Manager's buckets fill within a
@@ -79,6 +79,7 @@ def silent(_what: str, _waited: float) -> None:
 class Arm:
     """A connection to one cloud's Resource Manager, kept alive between requests.
 
+    attempts: how often a request is sent that fails in a way that may pass by itself.
     progress: told of waits, at least once a second.
     """
 
@@ -88,11 +89,13 @@ class Arm:
         tokens: Tokens,
         *,
         connect_timeout_seconds: float = 10.0,
+        attempts: int = ATTEMPTS,
         progress: Progress = silent,
     ) -> None:
         self._cloud = cloud
         self._tokens = tokens
         self._connect_timeout_seconds = connect_timeout_seconds
+        self._attempts = attempts
         self._progress = progress
         self._http: httpx.AsyncClient | None = None
 
@@ -207,7 +210,7 @@ class Arm:
         """Send a request, and again through what passes by itself."""
         started = time.monotonic()
         pause = _FIRST_PAUSE_SECONDS
-        for attempts_left in range(_ATTEMPTS - 1, -1, -1):
+        for attempts_left in range(self._attempts - 1, -1, -1):
             try:
                 return await self._once(method, url, body)
             except ResultUnknown as error:

@@ -50,6 +50,7 @@ class AzureBackend(Backend):
         """See Backend; looks the pool up, and fetches its key the first time.
 
         Raises the errors of SessionPools.get too, AccessDenied and PoolNotFound among them.
+        Raises PoolBusy: the pool is being made or changed.
         """
         client = self._client
         if client is not None and time.monotonic() - self._looked_at < _LOOK_AGAIN_SECONDS:
@@ -118,6 +119,8 @@ class AzureBackend(Backend):
                 cloud,
                 Tokens(cloud),
                 connect_timeout_seconds=settings.connect_timeout_seconds,
+                # Whoever calls repeats, too, and tells the user meanwhile.
+                attempts=2,
             )
         return self._arm, self._pool
 

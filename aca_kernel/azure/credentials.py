@@ -7,6 +7,7 @@ notebook needs it. Its calls block, some for seconds, and run in a thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import threading
@@ -66,7 +67,8 @@ async def in_thread(call: Callable[[], T]) -> T:
             result = call()
         except Exception as caught:  # noqa: BLE001 - it is raised where the call is awaited
             error = caught
-        if not loop.is_closed():
+        # The program may have ended meanwhile, and its loop with it.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(deliver, result, error)
 
     threading.Thread(target=work, daemon=True, name="azure").start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PoolNotFound, SettingInvalid
+from ..errors import PoolBusy, PoolNotFound, SettingInvalid
 from .names import POOLS_API_VERSION, PROVIDER, Group, PoolId
 from .refusals import MCP_REMEDY, mcp_is_off
 from .shapes import (
@@ -86,6 +86,14 @@ class SessionPools:
             timeout_seconds,
         )
 
+    async def settled(self, pool: PoolId, *, timeout_seconds: float) -> SessionPool:
+        """Return a pool when it is no longer being made or changed by somebody else."""
+        what = f"Waiting for the session pool {pool.name}"
+        resource = await self._arm.settled(
+            what, pool.path, POOLS_API_VERSION, timeout_seconds=timeout_seconds
+        )
+        return pool_from(resource)
+
     async def delete(self, pool: PoolId, *, timeout_seconds: float) -> None:
         """Delete a pool with its environments; return when it is gone."""
         what = f"Deleting the session pool {pool.name}"
@@ -130,7 +138,14 @@ class SessionPools:
 
 
 def endpoint_of(pool: SessionPool) -> str:
-    """Return a pool's MCP endpoint. Raises PoolNotFound: it has none."""
+    """Return a pool's MCP endpoint.
+
+    Raises PoolNotFound: it has none. Raises PoolBusy: it may have one soon.
+    """
+    if not pool.is_mcp_enabled and not pool.is_settled:
+        raise PoolBusy(
+            f"The session pool {pool.name} is not ready yet: Azure says that it is {pool.state}."
+        )
     if not pool.is_mcp_enabled or pool.mcp_endpoint is None:
         raise mcp_is_off(pool.name)
     return pool.mcp_endpoint

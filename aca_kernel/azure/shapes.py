@@ -76,6 +76,11 @@ class SessionPool:
     cooldown_seconds: int | None
     egress: str | None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether its state does not change by itself."""
+        return self.state == SUCCEEDED or is_failure(self.state)
+
 
 def pool_from(resource: dict[str, Any]) -> SessionPool:
     """Read a pool. Raises RemoteProtocolError: it is not one."""

@@ -8,24 +8,16 @@ that environment selected, and one for each pool that is used.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import shutil
 import sys
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from traitlets import Bool, Enum, Float, Integer, TraitError, TraitType
 
-from ..errors import AcaKernelError, SettingInvalid
+from ..errors import SettingInvalid
 from ..settings import AcaKernel
-
-if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpecManager
-
-DEFAULT_NAME = "aca"
+from .kernelspec import DEFAULT_NAME, install_spec, make_spec, spec_manager
 
 # Jupyter's rule for kernel names, which are folder names too (jupyter_client.kernelspec),
 # less those of dots only: Jupyter would replace the parent folder with the kernelspec.
@@ -39,12 +31,6 @@ _POOL = "session_pool"
 
 # A parsed setting is kept in the namespace under its trait's name with this before it.
 _PREFIX = "setting_"
-
-
-class NotWritable(AcaKernelError):
-    """The place that the kernelspec should go to cannot be written."""
-
-    reason = "not-writable"
 
 
 # -- arguments -----------------------------------------------------------------------
@@ -198,7 +184,7 @@ def run(namespace: argparse.Namespace) -> int:
         name = name or _kernel_name(f"{DEFAULT_NAME}-{settings[_POOL]}")
     name = name or DEFAULT_NAME
     spec = make_spec(name, display_name, settings)
-    destination = _install(spec, name, user=namespace.user, prefix=namespace.prefix)
+    destination = install_spec(spec, name, user=namespace.user, prefix=namespace.prefix)
     print(f"Installed the kernelspec {name} in {destination}")
     for line in _next_steps(name, spec["display_name"], settings, destination):
         print(line)
@@ -244,74 +230,12 @@ def _check_azure(settings: dict[str, Any]) -> None:
         raise SettingInvalid("Which pool of the resource group? Give --pool with it.")
 
 
-def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of kernel.json: the shipped one, bound to this Python.
-
-    settings: trait names and values; they become arguments of the kernel.
-    """
-    spec: dict[str, Any] = json.loads(
-        (shipped_kernelspec() / "kernel.json").read_text(encoding="utf-8")
-    )
-    if display_name is not None:
-        spec["display_name"] = display_name
-    elif name != DEFAULT_NAME:
-        spec["display_name"] = f"{spec['display_name'].removesuffix(')')}, {name})"
-    # Absolute, because a bare `python` means the front end's own in JupyterLab and hides
-    # the kernel in VS Code; symbolic links are kept, because a virtual environment's
-    # python is one.
-    python = os.path.abspath(sys.executable)
-    arguments = [f"--AcaKernel.{key}={value}" for key, value in settings.items()]
-    spec["argv"] = [python, *spec["argv"][1:], *arguments]
-    # VS Code finds the environment's variables and packages by this path.
-    spec["metadata"]["interpreter"] = {"path": python}
-    return spec
-
-
-def shipped_kernelspec() -> Path:
-    """Return the folder with the kernel.json and the logos that belong to this package.
-
-    It lies in the package when that is installed from a wheel, and beside it in a
-    checkout, from where an editable install takes it.
-    """
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "kernelspec"
-    return inside if inside.is_dir() else package.parent / "kernelspec"
-
-
-def _install(spec: dict[str, Any], name: str, *, user: bool, prefix: str | None) -> str:
-    """Copy a kernelspec with its logos to where Jupyter looks; return that place.
-
-    Raises NotWritable.
-    """
-    manager = _manager()
-    with tempfile.TemporaryDirectory() as scratch:
-        # A folder of its own: the scratch folder is private, a kernelspec must not be.
-        folder = Path(scratch, name)
-        folder.mkdir()
-        for item in shipped_kernelspec().iterdir():
-            if item.name.startswith("logo-"):
-                shutil.copyfile(item, folder / item.name)
-        text = json.dumps(spec, indent=1, ensure_ascii=False) + "\n"
-        (folder / "kernel.json").write_text(text, encoding="utf-8")
-        place = os.path.abspath(prefix) if prefix else None
-        try:
-            return str(manager.install_kernel_spec(str(folder), name, user=user, prefix=place))
-        except (OSError, shutil.Error) as error:
-            where = place or ("your Jupyter folder" if user else "the system-wide Jupyter folder")
-            raise NotWritable(
-                f"The kernelspec cannot be written to {where} "
-                f"({getattr(error, 'strerror', None) or 'copying failed'}): "
-                "choose another place with --user, --sys-prefix or --prefix.",
-                detail=str(error),
-            ) from error
-
-
 def _next_steps(
     name: str, display_name: str, settings: dict[str, Any], destination: str
 ) -> list[str]:
     steps = []
     kernels = os.path.dirname(destination)
-    if kernels not in _manager().kernel_dirs:
+    if kernels not in spec_manager().kernel_dirs:
         steps.append(
             "Jupyter does not look there by itself: add "
             f"{os.path.dirname(kernels)} to the environment variable JUPYTER_PATH."
@@ -330,9 +254,3 @@ def _next_steps(
         steps.append(f'Next: choose the kernel "{display_name}" in JupyterLab or VS Code.')
     steps.append(f"Or run a notebook with it: jupyter execute --kernel_name={name} NOTEBOOK")
     return steps
-
-
-def _manager() -> KernelSpecManager:
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    return KernelSpecManager()

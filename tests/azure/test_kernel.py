@@ -279,3 +279,27 @@ def test_a_kernel_that_is_shut_down_does_not_wait_for_a_login(
         kernel.client.shutdown()
         # The stand-in holds on for nine seconds; a front end kills a kernel after five.
         assert eventually(lambda: kernel.manager.provisioner.process.poll() is not None, 4)
+
+
+def test_a_pool_that_is_being_made_is_waited_for_visibly() -> None:
+    with running_control_plane(operation_seconds=3) as plane:
+        body = plane.request("GET", plane.pool_path()).json()
+        plane.request("PUT", plane.pool_path("west"), body).raise_for_status()
+        with running_kernel({**plane.env, "ACA_SESSION_POOL": "west"}) as kernel:
+            cell = kernel.run("6 * 7")
+            assert cell.result == "42"
+            assert "west is not ready yet" in cell.stream("stderr")
+
+
+def test_a_resource_manager_that_is_not_there_is_one_sentence() -> None:
+    env = {
+        "ACA_ARM_ENDPOINT": "http://127.0.0.1:9",
+        "ACA_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
+        "ACA_RESOURCE_GROUP": "rg",
+        "ACA_SESSION_POOL": "west",
+    }
+    with running_control_plane() as plane, running_kernel({**login(plane), **env}) as kernel:
+        error = kernel.run("1").error
+        assert error is not None
+        assert error["ename"] == "PoolUnreachable"
+        assert "ACA_ARM_ENDPOINT" in error["evalue"]

@@ -418,3 +418,17 @@ def test_another_subscription_is_one_sentence(plane: ControlPlane, pool: Any) ->
     other = "33333333-3333-3333-3333-333333333333"
     said = pool("list", "--subscription", other)
     assert "no such subscription" in sentence(said, "list", 1)
+
+
+def test_a_pool_that_is_being_made_is_waited_for(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_control_plane(operation_seconds=2) as plane:
+        clean(monkeypatch, plane.env)
+        body = plane.request("GET", plane.pool_path()).json()
+        plane.request("PUT", plane.pool_path("west"), body).raise_for_status()
+        assert "State           InProgress" in pool("show", "--name", "west").out
+        said = pool("create", "--name", "west")
+        assert said.status == 0, said.all
+        assert "Waiting for the session pool west…\n" in said.err
+        assert "exists already and was left as it is" in said.out

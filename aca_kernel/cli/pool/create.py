@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...azure.groups import create_group, group_location, register_provider
 from ...azure.names import PROVIDER, PoolId, check_location
+from ...azure.shapes import is_failure
 from ...errors import AccessDenied, SettingInvalid
 from .common import (
     Place,
@@ -123,11 +124,16 @@ async def _change(
             f"The session pool {pool} exists in {at} and cannot be moved to {location}: choose "
             "another name, or delete it first."
         )
+    if not existing.is_settled:
+        existing = await control.pools.settled(pool, timeout_seconds=timeout_seconds)
     changes = _differences(existing, options)
-    if not changes and existing.is_mcp_enabled:
+    if not changes and existing.is_mcp_enabled and not is_failure(existing.state):
         return existing, "exists already and was left as it is"
     changed = await control.pools.change(pool, options, timeout_seconds=timeout_seconds)
-    changes = changes or ["MCP server on"]
+    if not existing.is_mcp_enabled:
+        changes.append("MCP server on")
+    elif not changes:
+        changes.append(f"{existing.state.lower()} → {changed.state.lower()}")
     return changed, f"existed and was changed: {', '.join(changes)}"
 
 
