@@ -6,7 +6,8 @@
     credentials   tokens of azure-identity's DefaultAzureCredential
     account       what the Azure CLI says about the current account
     refusals      statuses and error codes into our errors
-    arm           requests and asynchronous operations
+    arm           requests, and their repetition
+    operations    asynchronous operations, followed to their end
     pools         what can be done with a session pool
     groups        resource groups, and the registration of the provider
     backend       a pool that the kernel knows by its name

@@ -1,8 +1,8 @@
-"""Azure Resource Manager over HTTP: requests, their repetition, and asynchronous operations.
+"""Azure Resource Manager over HTTP: requests, and their repetition.
 
 httpx's exceptions and Resource Manager's answers become our errors here. A request that may
 be repeated without harm is repeated; all of ours are, except a rotation of the key.
-Source: Azure Resource Manager, "Track asynchronous Azure operations" and "Throttling".
+Source: Azure Resource Manager, "Throttling Resource Manager requests".
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from urllib.parse import urlencode, urlsplit
 from .. import __version__
 from ..errors import (
     AcaKernelError,
-    AzureRefused,
     PoolBusy,
     PoolUnreachable,
     RemoteProtocolError,
@@ -28,8 +27,8 @@ from ..errors import (
     SettingInvalid,
 )
 from ..tls import is_certificate_error, verification
-from .refusals import refusal, refusal_by_code, shortened
-from .shapes import SUCCEEDED, error_from, is_failure, state_of
+from .refusals import refusal
+from .shapes import error_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,15 +51,6 @@ _FIRST_PAUSE_SECONDS = 0.5
 # What a throttled request is waited for, in all. Resource Manager's buckets fill within a
 # few seconds; a longer Retry-After is a matter for the person.
 _LONGEST_THROTTLE_SECONDS = 120.0
-
-# How often an operation is looked at if Resource Manager does not say (it mostly says 15 s).
-_FIRST_POLL_SECONDS = 1.0
-_LONGEST_POLL_SECONDS = 10.0
-# A Retry-After of minutes would leave a finished operation unseen.
-_LONGEST_RETRY_AFTER_SECONDS = 60.0
-
-# How long an operation may take before it is left alone.
-OPERATION_TIMEOUT_SECONDS = 1200.0
 
 
 @dataclass(frozen=True)
@@ -142,65 +132,18 @@ class Arm:
             following = answer.body.get("nextLink")
             if not following:
                 return resources
-            answer = await self._persist("GET", self._own(str(following)), None)
+            answer = await self.follow(str(following))
 
-    # -- asynchronous operations -------------------------------------------------
+    async def follow(self, url: str) -> Answer:
+        """Ask at an address that Resource Manager itself has given; raises as request."""
+        return await self._persist("GET", self._own(url), None)
 
-    async def finish(self, answer: Answer, what: str, path: str, *, timeout_seconds: float) -> None:
-        """Wait until the operation that an answer has begun is done; at once if it is.
-
-        what: for the progress and the errors, e.g. "Creating the session pool west".
-        Raises AzureRefused and its like: the operation failed.
-        Raises PoolBusy: it goes on after timeout_seconds.
-        """
-        watched = answer.headers.get("azure-asyncoperation")
-        location = answer.headers.get("location")
-        if not watched and not (answer.status == 202 and location):
-            return
-        url = self._own(str(watched or location))
-        started = time.monotonic()
-        pause = _FIRST_POLL_SECONDS
-        while True:
-            await self._pause(what, answer, pause, started, timeout_seconds)
-            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-            answer = await self._persist("GET", url, None)
-            state = state_of(answer.body) if watched else ""
-            _raise_failure(what, state, answer.body, path)
-            if (watched and state == SUCCEEDED) or (not watched and answer.status != 202):
-                return
-
-    async def settled(
-        self, what: str, path: str, api_version: str, *, timeout_seconds: float
-    ) -> dict[str, Any]:
-        """Return a resource when its provisioningState does not change any more.
-
-        Raises as finish.
-        """
-        started = time.monotonic()
-        pause = _FIRST_POLL_SECONDS
-        while True:
-            answer = await self.request("GET", path, api_version)
-            state = state_of(answer.body)
-            _raise_failure(what, state, answer.body, path)
-            if state in ("", SUCCEEDED):
-                return answer.body
-            await self._pause(what, answer, pause, started, timeout_seconds)
-            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-
-    async def _pause(
-        self, what: str, answer: Answer, pause: float, started: float, timeout_seconds: float
-    ) -> None:
-        """Wait until an operation should be looked at again, telling of it each second."""
-        wanted = _retry_after(answer.headers)
-        if wanted is not None:
-            pause = min(wanted, _LONGEST_RETRY_AFTER_SECONDS)
-        left = started + timeout_seconds - time.monotonic()
-        await self._tell_for(min(pause, left), what, started)
-        if time.monotonic() - started >= timeout_seconds:
-            raise PoolBusy(
-                f"{what}: Azure is still at it after {timeout_seconds:.0f} s, and goes on by "
-                "itself. Look at it later with `aca-kernel pool show`."
-            )
+    async def tell_for(self, seconds: float, what: str, started: float) -> None:
+        """Wait, telling each second what for. started: monotonic clock of the wait's begin."""
+        until = time.monotonic() + seconds
+        while (now := time.monotonic()) < until:
+            self._progress(what, now - started)
+            await asyncio.sleep(min(1.0, until - now))
 
     # -- one request -------------------------------------------------------------
 
@@ -229,16 +172,9 @@ class Arm:
                 wait = wanted
                 if time.monotonic() - started + wait > _LONGEST_THROTTLE_SECONDS:
                     raise passing
-            await self._tell_for(wait, passing.message.rstrip("."), started)
+            await self.tell_for(wait, passing.message.rstrip("."), started)
             pause *= 2
         raise AssertionError  # the last attempt has returned or raised
-
-    async def _tell_for(self, seconds: float, what: str, started: float) -> None:
-        """Wait, telling of it each second."""
-        until = time.monotonic() + seconds
-        while (now := time.monotonic()) < until:
-            self._progress(what, now - started)
-            await asyncio.sleep(min(1.0, until - now))
 
     async def _once(self, method: str, url: str, body: dict[str, Any] | None) -> Answer:
         """Send a request once, and once more with a new token if this one is refused."""
@@ -286,8 +222,7 @@ class Arm:
 
         Raises RemoteProtocolError.
         """
-        ours, theirs = urlsplit(self._cloud.arm_endpoint), urlsplit(url)
-        if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+        if _origin(url) != _origin(self._cloud.arm_endpoint):
             raise RemoteProtocolError(
                 "Azure Resource Manager points to another address, to which the login's token is "
                 "not sent. Check ACA_ARM_ENDPOINT."
@@ -295,13 +230,10 @@ class Arm:
         return url
 
 
-def _raise_failure(what: str, state: str, body: dict[str, Any], path: str) -> None:
-    if is_failure(state):
-        code, message = error_from(body)
-        raise refusal_by_code(code, message, path, detail=f"{state} {code}") or AzureRefused(
-            f"{what} failed in Azure{f' ({code})' if code else ''}: {shortened(message)}",
-            detail=f"{state} {code}",
-        )
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port; Resource Manager writes :443 in some of its addresses."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _answer(response: httpx.Response) -> Answer:
@@ -325,7 +257,7 @@ def _refusal(response: httpx.Response) -> AcaKernelError:
         body = None
     code, message = error_from(body)
     path = response.request.url.path
-    return refusal(response.status_code, code, message, path, _retry_after(response.headers))
+    return refusal(response.status_code, code, message, path, retry_after(response.headers))
 
 
 def _not_arm() -> RemoteProtocolError:
@@ -362,7 +294,7 @@ def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
     )
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds of a Retry-After, which may be a date. Source: RFC 9110, 10.2.3."""
     given = headers.get("retry-after", "")
     try:

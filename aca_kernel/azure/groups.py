@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AccessDenied, PoolBusy, PoolNotFound
 from .names import PROVIDER, RESOURCES_API_VERSION
+from .operations import Wait
 
 if TYPE_CHECKING:
     from .arm import Arm
@@ -68,12 +69,12 @@ async def create_group(arm: Arm, group: Group, location: str) -> None:
 async def delete_group(arm: Arm, group: Group, *, timeout_seconds: float) -> None:
     """Delete a resource group with everything in it; return when it is gone.
 
-    Raises PoolNotFound: there is none. Raises as Arm.finish.
+    Raises PoolNotFound: there is none. Raises as Wait.finish.
     """
     what = f"Deleting the resource group {group.name}"
     arm.tell(what)
     answer = await arm.request("DELETE", group.path, RESOURCES_API_VERSION)
-    await arm.finish(answer, what, group.path, timeout_seconds=timeout_seconds)
+    await Wait(arm, what, group.path, timeout_seconds).finish(answer)
 
 
 async def _registration(arm: Arm, path: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PoolBusy, PoolNotFound, SettingInvalid
 from .names import POOLS_API_VERSION, PROVIDER, Group, PoolId
+from .operations import Wait
 from .refusals import MCP_REMEDY, mcp_is_off
 from .shapes import (
     CONTAINER_TYPE,
@@ -89,17 +90,15 @@ class SessionPools:
     async def settled(self, pool: PoolId, *, timeout_seconds: float) -> SessionPool:
         """Return a pool when it is no longer being made or changed by somebody else."""
         what = f"Waiting for the session pool {pool.name}"
-        resource = await self._arm.settled(
-            what, pool.path, POOLS_API_VERSION, timeout_seconds=timeout_seconds
-        )
-        return pool_from(resource)
+        wait = Wait(self._arm, what, pool.path, timeout_seconds)
+        return pool_from(await wait.settled(POOLS_API_VERSION))
 
     async def delete(self, pool: PoolId, *, timeout_seconds: float) -> None:
         """Delete a pool with its environments; return when it is gone."""
         what = f"Deleting the session pool {pool.name}"
         self._arm.tell(what)
         answer = await self._arm.request("DELETE", pool.path, POOLS_API_VERSION)
-        await self._arm.finish(answer, what, pool.path, timeout_seconds=timeout_seconds)
+        await Wait(self._arm, what, pool.path, timeout_seconds).finish(answer)
 
     async def fetch_key(self, pool: PoolId) -> str:
         """Return the API key. Raises PoolNotFound: the pool has no MCP server."""
@@ -120,11 +119,9 @@ class SessionPools:
     ) -> SessionPool:
         self._arm.tell(what)
         answer = await self._arm.request("PUT", pool.path, POOLS_API_VERSION, body)
-        await self._arm.finish(answer, what, pool.path, timeout_seconds=timeout_seconds)
-        resource = await self._arm.settled(
-            what, pool.path, POOLS_API_VERSION, timeout_seconds=timeout_seconds
-        )
-        ready = pool_from(resource)
+        wait = Wait(self._arm, what, pool.path, timeout_seconds)
+        await wait.finish(answer)
+        ready = pool_from(await wait.settled(POOLS_API_VERSION))
         if not ready.is_mcp_enabled:
             # Azure takes such a request, answers Succeeded and leaves it off: where the
             # preview is not offered, or for a pool that was there before (service-contract).

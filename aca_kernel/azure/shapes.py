@@ -204,8 +204,9 @@ def deployment_template(
 
 
 def state_of(body: dict[str, Any]) -> str:
-    """Return the state of an asynchronous operation, or of the resource it returned."""
-    return _text(body, "status") or _text(_object(body, "properties"), "provisioningState")
+    """Return the state of an asynchronous operation, or of a resource; empty: it has none."""
+    state = _text(body, "status") or _text(_object(body, "properties"), "provisioningState")
+    return SUCCEEDED if state.lower() == SUCCEEDED.lower() else state
 
 
 def is_failure(state: str) -> bool:

@@ -15,8 +15,10 @@ import pytest
 
 from aca_kernel import errors
 from aca_kernel.azure import arm as arm_module
+from aca_kernel.azure import operations
 from aca_kernel.azure.arm import Answer, Arm
 from aca_kernel.azure.clouds import cloud_at
+from aca_kernel.azure.credentials import Tokens
 from aca_kernel.azure.names import pool_id
 from aca_kernel.azure.pools import SessionPools
 
@@ -33,7 +35,7 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         clean(monkeypatch, identity(address))
         # Their length is no part of what is tested here.
         monkeypatch.setattr(arm_module, "_FIRST_PAUSE_SECONDS", 0.01)
-        monkeypatch.setattr(arm_module, "_FIRST_POLL_SECONDS", 0.01)
+        monkeypatch.setattr(operations, "_FIRST_POLL_SECONDS", 0.01)
         yield address
 
 
@@ -168,11 +170,11 @@ def test_a_throttle_longer_than_patience_is_told(url: str) -> None:
 
 def test_retry_after_may_be_a_date() -> None:
     date = email.utils.formatdate(time.time() + 30, usegmt=True)
-    seconds = arm_module._retry_after({"retry-after": date})
+    seconds = arm_module.retry_after({"retry-after": date})
     assert seconds is not None
     assert 25 < seconds <= 30
-    assert arm_module._retry_after({"retry-after": "soon"}) is None
-    assert arm_module._retry_after({}) is None
+    assert arm_module.retry_after({"retry-after": "soon"}) is None
+    assert arm_module.retry_after({}) is None
 
 
 def test_nobody_there_is_one_sentence(url: str) -> None:
@@ -188,6 +190,16 @@ def test_a_token_is_sent_to_no_other_address(url: str, header: str) -> None:
     CannedArm.answers = [(202, {header: "http://127.0.0.1:9/steal"}, {})]
     with pytest.raises(errors.RemoteProtocolError, match="another address"):
         delete(url)
+
+
+def test_a_port_that_is_the_usual_one_makes_no_other_address() -> None:
+    cloud = cloud_at("https://management.azure.com")
+    arm = Arm(cloud, Tokens(cloud))
+    for url in ("https://management.azure.com:443/x", "https://MANAGEMENT.azure.com/x"):
+        assert arm._own(url) == url
+    for url in ("http://management.azure.com/x", "https://management.azure.com:444/x", "/x"):
+        with pytest.raises(errors.RemoteProtocolError):
+            arm._own(url)
 
 
 def test_the_pages_of_a_list_are_put_together(url: str) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...azure.account import subscription_of
-from ...azure.arm import OPERATION_TIMEOUT_SECONDS, Arm
+from ...azure.arm import Arm
 from ...azure.clouds import cloud_at
 from ...azure.credentials import Tokens
 from ...azure.names import Group, PoolId, check_pool, check_resource_group, check_subscription
+from ...azure.operations import OPERATION_TIMEOUT_SECONDS
 from ...azure.pools import SessionPools
 from ...azure.shapes import (
     DEFAULT_MAX_SESSIONS,
