@@ -46,6 +46,9 @@ class AcaKernelApp(JupyterApp):
         **base_aliases,
         "f": "AcaKernelApp.connection_file",
         "endpoint": "AcaKernel.endpoint",
+        "subscription": "AcaKernel.subscription",
+        "resource-group": "AcaKernel.resource_group",
+        "pool": "AcaKernel.session_pool",
         "cooldown-seconds": "AcaKernel.cooldown_seconds",
         "start": "AcaKernel.start",
         "egress": "AcaKernel.egress",
@@ -83,7 +86,7 @@ class AcaKernelApp(JupyterApp):
             # First of all: nothing else in a start takes as long.
             from .embedded import configure, stop
 
-            if settings.endpoint:
+            if settings.place != "embedded":
                 stop(pool)
                 pool = None
             else:
@@ -170,10 +173,14 @@ class AcaKernelApp(JupyterApp):
 
 
 def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
-    if settings.endpoint:
+    if settings.place == "endpoint":
         from .backend import EndpointBackend
 
         return EndpointBackend(settings)
+    if settings.place == "azure":
+        from .azure.backend import AzureBackend
+
+        return AzureBackend(settings)
     from .embedded import EmbeddedBackend
 
     return EmbeddedBackend(settings, pool)

@@ -1,4 +1,7 @@
-"""Where environments come from: the contract, and a pool known by endpoint and key."""
+"""Where environments come from: the contract, and a pool known by endpoint and key.
+
+A pool that Azure knows by its name is azure/backend.py's, the embedded one embedded.py's.
+"""
 
 from __future__ import annotations
 

@@ -29,6 +29,11 @@ def start_pool_process() -> subprocess.Popen[bytes]:
 def is_pool_likely(argv: list[str]) -> bool:
     """Tell whether an embedded pool will be wanted, as far as can be said so early.
 
-    A configuration file may still name an endpoint; the process then ends unused.
+    A configuration file may still name an endpoint or a pool; the process then ends unused.
+    settings.AcaKernel.place decides.
     """
-    return not os.environ.get("ACA_MCP_ENDPOINT") and not any("endpoint" in one for one in argv)
+    variables = ("ACA_MCP_ENDPOINT", "ACA_SESSION_POOL", "ACA_RESOURCE_GROUP")
+    options = ("endpoint", "session_pool", "resource_group", "--pool", "--resource-group")
+    return not any(os.environ.get(name) for name in variables) and not any(
+        option in one for one in argv for option in options
+    )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .errors import (
     AcaKernelError,
+    AccessDenied,
     EnvironmentGone,
+    KeyPending,
     PoolBusy,
     PoolUnreachable,
     RemoteProtocolError,
@@ -48,27 +50,35 @@ async def persist(
     tell: Tell,
     busy_seconds: float,
     unreachable_seconds: float,
+    key_pending_seconds: float,
     repeat_unknown: bool,
 ) -> T:
     """Repeat a call through what passes by itself, with growing pauses.
 
     repeat_unknown: the call is idempotent, so that a lost answer is asked for again.
     tell: called whenever it waits, from the moment the wait is no longer short.
-    Raises the last error when its time is over, and any other error at once.
+    Raises the last error when its time is over, and any other error at once; AccessDenied
+    when a key has been refused for longer than a rotation takes.
     """
     started = time.monotonic()
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             return await call()
-        except (PoolBusy, PoolUnreachable, ResultUnknown) as error:
+        except (PoolBusy, PoolUnreachable, ResultUnknown, KeyPending) as error:
             if isinstance(error, ResultUnknown) and not repeat_unknown:
                 raise
             waited = time.monotonic() - started
-            limit = busy_seconds if isinstance(error, PoolBusy) else unreachable_seconds
+            limit = unreachable_seconds
+            if isinstance(error, PoolBusy):
+                limit = busy_seconds
+            elif isinstance(error, KeyPending):
+                limit = key_pending_seconds
+                if waited >= limit:
+                    raise _refused_for_good(waited) from error
             if waited >= limit:
                 raise
-            if waited >= QUIET_SECONDS or isinstance(error, PoolBusy):
+            if waited >= QUIET_SECONDS or isinstance(error, (PoolBusy, KeyPending)):
                 tell(error, waited)
             wanted = getattr(error, "retry_after_seconds", None)
             wait = pause * random.uniform(0.75, 1.25) if wanted is None else wanted  # noqa: S311
@@ -76,6 +86,14 @@ async def persist(
                 wait = max(wait, 0.5)
             await asyncio.sleep(min(wait, max(0.0, limit - waited) + 0.01))
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def _refused_for_good(waited: float) -> AccessDenied:
+    return AccessDenied(
+        f"The session pool has refused the API key that Azure gives for it for {waited:.0f} s, "
+        "longer than it may after a rotation. Run `aca-kernel pool rotate-key`, wait five "
+        "minutes, then run the cell again."
+    )
 
 
 class Environment:
@@ -123,6 +141,7 @@ class Environment:
             tell=tell,
             busy_seconds=settings.pool_full_timeout_seconds,
             unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
+            key_pending_seconds=settings.key_rotation_timeout_seconds,
             repeat_unknown=True,
         )
 
@@ -142,6 +161,7 @@ class Environment:
             tell=tell,
             busy_seconds=self._settings.pool_full_timeout_seconds,
             unreachable_seconds=self._settings.reconnect_timeout_seconds,
+            key_pending_seconds=self._settings.key_rotation_timeout_seconds,
             repeat_unknown=True,
         )
 

@@ -4,7 +4,10 @@
     ├── SettingInvalid          the configuration cannot work: show what to change
     ├── PoolNotFound            the endpoint answers, but there is no pool there
     ├── CredentialUnavailable   no credential applied: try the next, or log in
-    ├── AccessDenied            a credential was refused: stop, fetch the key again
+    ├── AccessDenied            a credential was refused: stop, name the role or the login
+    │   ├── KeyRefused          the pool refused its API key: fetch it again, if that is possible
+    │   └── KeyPending          it refuses the key fetched just now: wait, it may be a new one
+    ├── AzureRefused            Resource Manager will not do it: show its reason
     ├── PoolNotStarted          the embedded pool does not start: show why, stop
     ├── PoolUnreachable         the request never left: repeat with backoff
     ├── PoolBusy                throttled or full: wait as told, then repeat
@@ -57,6 +60,24 @@ class AccessDenied(AcaKernelError):
     """A credential was presented and refused."""
 
     reason = "access-denied"
+
+
+class KeyRefused(AccessDenied):
+    """The session pool refused its API key: nothing ran."""
+
+    reason = "key-refused"
+
+
+class KeyPending(AccessDenied):
+    """The pool refuses the key that Azure gives for it, as it may for minutes after a rotation."""
+
+    reason = "key-pending"
+
+
+class AzureRefused(AcaKernelError):
+    """Azure Resource Manager understood the request and will not do it."""
+
+    reason = "azure-refused"
 
 
 class PoolNotStarted(AcaKernelError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from .errors import (
     AcaKernelError,
     AccessDenied,
     EnvironmentGone,
+    KeyRefused,
     LocalProtocolError,
     PoolBusy,
     PoolNotFound,
@@ -80,11 +82,18 @@ class McpClient:
 
     endpoint: absolute URL. api_key: sent with every request, shown nowhere.
     connect_timeout_seconds: until the connection stands, TLS included.
+    renew_key: called with a key that was refused; returns another one, which is used from
+    then on, or raises. A refused request did not run, so that it is sent again.
     Raises SettingInvalid: the key cannot be sent in a header.
     """
 
     def __init__(
-        self, endpoint: str, api_key: str, *, connect_timeout_seconds: float = 10.0
+        self,
+        endpoint: str,
+        api_key: str,
+        *,
+        connect_timeout_seconds: float = 10.0,
+        renew_key: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         if not (api_key.isascii() and api_key.isprintable()):
             raise SettingInvalid(
@@ -93,6 +102,7 @@ class McpClient:
             )
         self.endpoint = endpoint
         self._api_key = api_key
+        self._renew_key = renew_key
         self._connect_timeout_seconds = connect_timeout_seconds
         self._ids = itertools.count(1)
         self._transport: Transport | None = None
@@ -152,20 +162,33 @@ class McpClient:
         self, method: str, params: dict[str, Any], *, timeout_seconds: float
     ) -> dict[str, Any]:
         """Send one JSON-RPC request and return its result object; raises as call_tool."""
+        while True:
+            api_key = self._api_key
+            try:
+                return await self._request(method, params, timeout_seconds, api_key)
+            except KeyRefused:
+                if self._renew_key is None:
+                    raise
+                self._api_key = await self._renew_key(api_key)
+
+    async def _request(
+        self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
+    ) -> dict[str, Any]:
         if self._transport is None:
             self._transport = open_transport(
                 self.endpoint,
                 {
                     "content-type": "application/json",
                     "accept": "application/json, text/event-stream",
-                    "x-ms-apikey": self._api_key,
                     "user-agent": f"aca-kernel/{__version__}",
                 },
                 connect_timeout_seconds=self._connect_timeout_seconds,
             )
         message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
         answer = await self._transport.post(
-            json.dumps(message).encode("ascii"), timeout_seconds=timeout_seconds
+            json.dumps(message).encode("ascii"),
+            headers={"x-ms-apikey": api_key},
+            timeout_seconds=timeout_seconds,
         )
         if answer.status != 200:
             raise _from_status(answer)
@@ -177,7 +200,7 @@ def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a tab
     detail = f"HTTP {status}"
     text = _message_of(answer)
     if status == 401:
-        return AccessDenied(
+        return KeyRefused(
             "The session pool refused the API key. Fetch the current key and set "
             "ACA_MCP_API_KEY; after a rotation it may take five minutes to be accepted.",
             detail=detail,
@@ -273,7 +296,7 @@ def _from_rpc_error(error: dict[str, Any]) -> AcaKernelError:
     if _FULL.search(text):
         return PoolBusy("The session pool is full.", detail=detail)
     if code in (401, -32001) or _DENIED.search(text):
-        return AccessDenied(
+        return KeyRefused(
             "The session pool refused the API key. Fetch the current key and set "
             "ACA_MCP_API_KEY; after a rotation it may take five minutes to be accepted.",
             detail=detail,

@@ -3,14 +3,22 @@
 Three ways in, in this order: command line (which includes the argv of a kernelspec),
 configuration file (`aca_kernel_config.py` in a Jupyter configuration directory),
 environment variables. With none of them the embedded pool is used.
+
+An endpoint counts more than a pool's name, except that a name on the command line or in
+the configuration file counts more than an endpoint in the environment variables: who
+chooses a kernelspec for one pool must not get another (`AcaKernel.place`).
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any, Literal
 
 from traitlets import Bool, Enum, Float, Integer, Unicode, default
 from traitlets.config import Configurable
+
+# The public cloud's. Source: Azure REST API reference, "Components of a REST API request".
+DEFAULT_ARM_ENDPOINT = "https://management.azure.com"
 
 
 class AcaKernel(Configurable):
@@ -26,10 +34,32 @@ class AcaKernel(Configurable):
         ACA_MCP_API_KEY. Never put it on a command line or into a kernelspec.""",
     ).tag(config=True)
 
+    subscription = Unicode(
+        help="""Id of the Azure subscription that the session pool is in. Default: the
+        environment variable ACA_SUBSCRIPTION_ID, else the Azure CLI's current account.""",
+    ).tag(config=True)
+
+    resource_group = Unicode(
+        help="""Resource group of the session pool. Default: the environment variable
+        ACA_RESOURCE_GROUP.""",
+    ).tag(config=True)
+
+    session_pool = Unicode(
+        help="""Name of a session pool in Azure; its endpoint and key are fetched from there.
+        Default: the environment variable ACA_SESSION_POOL.""",
+    ).tag(config=True)
+
+    arm_endpoint = Unicode(
+        DEFAULT_ARM_ENDPOINT,
+        help="""Azure Resource Manager, for other clouds than the public one:
+        https://management.usgovcloudapi.net, https://management.chinacloudapi.cn. Default: the
+        environment variable ACA_ARM_ENDPOINT, else https://management.azure.com.""",
+    ).tag(config=True)
+
     allow_plain_http = Bool(
         False,
-        help="""Send the key to an `http://` endpoint that is not on this machine. The key then
-        crosses the network in the clear.""",
+        help="""Send keys and tokens to `http://` endpoints that are not on this machine. They
+        then cross the network in the clear.""",
     ).tag(config=True)
 
     cooldown_seconds = Integer(
@@ -55,6 +85,14 @@ class AcaKernel(Configurable):
         min=0,
         help="""How long a running notebook waits for a pool that does not answer or cannot
         be reached before its cells end in an error.""",
+    ).tag(config=True)
+
+    key_rotation_timeout_seconds = Float(
+        330.0,
+        min=0,
+        help="""How long a cell waits for a pool, known by its name, to accept the key that
+        Azure gives for it. Default: the five minutes that the service needs after a
+        rotation, and half a minute.""",
     ).tag(config=True)
 
     start = Enum(
@@ -91,6 +129,29 @@ class AcaKernel(Configurable):
         service has it (slower; for development against the service's behaviour).""",
     ).tag(config=True)
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Before anything reads them: a default that was read counts as a value.
+        self._given = frozenset(
+            name for name in ("endpoint", "session_pool") if self.trait_has_value(name)
+        )
+
+    @property
+    def place(self) -> Literal["endpoint", "azure", "embedded"]:
+        """Where cells run: at an endpoint, in a pool that Azure knows by name, or here.
+
+        A resource group alone is half of a name: "azure", which then says what is missing.
+        """
+        if "endpoint" in self._given and self.endpoint:
+            return "endpoint"
+        if "session_pool" in self._given and self.session_pool:
+            return "azure"
+        if "endpoint" in self._given:
+            return "embedded"
+        if self.endpoint:
+            return "endpoint"
+        return "azure" if self.session_pool or self.resource_group else "embedded"
+
     @default("endpoint")
     def _default_endpoint(self) -> str:
         return os.environ.get("ACA_MCP_ENDPOINT", "")
@@ -98,3 +159,19 @@ class AcaKernel(Configurable):
     @default("api_key")
     def _default_api_key(self) -> str:
         return os.environ.get("ACA_MCP_API_KEY", "")
+
+    @default("subscription")
+    def _default_subscription(self) -> str:
+        return os.environ.get("ACA_SUBSCRIPTION_ID", "")
+
+    @default("resource_group")
+    def _default_resource_group(self) -> str:
+        return os.environ.get("ACA_RESOURCE_GROUP", "")
+
+    @default("session_pool")
+    def _default_session_pool(self) -> str:
+        return os.environ.get("ACA_SESSION_POOL", "")
+
+    @default("arm_endpoint")
+    def _default_arm_endpoint(self) -> str:
+        return os.environ.get("ACA_ARM_ENDPOINT") or DEFAULT_ARM_ENDPOINT

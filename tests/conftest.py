@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from .support import Client, Pool, running_kernel, running_pool
+from .support import (
+    Client,
+    ControlPlane,
+    Pool,
+    running_control_plane,
+    running_kernel,
+    running_pool,
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,3 +52,10 @@ def pool_kernel(pool: Pool) -> Iterator[Client]:
     """A kernel that runs on `pool`."""
     with running_kernel(pool.env) as client:
         yield client
+
+
+@pytest.fixture
+def control_plane() -> Iterator[ControlPlane]:
+    """A pool with its control plane, both with defaults."""
+    with running_control_plane() as one:
+        yield one

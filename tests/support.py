@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -26,8 +26,12 @@ class Pool:
     """A local session pool in a process of its own."""
 
     endpoint: str
-    api_key: str
+    # Keys and secrets stay out of what pytest prints of a failed test.
+    api_key: str = field(repr=False)
     process: subprocess.Popen[bytes]
+    # The variables for clients of its control plane; empty if it has none.
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    isolation: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -72,11 +76,94 @@ def running_pool(**options: Any) -> Iterator[Pool]:
         process.stdin.write(json.dumps(options).encode() + b"\n")
         process.stdin.flush()
         greeting = json.loads(process.stdout.readline())
-        yield Pool(greeting["endpoint"], greeting["api_key"], process)
+        yield Pool(
+            greeting["endpoint"],
+            greeting["api_key"],
+            process,
+            greeting.get("environment", {}),
+            greeting["isolation"],
+        )
     finally:
         process.stdin.close()
         process.wait(20)
         process.stdout.close()
+
+
+@dataclass
+class ControlPlane:
+    """A local pool with its control plane, spoken to as Resource Manager is.
+
+    env: what a kernel or the command line needs to find it, with no endpoint and no key.
+    """
+
+    pool: Pool
+
+    API_VERSION: ClassVar[str] = "2025-02-02-preview"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return dict(self.pool.environment)
+
+    @property
+    def url(self) -> str:
+        return self.env["ACA_ARM_ENDPOINT"]
+
+    @property
+    def group_path(self) -> str:
+        return (
+            f"/subscriptions/{self.env['ACA_SUBSCRIPTION_ID']}/resourceGroups/"
+            + (self.env["ACA_RESOURCE_GROUP"])
+        )
+
+    def pool_path(self, name: str | None = None) -> str:
+        """Return the path of a pool in the default group, by default the default pool."""
+        name = name or self.env["ACA_SESSION_POOL"]
+        return f"{self.group_path}/providers/Microsoft.App/sessionPools/{name}"
+
+    def token(self, resource: str = "https://management.azure.com") -> str:
+        """Fetch a bearer token, as a managed identity does."""
+        answer = httpx.get(
+            self.env["IDENTITY_ENDPOINT"],
+            params={"resource": resource, "api-version": "2019-08-01"},
+            headers={"X-IDENTITY-HEADER": self.env["IDENTITY_HEADER"]},
+        )
+        return str(answer.raise_for_status().json()["access_token"])
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, api_version: str = API_VERSION
+    ) -> httpx.Response:
+        """Send one request to a path, or to a link of an earlier answer."""
+        is_link = path.startswith("http")
+        return httpx.request(
+            method,
+            path if is_link else self.url + path,
+            params=None if is_link else {"api-version": api_version},
+            headers={"Authorization": f"Bearer {self.token()}"},
+            json=body,
+            timeout=TIMEOUT,
+        )
+
+    def wait_for(self, answer: httpx.Response) -> httpx.Response:
+        """Follow an asynchronous operation to its end; return its last status."""
+        link = answer.headers.get("Azure-AsyncOperation") or answer.headers["Location"]
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            status = self.request("GET", link)
+            is_running = status.status_code == 202 or (
+                status.content and status.json().get("status") in ("InProgress", "Running")
+            )
+            if not is_running:
+                return status
+            assert time.monotonic() < deadline, "the operation does not end"
+            time.sleep(0.02)
+
+
+@contextmanager
+def running_control_plane(**options: Any) -> Iterator[ControlPlane]:
+    """Start a pool with its control plane; operations take no time unless told to."""
+    options = {"control_plane": True, "operation_seconds": 0.05, **options}
+    with running_pool(**options) as pool:
+        yield ControlPlane(pool)
 
 
 @dataclass

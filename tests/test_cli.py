@@ -21,14 +21,22 @@ from aca_kernel.settings import AcaKernel
 
 LOGOS = ["logo-32x32.png", "logo-64x64.png", "logo-svg.svg"]
 
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+
 # One usable value for each setting that may stand in a kernelspec.
 GIVEN = {
     "endpoint": ("--endpoint=https://pool.example/mcp", "https://pool.example/mcp"),
+    "subscription": (f"--subscription={SUBSCRIPTION}", SUBSCRIPTION),
+    "arm_endpoint": (
+        "--arm-endpoint=https://management.usgovcloudapi.net",
+        "https://management.usgovcloudapi.net",
+    ),
     "allow_plain_http": ("--allow-plain-http", True),
     "cooldown_seconds": ("--cooldown-seconds=600", 600),
     "connect_timeout_seconds": ("--connect-timeout-seconds=2.5", 2.5),
     "pool_full_timeout_seconds": ("--pool-full-timeout-seconds=30", 30.0),
     "reconnect_timeout_seconds": ("--reconnect-timeout-seconds=0", 0.0),
+    "key_rotation_timeout_seconds": ("--key-rotation-timeout-seconds=60", 60.0),
     "start": ("--start=first-cell", "first-cell"),
     "install_ipykernel": ("--no-install-ipykernel", False),
     "egress": ("--egress=disabled", "disabled"),
@@ -40,8 +48,9 @@ GIVEN = {
 @pytest.fixture(autouse=True)
 def own_jupyter_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep this machine's kernels and settings out of the tests, and the tests out of them."""
-    for name in ("ACA_MCP_ENDPOINT", "ACA_MCP_API_KEY", "JUPYTER_PATH"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith("ACA_") or name == "JUPYTER_PATH":
+            monkeypatch.delenv(name)
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "user"))
 
 
@@ -147,7 +156,9 @@ def test_installing_again_replaces(tmp_path: Path) -> None:
 
 
 def test_every_setting_but_the_key_is_an_option() -> None:
-    assert set(GIVEN) == set(AcaKernel.class_own_traits(config=True)) - {"api_key"}
+    # The names of a pool in Azure go together; they are tested below.
+    pool = {"resource_group", "session_pool"}
+    assert set(GIVEN) == set(AcaKernel.class_own_traits(config=True)) - {"api_key"} - pool
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -157,6 +168,50 @@ def test_setting_reaches_the_kernel_as_it_was_given(tmp_path: Path, name: str) -
     spec = spec_in(tmp_path)
     assert len(spec["argv"]) == 6
     assert getattr(settings_of_a_kernel(spec), name) == value
+
+
+def test_a_pool_in_azure_is_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--prefix", str(tmp_path), "--subscription", SUBSCRIPTION, "--resource-group", "rg"]
+    assert install(*place, "--pool", "west") == 0
+    assert 'choose the kernel "Python (Azure: west)"' in capsys.readouterr().out
+    assert install(*place, "--pool", "east", "--cooldown-seconds", "600") == 0
+    assert install(*place, "--pool", "east", "--name", "Big", "--display-name", "Big one") == 0
+    names = {"aca-west": "Python (Azure: west)", "aca-east": "Python (Azure: east)"}
+    for name, display_name in {**names, "big": "Big one"}.items():
+        spec = spec_in(tmp_path, name)
+        assert spec["display_name"] == display_name
+        settings = settings_of_a_kernel(spec)
+        assert settings.place == "azure"
+        assert settings.subscription == SUBSCRIPTION
+        assert settings.resource_group == "rg"
+        assert settings.session_pool == ("west" if name == "aca-west" else "east")
+
+
+def test_a_pool_without_its_subscription_says_which_will_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert install("--prefix", str(tmp_path), "--resource-group", "rg", "--pool", "west") == 0
+    assert "the Azure CLI's current account" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--pool=west"], "--resource-group"),
+        (["--resource-group=rg"], "--pool"),
+        (["--pool=west", "--resource-group=rg", "--endpoint=https://x/mcp"], "not both"),
+        (["--pool=West", "--resource-group=rg"], "not a session pool's name"),
+        (["--pool=west", "--resource-group=a/b"], "not a resource group's name"),
+        (["--subscription=mine"], "not a subscription's id"),
+        (["--arm-endpoint=http://arm.example"], "plain http"),
+        (["--arm-endpoint=arm"], "not a web address"),
+    ],
+)
+def test_a_pool_in_azure_that_cannot_be_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str
+) -> None:
+    assert wanted in refusal(capsys, "--prefix", str(tmp_path), *arguments)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_empty_endpoint_means_the_embedded_pool_whatever_the_environment_says(

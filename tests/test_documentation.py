@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aca_kernel.cli import _COMMANDS, _Group
 from aca_kernel.localpool import app, options
 from aca_kernel.settings import AcaKernel
 
@@ -47,9 +48,32 @@ def test_settings_table_lists_every_setting_in_order() -> None:
     assert list(table("setting")) == [name for name in vars(AcaKernel) if name in traits]
 
 
-@pytest.mark.parametrize("name", ["endpoint", "api_key"])
-def test_settings_table_names_the_environment_variable(name: str) -> None:
-    assert f"`ACA_MCP_{name.upper()}`" in table("setting")[name]
+# Settings whose default is an environment variable.
+VARIABLES = {
+    "endpoint": "ACA_MCP_ENDPOINT",
+    "api_key": "ACA_MCP_API_KEY",
+    "subscription": "ACA_SUBSCRIPTION_ID",
+    "resource_group": "ACA_RESOURCE_GROUP",
+    "session_pool": "ACA_SESSION_POOL",
+    "arm_endpoint": "ACA_ARM_ENDPOINT",
+}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_settings_table_names_the_environment_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"`{VARIABLES[name]}`" in table("setting")[name]
+    monkeypatch.setenv(VARIABLES[name], "https://set.example")
+    assert getattr(AcaKernel(), name) == "https://set.example"
+
+
+def test_command_table_lists_every_command_for_pools_in_azure() -> None:
+    pool = _COMMANDS["pool"]
+    assert isinstance(pool, _Group)
+    assert set(table("command")) == {f"aca-kernel pool {name}" for name in pool.commands} - {
+        "aca-kernel pool serve"
+    }
 
 
 def test_settings_table_gives_the_defaults() -> None:
@@ -57,7 +81,7 @@ def test_settings_table_gives_the_defaults() -> None:
     stated = {
         name: default.strip("`")
         for name, default in table("setting").items()
-        if name not in ("endpoint", "api_key")
+        if name not in VARIABLES
     }
     assert stated == {name: str(traits[name].default_value) for name in stated}
 

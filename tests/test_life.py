@@ -152,7 +152,7 @@ def test_a_wrong_key_is_one_sentence_and_the_kernel_stays(pool: Pool) -> None:
             cell = kernel.run("1")
             error = cell.error
             assert error is not None
-            assert error["ename"] == "AccessDenied"
+            assert error["ename"] == "KeyRefused"
             assert "ACA_MCP_API_KEY" in error["evalue"]
             assert "wrong-key" not in str(cell)
 

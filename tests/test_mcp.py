@@ -85,7 +85,7 @@ GONE_TEXTS = [
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        (401, b"", errors.AccessDenied),
+        (401, b"", errors.KeyRefused),
         (403, b"", errors.AccessDenied),
         (404, b"nothing here", errors.PoolNotFound),
         (404, b"environment not found", errors.EnvironmentGone),
@@ -106,8 +106,8 @@ GONE_TEXTS = [
         (200, rpc_error(-32602, "pythonCode is missing"), errors.LocalProtocolError),
         (200, rpc_error(-32601, "Method not found"), errors.ToolFailed),
         (200, rpc_error(-32603, "Internal error"), errors.ToolFailed),
-        (200, rpc_error(-32001, "Unauthorized"), errors.AccessDenied),
-        (200, rpc_error(-32000, "Invalid API key"), errors.AccessDenied),
+        (200, rpc_error(-32001, "Unauthorized"), errors.KeyRefused),
+        (200, rpc_error(-32000, "Invalid API key"), errors.KeyRefused),
         (200, rpc_error(-32000, "too many sessions"), errors.PoolBusy),
         *[(200, rpc_error(-32000, text), errors.EnvironmentGone) for text in GONE_TEXTS],
         *[

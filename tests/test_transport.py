@@ -18,7 +18,8 @@ from aca_kernel.transport import Transport, open_transport
 from aca_kernel.transport.internet import InternetTransport
 from aca_kernel.transport.loopback import LoopbackTransport
 
-_HEADERS = {"content-type": "application/json", "x-ms-apikey": "a-key"}
+_HEADERS = {"content-type": "application/json"}
+_KEY = {"x-ms-apikey": "a-key"}
 
 Open = Callable[[str], Transport]
 
@@ -107,7 +108,7 @@ _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 async def _post(transport: Transport, body: bytes = b"{}", seconds: float = 10) -> bytes:
     try:
-        return (await transport.post(body, timeout_seconds=seconds)).body
+        return (await transport.post(body, headers=_KEY, timeout_seconds=seconds)).body
     finally:
         await transport.close()
 
@@ -149,7 +150,7 @@ def test_an_answer_may_end_with_its_connection(open_one: Open) -> None:
 def test_status_and_headers_are_returned(open_one: Open) -> None:
     async def run() -> None:
         transport = open_one(server.endpoint)
-        answer = await transport.post(b"{}", timeout_seconds=10)
+        answer = await transport.post(b"{}", headers=_KEY, timeout_seconds=10)
         assert answer.status == 429
         assert answer.headers["retry-after"] == "7"
         await transport.close()
@@ -174,7 +175,7 @@ def test_a_connection_is_used_again(open_one: Open) -> None:
     async def run() -> None:
         transport = open_one(server.endpoint)
         for _ in range(5):
-            assert (await transport.post(b"{}", timeout_seconds=10)).body == b"good"
+            assert (await transport.post(b"{}", headers=_KEY, timeout_seconds=10)).body == b"good"
         await transport.close()
 
     with serving(_send(_GOOD)) as server:
@@ -186,7 +187,7 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(open_one: Ope
     async def run() -> None:
         transport = open_one(server.endpoint)
         for _ in range(3):
-            assert (await transport.post(b"{}", timeout_seconds=10)).body == b"good"
+            assert (await transport.post(b"{}", headers=_KEY, timeout_seconds=10)).body == b"good"
             await asyncio.sleep(0.1)
         await transport.close()
 
@@ -205,7 +206,7 @@ def test_requests_at_the_same_time_do_not_wait_for_each_other(open_one: Open) ->
 
     async def run() -> None:
         transport = open_one(server.endpoint)
-        posts = [transport.post(b"{}", timeout_seconds=10) for _ in range(2)]
+        posts = [transport.post(b"{}", headers=_KEY, timeout_seconds=10) for _ in range(2)]
         assert [one.body for one in await asyncio.gather(*posts)] == [b"good", b"good"]
         await transport.close()
 
@@ -241,10 +242,10 @@ def test_an_answer_that_is_late_leaves_the_result_unknown(open_one: Open) -> Non
     async def run() -> None:
         transport = open_one(server.endpoint)
         with pytest.raises(ResultUnknown):
-            await transport.post(b"{}", timeout_seconds=0.2)
+            await transport.post(b"{}", headers=_KEY, timeout_seconds=0.2)
         late.set()
         # Not the late answer of the first request.
-        assert (await transport.post(b"{}", timeout_seconds=10)).body == b"good"
+        assert (await transport.post(b"{}", headers=_KEY, timeout_seconds=10)).body == b"good"
         await transport.close()
 
     late = threading.Event()
@@ -263,9 +264,9 @@ def test_a_caller_that_gives_up_leaves_no_answer_for_the_next(open_one: Open) ->
     async def run() -> None:
         transport = open_one(server.endpoint)
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(transport.post(b"{}", timeout_seconds=10), 0.2)
+            await asyncio.wait_for(transport.post(b"{}", headers=_KEY, timeout_seconds=10), 0.2)
         given_up.set()
-        assert (await transport.post(b"{}", timeout_seconds=10)).body == b"good"
+        assert (await transport.post(b"{}", headers=_KEY, timeout_seconds=10)).body == b"good"
         await transport.close()
 
     given_up = threading.Event()

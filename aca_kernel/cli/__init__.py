@@ -50,6 +50,16 @@ _COMMANDS: Mapping[str, _Command | _Group] = {
         "work with session pools",
         {
             "serve": _Command("serve a session pool on this machine", "aca_kernel.localpool.app"),
+            "create": _Command("create a session pool in Azure", "aca_kernel.cli.pool.create"),
+            "show": _Command("show a session pool in Azure", "aca_kernel.cli.pool.show"),
+            "list": _Command("list the session pools in Azure", "aca_kernel.cli.pool.list"),
+            "delete": _Command("delete a session pool in Azure", "aca_kernel.cli.pool.delete"),
+            "rotate-key": _Command(
+                "replace the API key of a session pool in Azure", "aca_kernel.cli.pool.rotate_key"
+            ),
+            "template": _Command(
+                "print an ARM template for a session pool", "aca_kernel.cli.pool.template"
+            ),
         },
     ),
 }

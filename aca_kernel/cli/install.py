@@ -8,24 +8,16 @@ that environment selected, and one for each pool that is used.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import shutil
 import sys
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from traitlets import Bool, Enum, Float, Integer, TraitError, TraitType
 
-from ..errors import AcaKernelError
+from ..errors import SettingInvalid
 from ..settings import AcaKernel
-
-if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpecManager
-
-DEFAULT_NAME = "aca"
+from .kernelspec import DEFAULT_NAME, install_spec, make_spec, spec_manager
 
 # Jupyter's rule for kernel names, which are folder names too (jupyter_client.kernelspec),
 # less those of dots only: Jupyter would replace the parent folder with the kernelspec.
@@ -34,14 +26,11 @@ _NAME = re.compile(r"(?!\.+$)[a-z0-9._-]+", re.IGNORECASE)
 # Never in a kernelspec, which is a readable file and shows in the list of processes.
 _SECRET = "api_key"  # noqa: S105 - the name of a setting
 
+# The setting that names a pool in Azure, and with it the kernel.
+_POOL = "session_pool"
+
 # A parsed setting is kept in the namespace under its trait's name with this before it.
 _PREFIX = "setting_"
-
-
-class NotWritable(AcaKernelError):
-    """The place that the kernelspec should go to cannot be written."""
-
-    reason = "not-writable"
 
 
 # -- arguments -----------------------------------------------------------------------
@@ -71,15 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
         type=_kernel_name,
-        default=DEFAULT_NAME,
-        help="name that Jupyter knows the kernel by (default: %(default)s)",
+        help=f"name that Jupyter knows the kernel by (default: {DEFAULT_NAME}, with --pool "
+        f"{DEFAULT_NAME}-POOL)",
     )
     parser.add_argument(
         "--display-name",
         type=_display_name,
         metavar="D",
         help="name that front ends show (default: Python (Azure Container Apps), with the "
-        "name in it if that is not the default one)",
+        "name in it if that is not the default one; with --pool: Python (Azure: POOL))",
     )
     settings = parser.add_argument_group(
         "settings",
@@ -106,14 +95,16 @@ def _settings() -> dict[str, TraitType[Any, Any]]:
 
 
 def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any, Any]) -> None:
-    option = "--" + name.replace("_", "-")
+    options = ["--" + name.replace("_", "-")]
+    if name == _POOL:
+        options.insert(0, "--pool")
     destination = _PREFIX + name
     text = _plain(" ".join(trait.help.split()))
     if "default" not in text.lower():
         text += f" Default: {_plain(str(trait.default_value))}."
     if isinstance(trait, Bool):
         group.add_argument(
-            option, dest=destination, action=argparse.BooleanOptionalAction, help=text
+            *options, dest=destination, action=argparse.BooleanOptionalAction, help=text
         )
         return
     metavar = name.rsplit("_", 1)[-1].upper()
@@ -128,7 +119,7 @@ def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any
             raise argparse.ArgumentTypeError(f"{given!r} is not {_wanted(trait)}") from None
         return value
 
-    group.add_argument(option, dest=destination, type=parse, metavar=metavar, help=text)
+    group.add_argument(*options, dest=destination, type=parse, metavar=metavar, help=text)
 
 
 def _wanted(trait: TraitType[Any, Any]) -> str:
@@ -186,10 +177,16 @@ def run(namespace: argparse.Namespace) -> int:
         if getattr(namespace, _PREFIX + name) is not None
     }
     _check(settings)
-    spec = make_spec(namespace.name, namespace.display_name, settings)
-    destination = _install(spec, namespace.name, user=namespace.user, prefix=namespace.prefix)
-    print(f"Installed the kernelspec {namespace.name} in {destination}")
-    for line in _next_steps(namespace.name, spec["display_name"], settings, destination):
+    name, display_name = namespace.name, namespace.display_name
+    if settings.get(_POOL):
+        # Several pools side by side: each has its own name, in the picker too.
+        display_name = display_name or f"Python (Azure: {settings[_POOL]})"
+        name = name or _kernel_name(f"{DEFAULT_NAME}-{settings[_POOL]}")
+    name = name or DEFAULT_NAME
+    spec = make_spec(name, display_name, settings)
+    destination = install_spec(spec, name, user=namespace.user, prefix=namespace.prefix)
+    print(f"Installed the kernelspec {name} in {destination}")
+    for line in _next_steps(name, spec["display_name"], settings, destination):
         print(line)
     return 0
 
@@ -204,68 +201,33 @@ def _check(settings: dict[str, Any]) -> None:
         from ..backend import check_endpoint
 
         check_endpoint(settings["endpoint"], bool(settings.get("allow_plain_http", False)))
+    _check_azure(settings)
 
 
-def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of kernel.json: the shipped one, bound to this Python.
+def _check_azure(settings: dict[str, Any]) -> None:
+    from ..azure.clouds import cloud_at
+    from ..azure.names import check_pool, check_resource_group, check_subscription
 
-    settings: trait names and values; they become arguments of the kernel.
-    """
-    spec: dict[str, Any] = json.loads(
-        (shipped_kernelspec() / "kernel.json").read_text(encoding="utf-8")
-    )
-    if display_name is not None:
-        spec["display_name"] = display_name
-    elif name != DEFAULT_NAME:
-        spec["display_name"] = f"{spec['display_name'].removesuffix(')')}, {name})"
-    # Absolute, because a bare `python` means the front end's own in JupyterLab and hides
-    # the kernel in VS Code; symbolic links are kept, because a virtual environment's
-    # python is one.
-    python = os.path.abspath(sys.executable)
-    arguments = [f"--AcaKernel.{key}={value}" for key, value in settings.items()]
-    spec["argv"] = [python, *spec["argv"][1:], *arguments]
-    # VS Code finds the environment's variables and packages by this path.
-    spec["metadata"]["interpreter"] = {"path": python}
-    return spec
-
-
-def shipped_kernelspec() -> Path:
-    """Return the folder with the kernel.json and the logos that belong to this package.
-
-    It lies in the package when that is installed from a wheel, and beside it in a
-    checkout, from where an editable install takes it.
-    """
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "kernelspec"
-    return inside if inside.is_dir() else package.parent / "kernelspec"
-
-
-def _install(spec: dict[str, Any], name: str, *, user: bool, prefix: str | None) -> str:
-    """Copy a kernelspec with its logos to where Jupyter looks; return that place.
-
-    Raises NotWritable.
-    """
-    manager = _manager()
-    with tempfile.TemporaryDirectory() as scratch:
-        # A folder of its own: the scratch folder is private, a kernelspec must not be.
-        folder = Path(scratch, name)
-        folder.mkdir()
-        for item in shipped_kernelspec().iterdir():
-            if item.name.startswith("logo-"):
-                shutil.copyfile(item, folder / item.name)
-        text = json.dumps(spec, indent=1, ensure_ascii=False) + "\n"
-        (folder / "kernel.json").write_text(text, encoding="utf-8")
-        place = os.path.abspath(prefix) if prefix else None
-        try:
-            return str(manager.install_kernel_spec(str(folder), name, user=user, prefix=place))
-        except (OSError, shutil.Error) as error:
-            where = place or ("your Jupyter folder" if user else "the system-wide Jupyter folder")
-            raise NotWritable(
-                f"The kernelspec cannot be written to {where} "
-                f"({getattr(error, 'strerror', None) or 'copying failed'}): "
-                "choose another place with --user, --sys-prefix or --prefix.",
-                detail=str(error),
-            ) from error
+    # Empty means here what it means elsewhere: as if it were not given.
+    if settings.get("subscription"):
+        check_subscription(settings["subscription"])
+    if settings.get("resource_group"):
+        check_resource_group(settings["resource_group"])
+    if settings.get("arm_endpoint"):
+        allow_plain_http = bool(settings.get("allow_plain_http", False))
+        cloud_at(settings["arm_endpoint"], allow_plain_http=allow_plain_http)
+    if settings.get(_POOL):
+        check_pool(settings[_POOL])
+        if settings.get("endpoint"):
+            raise SettingInvalid(
+                "A kernel uses an endpoint or a pool in Azure: give --endpoint or --pool, not both."
+            )
+        if not settings.get("resource_group"):
+            raise SettingInvalid(
+                "A pool in Azure is found by its resource group: give --resource-group with --pool."
+            )
+    elif settings.get("resource_group"):
+        raise SettingInvalid("Which pool of the resource group? Give --pool with it.")
 
 
 def _next_steps(
@@ -273,7 +235,7 @@ def _next_steps(
 ) -> list[str]:
     steps = []
     kernels = os.path.dirname(destination)
-    if kernels not in _manager().kernel_dirs:
+    if kernels not in spec_manager().kernel_dirs:
         steps.append(
             "Jupyter does not look there by itself: add "
             f"{os.path.dirname(kernels)} to the environment variable JUPYTER_PATH."
@@ -284,12 +246,11 @@ def _next_steps(
             f'VS Code, and choose the kernel "{display_name}" there.'
         )
     else:
+        if settings.get(_POOL) and not settings.get("subscription"):
+            steps.append(
+                "No --subscription was given: the kernel uses ACA_SUBSCRIPTION_ID, else the Azure "
+                "CLI's current account, of the moment when it starts."
+            )
         steps.append(f'Next: choose the kernel "{display_name}" in JupyterLab or VS Code.')
     steps.append(f"Or run a notebook with it: jupyter execute --kernel_name={name} NOTEBOOK")
     return steps
-
-
-def _manager() -> KernelSpecManager:
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    return KernelSpecManager()

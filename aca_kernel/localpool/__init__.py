@@ -3,6 +3,8 @@
     app, __main__, embedded    start a pool for a person, for a parent process
     service                    a pool with its server, from open port to last file
     server                     HTTP: who may call, how large, how answers are written
+    controlplane/              Azure Resource Manager: creates pools, gives out keys and tokens
+    hosted                     one pool with its protocol, key and files
     faults, keys               failures on demand and counters; the API key
     mcp                        JSON-RPC and the methods of the protocol
     tools                      the tools, their arguments and results

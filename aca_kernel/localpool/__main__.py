@@ -2,7 +2,10 @@
 
 Reads one line of JSON from stdin, the settings (see options.py), and writes one line:
 
-    {"endpoint", "api_key", "isolation", "notice"?}     or {"error"} and exit code 2
+    {"endpoint", "api_key", "isolation", "notice"?, "environment"?}
+    or {"error"} and exit code 2
+
+"environment" is there if the setting control_plane is true: the variables for its clients.
 
 It lives until stdin ends, which is how it learns that the parent died, or until
 SIGTERM; then it ends every session and removes every file. If stdin ends before the
@@ -15,6 +18,7 @@ import json
 import os
 import select
 import sys
+from typing import Any
 
 from .options import from_mapping
 from .prepare import prepare
@@ -30,7 +34,7 @@ def _read_line() -> bytes:
     return data
 
 
-def _say(message: dict[str, str]) -> None:
+def _say(message: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 

@@ -77,6 +77,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="behave as some pools of the service do; repeatable: " + ", ".join(quirk_names()),
     )
     add("--faults", action="store_true", default=None, help="allow failures on demand (for tests)")
+    _add_control_plane_arguments(parser)
+
+
+def _add_control_plane_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("control plane").add_argument
+    add("--subscription", help="id of the subscription (default: all zeros)")
+    add("--resource-group", help="resource group that this pool is in (default: local)")
+    add("--name", help="name of this pool (default: local)")
+    add("--location", help="region of this pool (default: eastus)")
+    add(
+        "--operation-seconds",
+        type=float,
+        help="how long creating, changing and deleting takes (default: 1)",
+    )
+    add("--token-lifetime-seconds", type=float, help="life of a bearer token (default: 3600)")
+    add(
+        "--min-cooldown-seconds",
+        type=int,
+        help="shortest cooldown that a pool may be created with, for tests (default: 300)",
+    )
 
 
 def options_from(namespace: argparse.Namespace) -> PoolOptions:
@@ -89,7 +109,7 @@ def options_from(namespace: argparse.Namespace) -> PoolOptions:
     given = {name: value for name, value in given.items() if value is not None}
     given["quirks"] = make_quirks(given.get("quirks", []))
     given.setdefault("api_key", os.environ.get(KEY_VARIABLE) or None)
-    return PoolOptions(**given)
+    return PoolOptions(**given, control_plane=True)
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -118,7 +138,11 @@ async def _serve(prepared: Prepared) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
-        _print(_introduction(prepared.options, service.endpoint, service.keys.current))
+        _print(
+            _introduction(
+                prepared.options, service.endpoint, service.keys.current, service.environment
+            )
+        )
         if service.notice:
             _print(f"\nNote: {service.notice}")
         service.sweep()
@@ -132,7 +156,10 @@ def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def _introduction(options: PoolOptions, endpoint: str, key: str) -> str:
+def _introduction(
+    options: PoolOptions, endpoint: str, key: str, environment: dict[str, str]
+) -> str:
+    control_plane = "\n".join(f"    export {name}={value}" for name, value in environment.items())
     memory = f"{options.memory_bytes >> 20} MiB" if options.memory_bytes else "no limit"
     launch = "launchShell" if options.launch_tools == "shell" else "launchPythonEnvironment"
     return f"""\
@@ -145,6 +172,9 @@ memory {memory}, processes {options.max_processes or "no limit"}, network {optio
 
 A kernel uses this pool with:
     export ACA_MCP_ENDPOINT={endpoint} ACA_MCP_API_KEY={key}
+
+Or finds it, and others, as in Azure, with a local control plane and its tokens:
+{control_plane}
 
 With curl:
     export MCP_ENDPOINT={endpoint} API_KEY={key}

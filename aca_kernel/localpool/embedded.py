@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .service import open_service
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from .prepare import Prepared
 
 
-def serve_parent(prepared: Prepared, say: Callable[[dict[str, str]], None]) -> int:
+def serve_parent(prepared: Prepared, say: Callable[[dict[str, Any]], None]) -> int:
     """Serve until stdin ends or SIGTERM comes; returns the exit code."""
     return asyncio.run(_serve(prepared, say))
 
 
-async def _serve(prepared: Prepared, say: Callable[[dict[str, str]], None]) -> int:
+async def _serve(prepared: Prepared, say: Callable[[dict[str, Any]], None]) -> int:
     service = open_service(prepared)
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -33,13 +33,15 @@ async def _serve(prepared: Prepared, say: Callable[[dict[str, str]], None]) -> i
     loop.add_reader(0, read_stdin)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    message = {
+    message: dict[str, Any] = {
         "endpoint": service.endpoint,
         "api_key": service.keys.current,
         "isolation": service.isolation,
     }
     if service.notice:
         message["notice"] = service.notice
+    if service.environment:
+        message["environment"] = service.environment
     say(message)
     service.sweep()
     try:

@@ -1,7 +1,7 @@
 """Failures on demand, and counters: how tests make the pool misbehave.
 
-Reached by POST, GET and DELETE of /faults with the API key, and only if the pool was
-started with faults allowed. POST adds a rule:
+Reached by POST, GET and DELETE of /faults beside a pool's endpoint, with its API key, and only
+if the server was started with faults allowed. POST adds a rule:
 
     {"kind": KIND, "count": N | "every": K, "tool": NAME?, ...}
 

@@ -53,6 +53,19 @@ class Quirks:
     decode_base64: bool = False
     # Failed code shows in `status` only; `isError` stays false.
     failed_without_is_error: bool = False
+    # Control plane: reading a pool says null for mcpServerSettings although it has them.
+    mcp_settings_null: bool = False
+    # Control plane: isMcpServerEnabled, as the published specification writes it.
+    mcp_settings_casing: bool = False
+    # Control plane: creating and changing a pool ends in provisioningState Failed.
+    provisioning_fails: bool = False
+    # Control plane: the subscription has not registered Microsoft.App.
+    provider_not_registered: bool = False
+    # Control plane: the caller has no role (403 for all), or the role Reader (403 for the rest).
+    no_role: bool = False
+    reader_role: bool = False
+    # Control plane: every second request is answered with 429 and Retry-After.
+    arm_throttles: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,27 @@ class PoolOptions:
     max_output_bytes: int = 64 << 20  # of each stream of one call; the rest is thrown away
     faults: bool = False
     quirks: Quirks = field(default_factory=Quirks)
+    # The control plane, and where in it this pool is seen.
+    control_plane: bool = False
+    subscription: str = "00000000-0000-0000-0000-000000000000"
+    resource_group: str = "local"
+    name: str = "local"
+    location: str = "eastus"
+    operation_seconds: float = 1.0  # how long creating, changing and deleting takes
+    token_lifetime_seconds: float = 3600.0
+    min_cooldown_seconds: int = 300  # the service's own limit; tests want shorter ones
 
     def __post_init__(self) -> None:
+        if self.control_plane:
+            # Not for an embedded pool, which must start quickly and has no names.
+            from .controlplane import names
+
+            for name in ("subscription", "resource-group", "name", "location"):
+                is_valid = names.fits(name, getattr(self, name.replace("-", "_")))
+                _check(is_valid, name, names.RULES[name])
+        _check(self.operation_seconds >= 0, "operation-seconds", "0 or more")
+        _check(self.token_lifetime_seconds > 0, "token-lifetime-seconds", "more than 0")
+        _check(self.min_cooldown_seconds in range(1, 301), "min-cooldown-seconds", "1 to 300")
         _check(self.port in range(65536), "port", "a number from 0 to 65535")
         _check(self.api_key is None or len(self.api_key) >= 8, "api-key", "8 characters or more")
         _check(self.max_concurrent_sessions >= 1, "max-concurrent-sessions", "1 or more")

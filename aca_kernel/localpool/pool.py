@@ -67,7 +67,7 @@ class Pool:
         launcher: Launcher,
         first: Sandbox | None = None,
     ) -> None:
-        self._options = options
+        self.options = options
         self._directory = directory
         self._launcher = launcher
         self._loop = asyncio.get_running_loop()
@@ -95,14 +95,14 @@ class Pool:
         """
         return await self._run(
             environment_id,
-            lambda session: session.run_python(source, self._options.call_timeout_seconds),
+            lambda session: session.run_python(source, self.options.call_timeout_seconds),
         )
 
     async def run_shell(self, environment_id: str, argv: list[str]) -> ShellOutcome:
         """Run a command in the environment's sandbox; raises as `run_python`."""
         return await self._run(
             environment_id,
-            lambda session: session.run_shell(argv, self._options.call_timeout_seconds),
+            lambda session: session.run_shell(argv, self.options.call_timeout_seconds),
         )
 
     async def expire(self, environment_id: str) -> bool:
@@ -118,6 +118,15 @@ class Pool:
         self._counters.live = self._live()
         self._counters.ready = len(self._ready)
         return PoolCounters(**vars(self._counters))
+
+    async def reconfigure(self, options: PoolOptions, launcher: Launcher | None = None) -> None:
+        """Let other limits apply from the next call on, and start sessions by `launcher`."""
+        self.options = options
+        if launcher is not None:
+            self._launcher = launcher
+            stale, self._ready = self._ready, []
+            await asyncio.gather(*(session.close() for session in stale))
+        self._replenish()
 
     async def close(self) -> None:
         """End all sessions."""
@@ -140,7 +149,7 @@ class Pool:
         self._stop_clock(environment)
         environment.running_calls += 1
         try:
-            if self._options.quirks.serialise_tools:
+            if self.options.quirks.serialise_tools:
                 async with environment.turn:
                     return await call(session)
             return await call(session)
@@ -158,7 +167,7 @@ class Pool:
         environment = self._environments.get(environment_id)
         if environment is not None:
             return environment
-        if self._options.quirks.silent_replacement:
+        if self.options.quirks.silent_replacement:
             return self._add(environment_id)
         raise EnvironmentGone(
             f"Environment '{environment_id}' does not exist or has expired. Launch a new one."
@@ -177,11 +186,11 @@ class Pool:
         return holding + len(self._ending)
 
     def _allocate(self, environment: _Environment) -> Session:
-        if self._live() >= self._options.max_concurrent_sessions:
+        if self._live() >= self.options.max_concurrent_sessions:
             raise PoolBusy(
-                f"All {self._options.max_concurrent_sessions} sessions of the pool are in use. "
+                f"All {self.options.max_concurrent_sessions} sessions of the pool are in use. "
                 "Try again when one has cooled down.",
-                retry_after_seconds=self._options.retry_after_seconds,
+                retry_after_seconds=self.options.retry_after_seconds,
             )
         session = self._ready.pop(0) if self._ready else self._start()
         environment.session = session
@@ -194,7 +203,7 @@ class Pool:
 
     def _attach(self, sandbox: Sandbox) -> Session:
         session = Session(
-            sandbox, self._options.max_output_bytes, lambda: self._session_ended(session)
+            sandbox, self.options.max_output_bytes, lambda: self._session_ended(session)
         )
         return session
 
@@ -210,7 +219,7 @@ class Pool:
     def _start_clock(self, environment: _Environment) -> None:
         self._stop_clock(environment)
         environment.timer = self._loop.call_later(
-            self._options.cooldown_seconds, self._expire_now, environment
+            self.options.cooldown_seconds, self._expire_now, environment
         )
 
     def _stop_clock(self, environment: _Environment) -> None:
@@ -237,14 +246,14 @@ class Pool:
             self._counters.destroyed += 1
 
     def _replenish_later(self) -> None:
-        if self._options.ready_sessions and self._options.replenish:
+        if self.options.ready_sessions and self.options.replenish:
             if self._replenish_timer is not None:
                 self._replenish_timer.cancel()
             self._replenish_timer = self._loop.call_later(_REPLENISH_AFTER_SECONDS, self._replenish)
 
     def _replenish(self) -> None:
         try:
-            while len(self._ready) < self._options.ready_sessions and not self._is_closed:
+            while len(self._ready) < self.options.ready_sessions and not self._is_closed:
                 self._ready.append(self._start())
         except OSError:
             _log.warning("A ready session could not be started", exc_info=True)

@@ -35,11 +35,10 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPConnection, RequestStartLine
     from tornado.iostream import IOStream
 
-    from .faults import Faults, Rule
-    from .keys import ApiKeys
-    from .mcp import McpServer
+    from .controlplane.server import ControlPlaneServer
+    from .faults import Rule
+    from .hosted import HostedPool
     from .options import PoolOptions
-    from .pool import Pool
 
 MCP_PATH = "/mcp"
 FAULTS_PATH = "/faults"
@@ -53,21 +52,17 @@ _log = logging.getLogger(__name__)
 
 
 class PoolServer(HTTPServerConnectionDelegate):
-    """Serves one pool on one socket."""
+    """Serves pools on one socket: `default`, and those of the control plane if there is one."""
 
     def __init__(
         self,
         options: PoolOptions,
-        pool: Pool,
-        mcp: McpServer,
-        keys: ApiKeys,
-        faults: Faults,
+        default: HostedPool,
+        control_plane: ControlPlaneServer | None = None,
     ) -> None:
         self.options = options
-        self.pool = pool
-        self.mcp = mcp
-        self.keys = keys
-        self.faults = faults
+        self.default = default
+        self.control_plane = control_plane
         self.tasks: set[asyncio.Task[None]] = set()
         self._http = _QuickServer(self, max_body_size=1 << 62, chunk_size=_READ_BYTES)
 
@@ -85,20 +80,47 @@ class PoolServer(HTTPServerConnectionDelegate):
     ) -> HTTPMessageDelegate:
         return _Request(self, request_conn)
 
-    def refusal(self, method: str, path: str, headers: HTTPHeaders) -> Answer | None:
-        """Return why a request is not let in, judged by its head; None if it is."""
+    def hosted_at(self, path: str) -> HostedPool | None:
+        """Return the pool that a path belongs to; None: it has been deleted, or never was."""
+        if self.control_plane is not None and self.control_plane.names_pool(path):
+            hosted = self.control_plane.pool_at(path)
+        else:
+            hosted = self.default
+        return hosted if hosted is not None and hosted.is_open else None
+
+    def control_plane_for(self, path: str) -> ControlPlaneServer | None:
+        """Return the control plane if there is one and the path is one of its own."""
+        plane = self.control_plane
+        return plane if plane is not None and plane.owns(path) else None
+
+    def refusal(
+        self, method: str, path: str, headers: HTTPHeaders, hosted: HostedPool | None
+    ) -> Answer | None:
+        """Return why a request is not let in, judged by its head; None if it is.
+
+        hosted: what `hosted_at` returns for the path.
+        """
         if not self._is_known_host(headers.get("Host", "")):
             return _plain(403, "Forbidden", "The Host header does not name this server.")
         if not self._is_known_origin(headers.get("Origin"), headers.get("Host", "")):
             return _plain(403, "Forbidden", "Web pages of other origins may not call this server.")
-        is_faults = self.options.faults and path == FAULTS_PATH
+        if plane := self.control_plane_for(path):
+            return plane.refusal(path, headers)
+        return self._data_refusal(method, path, headers, hosted)
+
+    def _data_refusal(
+        self, method: str, path: str, headers: HTTPHeaders, hosted: HostedPool | None
+    ) -> Answer | None:
+        is_faults = self.options.faults and path.endswith(FAULTS_PATH)
         if not is_faults and not path.rstrip("/").endswith(MCP_PATH):
             return _plain(404, "NotFound", f"There is nothing at this path; try {MCP_PATH}.")
+        if hosted is None:
+            return _plain(404, "NotFound", "There is no session pool with an MCP server here.")
         if method != "POST" and not is_faults:
             answer = _plain(405, "MethodNotAllowed", "Messages are sent by POST.")
             answer.headers = {"Allow": "POST"}
             return answer
-        if not self.keys.accepts(headers.get(_KEY_HEADER)):
+        if not hosted.keys.accepts(headers.get(_KEY_HEADER)):
             return self.unauthorized(None)
         return None
 
@@ -152,21 +174,29 @@ class _Request(HTTPMessageDelegate):
     def __init__(self, server: PoolServer, connection: HTTPConnection) -> None:
         self._server = server
         self._connection = connection
+        self._hosted = server.default
         self._chunks: list[bytes] = []
         self._size = 0
+        self._limit = server.options.max_request_bytes
         self._refusal: Answer | None = None
-        self._method = self._path = ""
+        self._method = self._target = self._path = ""
+        self._headers = HTTPHeaders()
 
     def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
         line: RequestStartLine = start_line
-        self._server.faults.requests += 1
-        self._method, self._path = line.method, line.path.partition("?")[0]
-        self._refusal = self._server.refusal(self._method, self._path, headers)
+        self._method, self._target, self._headers = line.method, line.path, headers
+        self._path = line.path.partition("?")[0]
+        hosted = self._server.hosted_at(self._path)
+        self._hosted = hosted or self._hosted
+        self._refusal = self._server.refusal(self._method, self._path, headers, hosted)
+        if plane := self._server.control_plane_for(self._path):
+            self._limit = min(self._limit, plane.max_request_bytes)
+        else:
+            self._hosted.faults.requests += 1
         length = headers.get("Content-Length", "")
-        limit = self._server.options.max_request_bytes
-        if length.isdigit() and int(length) > limit:
+        if length.isdigit() and int(length) > self._limit:
             self._refusal = self._refusal or self._too_large()
-            if headers.get("Expect") or int(length) > limit * _REFUSED_BODY_FACTOR:
+            if headers.get("Expect") or int(length) > self._limit * _REFUSED_BODY_FACTOR:
                 # The rest of the request is not read, so the connection is of no more use.
                 self._refusal.headers = {**self._refusal.headers, "Connection": "close"}
                 self._send(self._refusal)
@@ -174,7 +204,7 @@ class _Request(HTTPMessageDelegate):
     def data_received(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._refusal is None:
-            if self._size > self._server.options.max_request_bytes:
+            if self._size > self._limit:
                 self._refusal = self._too_large()
                 self._chunks.clear()
             else:
@@ -193,14 +223,16 @@ class _Request(HTTPMessageDelegate):
         self._chunks.clear()
 
     def _too_large(self) -> Answer:
-        limit = self._server.options.max_request_bytes
-        return _plain(413, "RequestTooLarge", f"A request may have {limit} bytes at most.")
+        return _plain(413, "RequestTooLarge", f"A request may have {self._limit} bytes at most.")
 
     async def _answer(self) -> None:
         body = b"".join(self._chunks)
         self._chunks.clear()
         try:
-            if self._path == FAULTS_PATH:
+            if plane := self._server.control_plane_for(self._path):
+                self._send(await plane.answer(self._method, self._target, self._headers, body))
+                return
+            if self._path.endswith(FAULTS_PATH):
                 self._send(await self._answer_faults(body))
                 return
             try:
@@ -211,7 +243,7 @@ class _Request(HTTPMessageDelegate):
             del body
             fault = self._due_fault(message)
             if fault is None:
-                self._send(await self._server.mcp.answer(message))
+                self._send(await self._hosted.mcp.answer(message))
             else:
                 await self._fail(fault, message)
         except Exception:  # noqa: BLE001  the seam: whatever it is, the client gets an answer
@@ -224,7 +256,9 @@ class _Request(HTTPMessageDelegate):
         self._write(answer.status, body, answer.headers)
 
     def _write(self, status: int, body: bytes, extra: Any = (), *, cut: bool = False) -> None:
-        headers = HTTPHeaders({"Content-Length": str(len(body))})
+        headers = HTTPHeaders()
+        if status != 204:  # which has no length, says the specification of HTTP
+            headers["Content-Length"] = str(len(body))
         if body:
             headers["Content-Type"] = "application/json"
         for name, value in dict(extra).items():
@@ -247,7 +281,7 @@ class _Request(HTTPMessageDelegate):
             return None
         params = message.get("params")
         tool = params.get("name") if isinstance(params, dict) else None
-        return self._server.faults.next_for(tool if isinstance(tool, str) else "")
+        return self._hosted.faults.next_for(tool if isinstance(tool, str) else "")
 
     async def _fail(self, fault: Rule, message: Any) -> None:
         if fault.kind == "drop_before":
@@ -259,9 +293,9 @@ class _Request(HTTPMessageDelegate):
             self._send(self._server.unauthorized(message.get("id")))
         elif fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
-            self._send(await self._server.mcp.answer(message))
+            self._send(await self._hosted.mcp.answer(message))
         else:
-            answer = await self._server.mcp.answer(message)
+            answer = await self._hosted.mcp.answer(message)
             if fault.kind == "drop_after":
                 self._close()
             elif fault.kind == "garbage":
@@ -270,7 +304,7 @@ class _Request(HTTPMessageDelegate):
                 self._write(answer.status, dump(answer.body), cut=True)
 
     async def _answer_faults(self, body: bytes) -> Answer:
-        faults, pool = self._server.faults, self._server.pool
+        faults, pool = self._hosted.faults, self._hosted.pool
         if self._method == "POST":
             try:
                 message = json.loads(body)

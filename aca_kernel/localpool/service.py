@@ -11,14 +11,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..errors import SettingInvalid
-from .faults import Faults
-from .keys import ApiKeys
-from .mcp import McpServer
-from .pool import Pool
+from .hosted import HostedPool
 from .prepare import abandon, discard
 from .sandbox import is_up
 from .server import MCP_PATH, PoolServer
-from .tools import Tools
 
 if TYPE_CHECKING:
     from .options import PoolOptions
@@ -81,34 +77,40 @@ def _listen(options: PoolOptions) -> socket.socket:
 
 
 class Service:
-    """A running pool with its HTTP server.
+    """A running pool with its HTTP server, and the control plane if it is asked for.
 
     endpoint: where clients find it. notice: what the user should know, or "".
+    environment: the variables with which clients use the control plane; empty without one.
     """
 
     def __init__(self, prepared: Prepared, notice: str, listening: socket.socket) -> None:
         options = prepared.options
-        self.notice = notice
-        self.isolation = prepared.launcher.isolation
-        self.keys = ApiKeys(options.api_key, options.key_rotation_seconds)
-        self.pool = Pool(options, prepared.directory, prepared.launcher, prepared.first)
-        self._directory = prepared.directory
-        mcp = McpServer(
-            Tools(self.pool, options),
-            pool_full_status=404 if options.quirks.pool_full_as_404 else 429,
-        )
-        self._server = PoolServer(options, self.pool, mcp, self.keys, Faults())
-        self._server.serve(listening)
         host = f"[{options.host}]" if ":" in options.host else options.host
-        self.endpoint = f"http://{host}:{listening.getsockname()[1]}{MCP_PATH}"
+        origin = f"http://{host}:{listening.getsockname()[1]}"
+        self.notice = notice
+        self.endpoint = origin + MCP_PATH
+        self.environment: dict[str, str] = {}
+        self._hosted = HostedPool(prepared)
+        self.isolation = self._hosted.isolation
+        self.keys = self._hosted.keys
+        self._control_plane = None
+        if options.control_plane:
+            # An embedded pool starts without it, and must not wait for its import.
+            from .controlplane.server import ControlPlaneServer
+
+            self._control_plane = ControlPlaneServer(options, self._hosted)
+            self.environment = self._control_plane.environment(origin)
+        self._server = PoolServer(options, self._hosted, self._control_plane)
+        self._server.serve(listening)
 
     def sweep(self) -> None:
         """Remove, in the background, what killed pools left behind."""
         # A daemon: a long sweep must not hold up the end, and the next pool goes on with it.
-        threading.Thread(target=self._directory.sweep, daemon=True).start()
+        threading.Thread(target=self._hosted.sweep, daemon=True).start()
 
     async def close(self) -> None:
         """End everything and remove every file."""
         self._server.stop()
-        await self.pool.close()
-        self._directory.close()
+        if self._control_plane is not None:
+            await self._control_plane.close()
+        await self._hosted.close()

@@ -88,15 +88,16 @@ _DESCRIPTIONS: dict[str, tuple[str, Json]] = {
 
 
 class Tools:
-    """The tools of one pool."""
+    """The tools of one pool; a Shell pool does not offer the one that runs Python."""
 
-    def __init__(self, pool: Pool, options: PoolOptions) -> None:
+    def __init__(self, pool: Pool, options: PoolOptions, *, offers_python: bool = True) -> None:
         self._pool = pool
         self._options = options
         self._handlers: dict[str, Callable[[Json], Awaitable[Json]]] = {
-            RUN_PYTHON: self._run_python,
             RUN_SHELL: self._run_shell,
         }
+        if offers_python:
+            self._handlers[RUN_PYTHON] = self._run_python
         if options.launch_tools in ("both", "python"):
             self._handlers[LAUNCH_PYTHON] = self._launch
         if options.launch_tools in ("both", "shell"):
@@ -131,7 +132,7 @@ class Tools:
         environment_id = self._pool.launch()
         message = (
             "The environment is launched. It lives until it has been idle for "
-            f"{self._options.cooldown_seconds:g} seconds."
+            f"{self._pool.options.cooldown_seconds:g} seconds."
         )
         return _result({"environmentId": environment_id, "message": message})
 

@@ -33,9 +33,12 @@ class Transport(ABC):
     """Posts to one address, over connections that are kept between calls."""
 
     @abstractmethod
-    async def post(self, body: bytes, *, timeout_seconds: float) -> HttpAnswer:
+    async def post(
+        self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
+    ) -> HttpAnswer:
         """Send a body once and return the answer; several calls may be pending at a time.
 
+        headers: those of this request beside the common ones.
         timeout_seconds: how long to wait for the answer.
         Raises PoolUnreachable: nothing was sent.
         Raises ResultUnknown: it was sent, and no whole answer came.
@@ -52,7 +55,7 @@ def open_transport(
 ) -> Transport:
     """Return what posts to an endpoint.
 
-    headers: sent with every request, the key among them.
+    headers: sent with every request.
     connect_timeout_seconds: until a connection stands, TLS included.
     Raises SettingInvalid: the endpoint is not a web address.
     """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 
 from ..errors import AcaKernelError, PoolUnreachable, SettingInvalid
+from ..tls import is_certificate_error, verification
 from . import LOOPBACK_HOSTS, HttpAnswer, Transport, answer_lost, not_an_address, unreachable
 
 if TYPE_CHECKING:
@@ -26,18 +26,23 @@ class InternetTransport(Transport):
         self._connect_timeout_seconds = connect_timeout_seconds
         self._client: httpx.AsyncClient | None = None
 
-    async def post(self, body: bytes, *, timeout_seconds: float) -> HttpAnswer:
+    async def post(
+        self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
+    ) -> HttpAnswer:
         """See Transport."""
         if self._client is None:
             is_local = urlsplit(self._endpoint).hostname in LOOPBACK_HOSTS
             self._client = httpx.AsyncClient(
                 headers=self._headers,
+                verify=verification(self._endpoint),
                 # A proxy of the environment variables cannot reach this machine's own servers.
                 mounts={"http://": None, "https://": None} if is_local else None,
             )
         timeout = httpx.Timeout(timeout_seconds, connect=self._connect_timeout_seconds)
         try:
-            response = await self._client.post(self._endpoint, content=body, timeout=timeout)
+            response = await self._client.post(
+                self._endpoint, content=body, headers=dict(headers), timeout=timeout
+            )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise not_an_address() from error
         except httpx.HTTPError as error:
@@ -54,7 +59,7 @@ class InternetTransport(Transport):
 def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
     detail = type(error).__name__
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
-        if _is_certificate_error(error):
+        if is_certificate_error(error):
             return SettingInvalid(
                 "The TLS certificate of the session pool could not be verified. If your network "
                 "uses its own certificate authority, set SSL_CERT_FILE to its bundle.",
@@ -67,12 +72,3 @@ def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
             detail=detail,
         )
     return answer_lost(detail)
-
-
-def _is_certificate_error(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)

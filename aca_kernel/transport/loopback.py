@@ -28,16 +28,18 @@ class LoopbackTransport(Transport):
     ) -> None:
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        named = {"host": parts.netloc.rpartition("@")[2], **headers}
-        self._headers = [(name.encode(), value.encode()) for name, value in named.items()]
+        self._headers = _encoded({"host": parts.netloc.rpartition("@")[2], **headers})
         self._connect_timeout_seconds = connect_timeout_seconds
         self._idle: list[_Connection] = []
 
-    async def post(self, body: bytes, *, timeout_seconds: float) -> HttpAnswer:
+    async def post(
+        self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
+    ) -> HttpAnswer:
         """See Transport."""
+        all_headers = [*self._headers, *_encoded(headers)]
         connection = self._take_idle() or await self._connect()
         try:
-            answer = await connection.post(self._target, self._headers, body, timeout_seconds)
+            answer = await connection.post(self._target, all_headers, body, timeout_seconds)
         except BaseException:
             # Also when the caller gave up: what comes now would answer another request.
             connection.abort()
@@ -68,6 +70,10 @@ class LoopbackTransport(Transport):
         except (OSError, asyncio.TimeoutError) as error:
             raise unreachable(type(error).__name__) from error
         return connection
+
+
+def _encoded(headers: Mapping[str, str]) -> _Headers:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
 
 class _Connection(asyncio.Protocol):

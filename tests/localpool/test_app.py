@@ -1,5 +1,4 @@
-# ruff: noqa: E501  the tutorial's own lines
-"""`aca-kernel pool serve` as a person uses it, and the tutorial's commands against it."""
+"""`aca-kernel pool serve` as a person uses it; `tests/test_tutorial.py` has the tutorial."""
 
 import os
 import re
@@ -16,59 +15,6 @@ from aca_kernel.localpool.app import add_arguments, run
 parser = argparse.ArgumentParser()
 add_arguments(parser)
 sys.exit(run(parser.parse_args()))
-"""
-
-# From the tutorial's page, from "Initialize the MCP server" to the end of "Execute Python
-# commands", as they stand there.
-TUTORIAL = r"""
-curl -sS -X POST "$MCP_ENDPOINT" \
-    -H "Content-Type: application/json" \
-    -H "x-ms-apikey: $API_KEY" \
-    -d '{ "jsonrpc": "2.0", "id": "1", "method": "initialize" }'
-echo
-ENVIRONMENT_RESPONSE=$(curl -sS -X POST "$MCP_ENDPOINT" \
-    -H "Content-Type: application/json" \
-    -H "x-ms-apikey: $API_KEY" \
-    -d '{ "jsonrpc": "2.0", "id": "2", "method": "tools/call", "params": { "name": "launchPythonEnvironment", "arguments": {} } }')
-
-echo $ENVIRONMENT_RESPONSE
-ENVIRONMENT_ID=$(echo $ENVIRONMENT_RESPONSE | jq -r '.result.structuredContent.environmentId')
-echo $ENVIRONMENT_ID
-curl -sS -X POST "$MCP_ENDPOINT" \
-    -H "Content-Type: application/json" \
-    -H "x-ms-apikey: $API_KEY" \
-    -d '{
-        "jsonrpc": "2.0",
-        "id": "3",
-        "method": "tools/call",
-        "params": {
-            "name": "runPythonCodeInRemoteEnvironment",
-            "arguments": {
-                "environmentId": "'"$ENVIRONMENT_ID"'",
-                "pythonCode": "import sys; print(f\"Python {sys.version}\")"
-            }
-        }
-    }'
-echo
-curl -sS -X POST "$MCP_ENDPOINT" \
-    -H "Content-Type: application/json" \
-    -H "x-ms-apikey: $API_KEY" \
-    -d '{
-        "jsonrpc": "2.0",
-        "id": "4",
-        "method": "tools/call",
-        "params": {
-            "name": "runPythonCodeInRemoteEnvironment",
-            "arguments": {
-                "environmentId": "'"$ENVIRONMENT_ID"'",
-                "pythonCode": "import math\nresults = {n: math.factorial(n) for n in range(1, 11)}\nfor k, v in results.items():\n    print(f\"{k}! = {v}\")"
-            }
-        }
-    }'
-"""
-# For machines without jq.
-JQ = f"""
-jq() {{ {sys.executable} -c 'import json, sys; print(json.load(sys.stdin)["result"]["structuredContent"]["environmentId"])'; }}
 """
 
 
@@ -103,26 +49,6 @@ def _bash(script):
     )
 
 
-def test_the_tutorials_commands_work_unchanged(serve):
-    import json
-
-    _, shown = serve()
-    settings = re.search(r"export (MCP_ENDPOINT=\S+ API_KEY=\S+)", shown)[1]
-    done = _bash(f"export {settings}\n{JQ}\n{TUTORIAL}")
-    assert done.returncode == 0, done.stderr
-    initialized, launched, environment_id, version, factorials = done.stdout.splitlines()
-    initialized = json.loads(initialized)["result"]
-    assert initialized["protocolVersion"] == "2025-03-26"
-    assert initialized["serverInfo"]["name"] == "Microsoft Container Apps MCP Server"
-    assert initialized["capabilities"]["tools"] == {"call": True, "list": True}
-    assert json.loads(launched)["result"]["structuredContent"]["environmentId"] == environment_id
-    version = json.loads(version)
-    assert version["id"] == "3"
-    assert version["result"]["structuredContent"]["stdout"] == f"Python {sys.version}\n"
-    lines = json.loads(factorials)["result"]["structuredContent"]["stdout"].splitlines()
-    assert (lines[0], lines[9]) == ("1! = 1", "10! = 3628800")
-
-
 @pytest.mark.parametrize("arguments", [[], ["--launch-tools", "shell"]])
 def test_the_printed_commands_work_as_they_are(serve, arguments):
     _, shown = serve(*arguments)
@@ -139,6 +65,24 @@ def test_what_is_printed_says_how_to_connect(serve):
     )
     assert "42 s idle" in shown
     assert "network disabled" in shown
+
+
+def test_the_control_plane_is_found_by_what_is_printed(serve):
+    _, shown = serve("--resource-group", "my-group", "--name", "my-pool", "--api-key", "my-own-key")
+    exports = "\n".join(re.findall(r"^ +export (?:ACA_(?!MCP)|IDENTITY_).*", shown, re.MULTILINE))
+    done = _bash(
+        exports
+        + """
+TOKEN=$(curl -sS -H "X-IDENTITY-HEADER: $IDENTITY_HEADER" \
+    "$IDENTITY_ENDPOINT?api-version=2019-08-01&resource=https://management.azure.com" |
+    sed 's/.*"access_token": *"\\([^"]*\\)".*/\\1/')
+curl -sS -X POST -H "Authorization: Bearer $TOKEN" "$ACA_ARM_ENDPOINT/subscriptions/\
+$ACA_SUBSCRIPTION_ID/resourceGroups/$ACA_RESOURCE_GROUP/providers/Microsoft.App/sessionPools/\
+$ACA_SESSION_POOL/fetchMCPServerCredentials?api-version=2025-02-02-preview"
+"""
+    )
+    assert done.stdout == '{"apiKey": "my-own-key"}', done
+    assert "my-group" in exports
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -178,6 +122,13 @@ def test_a_port_in_use_is_one_sentence():
         (["--max-concurrent-sessions", "0"], "max-concurrent-sessions"),
         (["--quirk", "unknown"], "Choose from"),
         (["--port", "70000"], "port"),
+        (["--subscription", "mine"], "subscription must be a GUID"),
+        (["--resource-group", "ends."], "resource-group"),
+        (["--name", "Capital"], "lowercase"),
+        (["--location", "moon"], "location"),
+        (["--operation-seconds", "-1"], "operation-seconds"),
+        (["--token-lifetime-seconds", "0"], "token-lifetime-seconds"),
+        (["--min-cooldown-seconds", "301"], "min-cooldown-seconds"),
     ],
 )
 def test_values_that_cannot_work_are_one_sentence(arguments, named):

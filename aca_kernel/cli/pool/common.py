@@ -1,0 +1,270 @@
+"""What the commands of `aca-kernel pool` share."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...azure.account import subscription_of
+from ...azure.arm import Arm
+from ...azure.clouds import cloud_at
+from ...azure.credentials import Tokens
+from ...azure.names import Group, PoolId, check_pool, check_resource_group, check_subscription
+from ...azure.operations import OPERATION_TIMEOUT_SECONDS
+from ...azure.pools import SessionPools
+from ...azure.shapes import (
+    DEFAULT_MAX_SESSIONS,
+    LONGEST_COOLDOWN_SECONDS,
+    SHORTEST_COOLDOWN_SECONDS,
+    PoolOptions,
+)
+from ...errors import SettingInvalid
+from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import AsyncIterator, Sequence
+    from typing import TextIO
+
+
+# -- options ---------------------------------------------------------------------------
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which subscription of which Azure."""
+    parser.add_argument(
+        "--subscription",
+        metavar="ID",
+        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
+        "current account)",
+    )
+    parser.add_argument(
+        "--arm-endpoint",
+        metavar="URL",
+        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
+        f"{DEFAULT_ARM_ENDPOINT})",
+    )
+    parser.add_argument(
+        "--allow-plain-http",
+        action="store_true",
+        help="send the login's token to an http:// address that is not on this machine",
+    )
+
+
+def add_resource_group(parser: argparse.ArgumentParser, text: str = "") -> None:
+    """Add the option that says which resource group."""
+    parser.add_argument(
+        "--resource-group",
+        "-g",
+        metavar="NAME",
+        help=text or "resource group of the pool (default: $ACA_RESOURCE_GROUP)",
+    )
+
+
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says which pool."""
+    parser.add_argument(
+        "--name", "-n", metavar="NAME", help="name of the pool (default: $ACA_SESSION_POOL)"
+    )
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how long to wait for Azure."""
+    parser.add_argument(
+        "--timeout-seconds",
+        type=float,
+        default=OPERATION_TIMEOUT_SECONDS,
+        metavar="N",
+        help="how long to wait for each step; Azure goes on by itself (default: %(default)g)",
+    )
+
+
+def add_pool_options(parser: argparse.ArgumentParser) -> None:
+    """Add what can be chosen about a pool; PoolOptions checks it."""
+    parser.add_argument(
+        "--max-sessions",
+        type=int,
+        metavar="N",
+        help=f"environments at a time (default: {DEFAULT_MAX_SESSIONS})",
+    )
+    parser.add_argument(
+        "--cooldown",
+        type=int,
+        metavar="SECONDS",
+        help="idle time after which an environment is destroyed, "
+        f"{SHORTEST_COOLDOWN_SECONDS} to {LONGEST_COOLDOWN_SECONDS} "
+        f"(default: {SHORTEST_COOLDOWN_SECONDS})",
+    )
+    parser.add_argument(
+        "--egress",
+        choices=["enabled", "disabled"],
+        help="network for the environments (default: enabled)",
+    )
+
+
+def pool_options(namespace: argparse.Namespace) -> PoolOptions:
+    """Return what was chosen. Raises SettingInvalid."""
+    return PoolOptions(namespace.max_sessions, namespace.cooldown, namespace.egress)
+
+
+# -- where -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Control:
+    """A connection to Resource Manager, for one subscription."""
+
+    arm: Arm
+    pools: SessionPools
+    subscription: str
+    progress: ProgressLine
+
+    def group(self, name: str) -> Group:
+        """Return a resource group of the subscription."""
+        return Group(self.subscription, name)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a command line and the environment variables name, each checked by itself.
+
+    resource_group, name: empty if not given.
+    """
+
+    settings: AcaKernel
+    resource_group: str
+    name: str
+
+    @classmethod
+    def of(cls, namespace: argparse.Namespace) -> Place:
+        """Read the options that are there. Raises SettingInvalid."""
+        options = {
+            "subscription": getattr(namespace, "subscription", None),
+            "resource_group": getattr(namespace, "resource_group", None),
+            "session_pool": getattr(namespace, "name", None),
+            "arm_endpoint": getattr(namespace, "arm_endpoint", None),
+            "allow_plain_http": getattr(namespace, "allow_plain_http", None),
+        }
+        settings = AcaKernel(**{key: value for key, value in options.items() if value is not None})
+        # What is there is checked at once, before anything is asked or sent.
+        if settings.subscription:
+            check_subscription(settings.subscription)
+        group, name = settings.resource_group, settings.session_pool
+        return cls(
+            settings,
+            check_resource_group(group) if group else "",
+            check_pool(name) if name else "",
+        )
+
+    def need_group(self) -> str:
+        """Return the resource group. Raises SettingInvalid: there is none."""
+        if not self.resource_group:
+            raise SettingInvalid(
+                "Which resource group? Give --resource-group, or set ACA_RESOURCE_GROUP."
+            )
+        return self.resource_group
+
+    def need_name(self) -> str:
+        """Return the pool's name. Raises SettingInvalid: there is none."""
+        if not self.name:
+            raise SettingInvalid("Which session pool? Give --name, or set ACA_SESSION_POOL.")
+        return self.name
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Control]:
+        """Connect to Resource Manager for as long as the context lasts.
+
+        Raises SettingInvalid: there is no subscription, or no such Azure.
+        """
+        cloud = cloud_at(
+            self.settings.arm_endpoint, allow_plain_http=self.settings.allow_plain_http
+        )
+        progress = ProgressLine(sys.stderr)
+        arm = Arm(
+            cloud,
+            Tokens(cloud),
+            connect_timeout_seconds=self.settings.connect_timeout_seconds,
+            progress=progress,
+        )
+        try:
+            subscription = await subscription_of(self.settings.subscription)
+            yield Control(arm, SessionPools(arm), subscription, progress)
+        finally:
+            progress.clear()
+            await arm.close()
+
+    def install_command(self, pool: PoolId) -> str:
+        """Return the command that makes a kernel of a pool."""
+        words = ["aca-kernel", "install", "--user"]
+        words += ["--subscription", pool.group.subscription]
+        words += ["--resource-group", pool.group.name, "--pool", pool.name]
+        if self.settings.arm_endpoint != DEFAULT_ARM_ENDPOINT:
+            words += ["--arm-endpoint", self.settings.arm_endpoint]
+        return shlex.join(words)
+
+
+# -- talking ---------------------------------------------------------------------------
+
+
+class ProgressLine:
+    """Tells a person what is waited for: one line that changes, or one line a step."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._shown = ""
+
+    def __call__(self, what: str, waited: float) -> None:
+        """Show what is waited for, and for how long, in seconds."""
+        if not self._is_terminal:
+            if what != self._shown:
+                print(f"{what}…", file=self._stream, flush=True)
+                self._shown = what
+            return
+        width = shutil.get_terminal_size().columns - 1
+        line = f"{what}… {waited:.0f} s"[:width]
+        print("\r" + line.ljust(len(self._shown)), end="", file=self._stream, flush=True)
+        self._shown = line
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.clear()
+        print(text, file=self._stream, flush=True)
+
+    def clear(self) -> None:
+        """Take away the line that changes, before something else is printed."""
+        if self._is_terminal and self._shown:
+            print("\r" + " " * len(self._shown) + "\r", end="", file=self._stream, flush=True)
+        self._shown = ""
+
+
+def check_can_ask(*, is_agreed: bool) -> None:
+    """Look, before anything else is done, whether a question can be answered.
+
+    is_agreed: --yes was given. Raises SettingInvalid: nobody is there to answer.
+    """
+    if not is_agreed and not sys.stdin.isatty():
+        raise SettingInvalid("Nobody can be asked here, so nothing is deleted: add --yes.")
+
+
+def confirm(question: str, *, is_agreed: bool) -> bool:
+    """Ask before something is lost; see check_can_ask."""
+    if is_agreed:
+        return True
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    return answer.strip().lower() in ("y", "yes")
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their heads, in columns."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())

@@ -1,0 +1,151 @@
+"""`aca-kernel pool create`: from a subscription to a pool that a kernel can use."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ...azure.groups import create_group, group_location, register_provider
+from ...azure.names import PROVIDER, PoolId, check_location
+from ...azure.shapes import is_failure
+from ...errors import AccessDenied, SettingInvalid
+from .common import (
+    Place,
+    add_name,
+    add_place,
+    add_pool_options,
+    add_resource_group,
+    add_timeout,
+    pool_options,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ...azure.shapes import PoolOptions, SessionPool
+    from .common import Control
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `aca-kernel pool create`."""
+    parser.description = (
+        f"Register {PROVIDER} for the subscription, make the resource group if there is none, "
+        "create a session pool for Python with its MCP server on, and say how to use it. A pool "
+        "that exists already gets the options that are given and keeps the others."
+    )
+    add_resource_group(
+        parser, "resource group, made if there is none (default: $ACA_RESOURCE_GROUP)"
+    )
+    add_name(parser)
+    parser.add_argument(
+        "--location",
+        "-l",
+        help="where to create, e.g. eastus (default: where the resource group is)",
+    )
+    add_pool_options(parser)
+    add_place(parser)
+    add_timeout(parser)
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Create or change a pool and print its endpoint and the next step."""
+    return asyncio.run(_run(namespace))
+
+
+async def _run(namespace: argparse.Namespace) -> int:
+    place = Place.of(namespace)
+    group, name = place.need_group(), place.need_name()
+    options = pool_options(namespace)
+    location = check_location(namespace.location) if namespace.location is not None else None
+    async with place.connected() as control:
+        pool = PoolId(control.group(group), name)
+        seconds = namespace.timeout_seconds
+        ready, done = await _create(control, pool, location, options, seconds)
+    print(f"The session pool {pool} {done}.")
+    print(f"MCP endpoint: {ready.mcp_endpoint}")
+    print(f"Next: {place.install_command(pool)}")
+    return 0
+
+
+async def _create(
+    control: Control,
+    pool: PoolId,
+    location: str | None,
+    options: PoolOptions,
+    timeout_seconds: float,
+) -> tuple[SessionPool, str]:
+    """Return the pool when it is ready, and what was done with it."""
+    group_at = await _find_group(control, pool, location)
+    if await register_provider(control.arm, control.subscription, timeout_seconds=timeout_seconds):
+        control.progress.say(f"Registered {PROVIDER} for the subscription.")
+    existing = await control.pools.find(pool) if group_at is not None else None
+    if existing is not None:
+        return await _change(control, pool, existing, location, options, timeout_seconds)
+    location = location or group_at
+    assert location is not None  # noqa: S101 - _find_group has seen to it
+    if group_at is None:
+        await create_group(control.arm, pool.group, location)
+        control.progress.say(f"Made the resource group {pool.group.name} in {location}.")
+    created = await control.pools.create(pool, location, options, timeout_seconds=timeout_seconds)
+    return created, "is ready"
+
+
+async def _find_group(control: Control, pool: PoolId, location: str | None) -> str | None:
+    """Return where the resource group is, None if it has to be made.
+
+    Raises SettingInvalid: it has to be made, and nobody has said where.
+    """
+    try:
+        found = await group_location(control.arm, pool.group)
+    except AccessDenied:
+        # Who may work with pools need not be allowed to look at their group.
+        if location is None:
+            raise
+        return location
+    if found is None and location is None:
+        raise SettingInvalid(
+            f"There is no resource group {pool.group.name} in this subscription: give --location "
+            "to say where to make it, e.g. eastus."
+        )
+    return found
+
+
+async def _change(
+    control: Control,
+    pool: PoolId,
+    existing: SessionPool,
+    location: str | None,
+    options: PoolOptions,
+    timeout_seconds: float,
+) -> tuple[SessionPool, str]:
+    at = check_location(existing.location)
+    if location is not None and location != at:
+        raise SettingInvalid(
+            f"The session pool {pool} exists in {at} and cannot be moved to {location}: choose "
+            "another name, or delete it first."
+        )
+    if not existing.is_settled:
+        existing = await control.pools.settled(pool, timeout_seconds=timeout_seconds)
+    changes = _differences(existing, options)
+    if not changes and existing.is_mcp_enabled and not is_failure(existing.state):
+        return existing, "exists already and was left as it is"
+    changed = await control.pools.change(pool, options, timeout_seconds=timeout_seconds)
+    if not existing.is_mcp_enabled:
+        changes.append("MCP server on")
+    elif not changes:
+        changes.append(f"{existing.state.lower()} → {changed.state.lower()}")
+    return changed, f"existed and was changed: {', '.join(changes)}"
+
+
+def _differences(existing: SessionPool, options: PoolOptions) -> list[str]:
+    """Say what of the chosen options the pool does not have."""
+    pairs = [
+        ("max sessions", existing.max_sessions, options.max_sessions),
+        ("cooldown seconds", existing.cooldown_seconds, options.cooldown_seconds),
+        ("egress", existing.egress, options.egress),
+    ]
+    return [
+        f"{name} {'unknown' if before is None else before} → {after}"
+        for name, before, after in pairs
+        if after is not None and after != before
+    ]

@@ -1,0 +1,53 @@
+"""`aca-kernel pool template`: the ARM template of a pool, for those who deploy by `az`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from ...azure.names import check_location
+from ...azure.shapes import deployment_template
+from .common import (
+    Place,
+    add_name,
+    add_place,
+    add_pool_options,
+    add_resource_group,
+    pool_options,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `aca-kernel pool template`."""
+    parser.description = (
+        "Print an ARM template that creates a session pool for Python with its MCP server on. "
+        "What is given becomes the default of a parameter. Nothing is sent anywhere."
+    )
+    add_resource_group(parser, "named in the command that is shown for deploying it")
+    add_name(parser)
+    parser.add_argument("--location", "-l", help="where to create, e.g. eastus")
+    add_pool_options(parser)
+    add_place(parser)
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Print the template to stdout; to a person also how to deploy it."""
+    place = Place.of(namespace)
+    location = check_location(namespace.location) if namespace.location is not None else None
+    template = deployment_template(place.name or None, location, pool_options(namespace))
+    print(json.dumps(template, indent=4))
+    if sys.stderr.isatty():
+        group = place.resource_group or "RESOURCE_GROUP"
+        missing = [] if place.name else ["name=POOL"]
+        missing += [] if location else ["location=LOCATION"]
+        parameters = f" --parameters {' '.join(missing)}" if missing else ""
+        print(
+            f"Deploy it with: az deployment group create --resource-group {group} "
+            f"--template-file FILE{parameters}",
+            file=sys.stderr,
+        )
+    return 0
