@@ -22,7 +22,7 @@ from aca_kernel.azure.credentials import Tokens
 from aca_kernel.azure.names import pool_id
 from aca_kernel.azure.pools import SessionPools
 
-from ..test_mcp import _self_signed
+from ..certificates import self_signed_certificate
 from .support import SUBSCRIPTION, CannedArm, canned_arm, clean, identity, local_cloud, with_arm
 
 PATH = pool_id(SUBSCRIPTION, "rg", "west").path
@@ -289,7 +289,7 @@ def test_an_operation_is_left_alone_when_it_takes_too_long(url: str) -> None:
 def test_a_private_authority_is_trusted_by_the_usual_variables(
     tmp_path: Any, url: str, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    certificate = _self_signed(tmp_path)
+    certificate = self_signed_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     CannedArm.answers = [(200, {}, {"name": "west"})]
