@@ -1,0 +1,174 @@
+"""Bringing a notebook's state back, in a remote kernel that has run no cell of the user's.
+
+In this order: files, the process (directory, variables of the environment, path), modules,
+variables, settings of libraries, history. What fails is told by name and the rest goes on.
+
+Runs in the main thread, like a cell, and is interrupted like one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..origin import Origin
+from . import rebuild, session
+from .files import write_files
+from .groups import reason_of
+from .pieces import Pieces
+from .save import FORMAT
+
+
+def restore(shell: Any, origin: Origin, manifest: dict[str, Any], pack: str) -> dict[str, Any]:
+    """Bring back what a manifest describes; return a report.
+
+    pack: the file with the pieces, whose places manifest["pack"] tells.
+    The report: `variables` and `files` (how many), `seconds`, and `missing`, pairs of a name and
+    the reason, those included that had not been stored.
+    """
+    started = time.monotonic()
+    if manifest["format"] != FORMAT:
+        raise ValueError("The checkpoint was taken by another version of aca-kernel.")
+    pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
+    try:
+        report = _restore(shell, origin, manifest, pieces)
+    finally:
+        pieces.close()
+    report["seconds"] = time.monotonic() - started
+    return report
+
+
+def _restore(
+    shell: Any, origin: Origin, manifest: dict[str, Any], pieces: Pieces
+) -> dict[str, Any]:
+    missing = [(name, reason) for name, reason in manifest["skipped"]]
+    written, failed = write_files(manifest["files"], pieces, origin.directory)
+    missing += failed
+    session.set_process_state(manifest["process"])
+    is_same_python = list(manifest["python"]) == list(sys.version_info[:2])
+    loader = _Loader(shell, pieces)
+    with _silent(), session.findable(manifest["process"]["directory"]):
+        imported = loader.modules(manifest["imports"], manifest["submodules"])
+        if is_same_python:
+            variables = loader.variables(manifest["groups"])
+            loader.settings(manifest["settings"])
+            loader.history(manifest["history"])
+            session.sort(shell, manifest["order"])
+        else:
+            variables = 0
+    # Last: modules may lie in the directory that the process started in.
+    missing += session.set_directory(manifest["process"]["directory"])
+    return {
+        "variables": imported + variables,
+        "files": written,
+        "missing": missing + loader.missing,
+    }
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Show nothing that modules and classes print or warn of while they are loaded."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+class _Loader:
+    """Loads into one namespace. missing: what failed, by name, with the reason."""
+
+    def __init__(self, shell: Any, pieces: Pieces) -> None:
+        self.missing: list[tuple[str, str]] = []
+        self._shell = shell
+        self._pieces = pieces
+        self._names: set[str] = set()
+        rebuild.restore_into(shell.user_ns)
+
+    def modules(self, imports: list[tuple[str, str]], submodules: list[str]) -> int:
+        """Import modules under the names that they had; return how many."""
+        count = 0
+        for name, module in imports:
+            try:
+                self._shell.user_ns[name] = importlib.import_module(module)
+                count += 1
+            # A module may raise anything while it is imported.
+            except Exception as error:  # noqa: BLE001
+                self.missing.append((name, reason_of(error)))
+        for module in submodules:
+            if module not in sys.modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(module)
+        return count
+
+    def variables(self, groups: list[dict[str, Any]]) -> int:
+        """Load variables; return how many of those that the user has named."""
+        count = 0
+        self._names = {name for group in groups for names in group["names"] for name in names}
+        for group in groups:
+            names = [name for names in group["names"] for name in names]
+            try:
+                values = self._load(group)
+            except Exception as error:  # noqa: BLE001 - what the user's classes raise
+                reason = reason_of(error)
+                if isinstance(error, rebuild.NotRestored):
+                    reason = str(error)
+                self.missing.extend((name, reason) for name in names)
+                continue
+            for number, aliases in enumerate(group["names"]):
+                for name in aliases:
+                    self._set(name, values[number])
+            count += sum(session.is_shown(name) for name in names)
+        return count
+
+    def _set(self, name: str, value: Any) -> None:
+        if session.is_output(name):
+            session.set_output(self._shell, name, value, self._names)
+        else:
+            self._shell.user_ns[name] = value
+
+    def _load(self, group: dict[str, Any]) -> Any:
+        buffers = (
+            self._pieces.buffer(references, size) for size, references in group.get("buffers", ())
+        )
+        with self._pieces.open(group["stream"]) as file:
+            # Stored by this user's own notebook, and loaded where its cells run.
+            return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301
+
+    def settings(self, settings: list[tuple[str, dict[str, Any]]]) -> None:
+        """Bring back the settings of libraries."""
+        for name, group in settings:
+            try:
+                importlib.import_module(session.module_of_setting(name))
+                session.set_setting(name, self._load(group)[0])
+            except Exception as error:  # noqa: BLE001 - a library of another version
+                self.missing.append((name, reason_of(error)))
+
+    def history(self, references: list[str]) -> None:
+        """Bring back inputs and execution count."""
+        state = json.loads(b"".join(self._pieces.read_all(references)))
+        session.set_history(self._shell, state)
+        for name in state["extensions"]:
+            if name not in self._shell.extension_manager.loaded:
+                try:
+                    self._shell.extension_manager.load_extension(name)
+                except Exception as error:  # noqa: BLE001 - an extension may raise anything
+                    self.missing.append((f"the extension {name}", reason_of(error)))
+
+
+def load_manifest(path: str) -> dict[str, Any]:
+    """Read a manifest from a file."""
+    with open(path, encoding="ascii") as file:
+        manifest = json.load(file)
+    return dict(manifest)
+
+
+def clear(folder: str) -> None:
+    """Remove what a checkpoint or a restore has left in its folder."""
+    for name in os.listdir(folder):
+        os.unlink(os.path.join(folder, name))
