@@ -430,6 +430,8 @@ class Pump:
     def _lose_environment(self, error: EnvironmentGone) -> None:
         """The environment has ended: end what ran in it, and get ready for another."""
         relay = self._relay
+        if self._environment is not None and self._environment.claim is not None:
+            self._environment.claim.release(keep=False)
         self._relay = self._plain = self._environment = None
         self._interrupt_pending = False
         self._subshells.forget()
@@ -497,3 +499,5 @@ class Pump:
                 task.cancel()
         if self._relay is not None and not self._backend.is_embedded:
             await self._relay.kill()
+        if self._environment is not None and self._environment.claim is not None:
+            self._environment.claim.release(keep=True)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from .environment import Environment, Tell
     from .mcp import ToolResult
 
-REMOTE_FILES = ("__init__.py", "wire.py", "agent.py", "process.py", "launcher.py", "extension.py",
-                "shell.py")  # fmt: skip
+REMOTE_FILES = ("__init__.py", "wire.py", "agent.py", "retirement.py", "process.py",
+                "launcher.py", "extension.py", "shell.py")  # fmt: skip
 
 _NO_AGENT = "~aca1:none~"
 

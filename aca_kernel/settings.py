@@ -103,6 +103,15 @@ class AcaKernel(Configurable):
         first cell elsewhere, where opening a notebook should not cost a place.""",
     ).tag(config=True)
 
+    reuse = Enum(
+        ["user", "restart", "never"],
+        default_value="user",
+        help="""What becomes of an environment that is warm when its kernel ends, on pools that are
+        not embedded. user: the next kernel of this user and pool on this machine starts afresh
+        in it, instead of taking another place; restart: only this kernel, when it is
+        restarted; never: it is left to cool down.""",
+    ).tag(config=True)
+
     install_ipykernel = Bool(
         True,
         help="""Install ipykernel in an environment that has none (it needs egress). Without

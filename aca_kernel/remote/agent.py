@@ -29,6 +29,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -36,7 +37,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import wire
+from . import retirement, wire
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
 # many seconds: most cells are over by then and cost one call in all.
@@ -65,10 +66,13 @@ _QUIET_TYPES = frozenset({"status", "execute_input"})
 AGENT: Agent
 
 
-def start(nonce: str, directory: str, config: dict[str, Any]) -> str:
-    """Make this interpreter's agent; return its greeting as a frame."""
+def start(nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None) -> str:
+    """Make this interpreter's agent; return its greeting as a frame.
+
+    found: what the agent before this one returned when it was retired.
+    """
     global AGENT  # noqa: PLW0603 - one agent per interpreter, found by its module
-    AGENT = Agent(nonce, directory, config)
+    AGENT = Agent(nonce, directory, config, found)
     return AGENT.greeting()
 
 
@@ -88,10 +92,15 @@ def install() -> None:
 class Agent:
     """One generation: the log of both directions and the remote kernel behind it."""
 
-    def __init__(self, nonce: str, directory: str, config: dict[str, Any]) -> None:
+    def __init__(
+        self, nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None
+    ) -> None:
         self.nonce = nonce
         self.directory = directory
         self.config = config
+        self.home = os.getcwd()
+        # What a generation before this one has found, if there was one.
+        self.found = set(os.listdir(self.home)) if found is None else found
         self.missing = _missing()
         self.outgoing = wire.SendLog()
         self.incoming = wire.ReceiveLog()
@@ -110,6 +119,22 @@ class Agent:
         self.calls = _Calls(os.path.join(directory, "calls"))
         if not self.missing:
             self._start_kernel()
+
+    def retire(self) -> set[str]:
+        """End this generation, so that another can begin as if there had been none.
+
+        Ends the remote kernel and everything that it has started, and removes what has come
+        into the working directory. Returns the names that were there before.
+        """
+        if self.kernel is not None:
+            self.kernel.close()
+            self.kernel = None
+        retirement.end_processes(self.nonce)
+        self.calls.close()
+        os.close(self.wake_fd)
+        retirement.remove_all_but(self.found, self.home)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return self.found
 
     def greeting(self) -> str:
         """Return the frame that tells the kernel what it has found here."""
@@ -211,7 +236,7 @@ class Agent:
         self.kernel_info: dict[str, Any] | None = None
         self.kernel_queue: list[tuple[str, list[bytes]]] = []
         self.probed_at = 0.0
-        config = {**self.config, "calls": self.calls.path}
+        config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
         self.kernel = RemoteKernel(self.directory, self.kernel_number, config)
         self.poller = zmq.Poller()
         self.kernel.register(self.poller)
@@ -473,6 +498,12 @@ class _Calls:
             del self.connections[descriptor], self.buffers[descriptor]
             self.waiting = {key: one for key, one in self.waiting.items() if one is not connection}
         return calls
+
+    def close(self) -> None:
+        """Close everything; callers see the end of their connections."""
+        for one in (self.listener, *self.connections.values()):
+            one.close()
+        self.connections.clear()
 
     def answer(self, head: dict[str, Any]) -> None:
         """Send an answer to the caller it belongs to, if that still waits."""
