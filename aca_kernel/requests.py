@@ -34,6 +34,7 @@ class Request:
     is_started: bool = False
     is_busy_told: bool = False
     is_replied: bool = False
+    has_aborted_others: bool = False
     told_count: int | None = None
     content: dict[str, Any] = field(default_factory=dict)
 
