@@ -153,6 +153,11 @@ class Environment:
 
         return await first_contact(launch, settings, tell=tell)
 
+    def release(self, *, keep: bool) -> None:
+        """This kernel uses it no more; keep: another one may."""
+        if self.claim is not None:
+            self.claim.release(keep=keep)
+
     def idle_seconds(self) -> float:
         """Return the seconds since the last call ended."""
         return time.monotonic() - self.last_call

@@ -128,9 +128,9 @@ class Launcher:
                 await self._end_last(environment, claim.nonce)
                 launched = await self._boot(environment)
             except EnvironmentGone:
-                claim.release(keep=False)
+                environment.release(keep=False)
             except BaseException:
-                claim.release(keep=True)
+                environment.release(keep=True)
                 raise
             else:
                 self._log.info("environment %s is taken over", claim.environment_id)

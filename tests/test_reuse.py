@@ -55,12 +55,17 @@ def test_twenty_restarts_need_one_place(one_place: Pool) -> None:
         assert kernel.run("'alone'").reply["content"]["execution_count"] == 2
 
 
-def test_the_next_kernel_starts_afresh_in_what_the_last_one_left(one_place: Pool) -> None:
-    for _ in range(4):
-        with running_kernel(one_place.env) as kernel:
-            use(kernel)
-            running = kernel.run("!pgrep -c sleep || true").text.split()
-            assert running == ["1"]
+@pytest.mark.parametrize("interpreter", ["light", "ipykernel"])
+def test_the_next_kernel_starts_afresh_in_what_the_last_one_left(
+    runtime: Path, interpreter: str
+) -> None:
+    assert runtime.is_dir()
+    with running_pool(max_concurrent_sessions=1, interpreter=interpreter) as pool:
+        for _ in range(4):
+            with running_kernel(pool.env) as kernel:
+                use(kernel)
+                running = kernel.run("!pgrep -c sleep || true").text.split()
+                assert running == ["1"]
 
 
 def test_a_kernel_that_was_killed_leaves_its_environment_too(one_place: Pool) -> None:

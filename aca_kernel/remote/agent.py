@@ -8,14 +8,14 @@ Records from the kernel, by kind:
     msg         {channel}                        a message for the remote kernel
     interrupt   {}                               SIGINT to the remote kernel
     restart     {}                               a new remote kernel after a death
-    answer      {id, ...}                        to a call of the extension
+    answer      {id, ...} and parts              to a call of the extension
 
 Records to the kernel:
 
     msg         {channel, type, parent, state}   a message of the remote kernel
     ready       {pid, info}                      it answers; info is its kernel_info
     dead        {code, ready, text}              it ended; code as subprocess gives it
-    call        {id, ...}                        the extension asks the kernel for something
+    call        {id, op, ...} and parts          the extension asks the kernel for something
 
 A request is open from its arrival here until the remote kernel has published idle for
 it and, if one is due, sent its reply. An exchange that waits ends when nothing is open
@@ -30,14 +30,14 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import retirement, wire
+from . import retirement, session_ipython, wire
+from .calls import Calls
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
 # many seconds: most cells are over by then and cost one call in all.
@@ -73,6 +73,7 @@ def start(nonce: str, directory: str, config: dict[str, Any], found: set[str] | 
     """
     global AGENT  # noqa: PLW0603 - one agent per interpreter, found by its module
     AGENT = Agent(nonce, directory, config, found)
+    session_ipython.pass_exchanges()
     return AGENT.greeting()
 
 
@@ -116,7 +117,7 @@ class Agent:
         os.mkfifo(self.wake_path, 0o600)
         # Open for both, so that a writer never blocks and a reader never sees an end.
         self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.calls = _Calls(os.path.join(directory, "calls"))
+        self.calls = Calls(os.path.join(directory, "calls"))
         if not self.missing:
             self._start_kernel()
 
@@ -205,7 +206,7 @@ class Agent:
         elif record.kind == "restart":
             self._start_kernel()
         elif record.kind == "answer":
-            self.calls.answer(record.head)
+            self.calls.answer(record)
 
     def _accept(self, channel: str, frames: list[bytes]) -> None:
         if self.kernel is None:  # it died: the kernel fails all it sent before it knew
@@ -241,7 +242,7 @@ class Agent:
         self.poller = zmq.Poller()
         self.kernel.register(self.poller)
         self.poller.register(self.wake_fd, zmq.POLLIN)
-        self.calls.register(self.poller, zmq.POLLIN)
+        self.calls.register(self.poller, zmq.POLLIN, zmq.POLLOUT)
         self.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
             self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
@@ -310,12 +311,12 @@ class Agent:
         self._read_replies("shell")
         self._read_iopub()
         self._read_stdin()
-        for call in self.calls.read(self.poller):
-            if "background" in call:
-                self.background = bool(call["background"])
+        for call in self.calls.read():
+            if "background" in call.head:
+                self.background = bool(call.head["background"])
             else:
                 self.is_urgent = True
-                self._log({"kind": "call", **call})
+                self.outgoing.append(wire.Record({**call.head, "kind": "call"}, call.parts))
         if code is not None:
             self._bury(code)
         elif not self.kernel_ready:
@@ -433,86 +434,6 @@ class _OpenRequest:
 
     needs_reply: bool
     held: list[tuple[str, list[bytes]]] = field(default_factory=list)
-
-
-class _Calls:
-    """The socket over which the extension, in the remote kernel, asks for things.
-
-    One JSON object a line in both directions. A connection whose first line has an
-    `id` waits for the answer with that id.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
-        self.listener.listen(64)
-        self.listener.setblocking(False)
-        self.connections: dict[int, socket.socket] = {}
-        self.buffers: dict[int, bytes] = {}
-        self.waiting: dict[str, socket.socket] = {}
-
-    def register(self, poller: Any, pollin: int) -> None:
-        """Make a poller wake up for callers, new and known."""
-        self._pollin = pollin
-        poller.register(self.listener.fileno(), pollin)
-        for descriptor in self.connections:
-            poller.register(descriptor, pollin)
-
-    def read(self, poller: Any) -> list[dict[str, Any]]:
-        """Return the calls that have arrived."""
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except BlockingIOError:
-                break
-            connection.setblocking(False)
-            self.connections[connection.fileno()] = connection
-            self.buffers[connection.fileno()] = b""
-            poller.register(connection.fileno(), self._pollin)
-        calls: list[dict[str, Any]] = []
-        for descriptor in list(self.connections):
-            calls.extend(self._read_from(descriptor, poller))
-        return calls
-
-    def _read_from(self, descriptor: int, poller: Any) -> list[dict[str, Any]]:
-        connection = self.connections[descriptor]
-        is_open = True
-        while is_open:
-            try:
-                data = connection.recv(65536)
-            except BlockingIOError:
-                break
-            except OSError:
-                data = b""
-            is_open = bool(data)
-            self.buffers[descriptor] += data
-        *lines, self.buffers[descriptor] = self.buffers[descriptor].split(b"\n")
-        calls = [_load(line) for line in lines]
-        for call in calls:
-            if "id" in call:
-                self.waiting[str(call["id"])] = connection
-        if not is_open:
-            poller.unregister(descriptor)
-            connection.close()
-            del self.connections[descriptor], self.buffers[descriptor]
-            self.waiting = {key: one for key, one in self.waiting.items() if one is not connection}
-        return calls
-
-    def close(self) -> None:
-        """Close everything; callers see the end of their connections."""
-        for one in (self.listener, *self.connections.values()):
-            one.close()
-        self.connections.clear()
-
-    def answer(self, head: dict[str, Any]) -> None:
-        """Send an answer to the caller it belongs to, if that still waits."""
-        connection = self.waiting.pop(str(head.get("id")), None)
-        if connection is not None:
-            try:
-                connection.sendall(json.dumps(head).encode("ascii") + b"\n")
-            except OSError:  # the caller was interrupted and has gone
-                return
 
 
 def _load(data: bytes) -> dict[str, Any]:
