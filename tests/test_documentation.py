@@ -11,7 +11,7 @@ import pytest
 
 from aca_kernel.cli import _COMMANDS, _Group
 from aca_kernel.localpool import app, options
-from aca_kernel.settings import AcaKernel
+from aca_kernel.settings import VARIABLES, AcaKernel
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,17 +46,6 @@ def sentences_of_the_package() -> list[str]:
 def test_settings_table_lists_every_setting_in_order() -> None:
     traits = AcaKernel.class_own_traits(config=True)
     assert list(table("setting")) == [name for name in vars(AcaKernel) if name in traits]
-
-
-# Settings whose default is an environment variable.
-VARIABLES = {
-    "endpoint": "ACA_MCP_ENDPOINT",
-    "api_key": "ACA_MCP_API_KEY",
-    "subscription": "ACA_SUBSCRIPTION_ID",
-    "resource_group": "ACA_RESOURCE_GROUP",
-    "session_pool": "ACA_SESSION_POOL",
-    "arm_endpoint": "ACA_ARM_ENDPOINT",
-}
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -46,6 +46,10 @@ _COMMANDS: Mapping[str, _Command | _Group] = {
         "write a kernelspec, so that Jupyter and VS Code offer this kernel",
         "aca_kernel.cli.install",
     ),
+    "mcp-config": _Command(
+        "connect GitHub Copilot in VS Code to a session pool",
+        "aca_kernel.cli.mcp_config",
+    ),
     "pool": _Group(
         "work with session pools",
         {
