@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aca_kernel.cli import _COMMANDS, _Group
+from aca_kernel.cli.doctor import control, inside, network, session
 from aca_kernel.localpool import app, options
 from aca_kernel.settings import VARIABLES, AcaKernel
 
@@ -90,6 +91,16 @@ def test_quirk_table_lists_every_quirk() -> None:
 def test_troubleshooting_quotes_what_the_program_says(message: str) -> None:
     pattern = re.compile(".*?".join(re.escape(part.strip()) for part in message.split("…")))
     assert any(pattern.search(text) for text in sentences_of_the_package()), message
+
+
+def test_check_table_lists_every_check_of_the_doctor_in_order() -> None:
+    listed = [name for cell in table("check") for name in re.findall(r"[a-z-]+", cell)]
+    embedded = [step.name for step in session.steps_to_embedded()]
+    azure = [step.name for step in (*network.steps("azure", str), *control.steps())]
+    common = [
+        step.name for step in (*network.steps("pool", str), *session.steps(), *inside.steps())
+    ]
+    assert listed == ["kernelspec", "settings", *embedded, *azure, *common]
 
 
 def test_readme_has_each_command_of_ci_once() -> None:

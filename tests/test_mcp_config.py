@@ -307,7 +307,7 @@ def test_a_pool_by_its_endpoint(mcp_config: Any, monkeypatch: pytest.MonkeyPatch
     [
         ([], "There is no pool that VS Code could connect to"),
         (["--embed-key"], "The key is never printed"),
-        (["--pool", "west"], "known by two names"),
+        (["--pool", "west"], "needs its resource group"),
         (["--pool", "No_Pool"], "not a session pool's name"),
         (["--endpoint", "west"], "not a web address"),
         (["--endpoint", "http://pool.example/mcp"], "plain http"),

@@ -170,18 +170,15 @@ async def _target(settings: AcaKernel, *, with_key: bool) -> Target:
 
 
 async def _azure_target(settings: AcaKernel, *, with_key: bool) -> Target:
-    from ..azure.names import POOLS_API_VERSION, PoolId, check_pool, check_resource_group
+    from ..azure.backend import names_of
+    from ..azure.names import POOLS_API_VERSION, PoolId
     from ..azure.pools import endpoint_of
     from .pool.common import Place
 
-    if not settings.resource_group or not settings.session_pool:
-        raise SettingInvalid(
-            "A pool in Azure is known by two names: give --resource-group and --pool."
-        )
-    group = check_resource_group(settings.resource_group)
-    place = Place(settings, group, check_pool(settings.session_pool))
+    group, name = names_of(settings)
+    place = Place(settings, group, name)
     async with place.connected() as control:
-        pool = PoolId(control.group(group), place.name)
+        pool = PoolId(control.group(group), name)
         url = endpoint_of(await control.pools.get(pool))
         key = await control.pools.fetch_key(pool) if with_key else None
     address = settings.arm_endpoint.rstrip("/") + pool.path
