@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import threading
 import time
@@ -39,6 +40,14 @@ _ATTEMPT = re.compile(r"^\t(\w+)(?:: (.*))?$", re.MULTILINE)
 # What a login server or a tool says may repeat what it was given. A token or a key is a long
 # run of such characters with digits in it, which a GUID, for its hyphens, is not.
 _SECRET = re.compile(r"eyJ[\w.-]+|(?=[\w+/=~-]*\d)[\w+/=~-]*[\w+/=~]{24,}[\w+/=~-]*")
+
+# What these hold is known, and hidden however short it is.
+_SECRET_VARIABLES = (
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_PASSWORD",
+    "IDENTITY_HEADER",
+)
 
 # What says no more than the name before it.
 _UNAVAILABLE = re.compile(r"^\w+Credential( authentication)? unavailable\.?\s*")
@@ -160,7 +169,8 @@ class Tokens:
     def _unavailable(self, text: str, kind: type[Exception]) -> AcaKernelError:
         """Return our error for azure-identity's, with what was tried and no secret in it."""
         tried = [(name, _reason(why or "")) for name, why in _ATTEMPT.findall(text)]
-        last_name, last_why = tried[-1] if tried else ("the Azure login", _reason(text))
+        # Once a way has worked it is the only one that is asked, and not named.
+        last_name, last_why = tried[-1] if tried else ("the way that worked before", _reason(text))
         # The chain goes on past what is not set up and ends at what was set up and refused.
         if re.search(r"AADSTS\d+|authentication failed", last_why, re.IGNORECASE):
             return AccessDenied(
@@ -183,6 +193,8 @@ class Tokens:
 
 def _reason(text: str) -> str:
     """Return the first sentence of a text, shortened, and without what might be a secret."""
+    for value in filter(None, map(os.environ.get, _SECRET_VARIABLES)):
+        text = text.replace(value, "…")
     said = _UNAVAILABLE.sub("", text.strip())
     first = re.split(r"\.\s|[\r\n]", said, maxsplit=1)[0].rstrip(" .")
     first = _SECRET.sub("…", first)

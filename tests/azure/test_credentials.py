@@ -191,6 +191,11 @@ def test_reasons_are_short_and_hold_no_secret(said: str, told: str) -> None:
     assert _reason(said) == told
 
 
+def test_a_configured_secret_is_hidden_however_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "hush")
+    assert _reason("Invalid client secret hush given") == "Invalid client secret … given"
+
+
 def test_tokens_do_not_show_what_they_hold() -> None:
     tokens = Tokens(cloud_at("https://management.azure.com"))
     tokens._token = "eyJ-a-token"
