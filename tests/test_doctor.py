@@ -24,8 +24,8 @@ from aca_kernel.cli import main
 from aca_kernel.cli.kernelspec import install_spec, make_spec
 
 from .azure.support import clean
+from .certificates import self_signed_certificate
 from .support import ControlPlane, Pool, running_control_plane, running_pool
-from .test_mcp import _self_signed
 
 SCRIPT = str(Path(sys.executable).with_name("aca-kernel"))
 
@@ -383,7 +383,7 @@ def test_plain_http_is_refused(doctor: Any, capsys: pytest.CaptureFixture[str]) 
 @contextmanager
 def tls_server(folder: Path) -> Iterator[tuple[int, str]]:
     """Serve 403 by TLS with a certificate that nobody knows; yield port and certificate."""
-    certificate = _self_signed(folder)
+    certificate = self_signed_certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answerer)

@@ -20,8 +20,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from ...azure.credentials import in_thread
 from ...errors import SettingInvalid
-from ...mcp import LOOPBACK_HOSTS
 from ...tls import bundle, context
+from ...transport import LOOPBACK_HOSTS
 from .course import Found, Skipped, Step
 from .local import need
 from .report import Outcome
