@@ -30,7 +30,10 @@ def find_permission(
 
     Raises CallRefused: no running cell has such a line.
     """
-    for cell in filter(lambda one: _is_running(one, table), table):
+    for cell in table:
+        # Begun and not finished; the agent passes a call on behind the busy of its cell.
+        if not (cell.is_execute and cell.is_started):
+            continue
         code = json.loads(cell.frames[3]).get("code", "")
         for command in command_line.of_cell(str(code)):
             if command.name == name and is_meant(command):
@@ -39,10 +42,3 @@ def find_permission(
         f"No line of the running cell begins with `%aca {name}` and says this. Write it out in the "
         "cell: variables, functions and %run cannot reach your machine."
     )
-
-
-def _is_running(cell: Request, table: RequestTable) -> bool:
-    """Tell whether it runs: it may not have been heard to begin, as calls come another way."""
-    if not cell.is_execute or cell.place is None:
-        return False
-    return cell.is_started or cell is table.running() or cell.subshell_id is not None

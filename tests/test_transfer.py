@@ -27,12 +27,15 @@ PYTHON = "runPythonCodeInRemoteEnvironment"
 # Lets a cell speak to the kernel as `%aca` does, as any package in the environment could.
 HOSTILE = """
 import glob, threading, time
-from _aca_remote import calls, transfer
+from _aca_remote import transfer
 from _aca_remote.files import FileProblem
 [calls_path] = glob.glob('/tmp/aca-*/calls')
+parent = get_ipython().kernel.get_parent('shell')['header']['msg_id']
+def asking():
+    return transfer.asking(calls_path, parent)
 def attempt(op, **arguments):
     try:
-        with transfer.asking(calls_path) as kernel:
+        with asking() as kernel:
             return kernel.ask(op, **arguments).head
     except FileProblem as error:
         return 'refused: ' + str(error)
@@ -477,7 +480,7 @@ def test_a_file_that_no_line_names_cannot_be_written(
 def test_what_is_not_what_was_announced_is_not_kept(folder: Path, here: Client) -> None:
     code = """
 def send(announced, data, digest):
-    with transfer.asking(calls_path) as kernel:
+    with asking() as kernel:
         try:
             begun = kernel.ask('download', path='x', destination='', size=announced).head
             kernel.send('download_page', data, transfer=begun['transfer'])
@@ -504,7 +507,7 @@ for head in ({'op': 5}, {}, {'op': 'nonsense'}, {'op': 'upload'}, {'op': 'upload
              {'op': 'download', 'path': 'x', 'destination': '', 'size': -1},
              {'op': 'download', 'path': 'x', 'destination': '\\ud800\\0', 'size': True},
              {'op': 'shell', 'script': None}):
-    with transfer.asking(calls_path) as kernel:
+    with asking() as kernel:
         kernel._connection.send({'id': 'one', **head})
         try:
             kernel.receive()
@@ -523,7 +526,7 @@ def test_asking_for_everything_at_once_fills_no_memory(folder: Path, here: Clien
     with open("named", "wb") as file:
         file.truncate(500_000_000)
     code = """
-with transfer.asking(calls_path) as kernel:
+with asking() as kernel:
     begun = kernel.ask('upload', path='named').head
     for _ in range(100):
         kernel.send('upload_page', transfer=begun['transfer'])

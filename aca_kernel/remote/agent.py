@@ -15,7 +15,8 @@ Records to the kernel:
     msg         {channel, type, parent, state}   a message of the remote kernel
     ready       {pid, info}                      it answers; info is its kernel_info
     dead        {code, ready, text}              it ended; code as subprocess gives it
-    call        {id, op, ...} and parts          the extension asks the kernel for something
+    call        {id, op, ...} and parts          the extension asks the kernel for something;
+                                                 parent, if given: the cell that it comes from
 
 A request is open from its arrival here until the remote kernel has published idle for
 it and, if one is due, sent its reply. An exchange that waits ends when nothing is open
@@ -43,9 +44,11 @@ from .calls import Calls
 # many seconds: most cells are over by then and cost one call in all.
 QUIET_SECONDS = 0.2
 
-# How long to wait for the reply that belongs to an idle, and for outputs that belong
-# to a prompt: the other socket's thread needs some milliseconds at the most.
+# How long to wait for the reply that belongs to an idle, for the busy of a cell that calls,
+# and for outputs that belong to a prompt: the other socket's thread needs some milliseconds
+# at the most.
 REPLY_GRACE_SECONDS = 0.2
+BUSY_GRACE_SECONDS = 2.0
 OUTPUT_GRACE_SECONDS = 0.005
 
 # kernel_info is repeated at this interval until the new kernel has answered on shell
@@ -316,6 +319,7 @@ class Agent:
                 self.background = bool(call.head["background"])
             else:
                 self.is_urgent = True
+                self._await_busy(str(call.head.get("parent", "")))
                 self.outgoing.append(wire.Record({**call.head, "kind": "call"}, call.parts))
         if code is not None:
             self._bury(code)
@@ -324,6 +328,15 @@ class Agent:
                 self._become_ready()
             elif time.monotonic() - self.probed_at > PROBE_SECONDS:
                 self._probe()
+
+    def _await_busy(self, parent: str) -> None:
+        """Let the log have the busy of a cell before its call, which comes another way."""
+        deadline = time.monotonic() + BUSY_GRACE_SECONDS
+        while parent in self.open_requests and not self.open_requests[parent].is_busy:
+            if time.monotonic() > deadline:
+                return
+            self.kernel.iopub.poll(int(OUTPUT_GRACE_SECONDS * 1000))
+            self._read_iopub()
 
     def _read_wake(self) -> None:
         try:
@@ -360,8 +373,10 @@ class Agent:
                 state = _load(frames[3]).get("execution_state")
                 if state == "starting":
                     continue
-                if state == "idle" and parent in self.open_requests:
-                    self._finish(parent)
+                if parent in self.open_requests:
+                    self.open_requests[parent].is_busy = True
+                    if state == "idle":
+                        self._finish(parent)
             self._log_message("iopub", frames, header, state)
 
     def _finish(self, parent: str) -> None:
@@ -433,6 +448,7 @@ class _OpenRequest:
     """A request that the remote kernel has not finished, with replies that came early."""
 
     needs_reply: bool
+    is_busy: bool = False
     held: list[tuple[str, list[bytes]]] = field(default_factory=list)
 
 

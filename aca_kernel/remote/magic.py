@@ -79,7 +79,8 @@ def _run(line: str, kernel: Any, calls_path: str) -> None:
     if command.name == "help":
         print(help_text())  # noqa: T201 - the cell's output
         return
-    with transfer.asking(calls_path) as asked:
+    parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
+    with transfer.asking(calls_path, parent) as asked:
         if command.name == "upload":
             print(transfer.upload(asked, command))  # noqa: T201
         elif command.name == "download":

@@ -44,7 +44,8 @@ class Kernel:
     Raises FileProblem, with the sentence that the kernel gives, when it will not or cannot.
     """
 
-    def __init__(self, calls_path: str) -> None:
+    def __init__(self, calls_path: str, parent: str) -> None:
+        self._parent = parent
         self._connection = calls.Connection(calls_path)
         self._arrived: deque[wire.Record] = deque()
 
@@ -55,7 +56,7 @@ class Kernel:
 
     def send(self, op: str, *parts: bytes, **arguments: Any) -> None:
         """Ask; the answer is for `receive`."""
-        self._connection.call(op, parts, **arguments)
+        self._connection.call(op, parts, parent=self._parent, **arguments)
 
     def receive(self) -> wire.Record:
         """Wait for the next answer."""
@@ -72,13 +73,14 @@ class Kernel:
 
 
 @contextmanager
-def asking(calls_path: str) -> Iterator[Kernel]:
+def asking(calls_path: str, parent: str = "") -> Iterator[Kernel]:
     """Ask the kernel for things as long as the block lasts.
 
+    parent: msg_id of the cell that asks, so that the kernel hears of its begin before.
     Raises FileProblem.
     """
     try:
-        kernel = Kernel(calls_path)
+        kernel = Kernel(calls_path, parent)
     except OSError as error:
         raise FileProblem("The kernel on your machine cannot be reached from here.") from error
     try:
