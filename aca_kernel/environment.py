@@ -23,6 +23,7 @@ from .mcp import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
 if TYPE_CHECKING:
     from .backend import Backend
     from .settings import AcaKernel
+    from .warm import Claim
 
 T = TypeVar("T")
 
@@ -96,10 +97,23 @@ def _refused_for_good(waited: float) -> AccessDenied:
     )
 
 
+async def first_contact(call: Callable[[], Awaitable[T]], settings: AcaKernel, *, tell: Tell) -> T:
+    """Repeat an idempotent call before anything runs; raises as persist."""
+    return await persist(
+        call,
+        tell=tell,
+        busy_seconds=settings.pool_full_timeout_seconds,
+        unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
+        key_pending_seconds=settings.key_rotation_timeout_seconds,
+        repeat_unknown=True,
+    )
+
+
 class Environment:
     """What the launch tool returned, and the only way to call tools in it.
 
     environment_id: as the pool named it. last_call: monotonic clock of the last call.
+    claim: this kernel's hold on it, where environments outlive their kernels.
     """
 
     def __init__(
@@ -108,6 +122,7 @@ class Environment:
         self._backend = backend
         self.client = client
         self.environment_id = environment_id
+        self.claim: Claim | None = None
         self.launched = self.last_call = time.monotonic()
         self._settings = settings
 
@@ -136,14 +151,12 @@ class Environment:
                 raise RemoteProtocolError("The session pool launched no environment: no id came.")
             return cls(backend, client, environment_id, settings)
 
-        return await persist(
-            launch,
-            tell=tell,
-            busy_seconds=settings.pool_full_timeout_seconds,
-            unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
-            key_pending_seconds=settings.key_rotation_timeout_seconds,
-            repeat_unknown=True,
-        )
+        return await first_contact(launch, settings, tell=tell)
+
+    def release(self, *, keep: bool) -> None:
+        """This kernel uses it no more; keep: another one may."""
+        if self.claim is not None:
+            self.claim.release(keep=keep)
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last call ended."""
@@ -183,6 +196,8 @@ class Environment:
             raise
         finally:
             self.last_call = time.monotonic()
+            if self.claim is not None:
+                self.claim.touch()
 
 
 async def _offered_tools(client: McpClient) -> list[str]:

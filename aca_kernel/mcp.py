@@ -108,6 +108,7 @@ class McpClient:
         self._transport: Transport | None = None
         self.calls_made = 0
         self.offered_tools: list[str] | None = None
+        self._has_answered = False
 
     async def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
@@ -191,11 +192,12 @@ class McpClient:
             timeout_seconds=timeout_seconds,
         )
         if answer.status != 200:
-            raise _from_status(answer)
+            raise _from_status(answer, is_known=self._has_answered)
+        self._has_answered = True
         return _result(_body(answer))
 
 
-def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table
+def _from_status(answer: HttpAnswer, *, is_known: bool) -> AcaKernelError:  # noqa: PLR0911 - a table
     status = answer.status
     detail = f"HTTP {status}"
     text = _message_of(answer)
@@ -211,7 +213,11 @@ def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a tab
             "belongs to this pool.",
             detail=detail,
         )
-    if status == 429 or (status == 404 and _FULL.search(text)):
+    if status in (404, 410) and _GONE.search(text):
+        return EnvironmentGone("The session environment no longer exists.", detail=detail)
+    # One page of the vendor says 404 for a full pool, without the words that come with it. Where
+    # an MCP server has answered before, there still is one.
+    if status == 429 or (status == 404 and (is_known or _FULL.search(text))):
         return PoolBusy(
             "The session pool is full: every environment holds its place until its cooldown has "
             "passed. Wait, or raise maxConcurrentSessions (sessions started per second × "
@@ -219,8 +225,6 @@ def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a tab
             detail=detail,
             retry_after_seconds=_retry_after(answer),
         )
-    if status in (404, 410) and _GONE.search(text):
-        return EnvironmentGone("The session environment no longer exists.", detail=detail)
     if status == 404:
         return PoolNotFound(
             "There is no MCP server at this endpoint (HTTP 404). Check ACA_MCP_ENDPOINT, and "
