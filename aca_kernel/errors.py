@@ -15,6 +15,7 @@
     ├── EnvironmentGone         cooled down or silently replaced: launch another
     ├── ToolFailed              the tool ran and reported a failure: show its text
     ├── CallRefused             the environment may not have what it asks for: tell it why
+    ├── CheckpointFailed        the state was not stored or brought back: tell why, go on
     ├── LocalProtocolError      our message is wrong: a bug here
     └── RemoteProtocolError     their message is wrong: show what was received
 
@@ -127,6 +128,12 @@ class CallRefused(AcaKernelError):
     """The environment asked this machine for something that it may not have, or that failed."""
 
     reason = "call-refused"
+
+
+class CheckpointFailed(AcaKernelError):
+    """The notebook's state could not be stored or brought back; the one before is kept."""
+
+    reason = "checkpoint-failed"
 
 
 class LocalProtocolError(AcaKernelError):

@@ -190,10 +190,12 @@ def death_of(code: int) -> str:
     return f"ended with exit status {code}"
 
 
-def loss_sentence(idle_seconds: float) -> str:
-    """Say that the environment was released, and what that means."""
+def loss_of(idle_seconds: float) -> str:
+    """Say that the environment was released; the sentence is to be ended."""
     idle = f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
-    return (
-        f"The session environment was released after {idle} without use: its variables and "
-        "files are lost. This cell runs in a new one."
-    )
+    return f"The session environment was released after {idle} without use"
+
+
+def loss_sentence(loss: str) -> str:
+    """Say that nothing came back after a loss."""
+    return f"{loss}: its variables and files are lost. This cell runs in a new one."

@@ -11,16 +11,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .announcer import Announcer
 from .background import BackgroundPolls
 from .call import Call
 from .calls import Calls
-from .errors import AcaKernelError, EnvironmentGone
-from .launch import Launched, Launcher, death_of, loss_sentence
+from .checkpoint import wording
+from .checkpoint.carrier import Carrier
+from .checkpoint.checkpoints import Checkpoints
+from .checkpoint.schedule import Schedule
+from .checkpoint.store import Store
+from .errors import AcaKernelError, CheckpointFailed, EnvironmentGone
+from .launch import Launched, Launcher, death_of, loss_of, loss_sentence
 from .overlap import OverlapProbe
 from .pacing import Pacer
 from .plain import PlainSession
@@ -80,7 +86,24 @@ class Pump:
         self._subshells = Subshells()
         self._announcer = Announcer(publisher, table)
         self._pacer = Pacer()
-        self._calls = Calls(table, backend, settings, self._launcher.tell_waiting)
+        self._carrier = Carrier(config["session"], config["username"], self._hurry)
+        self._checkpoints = Checkpoints(
+            Store(config["kernel_id"], config["session_name"]), self._carrier, settings, log
+        )
+        self._schedule = Schedule(settings, self._checkpoints, self._poke, log)
+        self._restoring: asyncio.Future[Any] | None = None
+        self._is_restore_due = False
+        # What has been lost, as the beginning of a sentence.
+        self._loss = ""
+        self._calls = Calls(
+            table,
+            backend,
+            settings,
+            self._checkpoints,
+            self._schedule,
+            self._launcher.tell_waiting,
+            self._answer_later,
+        )
         self.kernel_info: dict[str, Any] | None = None
 
     # -- from the front end ------------------------------------------------------
@@ -121,6 +144,10 @@ class Pump:
         cell = next((one for one in self._table if one.is_execute), None)
         if self._relay is None or cell is None:
             return
+        if self._restoring is not None:
+            self._interrupt_pending = True
+            self._aside(self._relay.interrupt())
+            return
         if cell.is_started:
             self._aside(self._send_interrupt())
         else:
@@ -144,6 +171,7 @@ class Pump:
 
     async def run(self) -> None:
         """Serve until cancelled."""
+        self._aside(self._schedule.run(lambda: not len(self._table) and not self._queue))
         while True:
             await self._until_work()
             try:
@@ -169,11 +197,13 @@ class Pump:
                 return
 
     def _has_work(self) -> bool:
-        if self._queue or self._is_starting or self._owes_answer:
+        if self._queue or self._is_starting or self._owes_answer or self._carrier.has_outgoing:
             return True
         relay = self._relay
         return relay is not None and (
-            relay.has_more or any(one.place is not None for one in self._table)
+            relay.has_more
+            or self._carrier.awaits_reply
+            or any(one.place is not None for one in self._table)
         )
 
     async def _step(self) -> None:
@@ -185,20 +215,30 @@ class Pump:
         relay = self._relay
         if relay is None:
             return
+        if self._is_restore_due and any(isinstance(one, Request) for one in self._queue):
+            await self._bring_back(relay)
+        self._tell_loss("")
         self._send_queue(relay)
         self._owes_answer = False
         is_waiting = any(one.place is not None for one in self._table)
         if is_waiting:
             self._overlap.begin(relay)
-        wait = relay.window_seconds if is_waiting and not relay.has_more else 0.0
         if self._environment is not None:
             self._idle_seconds = self._environment.idle_seconds()
         # Behind the sending, which is what the cell waits for.
         asyncio.get_running_loop().call_soon(self._announcer.announce)
-        records = await relay.exchange(wait)
-        await self._take_all(relay, records)
+        await self._exchange(relay, is_waiting=is_waiting)
         if relay is self._relay:
             self._plan_polls(relay, after_request=is_waiting)
+
+    async def _exchange(self, relay: Relay, *, is_waiting: bool) -> None:
+        for record in self._carrier.take_outgoing():
+            relay.send(record)
+        is_waiting = is_waiting or self._carrier.awaits_reply
+        wait = relay.window_seconds if is_waiting and not relay.has_more else 0.0
+        await self._take_all(relay, await relay.exchange(wait))
+        # Whoever got an answer may have the next question, which then goes with the next call.
+        await asyncio.sleep(0)
 
     async def _take_all(self, relay: Relay, records: list[Record]) -> None:
         for record in records:
@@ -261,6 +301,8 @@ class Pump:
     # -- from the remote side ----------------------------------------------------
 
     def _take(self, record: Record) -> None:
+        if self._carrier.takes(record):
+            return
         if record.kind == "msg":
             self._forward(record)
         elif record.kind == "ready":
@@ -295,6 +337,7 @@ class Pump:
     ) -> None:
         if request is not None and state == "busy":
             request.is_started = True
+            request.started = time.monotonic()
             # Not when it is sent: the environment may turn out to be gone by then.
             self._has_run_cell = self._has_run_cell or request.is_execute
             if self._interrupt_pending and request.is_execute:
@@ -308,6 +351,7 @@ class Pump:
         if request is not None and state == "idle":
             self._table.finish(request)
             if request.is_execute:
+                self._schedule.ran_cell(time.monotonic() - request.started)
                 self._interrupt_pending = False
                 if self._exit_asked:
                     # The remote kernel is ending; ipykernel's process would end now too.
@@ -343,15 +387,23 @@ class Pump:
         if not head.get("ready"):
             self._log.warning("the remote kernel did not start: %s", head.get("text"))
         self._log.warning("the remote kernel ended with status %s", code)
-        evalue = (
-            f"The remote kernel {death_of(code)}. Its variables are lost, its files are still "
-            "there. The next cell runs in a fresh remote kernel."
+        comes_back = self._restores() and self._restoring is None
+        evalue = f"The remote kernel {death_of(code)}. " + (
+            "Its files are still there. The next cell runs in a fresh remote kernel, to which "
+            "the variables that were stored last are brought before."
+            if comes_back
+            else "Its variables are lost, its files are still there. The next cell runs in a "
+            "fresh remote kernel."
         )
+        self._carrier.fail(CheckpointFailed("The remote kernel ended meanwhile."))
+        self._is_restore_due = comes_back
         self._subshells.forget()
         self._announcer.forget()
         self._end_sent("RemoteKernelDied", evalue)
         self._abort_queued(None)
-        self._queue.appendleft(Record({"kind": "restart"}))
+        if self._relay is not None:
+            self._relay.send(Record({"kind": "restart"}))
+            self._owes_answer = True
         self._is_set_up = False
         self._work.set()
 
@@ -388,8 +440,100 @@ class Pump:
         self._environment, self._relay = launched.environment, launched.relay
         if launched.relay is None:
             self._plain = PlainSession(launched.environment, self._publisher, self._table)
+            self._tell_loss("")
+        else:
+            self._schedule.begin(launched.environment)
         self._is_set_up = self._has_run_cell = False
         return True
+
+    # -- checkpoints -------------------------------------------------------------
+
+    def _poke(self) -> None:
+        self._owes_answer = True
+        self._work.set()
+
+    def _answer_later(self, answering: Coroutine[Any, Any, Record]) -> None:
+        """Send an answer to the remote side that takes exchanges to find."""
+        relay = self._relay
+
+        async def send() -> None:
+            # The cell that asks is running, and exchanges are held open for it.
+            self._carrier.is_urgent += 1
+            try:
+                answer = await answering
+            finally:
+                self._carrier.is_urgent -= 1
+            if relay is not None and relay is self._relay:
+                relay.send(answer)
+                self._owes_answer = True
+                self._work.set()
+                await relay.wake()
+
+        self._aside(send())
+
+    def _hurry(self) -> None:
+        """Something is to be carried: end the pending exchange if that is worth it."""
+        self._work.set()
+        if self._carrier.is_urgent and self._relay is not None and self._relay.is_held:
+            self._aside(self._relay.wake())
+
+    def _restores(self) -> bool:
+        return self._checkpoints.has_any and self._settings.restore == "auto"
+
+    async def _bring_back(self, relay: Relay) -> None:
+        """Restore the last checkpoint before anything else runs.
+
+        Raises EnvironmentGone; then it is not tried again by itself.
+        """
+        self._is_restore_due = False
+        restoring = self._restoring = asyncio.ensure_future(self._checkpoints.restore())
+        restoring.add_done_callback(lambda _: self._work.set())
+        try:
+            while not restoring.done():
+                self._work.clear()
+                if self._carrier.has_outgoing or self._carrier.awaits_reply or self._owes_answer:
+                    self._owes_answer = False
+                    await self._exchange(relay, is_waiting=False)
+                else:
+                    await self._work.wait()
+            report = restoring.result()
+            if report is not None:
+                self._tell_loss(wording.restored(report, self._checkpoints.cells_since))
+        except EnvironmentGone:
+            self._checkpoints.problem = (
+                "The new environment ended while variables were brought back; `%aca restore` "
+                "tries it again."
+            )
+            raise
+        except CheckpointFailed as error:
+            self._log.warning("%s %s", error.message, error.detail)
+            if self._interrupt_pending:
+                self._interrupt_pending = False
+                self._fail_queued(
+                    "KeyboardInterrupt", "Interrupted while variables were brought back."
+                )
+            self._tell_loss(f"what was stored could not be brought back: {error.message}")
+        finally:
+            self._restoring = None
+            restoring.cancel()
+            await asyncio.gather(restoring, return_exceptions=True)
+
+    def _tell_loss(self, restored: str) -> None:
+        """Say, with the next cell, what was lost and what came back."""
+        loss, self._loss = self._loss, ""
+        if restored:
+            beginning = f"{loss}; " if loss else ""
+            end = " This cell runs in a new one." if loss else ""
+            sentence = f"{beginning}{restored}"
+            end = "." * (not sentence.endswith(".")) + end
+            self._launcher.notices.append(sentence[0].upper() + sentence[1:] + end)
+        elif loss:
+            hint = ""
+            if self._checkpoints.has_any and self._settings.restore == "on-request":
+                hint = " `%aca restore` brings back what was stored."
+            elif self._checkpoints.problem:
+                hint = f" {self._checkpoints.problem}"
+            self._launcher.notices.append(loss_sentence(loss) + hint)
 
     def _lose_environment(self, error: EnvironmentGone) -> None:
         """The environment has ended: end what ran in it, and get ready for another."""
@@ -412,7 +556,8 @@ class Pump:
             "are lost, and this was not run again. The next cell gets a new environment.",
         )
         if has_run_cell:
-            self._launcher.notices.append(loss_sentence(self._idle_seconds))
+            self._loss = loss_of(self._idle_seconds)
+            self._is_restore_due = self._restores()
 
     def _is_to_be_left(self, relay: Relay) -> bool:
         """Tell whether the cell that asked for another environment has ended in this one."""
@@ -424,7 +569,7 @@ class Pump:
 
         The remote kernel begins no other cell by then (remote/magic.py), so none runs twice.
         """
-        cell = self._calls.restarting
+        cell, keeps_state = self._calls.restarting, self._calls.keeps_state
         self._log.info("the environment is left on request")
         self._forget_environment()
         behind = [one for one in self._table if one.place is not None and one.waits_in_turn]
@@ -438,6 +583,12 @@ class Pump:
         if not self._backend.is_embedded:
             await relay.kill()
         await self._backend.discard_environment()
+        if keeps_state:
+            self._checkpoints.cells_since = 0
+            self._is_restore_due = self._checkpoints.has_any
+        else:
+            self._is_restore_due = False
+            await self._checkpoints.clear()
 
     def _forget_environment(self) -> None:
         if self._environment is not None:
@@ -449,10 +600,14 @@ class Pump:
         self._announcer.forget()
         self._polls.stop()
         self._overlap.cancel()
+        self._schedule.end()
+        self._carrier.fail(EnvironmentGone("The session environment has ended."))
+        self._checkpoints.forget_environment()
 
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
         self._queue = deque(one for one in self._queue if isinstance(one, Record))
+        self._carrier.fail(CheckpointFailed(error.message))
         if self._relay is not None:
             # What has been reported as failed must not run when the pool is back.
             self._relay.withdraw()
@@ -493,6 +648,7 @@ class Pump:
                 task.cancel()
         self._overlap.cancel()
         self._calls.close()
+        self._checkpoints.close()
         if self._relay is not None and not self._backend.is_embedded:
             await self._relay.kill()
         if self._environment is not None:

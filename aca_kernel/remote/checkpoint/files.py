@@ -106,13 +106,19 @@ class Files:
 
 
 def write_files(
-    entries: list[dict[str, Any]], pieces: Pieces, directory: str
+    entries: list[dict[str, Any]], pieces: Pieces, directory: str, taken: float
 ) -> tuple[int, list[tuple[str, str]]]:
-    """Write files again; return how many, and what failed with the reason."""
+    """Write files again; return how many, and what failed with the reason.
+
+    taken: when they were stored; a file that is there and newer stays as it is.
+    """
     written, failed = 0, []
     for entry in entries:
         path = entry["path"]
         try:
+            if _is_newer(path, entry, taken):
+                failed.append((os.path.relpath(path, directory), "there is a newer one"))
+                continue
             _write(path, entry, pieces)
         except (OSError, DamagedPiece) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -120,6 +126,14 @@ def write_files(
         else:
             written += "folder" not in entry
     return written, failed
+
+
+def _is_newer(path: str, entry: dict[str, Any], taken: float) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return "pieces" in entry and status.st_mtime > taken
 
 
 def _write(path: str, entry: dict[str, Any], pieces: Pieces) -> None:

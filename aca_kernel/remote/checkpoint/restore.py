@@ -12,7 +12,6 @@ import contextlib
 import importlib
 import io
 import json
-import os
 import pickle
 import sys
 import time
@@ -23,23 +22,27 @@ from ..origin import Origin
 from . import rebuild, session
 from .files import write_files
 from .groups import reason_of
-from .pieces import Pieces
+from .pieces import DamagedPiece, Pieces
 from .save import FORMAT
 
 
-def restore(shell: Any, origin: Origin, manifest: dict[str, Any], pack: str) -> dict[str, Any]:
+def restore(
+    shell: Any, origin: Origin, manifest: dict[str, Any], pack: str, *, is_in_cell: bool = False
+) -> dict[str, Any]:
     """Bring back what a manifest describes; return a report.
 
     pack: the file with the pieces, whose places manifest["pack"] tells.
-    The report: `variables` and `files` (how many), `seconds`, and `missing`, pairs of a name and
-    the reason, those included that had not been stored.
+    is_in_cell: the running cell asks for it.
+    The report: `variables` and `files` (how many), `seconds`, `missing`, pairs of a name and
+    the reason, those included that had not been stored, and `python`, the version that the
+    variables are of, if that is not this one: then only modules and files have come back.
     """
     started = time.monotonic()
     if manifest["format"] != FORMAT:
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
     pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
     try:
-        report = _restore(shell, origin, manifest, pieces)
+        report = _restore(shell, origin, manifest, pieces, is_in_cell)
     finally:
         pieces.close()
     report["seconds"] = time.monotonic() - started
@@ -47,30 +50,27 @@ def restore(shell: Any, origin: Origin, manifest: dict[str, Any], pack: str) -> 
 
 
 def _restore(
-    shell: Any, origin: Origin, manifest: dict[str, Any], pieces: Pieces
+    shell: Any, origin: Origin, manifest: dict[str, Any], pieces: Pieces, is_in_cell: bool
 ) -> dict[str, Any]:
-    missing = [(name, reason) for name, reason in manifest["skipped"]]
-    written, failed = write_files(manifest["files"], pieces, origin.directory)
-    missing += failed
-    session.set_process_state(manifest["process"])
-    is_same_python = list(manifest["python"]) == list(sys.version_info[:2])
     loader = _Loader(shell, pieces)
+    loader.missing += [(name, reason) for name, reason in manifest["skipped"]]
+    written, failed = write_files(manifest["files"], pieces, origin.directory, manifest["taken"])
+    loader.missing += failed
+    session.set_process_state(manifest["process"])
+    report: dict[str, Any] = {"files": written, "missing": loader.missing}
     with _silent(), session.findable(manifest["process"]["directory"]):
-        imported = loader.modules(manifest["imports"], manifest["submodules"])
-        if is_same_python:
-            variables = loader.variables(manifest["groups"])
+        report["variables"] = loader.modules(manifest["imports"], manifest["submodules"])
+        # What pickles hold of functions and classes is bytecode, which changes with Python.
+        if list(manifest["python"]) == list(sys.version_info[:2]):
+            report["variables"] += loader.variables(manifest["groups"])
             loader.settings(manifest["settings"])
-            loader.history(manifest["history"])
+            loader.history(manifest["history"], is_in_cell)
             session.sort(shell, manifest["order"])
         else:
-            variables = 0
+            report["python"] = ".".join(str(part) for part in manifest["python"])
     # Last: modules may lie in the directory that the process started in.
-    missing += session.set_directory(manifest["process"]["directory"])
-    return {
-        "variables": imported + variables,
-        "files": written,
-        "missing": missing + loader.missing,
-    }
+    loader.missing += session.set_directory(manifest["process"]["directory"])
+    return report
 
 
 @contextlib.contextmanager
@@ -149,10 +149,14 @@ class _Loader:
             except Exception as error:  # noqa: BLE001 - a library of another version
                 self.missing.append((name, reason_of(error)))
 
-    def history(self, references: list[str]) -> None:
+    def history(self, references: list[str], is_in_cell: bool) -> None:
         """Bring back inputs and execution count."""
-        state = json.loads(b"".join(self._pieces.read_all(references)))
-        session.set_history(self._shell, state)
+        try:
+            state = json.loads(b"".join(self._pieces.read_all(references)))
+        except DamagedPiece as error:
+            self.missing.append(("In", str(error)))
+            return
+        session.set_history(self._shell, state, is_in_cell)
         for name in state["extensions"]:
             if name not in self._shell.extension_manager.loaded:
                 try:
@@ -166,9 +170,3 @@ def load_manifest(path: str) -> dict[str, Any]:
     with open(path, encoding="ascii") as file:
         manifest = json.load(file)
     return dict(manifest)
-
-
-def clear(folder: str) -> None:
-    """Remove what a checkpoint or a restore has left in its folder."""
-    for name in os.listdir(folder):
-        os.unlink(os.path.join(folder, name))

@@ -75,6 +75,8 @@ class Job:
     folder: str
     limits: Limits
     known: set[str]
+    # Whether it is a cell that asks for it, which is not counted yet.
+    is_in_cell: bool = False
     # Read before the fork: Python seeds the copy's generator anew.
     random_state: Any = field(default_factory=random.getstate)
     refused: dict[str, str] = field(default_factory=dict)
@@ -108,11 +110,11 @@ def _leave_after(action: Any, *arguments: Any) -> None:
         _become_a_copy()
         action(*arguments)
         code = 0
-    except BaseException as error:  # noqa: BLE001 - the manifest's absence tells; this is for us
+    except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
         with contextlib.suppress(BaseException):
             folder = arguments[0].folder
             with open(os.path.join(folder, "failure"), "a", encoding="utf-8") as file:
-                file.write(f"{type(error).__name__}: {error}\n")
+                file.write(f"{error or type(error).__name__}\n")
     finally:
         os._exit(code)
 
@@ -241,6 +243,7 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
         finally:
             tell([])
 
+    began = time.time()
     pack = Pack(os.path.join(job.folder, PACK), job.known)
     # First, because cells that run meanwhile may write to them.
     files = Files(job.origin, pack, job.limits.files_bytes)
@@ -253,14 +256,16 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
     variables = [_entry(group, pack) for group in groups]
     # Each on its own, by the same rules; their names are no variables'.
     asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
-    history = pack.add_all(memoryview(json.dumps(session.history(job.shell)).encode("ascii")))
+    history = pack.add_all(
+        memoryview(json.dumps(session.history(job.shell, job.is_in_cell)).encode("ascii"))
+    )
     asked = _settings(job, asides.skipped)
     settings = [(group.names[0][0], _entry(group, pack)) for group in asides.make(asked, {})]
     pack.close()
     manifest = {
         "format": FORMAT,
         "python": list(sys.version_info[:2]),
-        "taken": time.time(),
+        "taken": began,
         "groups": variables,
         "order": order,
         "imports": imports,

@@ -271,8 +271,11 @@ def set_setting(name: str, state: Any) -> None:
 # -- history -----------------------------------------------------------------------
 
 
-def history(shell: Any) -> dict[str, Any]:
-    """Return inputs, execution count, and where the code of cells is looked up."""
+def history(shell: Any, is_in_cell: bool) -> dict[str, Any]:
+    """Return inputs, execution count, and where the code of cells is looked up.
+
+    is_in_cell: a cell is running, which is counted at its end.
+    """
     sources = []
     for name, number in getattr(shell.compile, "_filename_map", {}).items():
         lines = linecache.cache.get(name)
@@ -280,7 +283,7 @@ def history(shell: Any) -> dict[str, Any]:
             sources.append([name, number, "".join(lines[2])])
     manager = shell.history_manager
     return {
-        "count": shell.execution_count,
+        "count": shell.execution_count + is_in_cell,
         "parsed": list(manager.input_hist_parsed),
         "raw": list(manager.input_hist_raw),
         "last": {name: getattr(manager, name, "") for name in ("_i00", "_i", "_ii", "_iii")},
@@ -289,9 +292,19 @@ def history(shell: Any) -> dict[str, Any]:
     }
 
 
-def set_history(shell: Any, state: dict[str, Any]) -> None:
-    """Bring it back; the next cell continues the count."""
+def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool) -> None:
+    """Bring it back; the next cell continues the count, or the one that is running does."""
     manager = shell.history_manager
+    if is_in_cell and manager.input_hist_raw:
+        state["parsed"].append(manager.input_hist_parsed[-1])
+        state["raw"].append(manager.input_hist_raw[-1])
+        last = state["last"]
+        state["last"] = {
+            "_i00": manager.input_hist_raw[-1],
+            "_i": last["_i00"],
+            "_ii": last["_i"],
+            "_iii": last["_ii"],
+        }
     manager.input_hist_parsed[:] = state["parsed"]
     manager.input_hist_raw[:] = state["raw"]
     shell.execution_count = state["count"]

@@ -1,0 +1,297 @@
+"""Takes and restores checkpoints of one kernel, in whatever environment it has.
+
+Taking: the remote kernel is asked to fork a copy that writes pack and manifest; then new
+pieces are fetched in pages, so that a cell that is submitted meanwhile waits for one page at
+the most, and at last the store changes over to the new manifest. Restoring: pieces and
+manifest are put into the environment, and the remote kernel is asked to load them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AcaKernelError, CheckpointFailed, EnvironmentGone
+from . import limits, wording
+from .store import Store, remove_abandoned
+
+if TYPE_CHECKING:
+    from ..settings import AcaKernel
+    from .carrier import Carrier
+
+# A page takes some tens of milliseconds, which is what a cell may have to wait for it.
+_PAGE_BYTES = 2 * 1024 * 1024
+
+_KNOWN = "state/known"
+_PACK = "state/pack"
+_MANIFEST = "state/manifest"
+_FAILURE = "state/failure"
+
+# While the copy is at work it is looked after at these intervals, the last one repeated.
+_LOOK_SECONDS = (0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+# The copy gives up after 180 s; fetching is not counted.
+_LONGEST_SECONDS = 200.0
+
+
+class Checkpoints:
+    """The state of one notebook.
+
+    cells_since: cells that have run since the last checkpoint, or since the start.
+    problem: why the last attempt failed, empty if it did not.
+    """
+
+    def __init__(
+        self, store: Store, carrier: Carrier, settings: AcaKernel, log: logging.Logger
+    ) -> None:
+        self.cells_since = 0
+        self.has_any = False
+        self.problem = ""
+        self.is_busy = False
+        self._store = store
+        self._carrier = carrier
+        self._settings = settings
+        self._log = log
+        self._lock = asyncio.Lock()
+        self._has_sources = False
+
+    def forget_environment(self) -> None:
+        """There will be another environment, which knows nothing yet."""
+        self._has_sources = False
+
+    # -- taking --------------------------------------------------------------------
+
+    async def take(self) -> str:
+        """Take a checkpoint between cells; return a sentence about it.
+
+        Raises CheckpointFailed, EnvironmentGone.
+        """
+        async with self._at_work():
+            started, cells = time.monotonic(), self.cells_since
+            await self._prepare_taking()
+            await self._carrier.request(
+                {"op": "take", "limits": limits.of_settings(self._settings)}
+            )
+            return await self._finish_taking(started, cells)
+
+    async def begin(self) -> dict[str, Any]:
+        """Prepare a checkpoint that a running cell takes itself; return the limits.
+
+        Raises CheckpointFailed, EnvironmentGone.
+        """
+        async with self._at_work():
+            await self._prepare_taking()
+        return limits.of_settings(self._settings)
+
+    async def end(self) -> str:
+        """Fetch what a running cell has taken; return a sentence about it."""
+        async with self._at_work():
+            return await self._finish_taking(time.monotonic(), self.cells_since)
+
+    async def _prepare_taking(self) -> None:
+        await self._send_sources()
+        names = await asyncio.to_thread(self._store.names)
+        await self._put(_KNOWN, "\n".join(names).encode("ascii"))
+
+    async def _finish_taking(self, started: float, cells: int) -> str:
+        manifest = await self._manifest()
+        pack = _checked_pack(manifest, limits.largest_pack_bytes(self._settings))
+        used = _references(manifest)
+        sent = await self._fetch({name: pack[name] for name in used if name in pack})
+        del manifest["pack"]
+        manifest["named"] = _named(manifest)
+        await asyncio.to_thread(self._store.commit, manifest, used)
+        # Cells that ran meanwhile are not in it.
+        self.cells_since -= cells
+        self.has_any, self.problem = True, ""
+        self._log.info("checkpoint taken, %s bytes sent", sent)
+        with contextlib.suppress(CheckpointFailed):
+            await self._carrier.drop([_PACK, _MANIFEST])
+        return wording.stored(manifest, sent, time.monotonic() - started)
+
+    async def _manifest(self) -> dict[str, Any]:
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        looks = 0
+        while True:
+            size, failure = await self._carrier.sizes([_MANIFEST, _FAILURE])
+            if size >= 0:
+                break
+            if failure >= 0:
+                reason = await self._carrier.get(_FAILURE, [(0, min(failure, 500))])
+                text = reason.decode("utf-8", "replace").strip() or "it does not say why"
+                raise CheckpointFailed(f"The checkpoint could not be taken: {text}.")
+            if time.monotonic() > deadline:
+                raise CheckpointFailed("The checkpoint could not be taken: it took too long.")
+            await asyncio.sleep(_LOOK_SECONDS[min(looks, len(_LOOK_SECONDS) - 1)])
+            looks += 1
+        if size > limits.LARGEST_MANIFEST_BYTES:
+            raise CheckpointFailed("The checkpoint could not be taken: there is too much in it.")
+        parts = [
+            await self._carrier.get(_MANIFEST, [(start, min(_PAGE_BYTES, size - start))])
+            for start in range(0, size, _PAGE_BYTES)
+        ]
+        try:
+            manifest = json.loads(b"".join(parts))
+            _references(manifest), _named(manifest), float(manifest["taken"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise CheckpointFailed("The environment's checkpoint cannot be read.") from None
+        return dict(manifest)
+
+    async def _fetch(self, pack: dict[str, tuple[int, int]]) -> int:
+        """Fetch pieces and keep them; return how many bytes they are."""
+        sent = 0
+        storing: asyncio.Task[None] | None = None
+        try:
+            for names in _pages(pack):
+                ranges = [pack[name] for name in names]
+                data = await self._carrier.get(_PACK, ranges)
+                sent += len(data)
+                # The next page comes while this one is written.
+                if storing is not None:
+                    await storing
+                pieces = list(_cut(names, ranges, data))
+                storing = asyncio.ensure_future(asyncio.to_thread(self._store.add, pieces))
+        finally:
+            if storing is not None:
+                await storing
+        return sent
+
+    # -- restoring -----------------------------------------------------------------
+
+    async def restore(self) -> dict[str, Any] | None:
+        """Bring the last checkpoint back between cells; return the report, None if there is none.
+
+        Raises CheckpointFailed, EnvironmentGone.
+        """
+        async with self._at_work():
+            started = time.monotonic()
+            if not await self._put_checkpoint():
+                return None
+            reply = await self._carrier.request({"op": "restore"})
+            report = reply.get("report")
+            report = dict(report) if isinstance(report, dict) else {}
+            report["seconds"] = time.monotonic() - started
+            return report
+
+    async def begin_restoring(self) -> bool:
+        """Put the last checkpoint where a running cell can load it; tell whether there is one."""
+        async with self._at_work():
+            await asyncio.to_thread(self._store.adopt)
+            return await self._put_checkpoint()
+
+    async def _put_checkpoint(self) -> bool:
+        manifest = await asyncio.to_thread(self._store.manifest)
+        if manifest is None:
+            return False
+        await self._send_sources()
+        names = sorted(_references(manifest))
+        index, end, page = {}, 0, []
+        pieces = self._store.pieces(names)
+        await self._carrier.put(_PACK, 0, b"")
+        put = size = 0
+        while True:
+            piece = await asyncio.to_thread(next, pieces, None)
+            if piece is not None:
+                index[piece[0]] = (end, len(piece[1]))
+                end += len(piece[1])
+                size += len(piece[1])
+                page.append(piece[1])
+            if page and (piece is None or size >= _PAGE_BYTES):
+                await self._carrier.put(_PACK, put, b"".join(page))
+                put, size, page = end, 0, []
+            if piece is None:
+                break
+        await self._put(_MANIFEST, json.dumps({**manifest, "pack": index}).encode("ascii"))
+        return True
+
+    # -- common --------------------------------------------------------------------
+
+    async def clear(self) -> None:
+        """There is nothing any more to bring back."""
+        self.cells_since, self.has_any = 0, False
+        await asyncio.to_thread(lambda: self._store.close(keep=False))
+
+    def close(self) -> None:
+        """The kernel ends."""
+        self._store.close(keep=self._settings.checkpoint_keep)
+
+    async def _send_sources(self) -> None:
+        if self._has_sources:
+            return
+        for name, data in (await asyncio.to_thread(limits.remote_files)).items():
+            await self._put(name, data)
+        self._has_sources = True
+        # Once for each environment is more than often enough.
+        await asyncio.to_thread(remove_abandoned)
+
+    async def _put(self, name: str, data: bytes) -> None:
+        for start in range(0, max(1, len(data)), _PAGE_BYTES):
+            await self._carrier.put(name, start, data[start : start + _PAGE_BYTES])
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self) -> Any:
+        async with self._lock:
+            self.is_busy = True
+            try:
+                yield
+            except (AcaKernelError, EnvironmentGone):
+                raise
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # Something that the environment has said is not what it must be.
+                raise CheckpointFailed(
+                    "The environment's checkpoint cannot be read.", detail=repr(error)
+                ) from error
+            finally:
+                self.is_busy = False
+
+
+def _references(manifest: dict[str, Any]) -> set[str]:
+    """Return the names of all pieces that a manifest refers to, which it holds no others of."""
+    lists = [manifest["history"]]
+    lists += [one["pieces"] for one in manifest["files"] if "pieces" in one]
+    for group in [*manifest["groups"], *(one for _, one in manifest["settings"])]:
+        lists.append(group["stream"])
+        lists += [references for _, references in group.get("buffers", ())]
+    return {str(name) for names in lists for name in names if not str(name).startswith("=")}
+
+
+def _named(manifest: dict[str, Any]) -> int:
+    """Return how many variables and modules there are that the user has named."""
+    names = [name for group in manifest["groups"] for alias in group["names"] for name in alias]
+    return len(manifest["imports"]) + sum(not name.startswith(("_", "Out[")) for name in names)
+
+
+def _checked_pack(manifest: dict[str, Any], most_bytes: int) -> dict[str, tuple[int, int]]:
+    pack = {str(name): (int(place), int(size)) for name, (place, size) in manifest["pack"].items()}
+    sizes = [size for _, size in pack.values()]
+    if any(not 0 < size <= limits.LARGEST_PIECE_BYTES for size in sizes) or sum(sizes) > most_bytes:
+        raise CheckpointFailed("The environment's checkpoint is larger than it may be.")
+    return pack
+
+
+def _pages(pack: dict[str, tuple[int, int]]) -> Iterator[list[str]]:
+    """Yield names of pieces that make a page together, in the order of the pack."""
+    page: list[str] = []
+    size = 0
+    for name in sorted(pack, key=lambda one: pack[one][0]):
+        page.append(name)
+        size += pack[name][1]
+        if size >= _PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def _cut(
+    names: list[str], ranges: list[tuple[int, int]], data: bytes
+) -> Iterator[tuple[str, bytes]]:
+    end = 0
+    for name, (_, length) in zip(names, ranges, strict=True):
+        yield name, data[end : end + length]
+        end += length
