@@ -57,6 +57,13 @@ _COMMANDS: Mapping[str, _Command | _Group] = {
         "connect GitHub Copilot in VS Code to a session pool",
         "aca_kernel.cli.mcp_config",
     ),
+    "checkpoints": _Group(
+        "list and delete the checkpoints that kernels have kept",
+        {
+            "list": _Command("list the checkpoints", "aca_kernel.cli.checkpoints.list"),
+            "delete": _Command("delete checkpoints", "aca_kernel.cli.checkpoints.delete"),
+        },
+    ),
     "pool": _Group(
         "work with session pools",
         {

@@ -211,7 +211,9 @@ class _Background:
         threads = {thread for thread in threading.enumerate() if thread.is_alive()}
         if threads - (self._known_threads or threads):
             return True
-        if _children() - self._notebook.copies():
+        # In this order: the first ends some of what the second would still find.
+        ours = self._notebook.copies()
+        if _children() - ours:
             return True
         # Timers are asyncio's own secret; ipykernel has none while it is idle.
         timers = getattr(self._loop, "_scheduled", ())

@@ -60,7 +60,7 @@ class State:
                 ended = pid
             if ended:
                 self._copies.discard(pid)
-        return self._copies
+        return set(self._copies)
 
     def _on_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         content = parent["content"]

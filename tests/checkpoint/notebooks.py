@@ -357,3 +357,30 @@ NOTEBOOKS = {
     "plots": PLOTS.strip("\n").split("\n# %%\n"),
     "files": FILES.strip("\n").split("\n# %%\n"),
 }
+
+# What needs a front end: figures in the output, `!` and input from a shell.
+SHOWN = r"""
+import matplotlib.pyplot as plt
+plt.rcParams['figure.figsize'] = (3, 2)
+def draw(values):
+    fig, ax = plt.subplots()
+    ax.plot(values)
+    return fig
+# %%
+fig = draw([1, 2, 3])
+# %%
+fig.axes[0].set_title('later')
+fig
+# %%
+draw([3, 2, 1])
+print(plt.rcParams['figure.figsize'], plt.get_backend())
+# %%
+!echo out > made; cat made
+# %%
+lines = !cat made
+lines
+# %%
+print(lines, lines.n)
+"""
+
+IN_A_FRONT_END = {**NOTEBOOKS, "shown": SHOWN.strip("\n").split("\n# %%\n")}

@@ -59,11 +59,15 @@ def _restore(
     session.set_process_state(manifest["process"])
     report: dict[str, Any] = {"files": written, "missing": loader.missing}
     with _silent(), session.findable(manifest["process"]["directory"]):
+        settings = manifest["settings"]
+        # A figure that is loaded belongs to the backend that is chosen by then. Once more
+        # afterwards, because modules change settings when they are imported.
+        loader.settings([one for one in settings if one[0] in session.NEEDED_EARLY], is_early=True)
         report["variables"] = loader.modules(manifest["imports"], manifest["submodules"])
         # What pickles hold of functions and classes is bytecode, which changes with Python.
         if list(manifest["python"]) == list(sys.version_info[:2]):
             report["variables"] += loader.variables(manifest["groups"])
-            loader.settings(manifest["settings"])
+            loader.settings(settings)
             loader.history(manifest["history"], is_in_cell)
             session.sort(shell, manifest["order"])
         else:
@@ -140,14 +144,17 @@ class _Loader:
             # Stored by this user's own notebook, and loaded where its cells run.
             return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301
 
-    def settings(self, settings: list[tuple[str, dict[str, Any]]]) -> None:
-        """Bring back the settings of libraries."""
+    def settings(
+        self, settings: list[tuple[str, dict[str, Any]]], *, is_early: bool = False
+    ) -> None:
+        """Bring back the settings of libraries. is_early: what fails now is tried again."""
         for name, group in settings:
             try:
                 importlib.import_module(session.module_of_setting(name))
                 session.set_setting(name, self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version
-                self.missing.append((name, reason_of(error)))
+                if not is_early:
+                    self.missing.append((name, reason_of(error)))
 
     def history(self, references: list[str], is_in_cell: bool) -> None:
         """Bring back inputs and execution count."""

@@ -211,6 +211,8 @@ def _matplotlib_state() -> Any:
         # Before it is needed, it is an object that says that none was chosen.
         "backend": backend if isinstance(backend, str) else None,
         "pyplot": "matplotlib.pyplot" in sys.modules,
+        # It is loaded with the first figure, and with it what shows figures as images.
+        "loaded": getattr(sys.modules.get("matplotlib.pyplot"), "_backend_mod", None) is not None,
         "parameters": parameters,
     }
 
@@ -219,12 +221,15 @@ def _set_matplotlib_state(state: Any) -> None:
     import importlib
 
     matplotlib = sys.modules["matplotlib"]
-    if state["pyplot"]:
-        importlib.import_module("matplotlib.pyplot")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if state["backend"] is not None and state["backend"] != matplotlib.rcParams["backend"]:
+        backend = dict.__getitem__(matplotlib.rcParams, "backend")
+        if state["backend"] is not None and state["backend"] != backend:
             matplotlib.use(state["backend"])
+        if state["pyplot"]:
+            pyplot = importlib.import_module("matplotlib.pyplot")
+            if state["loaded"] and getattr(pyplot, "_backend_mod", None) is None:
+                pyplot.switch_backend(state["backend"])
         known = {name: one for name, one in state["parameters"].items()
                  if name in matplotlib.rcParams}  # fmt: skip
         matplotlib.rcParams.update(known)
@@ -240,6 +245,8 @@ def _set_warning_filters(state: Any) -> None:
     warnings.filters[:] = state  # type: ignore[index]
     getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
 
+
+NEEDED_EARLY = ("the settings of matplotlib",)
 
 # Name, the module that must be in use, how to read and how to set it. In this order, so that
 # the random states are set when nothing draws numbers any more.
