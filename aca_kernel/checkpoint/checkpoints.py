@@ -102,7 +102,8 @@ class Checkpoints:
         manifest = await self._manifest()
         pack = _checked_pack(manifest, limits.largest_pack_bytes(self._settings))
         used = _references(manifest)
-        sent = await self._fetch({name: pack[name] for name in used if name in pack})
+        sent = manifest.pop("size")
+        sent += await self._fetch({name: pack[name] for name in used if name in pack})
         del manifest["pack"]
         manifest["named"] = _named(manifest)
         await asyncio.to_thread(self._store.commit, manifest, used)
@@ -140,7 +141,7 @@ class Checkpoints:
             _references(manifest), _named(manifest), float(manifest["taken"])
         except (ValueError, TypeError, KeyError, AttributeError):
             raise CheckpointFailed("The environment's checkpoint cannot be read.") from None
-        return dict(manifest)
+        return {**manifest, "size": size}
 
     async def _fetch(self, pack: dict[str, tuple[int, int]]) -> int:
         """Fetch pieces and keep them; return how many bytes they are."""

@@ -21,7 +21,10 @@ SUBCOMMANDS = {
     "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),
     "checkpoint": ("", "store variables and files on your machine, in case the environment ends"),
     "restore": ("", "bring back what was stored last"),
-    "keep": ("TIME|off", "keep the environment for so long without use, for instance 2h or 30m"),
+    "keep": (
+        "TIME",
+        "keep the environment for so long without use, for instance 2h; `off` ends it",
+    ),
     "help": ("", "show this"),
 }
 

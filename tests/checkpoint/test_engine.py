@@ -189,3 +189,31 @@ def test_a_variable_of_its_own_comes_back_though_another_is_damaged(tmp_path: Pa
     missing, variables, good = json.loads(done.stdout.splitlines()[-1])
     assert missing == [["bad", "DamagedPiece: a part of it is missing"]]
     assert (variables, good) == (2, [1])
+
+
+def test_of_another_python_version_come_modules_and_files(tmp_path: Path) -> None:
+    code = """
+import json, os, sys
+from shells import new_shell, save_to
+from aca_kernel.remote.checkpoint.restore import load_manifest, restore
+shell, origin = new_shell()
+shell.run_cell("import os, math as m\\nx = 1; open('f', 'w').write('kept'); os.environ['V'] = '1'")
+os.mkdir('state')
+save_to(shell, origin, 'state', {})
+manifest = load_manifest('state/manifest')
+manifest['python'] = [3, 8]
+shell.reset(); os.unlink('f'); del os.environ['V']
+report = restore(shell, origin, manifest, 'state/pack')
+left = [name in shell.user_ns for name in ('m', 'x')]
+print(json.dumps([report['python'], left, open('f').read(), os.environ['V']]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SHELLS.parent)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == ["3.8", [True, False], "kept", "1"]

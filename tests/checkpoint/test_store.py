@@ -33,7 +33,7 @@ def stored(name: str = "one", notebook: str = "/a/b.ipynb") -> Store:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "aca_kernel.cli", "checkpoints", *arguments],
+        [str(Path(sys.executable).with_name("aca-kernel")), "checkpoints", *arguments],
         capture_output=True,
         text=True,
         check=False,
