@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from ..settings import AcaKernel
     from .carrier import Carrier
 
-# A page takes some tens of milliseconds, which is what a cell may have to wait for it.
-_PAGE_BYTES = 2 * 1024 * 1024
+# A page that is fetched takes some tens of milliseconds, which is what a cell may have to wait
+# for it. For pages that are sent a cell waits anyway: the larger the better.
+_PAGE_BYTES = 1024 * 1024
+_SENT_PAGE_BYTES = 3 * 1024 * 1024
 
 _KNOWN = "state/known"
 _PACK = "state/pack"
@@ -202,7 +204,7 @@ class Checkpoints:
                 end += len(piece[1])
                 size += len(piece[1])
                 page.append(piece[1])
-            if page and (piece is None or size >= _PAGE_BYTES):
+            if page and (piece is None or size >= _SENT_PAGE_BYTES):
                 await self._carrier.put(_PACK, put, b"".join(page))
                 put, size, page = end, 0, []
             if piece is None:
@@ -231,8 +233,8 @@ class Checkpoints:
         await asyncio.to_thread(remove_abandoned)
 
     async def _put(self, name: str, data: bytes) -> None:
-        for start in range(0, max(1, len(data)), _PAGE_BYTES):
-            await self._carrier.put(name, start, data[start : start + _PAGE_BYTES])
+        for start in range(0, max(1, len(data)), _SENT_PAGE_BYTES):
+            await self._carrier.put(name, start, data[start : start + _SENT_PAGE_BYTES])
 
     @contextlib.asynccontextmanager
     async def _at_work(self) -> Any:
