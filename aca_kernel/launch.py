@@ -129,7 +129,7 @@ class Launcher:
                 launched = await self._boot(environment)
             except EnvironmentGone:
                 environment.release(keep=False)
-            except BaseException:
+            except BaseException:  # interrupted, or the pool failed: another kernel may have it
                 environment.release(keep=True)
                 raise
             else:
@@ -162,7 +162,11 @@ class Launcher:
         if greeting.missing and self._settings.install_ipykernel:
             self._tell("Installing ipykernel in the environment…")
             greeting = await relay.install()
-        return Launched(environment, None if greeting.missing else relay)
+        if greeting.missing:
+            # Cells run in the session interpreter itself, which keeps their variables.
+            environment.release(keep=False)
+            return Launched(environment, None)
+        return Launched(environment, relay)
 
     def tell_waiting(self, error: AcaKernelError, waited: float) -> None:
         """Tell the user, in the first waiting cell, what it waits for."""

@@ -108,7 +108,6 @@ class McpClient:
         self._transport: Transport | None = None
         self.calls_made = 0
         self.offered_tools: list[str] | None = None
-        self._has_answered = False
 
     async def close(self) -> None:
         """Close the connections; the client can be used again afterwards."""
@@ -156,7 +155,13 @@ class McpClient:
         """
         self.calls_made += 1
         params = {"name": name, "arguments": arguments}
-        result = await self.request("tools/call", params, timeout_seconds=timeout_seconds)
+        try:
+            result = await self.request("tools/call", params, timeout_seconds=timeout_seconds)
+        except PoolNotFound as error:
+            # One page of the vendor says 404 for a full pool, too, without the words that come
+            # with it. If the server is there, it is that.
+            await self.initialize()
+            raise _full(error.detail) from error
         return _tool_result(result)
 
     async def request(
@@ -192,12 +197,11 @@ class McpClient:
             timeout_seconds=timeout_seconds,
         )
         if answer.status != 200:
-            raise _from_status(answer, is_known=self._has_answered)
-        self._has_answered = True
+            raise _from_status(answer)
         return _result(_body(answer))
 
 
-def _from_status(answer: HttpAnswer, *, is_known: bool) -> AcaKernelError:  # noqa: PLR0911 - a table
+def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table
     status = answer.status
     detail = f"HTTP {status}"
     text = _message_of(answer)
@@ -215,16 +219,8 @@ def _from_status(answer: HttpAnswer, *, is_known: bool) -> AcaKernelError:  # no
         )
     if status in (404, 410) and _GONE.search(text):
         return EnvironmentGone("The session environment no longer exists.", detail=detail)
-    # One page of the vendor says 404 for a full pool, without the words that come with it. Where
-    # an MCP server has answered before, there still is one.
-    if status == 429 or (status == 404 and (is_known or _FULL.search(text))):
-        return PoolBusy(
-            "The session pool is full: every environment holds its place until its cooldown has "
-            "passed. Wait, or raise maxConcurrentSessions (sessions started per second × "
-            "cooldown seconds).",
-            detail=detail,
-            retry_after_seconds=_retry_after(answer),
-        )
+    if status == 429 or (status == 404 and _FULL.search(text)):
+        return _full(detail, _retry_after(answer))
     if status == 404:
         return PoolNotFound(
             "There is no MCP server at this endpoint (HTTP 404). Check ACA_MCP_ENDPOINT, and "
@@ -242,6 +238,16 @@ def _from_status(answer: HttpAnswer, *, is_known: bool) -> AcaKernelError:  # no
         )
     return RemoteProtocolError(
         f"The session pool refused the request (HTTP {status}).", detail=detail
+    )
+
+
+def _full(detail: str, retry_after_seconds: float | None = None) -> PoolBusy:
+    return PoolBusy(
+        "The session pool is full: every environment holds its place until its cooldown has "
+        "passed. Wait, or raise maxConcurrentSessions (sessions started per second × "
+        "cooldown seconds).",
+        detail=detail,
+        retry_after_seconds=retry_after_seconds,
     )
 
 

@@ -164,5 +164,6 @@ def _bundle(value: Any) -> dict[str, Any]:
     if isinstance(value, dict) and value.get("type") == "image" and value.get("base64_data"):
         image = f"image/{value.get('format', 'png')}"
         return {image: str(value["base64_data"]), "text/plain": f"<{html.escape(image)}>"}
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # It was a Python value: True, not JSON's true.
+    text = value if isinstance(value, str) else repr(value)
     return {"text/plain": text}

@@ -115,6 +115,16 @@ def test_kernels_at_the_same_time_never_share_one(runtime: Path) -> None:
             assert sessions(pool) == count
 
 
+def test_what_ran_in_plain_mode_is_not_handed_over(runtime: Path) -> None:
+    plain = ("--AcaKernel.install_ipykernel=False",)
+    with running_pool(max_concurrent_sessions=2, quirks=["no_ipykernel"]) as pool:
+        for _ in range(2):
+            with running_kernel(pool.env, arguments=plain) as kernel:
+                assert kernel.run("'kept' in globals()").result == "False"
+                kernel.run("kept = 1")
+                assert list(runtime.glob("aca-kernel/*/*.json")) == []
+
+
 def test_an_environment_that_has_gone_meanwhile_is_not_missed(runtime: Path) -> None:
     with running_pool(max_concurrent_sessions=2) as pool:
         with running_kernel(pool.env) as kernel:
