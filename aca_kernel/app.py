@@ -122,6 +122,8 @@ class AcaKernelApp(JupyterApp):
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
             "traits": self._remote_traits(),
             "arguments": list(self._remote_arguments),
+            "files": settings.files_mode,
+            "files_back": settings.files_back,
         }
         kernel = Kernel(channels, session, _backend(settings, pool), settings, config, log)
         loop = asyncio.get_running_loop()

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from .beside.back import Back
+from .beside.sending import Sending, notebook_folder
 from .call import Answer, Call
 from .checkpoint import wording
 from .errors import AcaKernelError, CallRefused, EnvironmentGone
@@ -39,6 +41,7 @@ class Calls:
 
     restarting: the cell at whose end the environment is to be given up, if there is one.
     keeps_state: whether variables and files are to be brought to the next one then.
+    tell_user: shows the user a sentence, with the running cell.
     do_later: does what takes exchanges, and sends what it returns when it is done.
     """
 
@@ -51,6 +54,7 @@ class Calls:
         schedule: Schedule,
         tell: Tell,
         do_later: Callable[[Coroutine[Any, Any, Record]], None],
+        tell_user: Callable[[str], object],
     ) -> None:
         self.restarting: Request | None = None
         self.keeps_state = False
@@ -62,6 +66,9 @@ class Calls:
         self._settings = settings
         self._tell = tell
         self._transfers = transfers = Transfers(table)
+        folder = notebook_folder()
+        self._sending = sending = Sending(settings, folder, tell_user)
+        self._back = back = Back(settings, folder.root, table)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
             "status": self._status,
@@ -76,6 +83,14 @@ class Calls:
             "download": transfers.download,
             "download_page": transfers.download_page,
             "download_end": transfers.download_end,
+            "files_look": sending.look,
+            "files_list": sending.list,
+            "files_open": sending.open,
+            "files_page": sending.page,
+            "files_sent": sending.sent,
+            "back": back.begin,
+            "back_page": back.page,
+            "back_end": back.end,
         }
 
     async def answer(self, call: Call) -> Record | None:
@@ -107,13 +122,20 @@ class Calls:
 
         self._do_later(answer())
 
+    def has_sent_file(self) -> bool:
+        """Tell whether a file, or a page of one, was sent since this was asked last."""
+        return self._sending.has_sent()
+
     def close_finished(self) -> None:
         """Let go of what belongs to cells that have ended."""
         self._transfers.close_finished()
+        self._back.close_finished()
 
     def close(self) -> None:
         """Let go of everything."""
         self._transfers.close()
+        self._sending.close()
+        self._back.close()
 
     async def _shell(self, call: Call) -> Answer | None:
         await start_command(call.environment, call.text("script"), call.text("command"), self._tell)

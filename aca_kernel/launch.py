@@ -160,7 +160,7 @@ class Launcher:
             environment.claim.begin(relay.nonce)
         greeting = await relay.boot()
         if greeting.missing and self._settings.install_ipykernel:
-            self._tell("Installing ipykernel in the environment…")
+            self.tell("Installing ipykernel in the environment…")
             greeting = await relay.install()
         if greeting.missing:
             # Cells run in the session interpreter itself, which keeps their variables.
@@ -175,10 +175,11 @@ class Launcher:
         if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
             return
         suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
-        if self._tell(error.message + suffix):
+        if self.tell(error.message + suffix):
             self._told[error.reason] = now
 
-    def _tell(self, text: str) -> bool:
+    def tell(self, text: str) -> bool:
+        """Show the user a sentence in the first waiting cell; return whether there is one."""
         request = next((one for one in self._table if one.is_execute), None)
         if request is not None:
             self._publisher.tell(text, request)

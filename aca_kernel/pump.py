@@ -103,6 +103,7 @@ class Pump:
             self._schedule,
             self._launcher.tell_waiting,
             self._answer_later,
+            self._launcher.tell,
         )
         self.kernel_info: dict[str, Any] | None = None
 
@@ -294,7 +295,7 @@ class Pump:
         if not relay.has_background or len(self._table):
             self._polls.stop()
             return
-        if after_request:
+        if after_request or self._calls.has_sent_file():
             self._polls.begin()
         self._polls.plan()
 

@@ -202,6 +202,32 @@ class AcaKernel(Configurable):
         cell; 0: for the cooldown only. It keeps its place in the pool meanwhile.""",
     ).tag(config=True)
 
+    files = Enum(
+        ["auto", "on-demand", "hint", "off"],
+        default_value="auto",
+        help="""What becomes of a file beside the notebook that a cell opens and that is not in the
+        environment. on-demand: it is sent; hint: the error says that it is there and what
+        sends it; off: nothing. auto: on-demand on the embedded pool, hint elsewhere, where it
+        would leave your machine.""",
+    ).tag(config=True)
+
+    files_largest_mb = Integer(
+        1000, min=0, help="""Largest file that is sent on demand or comes back, in megabytes."""
+    ).tag(config=True)
+
+    files_total_mb = Integer(
+        5000,
+        min=0,
+        help="""Largest sum of what is sent on demand to one environment, in megabytes; what comes
+        back from it has the same.""",
+    ).tag(config=True)
+
+    files_back = Bool(
+        False,
+        help="""After each cell, bring files that it has written into the working directory to the
+        notebook's folder: new ones, and those that came back before and were not changed here.""",
+    ).tag(config=True)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Before anything reads them: a default that was read counts as a value.
@@ -224,6 +250,13 @@ class AcaKernel(Configurable):
         if self.endpoint:
             return "endpoint"
         return "azure" if self.session_pool or self.resource_group else "embedded"
+
+    @property
+    def files_mode(self) -> Literal["on-demand", "hint", "off"]:
+        """What `files` means where cells run."""
+        if self.files == "auto":
+            return "on-demand" if self.place == "embedded" else "hint"
+        return self.files  # type: ignore[return-value]  # the trait allows no other
 
     @default("endpoint")
     def _default_endpoint(self) -> str:

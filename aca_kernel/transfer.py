@@ -35,7 +35,7 @@ PAGE_BYTES = LARGEST_SENT_BYTES - 4096
 
 # Pages that may wait for the next exchange: our half asks for two. Beyond this the other side
 # is not ours, and would only fill the memory here.
-_MOST_WAITING_BYTES = 4 * PAGE_BYTES
+MOST_WAITING_BYTES = 4 * PAGE_BYTES
 
 # Files that are open at a time; a line `%aca` has one.
 _MOST_OPEN = 16
@@ -70,7 +70,7 @@ class Transfers:
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
         file = self._find(call, SourceFile)
-        if call.relay.waiting_bytes > _MOST_WAITING_BYTES:
+        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
             raise CallRefused("Too many pages of files were asked for at a time.")
         data = await _do(lambda: file.read(PAGE_BYTES))
         return {"digest": file.digest}, (data,)

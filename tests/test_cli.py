@@ -43,6 +43,10 @@ GIVEN = {
     "egress": ("--egress=disabled", "disabled"),
     "isolation": ("--isolation=process", "process"),
     "interpreter": ("--interpreter=ipykernel", "ipykernel"),
+    "files": ("--files=on-demand", "on-demand"),
+    "files_largest_mb": ("--files-largest-mb=10", 10),
+    "files_total_mb": ("--files-total-mb=100", 100),
+    "files_back": ("--files-back", True),
 }
 
 

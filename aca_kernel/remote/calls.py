@@ -8,6 +8,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import select
 import socket
 import uuid
 from collections import deque
@@ -50,6 +51,12 @@ class Connection:
         if not data:
             raise OSError("the connection to the kernel was lost")
         return self._incoming.feed(self._incoming.received, data)
+
+    def has_arrived(self, seconds: float) -> bool:
+        """Wait for something to arrive; return whether `receive` would return at once."""
+        poll = select.poll()  # select.select fails beyond descriptor 1023
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(int(seconds * 1000)))
 
     def close(self) -> None:
         """Give up what has not been answered."""

@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "status": ("", "show the environment, its pool, and how quick the way there is"),
     "upload": ("PATH [DEST]", "send a file of your machine to the environment"),
     "download": ("[--force] PATH [DEST]", "bring a file of the environment to your machine"),
+    "files": ("", "list what was sent from your machine by itself, and what was written here"),
     "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),
     "checkpoint": ("", "store variables and files on your machine, in case the environment ends"),
     "restore": ("", "bring back what was stored last"),

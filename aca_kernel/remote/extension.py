@@ -7,6 +7,7 @@
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
 - `%aca` is defined (magic.py).
 - Checkpoints are taken and restored (state.py).
+- Files beside the notebook are found (beside/).
 - The agent is told whether anything can still print when no cell is running.
 
 Needs ipykernel; oldest supported 6.29.
@@ -24,6 +25,7 @@ import time
 from typing import Any
 
 from . import magic, shell, state
+from .beside.session import Files
 from .calls import Connection
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
@@ -74,10 +76,11 @@ def load(app: Any, config: dict[str, Any]) -> None:
         1000 * int(config["generation"]) + int(config["number"])
     )
     _wake_loop_on_signals()
-    shell.replace_system(app.kernel.shell, config["calls"])
     notebook = state.State(app.kernel)
     notebook.listen()
-    magic.register(app.kernel.shell, app.kernel, config["calls"], notebook)
+    files = Files(app.kernel.shell, config, notebook.origin)
+    shell.replace_system(app.kernel.shell, config["calls"], files.bring_named)
+    magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
     _Background(config["calls"], notebook).watch(app.kernel)

@@ -14,6 +14,7 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
 
 # What has been begun is called `.NAME.RANDOM.part`; a name may have 255 bytes.
 _LONGEST_KEPT_NAME = 60
@@ -27,16 +28,19 @@ class SourceFile:
     """A regular file that is read from its beginning to its end, once.
 
     shown: how sentences name it. size: in bytes, as it was when it was opened.
+    is_executable: whether its owner may run it. opener: opens the path, as os.open does.
     Raises FileProblem: it is not there, not readable, or not a regular file.
     """
 
-    def __init__(self, path: str, shown: str) -> None:
+    def __init__(
+        self, path: str, shown: str, *, opener: Callable[[str, int], int] = os.open
+    ) -> None:
         self.shown = shown
         self.sent = 0
         self._digest = hashlib.sha256()
         try:
             # Nonblocking: to open a named pipe would wait for who writes to it.
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+            self._fd = opener(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
         except (OSError, ValueError) as error:
             raise _problem(error, shown, "read") from error
         status = os.fstat(self._fd)
@@ -44,6 +48,7 @@ class SourceFile:
             self.close()
             raise FileProblem(_not_a_file(status.st_mode, shown))
         self.size = status.st_size
+        self.is_executable = bool(status.st_mode & stat.S_IXUSR)
 
     def read(self, most_bytes: int) -> bytes:
         """Return the next bytes, fewer than asked for only at the end.
@@ -65,6 +70,11 @@ class SourceFile:
         self.sent += wanted
         self._digest.update(data)
         return data
+
+    @property
+    def changed(self) -> int:
+        """When it was last written to, in nanoseconds since 1970."""
+        return os.fstat(self._fd).st_mtime_ns
 
     @property
     def digest(self) -> str:

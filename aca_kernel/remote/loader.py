@@ -47,8 +47,9 @@ def _unpack(files: dict[str, str]) -> str:
     if len(parent) > _LONGEST_DIRECTORY:
         parent = "/tmp"  # noqa: S108 - mkdtemp makes it private
     directory = tempfile.mkdtemp(prefix="aca-", dir=parent)
-    os.mkdir(os.path.join(directory, PACKAGE), 0o700)
     for name, source in files.items():
-        with open(os.path.join(directory, PACKAGE, name), "w", encoding="utf-8") as file:
+        path = os.path.join(directory, PACKAGE, *name.split("/"))
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
             file.write(source)
     return directory

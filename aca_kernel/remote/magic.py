@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from . import transfer
+from .beside.session import Files
 from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
 from .files import FileProblem
 from .state import State
@@ -45,17 +46,17 @@ class _Interrupted(KeyboardInterrupt):
 _Interrupted.__name__ = "KeyboardInterrupt"
 
 
-def register(ip: Any, kernel: Any, calls_path: str, notebook: State) -> None:
+def register(ip: Any, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
     """Define the magic and its completion.
 
     ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket;
-    notebook: takes and restores its state.
+    notebook: takes and restores its state; files: those of its working directory.
     """
 
     def aca(line: str) -> None:
         sys.stdout.flush()
         try:
-            _run(line, kernel, calls_path, notebook)
+            _run(line, kernel, calls_path, notebook, files)
         except (CommandInvalid, FileProblem) as error:
             raise AcaError(str(error)) from None
         except KeyboardInterrupt:
@@ -81,7 +82,7 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def _run(line: str, kernel: Any, calls_path: str, notebook: State) -> None:
+def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
     command = parse(line)
     if command.name == "help":
         print(help_text())  # noqa: T201 - the cell's output
@@ -92,6 +93,8 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State) -> None:
             print(transfer.upload(asked, command))  # noqa: T201
         elif command.name == "download":
             print(transfer.download(asked, command))  # noqa: T201
+        elif command.name == "files":
+            print(files.writing.listing(asked))  # noqa: T201
         elif command.name == "status":
             _show_status(asked.ask("status").head)
         elif command.name == "checkpoint":

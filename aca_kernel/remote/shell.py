@@ -33,11 +33,16 @@ _LONGEST_ARGUMENT_BYTES = 100_000
 _INTERRUPT_GRACE_SECONDS = 1.0
 
 
-def replace_system(ip: Any, calls_path: str) -> None:
+def replace_system(ip: Any, calls_path: str, prepare: Callable[[str], None]) -> None:
     """Make IPython's shell run its commands through the kernel.
 
-    ip: the InteractiveShell; calls_path: the agent's socket.
+    ip: the InteractiveShell; calls_path: the agent's socket. prepare: called with each command
+    before it runs.
     """
+
+    def start(text: str, *, terminal: bool) -> _Command:
+        prepare(text)
+        return _Command(text, calls_path, terminal=terminal)
 
     def finish(cmd: str, exit_code: int) -> None:
         ip.user_ns["_exit_code"] = exit_code
@@ -47,7 +52,7 @@ def replace_system(ip: Any, calls_path: str) -> None:
     def system(cmd: str) -> None:
         """Run a command, showing its output; the exit status goes to `_exit_code`."""
         _refuse_background(cmd)
-        command = _Command(ip.var_expand(cmd, depth=1), calls_path, terminal=True)
+        command = start(ip.var_expand(cmd, depth=1), terminal=True)
         finish(cmd, command.run(_print))
 
     def getoutput(cmd: str, split: bool = True, depth: int = 0) -> Any:
@@ -56,7 +61,7 @@ def replace_system(ip: Any, calls_path: str) -> None:
 
         _refuse_background(cmd)
         taken: list[str] = []
-        command = _Command(ip.var_expand(cmd, depth=depth + 1), calls_path, terminal=False)
+        command = start(ip.var_expand(cmd, depth=depth + 1), terminal=False)
         exit_code = command.run(taken.append)
         if getattr(ip, "system_raise_on_error", False):
             finish(cmd, exit_code)

@@ -25,6 +25,7 @@ import time
 from typing import Any
 
 from . import origin
+from .beside import quiet
 
 STATE = "state"
 REQUEST = "aca_state_request"
@@ -40,7 +41,8 @@ class State:
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
         self._shell = kernel.shell
-        self._origin = origin.remember()
+        # What files the environment gets from elsewhere are added to, as they come.
+        self.origin = origin.remember()
         here = os.path.dirname(os.path.abspath(__file__))
         self._root = os.path.dirname(here)
         self._folder = os.path.join(self._root, STATE)
@@ -89,8 +91,10 @@ class State:
         with open(os.path.join(self._folder, "known"), encoding="ascii") as file:
             known = set(file.read().split())
         allowed = save.Limits(**limits)
-        job = save.Job(self._shell, self._origin, self._folder, allowed, known, is_in_cell)
-        pid = int(save.start(job))
+        job = save.Job(self._shell, self.origin, self._folder, allowed, known, is_in_cell)
+        # The copy must find the environment's files, and none that are only beside the notebook.
+        with quiet():
+            pid = int(save.start(job))
         if pid:
             self._copies.add(pid)
         return pid
@@ -111,7 +115,7 @@ class State:
         restore = importlib.import_module(f"{__package__}.checkpoint.restore")
         manifest = restore.load_manifest(os.path.join(self._folder, "manifest"))
         pack = os.path.join(self._folder, "pack")
-        report = restore.restore(self._shell, self._origin, manifest, pack, is_in_cell=is_in_cell)
+        report = restore.restore(self._shell, self.origin, manifest, pack, is_in_cell=is_in_cell)
         os.unlink(pack)
         return dict(report)
 

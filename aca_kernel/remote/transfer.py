@@ -22,7 +22,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,8 +44,11 @@ class Kernel:
     Raises FileProblem, with the sentence that the kernel gives, when it will not or cannot.
     """
 
-    def __init__(self, calls_path: str, parent: str) -> None:
+    def __init__(
+        self, calls_path: str, parent: str, patience: Callable[[calls.Connection], None] | None
+    ) -> None:
         self._parent = parent
+        self._patience = patience
         self._connection = calls.Connection(calls_path)
         self._arrived: deque[wire.Record] = deque()
 
@@ -61,6 +64,8 @@ class Kernel:
     def receive(self) -> wire.Record:
         """Wait for the next answer."""
         while not self._arrived:
+            if self._patience is not None:
+                self._patience(self._connection)
             self._arrived.extend(self._connection.receive())
         answer = self._arrived.popleft()
         if answer.head.get("error"):
@@ -73,14 +78,19 @@ class Kernel:
 
 
 @contextmanager
-def asking(calls_path: str, parent: str = "") -> Iterator[Kernel]:
+def asking(
+    calls_path: str,
+    parent: str = "",
+    patience: Callable[[calls.Connection], None] | None = None,
+) -> Iterator[Kernel]:
     """Ask the kernel for things as long as the block lasts.
 
     parent: msg_id of the cell that asks, so that the kernel hears of its begin before.
+    patience: waits for a connection to have something to read, or raises FileProblem.
     Raises FileProblem.
     """
     try:
-        kernel = Kernel(calls_path, parent)
+        kernel = Kernel(calls_path, parent, patience)
     except OSError as error:
         raise FileProblem("The kernel on your machine cannot be reached from here.") from error
     try:
@@ -99,7 +109,7 @@ def upload(kernel: Kernel, command: Command) -> str:
     begun = kernel.ask("upload", path=command.path).head
     target = target_path(command.destination, str(begun["name"]))
     size, page = int(begun["size"]), int(begun["page"])
-    progress = _Progress(size)
+    progress = Progress(size)
     file = PartialFile(target, _shown(target), size, may_replace=True)
     try:
         pages = max(1, -(-size // page))
@@ -125,7 +135,7 @@ def download(kernel: Kernel, command: Command) -> str:
     Raises FileProblem.
     """
     file = SourceFile(os.path.expanduser(command.path), command.path)
-    progress = _Progress(file.size)
+    progress = Progress(file.size)
     try:
         arguments = {"path": command.path, "destination": command.destination}
         begun = kernel.ask("download", force=command.force, size=file.size, **arguments).head
@@ -152,24 +162,30 @@ def _shown(path: str) -> str:
     return os.path.abspath(path)
 
 
-class _Progress:
-    """One line of the cell's output that is written again and again, if it takes long."""
+class Progress:
+    """One line of the cell's output that is written again and again, if it takes long.
 
-    def __init__(self, total: int) -> None:
+    label: stands before it. stream: where it is written, by default sys.stdout.
+    """
+
+    def __init__(self, total: int, label: str = "", stream: Any = None) -> None:
         self._total = total
+        self._label = label
+        self._stream = stream
         self._started = time.monotonic()
         self._next = self._started + _QUIET_SECONDS
         self._width = 0
 
     def show(self, done: int) -> None:
+        """Show how much is done, from time to time."""
         now = time.monotonic()
         if now < self._next or done >= self._total:
             return
         self._next = now + _SHOW_SECONDS
         rate = done / (now - self._started)
         text = (
-            f"{done / self._total:4.0%}  {done / 1e6:.1f} of {_size(self._total)}, "
-            f"{rate / 1e6:.1f} MB/s"
+            f"{self._label}{done / self._total:4.0%}  {done / 1e6:.1f} of "
+            f"{shown_size(self._total)}, {rate / 1e6:.1f} MB/s"
         )
         self._write("\r" + text.ljust(self._width))
         self._width = max(self._width, len(text))
@@ -180,17 +196,19 @@ class _Progress:
             self._write("\r" + " " * self._width + "\r")
 
     def summary(self, what: str) -> str:
+        """Return what it took, behind what it was."""
         seconds = time.monotonic() - self._started
         rate = self._total / 1e6 / max(seconds, 1e-3)
-        return f"{what}: {_size(self._total)} in {seconds:.1f} s, {rate:.1f} MB/s"
+        return f"{what}: {shown_size(self._total)} in {seconds:.1f} s, {rate:.1f} MB/s"
 
-    @staticmethod
-    def _write(text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    def _write(self, text: str) -> None:
+        stream = sys.stdout if self._stream is None else self._stream
+        stream.write(text)
+        stream.flush()
 
 
-def _size(count: int) -> str:
+def shown_size(count: int) -> str:
+    """Return a number of bytes as it is told."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= factor:
             return f"{count / factor:.1f} {unit}"

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from ..beside import quiet
 from ..origin import Origin, stamp
 from .pieces import PIECE_BYTES, DamagedPiece, Pack, Pieces
 
@@ -116,10 +117,12 @@ def write_files(
     for entry in entries:
         path = entry["path"]
         try:
-            if _is_newer(path, entry, taken):
-                failed.append((os.path.relpath(path, directory), "there is a newer one"))
-                continue
-            _write(path, entry, pieces)
+            # A newer one beside the notebook does not count: this one is the code's.
+            with quiet():
+                if _is_newer(path, entry, taken):
+                    failed.append((os.path.relpath(path, directory), "there is a newer one"))
+                    continue
+                _write(path, entry, pieces)
         except (OSError, DamagedPiece) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             failed.append((os.path.relpath(path, directory), reason))

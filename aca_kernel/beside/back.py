@@ -1,0 +1,212 @@
+"""Files that a cell has written come to the notebook's folder (remote/beside/writing.py).
+
+    back         {path, size}, with {digest} and all bytes where they are few
+                                      {transfer, page}, or {} when it is done
+    back_page    {transfer} and bytes {}
+    back_end     {transfer, digest}   {}
+
+Nothing that the environment says is trusted: a name must be one that could be sent, too
+(names.py), no link is followed on the way, and a file that is there is replaced only if it came in
+the same way and has not changed since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shlex
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import CallRefused
+from ..remote.files import FileProblem, PartialFile
+from ..transfer import PAGE_BYTES
+from .names import parts_of
+from .written import Written
+
+if TYPE_CHECKING:
+    from ..call import Answer, Call
+    from ..environment import Environment
+    from ..requests import RequestTable
+    from ..settings import AcaKernel
+
+T = TypeVar("T")
+
+# Files that are open at a time; our half sends one after the other.
+_MOST_OPEN = 4
+
+# New names that one environment may make, so that it cannot fill the folder with them.
+_MOST_FILES = 10_000
+
+
+@dataclass
+class _Coming:
+    """A file that is on its way. path: as the environment names it."""
+
+    path: str
+    file: PartialFile
+
+
+class Back:
+    """The files of one kernel that come from its environments."""
+
+    def __init__(self, settings: AcaKernel, root: str, table: RequestTable) -> None:
+        self._settings = settings
+        self._root = root
+        self._table = table
+        self._written: Written | None = None
+        self._environment: Environment | None = None
+        self._bytes = 0
+        self._files = 0
+        self._open: dict[str, _Coming] = {}
+
+    # -- calls -------------------------------------------------------------------
+
+    async def begin(self, call: Call) -> Answer:
+        """Begin to write a file, and end it too if all of it has come along."""
+        path, size = call.text("path"), call.count("size")
+        if not self._settings.files_back:
+            raise CallRefused("The setting `files_back` does not let files come back.")
+        if call.environment is not self._environment:
+            self.close()
+            self._environment = call.environment
+            self._bytes = self._files = 0
+        self._refuse_too_much(path, size)
+        file = await _do(lambda: self._begin(path, size))
+        self._bytes += size
+        self._files += 1
+        coming = _Coming(path, file)
+        if not call.parts:
+            while len(self._open) >= _MOST_OPEN:
+                self._open.pop(next(iter(self._open))).file.discard()
+            key = secrets.token_hex(8)
+            self._open[key] = coming
+            return {"transfer": key, "page": PAGE_BYTES}, ()
+        digest = call.text("digest")
+
+        def write() -> None:
+            try:
+                for part in call.parts:
+                    file.write(part)
+                self._commit(coming, digest)
+            finally:
+                file.discard()
+
+        await _do(write)
+        return {}, ()
+
+    async def page(self, call: Call) -> Answer:
+        """Write the next page of it."""
+        coming = self._find(call)
+        for part in call.parts:
+            await _do(partial(coming.file.write, part))
+        return {}, ()
+
+    async def end(self, call: Call) -> Answer:
+        """Give it its name, if it is what the other side has read."""
+        coming, digest = self._find(call), call.text("digest")
+        del self._open[call.text("transfer")]
+        await _do(lambda: self._commit(coming, digest))
+        return {}, ()
+
+    # -- what is let in ------------------------------------------------------------
+
+    def _refuse_too_much(self, path: str, size: int) -> None:
+        largest, total = self._settings.files_largest_mb, self._settings.files_total_mb
+        if size > largest * 1_000_000:
+            raise CallRefused(
+                f"{path} does not come back: it is larger than the setting `files_largest_mb` "
+                f"allows, which is {largest}. `%aca download` brings it."
+            )
+        if self._bytes + size > total * 1_000_000 or self._files >= _MOST_FILES:
+            raise CallRefused(
+                f"{path} does not come back: more has come from this environment than the setting "
+                f"`files_total_mb` allows, which is {total}, or than {_MOST_FILES} files. "
+                "`%aca download` brings it."
+            )
+
+    def _begin(self, path: str, size: int) -> PartialFile:
+        target = self._target(path, makes_folders=True)
+        may_replace = self._refuse_others(path, target)
+        return PartialFile(target, path, size, may_replace=may_replace)
+
+    def _target(self, path: str, *, makes_folders: bool) -> str:
+        """Return where a file goes; no folder on the way is a link."""
+        parts = parts_of(path)
+        if not parts or self._root == os.sep:
+            raise FileProblem(f"A file does not come back under the name {path!a}.")
+        folder = self._root
+        for part in parts[:-1]:
+            folder = os.path.join(folder, part)
+            try:
+                status = os.lstat(folder)
+            except FileNotFoundError:
+                if not makes_folders:
+                    raise FileProblem(f"{path} does not come back: its folder is gone.") from None
+                os.mkdir(folder)
+            else:
+                if not stat.S_ISDIR(status.st_mode):
+                    raise FileProblem(f"{path} does not come back: {part} is not a folder here.")
+        return os.path.join(folder, parts[-1])
+
+    def _refuse_others(self, path: str, target: str) -> bool:
+        """Return whether there is a file to replace. Raises FileProblem: it is the user's."""
+        try:
+            status = os.lstat(target)
+        except FileNotFoundError:
+            return False
+        if self._written is None:
+            self._written = Written(self._root)
+        if stat.S_ISREG(status.st_mode) and self._written.is_unchanged(path, status):
+            return True
+        folder = os.path.dirname(path)
+        words = [path, folder + "/"] if folder else [path]
+        line = " ".join(["%aca download --force", *map(shlex.quote, words)])
+        raise FileProblem(
+            f"{path} does not come back: the one beside the notebook is your own, or has changed "
+            f"since it came. `{line}` replaces it."
+        )
+
+    def _commit(self, coming: _Coming, digest: str) -> None:
+        # Once more: much may have happened to the folder while a large file came.
+        try:
+            target = self._target(coming.path, makes_folders=False)
+            self._refuse_others(coming.path, target)
+            coming.file.commit(digest)
+        finally:
+            coming.file.discard()
+        if self._written is None:
+            self._written = Written(self._root)
+        self._written.note(coming.path, os.lstat(target))
+
+    # -- what is open ------------------------------------------------------------
+
+    def _find(self, call: Call) -> _Coming:
+        coming = self._open.get(call.text("transfer"))
+        if coming is None:
+            raise CallRefused("This file is not on its way any more. Run the cell again.")
+        return coming
+
+    def close_finished(self) -> None:
+        """Let go of what was on its way when the last cell ended."""
+        if self._open and not any(one.is_execute for one in self._table):
+            self.close()
+
+    def close(self) -> None:
+        """Let go of all files."""
+        while self._open:
+            self._open.popitem()[1].file.discard()
+
+
+async def _do(action: Callable[[], T]) -> T:
+    """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
+    try:
+        return await asyncio.to_thread(action)
+    except FileProblem as error:
+        raise CallRefused(str(error)) from error
+    except OSError as error:
+        raise CallRefused(f"It cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,242 @@
+"""Answers what the environment asks of the notebook's folder (remote/beside/mirror.py).
+
+    files_look   {paths}                 {found}: [is_folder, size, changed] or null for each
+    files_list   {path}                  {is_folder} with the names as JSON, the same behind each
+    files_open   {path, size, changed}   {state}: `same` as size and changed say; `none`;
+                                         `refused` for what `told` says; `later`; else `sent`,
+                                         with {size, changed, is_executable, page} and either
+                                         {digest} and all bytes, or {transfer}
+    files_page   {transfer}              {digest, changed} with the next bytes
+    files_sent   {}                      {rows}: [path, size] of what was sent to this environment
+
+Everything here is asked without a cell that names it, so nothing is answered beyond what the
+setting `files` and folder.py let out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import CallRefused
+from ..remote.files import FileProblem, SourceFile
+from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
+from .folder import Folder, Item
+
+if TYPE_CHECKING:
+    from ..call import Answer, Call
+    from ..environment import Environment
+    from ..settings import AcaKernel
+
+T = TypeVar("T")
+
+# Paths of one question; our half asks for a few.
+_MOST_PATHS = 100
+
+# Names in one folder: a list of them takes some 10 MB on its way.
+_MOST_NAMES = 100_000
+
+# Files that are open at a time. The one that has waited longest is closed for another: a
+# transfer that is given up is not always heard of.
+_MOST_OPEN = 16
+
+# Sentences about files that are ignored, in the life of a kernel.
+_MOST_TOLD = 5
+
+
+class Sending:
+    """The files of one kernel that go to its environments.
+
+    tell: shows the user a sentence, with the running cell, which the environment does not hear.
+    """
+
+    def __init__(self, settings: AcaKernel, folder: Folder, tell: Callable[[str], object]) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._tell = tell
+        self._told: set[str] = set()
+        # What the caps and the list are about: one environment, whose files end with it.
+        self._environment: Environment | None = None
+        self._sent_bytes = 0
+        self._sent: dict[str, int] = {}
+        # In the order of their last use.
+        self._open: dict[str, SourceFile] = {}
+        self._has_sent = False
+
+    # -- calls -------------------------------------------------------------------
+
+    async def look(self, call: Call) -> Answer:
+        """Say what there is under some paths."""
+        if self._settings.files_mode == "off":
+            raise CallRefused("The setting `files` does not let this environment see files.")
+        paths = call.head.get("paths")
+        if not isinstance(paths, list) or len(paths) > _MOST_PATHS:
+            raise CallRefused("The request has no list `paths`.")
+        texts = [path if isinstance(path, str) else "." for path in paths]
+        found = await asyncio.to_thread(lambda: [self._folder.find(path) for path in texts])
+        return {"found": [None if item is None else _row(item) for item in found]}, ()
+
+    async def list(self, call: Call) -> Answer:
+        """Say what there is in a folder."""
+        path = self._path(call)
+
+        def rows() -> bytes | None:
+            items = self._folder.items(path)
+            if items is None:
+                return None
+            found: dict[str, list[Any]] = {}
+            for name, item in items:
+                if len(found) == _MOST_NAMES:
+                    raise FileProblem(f"{path or 'The folder'} has more than {_MOST_NAMES} names.")
+                found[name] = _row(item)
+            return json.dumps(found).encode("ascii")
+
+        data = await _do(rows)
+        return {"is_folder": data is not None}, (data or b"",)
+
+    async def open(self, call: Call) -> Answer:
+        """Begin to send a file, and end it too if it fits into a page."""
+        path = self._path(call)
+        self._begin(call.environment)
+        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+            return {"state": "later"}, ()
+        item = await asyncio.to_thread(self._folder.find, path)
+        if item is None or item.is_folder:
+            await self._tell_ignored(path)
+            return {"state": "none"}, ()
+        if (call.head.get("size"), call.head.get("changed")) == (item.size, item.changed):
+            return {"state": "same"}, ()
+        refusal = self._refusal(path, item.size)
+        if refusal:
+            return {"state": "refused", "told": refusal}, ()
+        return await self._send(path)
+
+    async def _send(self, path: str) -> Answer:
+        def begin() -> tuple[SourceFile, dict[str, Any], bytes | None]:
+            file = self._folder.open(path)
+            try:
+                # It may have grown since it was looked at.
+                self._refuse_too_much(path, file.size)
+                status = {"size": file.size, "changed": file.changed}
+                data = file.read(PAGE_BYTES) if file.size <= PAGE_BYTES else None
+            except BaseException:
+                file.close()
+                raise
+            return file, status, data
+
+        file, status, data = await _do(begin)
+        head = {"state": "sent", **status, "is_executable": file.is_executable, "page": PAGE_BYTES}
+        self._has_sent = True
+        self._sent_bytes += file.size
+        self._sent[path] = file.size
+        if data is not None:
+            file.close()
+            return {**head, "digest": file.digest}, (data,)
+        key = secrets.token_hex(8)
+        while len(self._open) >= _MOST_OPEN:
+            self._open.pop(next(iter(self._open))).close()
+        self._open[key] = file
+        return {**head, "transfer": key}, ()
+
+    async def page(self, call: Call) -> Answer:
+        """Send the next page of a file."""
+        key = call.text("transfer")
+        file = self._open.pop(key, None)
+        if file is None:
+            raise CallRefused("This file is not on its way any more. Run the cell again.")
+        # Behind those that have waited longer.
+        self._open[key] = file
+        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+            raise CallRefused("Too many pages of files were asked for at a time.")
+        self._has_sent = True
+        data = await _do(lambda: file.read(PAGE_BYTES))
+        answer = {"digest": file.digest, "changed": file.changed}
+        if file.sent == file.size and self._open.pop(key, None) is not None:
+            file.close()
+        return answer, (data,)
+
+    async def sent(self, call: Call) -> Answer:
+        """List what was sent to this environment."""
+        self._begin(call.environment)
+        return {"rows": sorted(self._sent.items()), "files": self._settings.files_mode}, ()
+
+    # -- what is let out -----------------------------------------------------------
+
+    def _path(self, call: Call) -> str:
+        if self._settings.files_mode != "on-demand":
+            raise CallRefused("The setting `files` does not let this environment fetch files.")
+        return call.text("path")
+
+    def _refuse_too_much(self, path: str, size: int) -> None:
+        refusal = self._refusal(path, size)
+        if refusal:
+            raise FileProblem(refusal)
+
+    def _refusal(self, path: str, size: int) -> str:
+        largest, total = self._settings.files_largest_mb, self._settings.files_total_mb
+        if size > largest * 1_000_000:
+            return (
+                f"{path} lies beside the notebook on your machine and is larger than the setting "
+                f"`files_largest_mb` allows, which is {largest}. `%aca upload` sends it."
+            )
+        if self._sent_bytes + size > total * 1_000_000:
+            return (
+                f"{path} lies beside the notebook on your machine, and with it more would be sent "
+                f"to this environment than the setting `files_total_mb` allows, which is {total}. "
+                "`%aca upload` sends it."
+            )
+        return ""
+
+    async def _tell_ignored(self, path: str) -> None:
+        """Say why a file is not found that the user sees beside the notebook."""
+        if path in self._told or len(self._told) >= _MOST_TOLD:
+            return
+        if await asyncio.to_thread(self._folder.is_ignored_only, path):
+            self._told.add(path)
+            self._tell(
+                f"{path} is not sent to the environment, because .gitignore or .acaignore excludes "
+                f"it. A line !{path} in a file .acaignore beside the notebook lets it through."
+            )
+
+    # -- life ----------------------------------------------------------------------
+
+    def _begin(self, environment: Environment) -> None:
+        if environment is not self._environment:
+            self.close()
+            self._environment = environment
+            self._sent_bytes = 0
+            self._sent.clear()
+
+    def has_sent(self) -> bool:
+        """Tell whether there was something to send since this was asked last."""
+        has_sent, self._has_sent = self._has_sent, False
+        return has_sent
+
+    def close(self) -> None:
+        """Let go of all files."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+def notebook_folder() -> Folder:
+    """Return the folder that this process was started in, which is the notebook's."""
+    try:
+        return Folder(os.getcwd())
+    except FileNotFoundError:  # it has been removed: nothing is beside the notebook
+        return Folder(os.sep)
+
+
+def _row(item: Item) -> list[Any]:
+    return [item.is_folder, item.size, item.changed]
+
+
+async def _do(action: Callable[[], T]) -> T:
+    """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
+    try:
+        return await asyncio.to_thread(action)
+    except FileProblem as error:
+        raise CallRefused(str(error)) from error

@@ -1,0 +1,45 @@
+"""Puts the parts together for one remote kernel."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from ..origin import Origin
+from . import hooks, words
+from .mirror import Mirror
+from .writing import Writing
+
+# In the agent's folder, where the next remote kernel finds it.
+_JOURNAL = "copies"
+
+
+class Files:
+    """The working directory of one remote kernel. config: see agent.py."""
+
+    def __init__(self, ip: Any, config: dict[str, Any], origin: Origin) -> None:
+        calls_path = str(config["calls"])
+        # The cell's own, whatever the code makes of sys.stdout meanwhile.
+        stream = sys.stdout
+        self.writing = Writing(origin.directory, calls_path, origin.files, stream)
+        self._mirror: Mirror | None = None
+        if config["files"] != "off":
+            journal = os.path.join(os.path.dirname(calls_path), _JOURNAL)
+            is_hinting = config["files"] == "hint"
+            self._mirror = Mirror(
+                origin.directory,
+                calls_path,
+                journal,
+                origin.files,
+                stream,
+                is_hinting=is_hinting,
+            )
+            hooks.install(ip, self._mirror)
+        if config["files_back"]:
+            ip.events.register("post_execute", self.writing.send_back)
+
+    def bring_named(self, command: str) -> None:
+        """Fetch the files that a command names."""
+        if self._mirror is not None:
+            words.bring_named(self._mirror, [command])

@@ -1,0 +1,98 @@
+"""`.gitignore` is read as git reads it: our answer is that of `git check-ignore`."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aca_kernel.beside.ignore import Ignore
+
+PATTERNS = [
+    "*.csv", "/a", "a/", "b/*", "!b/x.csv", "**/c", "c/**", "a/**/d", "\\#x", "!a", "d?", "[a-c]",
+    "[!a]x", "*.c[sx]v", "/b/a", "x.csv", "a/b", "!*.csv", "*", "!*/", "\\!x", "foo\\ ", "a  ",
+    "[[:digit:]]", "a**b", "**", "x/", "/", "//", "!x.csv", "a//b", "[]a]", "[a-", "b/**/x.csv",
+    "[^a].csv", "[z-a]", "*/a", "# a", "", "a\\", "[a\\]]", "[-a]", "[a-]",
+]  # fmt: skip
+NAMES = ["a", "b", "c", "d", "x.csv", "a.csv", "dx", "ax", "#x", "!x", "7", "ab", "foo ", "-"]
+
+
+def what_git_ignores(root: Path, paths: list[str]) -> set[str]:
+    done = subprocess.run(
+        ["git", "-C", root, "check-ignore", "--stdin", "-z", "--no-index"],
+        input="\0".join(paths),
+        capture_output=True,
+        text=True,
+    )
+    return set(done.stdout.split("\0")) - {""}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_as_git_does(tmp_path: Path, seed: int) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    chosen = random.Random(seed)
+    paths = []
+    for _ in range(40):
+        path = "/".join(chosen.choices(NAMES, k=chosen.randint(1, 3)))
+        whole = tmp_path / path
+        try:
+            whole.parent.mkdir(parents=True, exist_ok=True)
+            if chosen.random() < 0.3:
+                whole.mkdir(exist_ok=True)
+            elif not whole.exists():
+                whole.write_text("")
+        except OSError:  # a file where a folder would have to be
+            continue
+        paths.append(path)
+    for folder in ("", "a", "b"):
+        if (tmp_path / folder).is_dir():
+            patterns = chosen.sample(PATTERNS, chosen.randint(1, 4))
+            (tmp_path / folder / ".gitignore").write_text("\n".join(patterns) + "\n")
+    ignore = Ignore(str(tmp_path))
+    ignored = {
+        path
+        for path in paths
+        if ignore.excludes(path.split("/"), is_folder=(tmp_path / path).is_dir())
+    }
+    assert ignored == what_git_ignores(tmp_path, paths)
+
+
+def test_patterns_above_the_folder_count_up_to_the_repository(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path / "repository"], check=True)
+    folder = tmp_path / "repository" / "notebooks"
+    folder.mkdir()
+    (tmp_path / ".gitignore").write_text("beyond.csv\n")
+    (tmp_path / "repository" / ".gitignore").write_text("/notebooks/large/\n*.log\n/here.csv\n")
+    ignore = Ignore(str(folder))
+    assert ignore.excludes(["large"], is_folder=True)
+    assert ignore.excludes(["large", "deep", "x"], is_folder=False)
+    assert ignore.excludes(["a.log"], is_folder=False)
+    assert not ignore.excludes(["here.csv"], is_folder=False)
+    assert not ignore.excludes(["beyond.csv"], is_folder=False)
+
+
+def test_acaignore_counts_more(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("data/\n*.csv\n")
+    (tmp_path / ".acaignore").write_text("!data/\nother.txt\n")
+    ignore = Ignore(str(tmp_path))
+    assert not ignore.excludes(["data", "x.bin"], is_folder=False)
+    assert ignore.excludes(["data", "x.csv"], is_folder=False)
+    assert ignore.excludes(["other.txt"], is_folder=False)
+
+
+def test_a_change_of_the_patterns_counts_at_once(tmp_path: Path) -> None:
+    ignore = Ignore(str(tmp_path))
+    assert not ignore.excludes(["a"], is_folder=False)
+    (tmp_path / ".gitignore").write_text("a\n")
+    assert ignore.excludes(["a"], is_folder=False)
+    (tmp_path / ".gitignore").unlink()
+    assert not ignore.excludes(["a"], is_folder=False)
+
+
+def test_patterns_that_cannot_be_read_exclude_everything(tmp_path: Path) -> None:
+    os.symlink("loop", tmp_path / "loop")
+    os.symlink("loop", tmp_path / ".gitignore")
+    assert Ignore(str(tmp_path)).excludes(["a"], is_folder=False)
