@@ -55,6 +55,10 @@ REPLY_GRACE_SECONDS = 0.2
 BUSY_GRACE_SECONDS = 2.0
 OUTPUT_GRACE_SECONDS = 0.005
 
+# How long an exchange that waits for nothing lets an answer go to its caller: a thread that
+# goes on after its cell. A page of a file takes some milliseconds.
+DRAIN_SECONDS = 1.0
+
 # kernel_info is repeated at this interval until the new kernel has answered on shell
 # and something has come over iopub: before that, a subscription may not have arrived.
 PROBE_SECONDS = 0.25
@@ -189,6 +193,8 @@ class Agent:
         self.is_urgent = False
         for record in self.incoming.feed(head["off"], page.data):
             self._handle(record)
+        if not self.open_requests:
+            self.calls.drain(DRAIN_SECONDS)
         limit = head["limit"]
         self._wait(head["got"], head["wait"], head["settle"], 3 * limit)
         answer = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
@@ -152,6 +153,20 @@ class Calls:
             self._drop(descriptor)
             return
         self._poller.modify(descriptor, self._pollin | (self._pollout if outgoing else 0))
+
+    def drain(self, seconds: float) -> None:
+        """Give callers time to take their answers, where nothing else is waited for."""
+        deadline = time.monotonic() + seconds
+        while any(caller.outgoing for caller in self.callers.values()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            poll = select.poll()
+            for descriptor, caller in self.callers.items():
+                if caller.outgoing:
+                    poll.register(descriptor, select.POLLOUT)
+            for descriptor, _ in poll.poll(1 + int(left * 1000)):
+                self._send(descriptor)
 
     def close(self) -> None:
         """Close everything; callers see the end of their connections."""

@@ -24,6 +24,7 @@ def what_git_ignores(root: Path, paths: list[str]) -> set[str]:
     done = subprocess.run(
         ["git", "-C", root, "check-ignore", "--stdin", "-z", "--no-index"],
         input="\0".join(paths),
+        check=False,  # 1: it ignores none
         capture_output=True,
         text=True,
     )

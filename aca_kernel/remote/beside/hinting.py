@@ -10,7 +10,7 @@ from typing import Any
 from ..files import FileProblem
 from . import is_quiet, quiet, words
 from .mirror import Mirror, hint_of
-from .missing import missing
+from .missing import MissingModule, missing, show
 
 
 class Hinting:
@@ -26,6 +26,10 @@ class Hinting:
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Return what replaces functions of `os`, by their names."""
         return {"stat": self._stat()}
+
+    def errors(self) -> tuple[type[Exception], ...]:
+        """Return the errors that `show` shows."""
+        return FileNotFoundError, MissingModule
 
     def _on_open(self, path: Any, mode: Any, flags: int) -> None:
         __tracebackhide__ = True
@@ -89,4 +93,4 @@ class Hinting:
                 else:
                     error.strerror = f"{error.strerror}. {hint}"
                 break
-        ip.showtraceback((kind, error, traceback), tb_offset=tb_offset)
+        show(ip, kind, error, traceback, tb_offset)

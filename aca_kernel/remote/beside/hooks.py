@@ -29,8 +29,7 @@ def install(ip: Any, mirror: Mirror) -> None:
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
     noticing = Hinting(mirror) if mirror.is_hinting else Fetching(mirror)
-    if isinstance(noticing, Hinting):
-        ip.set_custom_exc((FileNotFoundError,), noticing.show)
+    ip.set_custom_exc(noticing.errors(), noticing.show)
     _replace_os(noticing.functions())
     importing.install(mirror)
     get = noticing.handlers().get

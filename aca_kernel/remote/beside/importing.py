@@ -20,6 +20,7 @@ from typing import Any
 from ..files import FileProblem
 from . import is_quiet, quiet
 from .mirror import Mirror, Refused, hint_of
+from .missing import MissingModule
 from .missing import bring as fetch
 
 
@@ -103,7 +104,7 @@ class _Last:
                 if not self._bring(prefix + name.rpartition(".")[2]):
                     continue
             except (FileProblem, Refused) as error:
-                raise ModuleNotFoundError(f"No module named {name!r}. {error}", name=name) from None
+                raise MissingModule(f"No module named {name!r}. {error}", name=name) from None
             # Past the caches of folders, which may not have noticed.
             importlib.machinery.PathFinder.invalidate_caches()
             return importlib.machinery.PathFinder.find_spec(name, [folder])

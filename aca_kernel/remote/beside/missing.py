@@ -1,4 +1,4 @@
-"""The error of whoever opens a file that is missing here and is on the user's machine."""
+"""The errors of code that opens or imports what is missing here and is on the user's machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from ..files import FileProblem
 from . import quiet
 from .mirror import Mirror, Refused
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class MissingFile(FileNotFoundError):
@@ -23,9 +25,27 @@ class MissingFile(FileNotFoundError):
         return FileNotFoundError, self.args
 
 
-# Whatever else code sees of it is what it would get elsewhere.
-MissingFile.__name__ = MissingFile.__qualname__ = "FileNotFoundError"
-MissingFile.__module__ = "builtins"
+class MissingModule(ModuleNotFoundError):
+    """By its own type, so that its traceback can be told."""
+
+    def __reduce__(self) -> Any:
+        return ModuleNotFoundError, self.args
+
+
+# Whatever else code sees of them is what it would get elsewhere.
+for _own in (MissingFile, MissingModule):
+    _own.__name__ = _own.__qualname__ = _own.__base__.__name__  # type: ignore[union-attr]
+    _own.__module__ = "builtins"
+
+
+def show(ip: Any, kind: Any, error: Any, traceback: Any, tb_offset: Any = None) -> None:
+    """Show an error without what of its traceback is ours; a handler of IPython's shell."""
+    place = traceback
+    while place is not None and place.tb_next is not None:
+        if os.path.dirname(place.tb_next.tb_frame.f_code.co_filename) == _HERE:
+            place.tb_next = None
+        place = place.tb_next
+    ip.showtraceback((kind, error, traceback), tb_offset=tb_offset)
 
 
 def missing(path: Any, sentence: str) -> MissingFile:
