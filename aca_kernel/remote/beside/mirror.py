@@ -304,7 +304,7 @@ class Mirror:
             self.tell_once(
                 relative,
                 f"{relative} has changed on your machine, and the code has changed its copy here: "
-                "the copy is kept. Remove it to have yours.",
+                f"the copy is kept. `{_upload_of(relative)}` replaces it by yours.",
             )
 
     def _forget(self, relative: str, path: str, copy: Copy | None) -> None:
@@ -432,13 +432,17 @@ class Mirror:
 
 def hint_of(relative: str) -> str:
     """Return the sentence that an error carries where files are not sent by themselves."""
+    return (
+        f"{relative} exists beside the notebook on your machine: `{_upload_of(relative)}` sends "
+        'it, and with the setting files = "on-demand" such files are sent when they are opened.'
+    )
+
+
+def _upload_of(relative: str) -> str:
+    """Return the line that puts a file where it is missing."""
     folder = os.path.dirname(relative)
     words = [relative, folder + "/"] if folder else [relative]
-    line = " ".join(["%aca upload", *map(shlex.quote, words)])
-    return (
-        f"{relative} exists beside the notebook on your machine: `{line}` sends it, and with the "
-        'setting files = "on-demand" such files are sent when they are opened.'
-    )
+    return " ".join(["%aca upload", *map(shlex.quote, words)])
 
 
 def _text_of(path: Any) -> str:

@@ -1,0 +1,216 @@
+"""Files that cells have written come to the notebook's folder; none of the user's is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ..support import Client, eventually, running_kernel, running_pool
+from ..test_transfer import HOSTILE
+from .test_reading import PYTHON
+
+BACK = ("--AcaKernel.files_back=True",)
+
+
+@pytest.fixture(autouse=True)
+def _own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the list of what has come out of this machine's own."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+
+
+@contextmanager
+def bringing_kernel() -> Iterator[Client]:
+    with running_kernel(arguments=BACK) as client:
+        yield client
+
+
+def write(name: str, text: str) -> str:
+    return f"with open({name!r}, 'w') as file: file.write({text!r})"
+
+
+def test_what_is_written_is_there_when_the_cell_is_done(folder: Path) -> None:
+    with bringing_kernel() as kernel:
+        assert kernel.run(write("new.txt", "one")).stream("stderr") == ""
+        assert (folder / "new.txt").read_text() == "one"
+        kernel.run(write("new.txt", "two"))
+        assert (folder / "new.txt").read_text() == "two"
+        code = "import os\nos.makedirs('a/b')\nopen('a/b/data.bin', 'wb').write(bytes(9_000_000));"
+        assert kernel.run(code).status == "ok"
+        assert (folder / "a" / "b" / "data.bin").read_bytes() == bytes(9_000_000)
+        # Also when the cell fails.
+        kernel.run(write("failed.txt", "x") + "\n1 / 0")
+        assert (folder / "failed.txt").read_text() == "x"
+        kernel.run("!echo by the shell > shell.txt")
+        assert (folder / "shell.txt").read_text() == "by the shell\n"
+        assert sorted(os.listdir()) == ["a", "failed.txt", "new.txt", "shell.txt"]
+
+
+def test_nothing_comes_by_itself_without_the_setting(folder: Path) -> None:
+    with running_kernel() as kernel:
+        kernel.run(write("new.txt", "one"))
+        code = "print(attempt('back', path='new.txt', size=1))"
+        assert "`files_back` does not let files come back" in kernel.run(HOSTILE + code).text
+    assert os.listdir() == []
+
+
+def test_a_file_of_the_users_is_never_overwritten(folder: Path) -> None:
+    (folder / "own.txt").write_text("mine")
+    (folder / "read.txt").write_text("mine")
+    with bringing_kernel() as kernel:
+        cell = kernel.run(write("own.txt", "theirs"))
+        assert cell.stream("stderr") == (
+            "own.txt does not come back: the one beside the notebook is your own, or has changed "
+            "since it came. `%aca download --force own.txt` replaces it.\n"
+        )
+        # Told once.
+        assert kernel.run(write("own.txt", "theirs again")).stream("stderr") == ""
+        cell = kernel.run("open('read.txt').read()\n" + write("read.txt", "theirs"))
+        assert cell.stream("stderr").startswith("read.txt does not come back: ")
+        kernel.run(write("new.txt", "one"))
+        (folder / "new.txt").write_text("edited")
+        cell = kernel.run(write("new.txt", "two"))
+        assert cell.stream("stderr").startswith("new.txt does not come back: ")
+        assert [(folder / name).read_text() for name in ("own.txt", "read.txt", "new.txt")] == [
+            *("mine", "mine", "edited")
+        ]
+        assert kernel.run("%aca download --force own.txt").status == "ok"
+        assert (folder / "own.txt").read_text() == "theirs again"
+
+
+def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Path) -> None:
+    with bringing_kernel() as kernel:
+        kernel.run(write("result.txt", "first"))
+        kernel.run(write("edited.txt", "first"))
+    (folder / "edited.txt").write_text("mine")
+    with bringing_kernel() as kernel:
+        assert kernel.run(write("result.txt", "second")).stream("stderr") == ""
+        assert "edited.txt does not come back" in kernel.run(write("edited.txt", "x")).stream(
+            "stderr"
+        )
+    assert (folder / "result.txt").read_text() == "second"
+    assert (folder / "edited.txt").read_text() == "mine"
+
+
+def test_neither_links_nor_hidden_files_nor_keys_come_back(folder: Path) -> None:
+    code = """
+import os
+os.mkdir('.hidden')
+os.symlink('/etc/passwd', 'link.txt')
+os.symlink('/etc', 'etc')
+os.mkfifo('pipe')
+for name in ('.env', '.hidden/x', 'id_rsa', 'a.pem', 'secrets.txt', 'seen.txt'):
+    with open(name, 'w') as file: file.write('x')
+"""
+    with bringing_kernel() as kernel:
+        cell = kernel.run(code)
+        assert cell.error is None
+        assert "A file does not come back under the name 'id_rsa'." in cell.stream("stderr")
+    assert os.listdir() == ["seen.txt"]
+
+
+def test_who_speaks_the_protocol_writes_nowhere_else(folder: Path) -> None:
+    (folder / "own.txt").write_text("mine")
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    os.symlink(outside, folder / "linked")
+    os.symlink(outside / "new.txt", folder / "dangling.txt")
+    paths = [
+        *(
+            "../x.txt",
+            "/tmp/aca-x.txt",
+            "a/../../x.txt",
+            "linked/x.txt",
+            "dangling.txt",
+            "",
+            ".",
+            "..",
+        ),
+        *(
+            ".bashrc",
+            ".git/hooks/pre-commit",
+            "a/.ssh/config",
+            "own.txt",
+            "own.txt/x",
+            "a\0b",
+            "a\nb",
+        ),
+        *("\x1b[2J.txt", "\ud800", "x" * 256, "id_rsa", "a//b", "a/", "~/x.txt/../../x"),
+    ]
+    code = f"""
+import hashlib
+digest = hashlib.sha256(b'bad').hexdigest()
+for path in {paths!r}:
+    with asking() as kernel:
+        for parts in ((b'bad',), ()):
+            kernel.send('back', *parts, path=path, size=3, digest=digest)
+            try:
+                print(kernel.receive().head)
+            except FileProblem as error:
+                print('refused:', ascii(str(error)))
+print(attempt('back', path=5, size=3), attempt('back', path='x', size=-1))
+print(attempt('back_page', transfer='x'), attempt('back_end', transfer='x', digest=''))
+"""
+    with bringing_kernel() as kernel:
+        cell = kernel.run(HOSTILE + code)
+        assert cell.error is None
+        assert cell.text.count("refused: ") == 2 * len(paths) + 4, cell.text
+    assert sorted(os.listdir()) == ["dangling.txt", "linked", "own.txt"]
+    assert os.listdir(outside) == []
+    assert sorted(os.listdir(folder.parent)) == ["notebooks", "outside"]
+    assert (folder / "own.txt").read_text() == "mine"
+
+
+def test_what_is_not_what_was_announced_is_not_kept(folder: Path) -> None:
+    code = """
+def send(data, size, digest):
+    with asking() as kernel:
+        begun = kernel.ask('back', path='x.txt', size=size).head
+        try:
+            kernel.send('back_page', data, transfer=begun['transfer'])
+            kernel.receive()
+            kernel.ask('back_end', transfer=begun['transfer'], digest=digest)
+        except FileProblem as error:
+            print('refused:', error)
+send(b'1234', 3, '')
+send(b'1234', 4, 'nonsense')
+send(b'12', 4, 'nonsense')
+with asking() as kernel:
+    for _ in range(20):
+        kernel.ask('back', path='unfinished.txt', size=5)
+"""
+    with bringing_kernel() as kernel:
+        assert kernel.run(HOSTILE + code).text.count("refused: ") == 3
+        assert eventually(lambda: os.listdir() == [])
+
+
+def test_limits(folder: Path) -> None:
+    limits = ("--AcaKernel.files_largest_mb=1", "--AcaKernel.files_total_mb=1")
+    with running_kernel(arguments=(*BACK, *limits)) as kernel:
+        cell = kernel.run("open('two.bin', 'wb').write(bytes(2_000_000));")
+        assert cell.stream("stderr") == (
+            "two.bin does not come back: it is larger than the setting `files_largest_mb` allows, "
+            "which is 1. `%aca download` brings it.\n"
+        )
+        kernel.run("open('one.bin', 'wb').write(bytes(900_000));")
+        cell = kernel.run("open('more.bin', 'wb').write(bytes(900_000));")
+        assert "`files_total_mb` allows, which is 1" in cell.stream("stderr")
+    assert os.listdir() == ["one.bin"]
+
+
+def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
+    with (
+        running_pool(isolation="process") as pool,
+        running_kernel(pool.env, arguments=BACK) as kernel,
+    ):
+        kernel.run("import os")
+        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
+        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(400_000_000)")
+        kernel.wait_for_stream(msg_id, "large.bin: ")
+        assert [name for name in os.listdir() if name.endswith(".part")]
+        pool.kill_environments()
+        assert kernel.collect(msg_id).status == "error"
+        assert eventually(lambda: os.listdir() == [])
