@@ -178,8 +178,10 @@ class Calls:
 
     async def _restored(self, call: Call) -> Answer:
         find_permission(self._table, "restore")
-        report = call.head.get("report")
-        return {"told": wording.restored(report if isinstance(report, dict) else {}, 0) + "."}, ()
+        given = call.head.get("report")
+        report = given if isinstance(given, dict) else {}
+        self._checkpoints.restored(report)
+        return {"told": wording.restored(report, 0) + "."}, ()
 
     async def _keep(self, call: Call) -> Answer:
         time = call.text("time")

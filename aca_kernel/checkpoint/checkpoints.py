@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, CheckpointFailed, EnvironmentGone
-from . import limits, wording
+from . import leftovers, limits, wording
+from .leftovers import Leftovers
 from .store import Store, remove_abandoned
 
 if TYPE_CHECKING:
@@ -61,10 +62,19 @@ class Checkpoints:
         self._log = log
         self._lock = asyncio.Lock()
         self._has_sources = False
+        # What the store holds and the environment does not; None: all of it.
+        self._left: Leftovers | None = Leftovers()
+        # Which notebook's state this is, told apart by what `clear` makes of it.
+        self._history = object()
 
     def forget_environment(self) -> None:
         """There will be another environment, which knows nothing yet."""
         self._has_sources = False
+        self._left = None
+
+    def lose_variables(self) -> None:
+        """There is another remote kernel in the same environment, whose files are as they were."""
+        self._left = None
 
     # -- taking --------------------------------------------------------------------
 
@@ -103,19 +113,36 @@ class Checkpoints:
     async def _finish_taking(self, started: float, cells: int) -> str:
         manifest = await self._manifest()
         pack = _checked_pack(manifest, limits.largest_pack_bytes(self._settings))
-        used = _references(manifest)
+        used = leftovers.references(manifest)
         sent = manifest.pop("size")
+        history = self._history
         sent += await self._fetch({name: pack[name] for name in used if name in pack})
         del manifest["pack"]
         manifest["named"] = _named(manifest)
-        await asyncio.to_thread(self._store.commit, manifest, used)
+        what, skipped = wording.what_of(manifest), list(manifest["skipped"])
+        left = await asyncio.to_thread(self._commit, manifest)
+        if history is not self._history:  # it was cleared meanwhile
+            await asyncio.to_thread(self._store.clear)
+            raise EnvironmentGone("The session environment was given up meanwhile.")
+        self._left = left
         # Cells that ran meanwhile are not in it.
         self.cells_since -= cells
         self.has_any, self.problem = True, ""
         self._log.info("checkpoint taken, %s bytes sent", sent)
         with contextlib.suppress(CheckpointFailed):
             await self._carrier.drop([_PACK, _MANIFEST])
-        return wording.stored(manifest, sent, time.monotonic() - started)
+        return wording.stored(what, skipped, sent, time.monotonic() - started)
+
+    def _commit(self, manifest: dict[str, Any]) -> Leftovers:
+        """Keep a new checkpoint, and what is left in the one before it; return the latter."""
+        carried = Leftovers()
+        before = self._store.manifest() if self.has_any else None
+        if before is not None and self._settings.restore != "off":
+            left = leftovers.all_of(before) if self._left is None else self._left
+            most_bytes = limits.largest_pack_bytes(self._settings)
+            carried = leftovers.carry_over(manifest, before, left, self._store.sizes(), most_bytes)
+        self._store.commit(manifest, leftovers.references(manifest))
+        return carried
 
     async def _manifest(self) -> dict[str, Any]:
         deadline = time.monotonic() + _LONGEST_SECONDS
@@ -140,7 +167,7 @@ class Checkpoints:
         ]
         try:
             manifest = json.loads(b"".join(parts))
-            _references(manifest), _named(manifest), float(manifest["taken"])
+            leftovers.references(manifest), _named(manifest), float(manifest["taken"])
         except (ValueError, TypeError, KeyError, AttributeError):
             raise CheckpointFailed("The environment's checkpoint cannot be read.") from None
         return {**manifest, "size": size}
@@ -179,20 +206,29 @@ class Checkpoints:
             report = reply.get("report")
             report = dict(report) if isinstance(report, dict) else {}
             report["seconds"] = time.monotonic() - started
+            self.restored(report)
             return report
+
+    def restored(self, report: dict[str, Any]) -> None:
+        """The checkpoint has been brought back, as far as this report of the environment's says."""
+        self._left = leftovers.of_report(report)
 
     async def begin_restoring(self) -> bool:
         """Put the last checkpoint where a running cell can load it; tell whether there is one."""
         async with self._at_work():
             await asyncio.to_thread(self._store.adopt)
-            return await self._put_checkpoint()
+            if not await self._put_checkpoint():
+                return False
+            # Until the cell tells what came of it.
+            self.has_any, self._left = True, None
+            return True
 
     async def _put_checkpoint(self) -> bool:
         manifest = await asyncio.to_thread(self._store.manifest)
         if manifest is None:
             return False
         await self._send_sources()
-        names = sorted(_references(manifest))
+        names = sorted(leftovers.references(manifest))
         index, end, page = {}, 0, []
         pieces = self._store.pieces(names)
         await self._carrier.put(_PACK, 0, b"")
@@ -216,8 +252,9 @@ class Checkpoints:
 
     async def clear(self) -> None:
         """There is nothing any more to bring back."""
-        self.cells_since, self.has_any = 0, False
-        await asyncio.to_thread(lambda: self._store.close(keep=False))
+        self.cells_since, self.has_any, self.problem = 0, False, ""
+        self._left, self._history = Leftovers(), object()
+        await asyncio.to_thread(self._store.clear)
 
     def close(self) -> None:
         """The kernel ends."""
@@ -230,7 +267,7 @@ class Checkpoints:
             await self._put(name, data)
         self._has_sources = True
         # Once for each environment is more than often enough.
-        await asyncio.to_thread(remove_abandoned)
+        await asyncio.to_thread(remove_abandoned, self._store.path)
 
     async def _put(self, name: str, data: bytes) -> None:
         for start in range(0, max(1, len(data)), _SENT_PAGE_BYTES):
@@ -240,9 +277,10 @@ class Checkpoints:
     async def _at_work(self) -> Any:
         async with self._lock:
             self.is_busy = True
+            self._carrier.begin()
             try:
                 yield
-            except (AcaKernelError, EnvironmentGone):
+            except AcaKernelError:
                 raise
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 # Something that the environment has said is not what it must be.
@@ -251,16 +289,6 @@ class Checkpoints:
                 ) from error
             finally:
                 self.is_busy = False
-
-
-def _references(manifest: dict[str, Any]) -> set[str]:
-    """Return the names of all pieces that a manifest refers to, which it holds no others of."""
-    lists = [manifest["history"]]
-    lists += [one["pieces"] for one in manifest["files"] if "pieces" in one]
-    for group in [*manifest["groups"], *(one for _, one in manifest["settings"])]:
-        lists.append(group["stream"])
-        lists += [references for _, references in group.get("buffers", ())]
-    return {str(name) for names in lists for name in names if not str(name).startswith("=")}
 
 
 def _named(manifest: dict[str, Any]) -> int:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # A kept environment is called when so much of its cooldown has passed.
 _KEEP_SHARE = 0.5
 
+# What is due while a cell waits or runs is due again after it; no need to look more often.
+_BUSY_SECONDS = 0.2
+
 
 class Schedule:
     """Does what is due for one kernel. poke: makes a call that does nothing."""
@@ -91,6 +94,8 @@ class Schedule:
             except asyncio.TimeoutError:
                 if is_idle():
                     await self._act()
+                else:
+                    await asyncio.sleep(_BUSY_SECONDS)
 
     def _seconds_left(self) -> float | None:
         """Return the time until something is due, None if nothing will be."""
@@ -104,7 +109,7 @@ class Schedule:
         if self._is_wanted() and self._settings.checkpoint == "auto":
             due.append(self._checkpoint_at() - idle)
         if self.kept_seconds() > 0:
-            due.append(_KEEP_SHARE * self._settings.cooldown_seconds - idle)
+            due.append(self._keep_at() - idle)
         # Never at once again: what is due may not be possible just now.
         return max(0.05, min(due)) if due else None
 
@@ -122,13 +127,22 @@ class Schedule:
         if environment is None:
             return
         idle = environment.idle_seconds()
-        is_kept = self.kept_seconds() > 0
-        is_time = self._settings.checkpoint == "auto" and idle >= self._checkpoint_at()
-        if self._is_wanted() and (self._is_due_now or (is_time and not is_kept)):
+        is_call_due = self.kept_seconds() > 0 and idle >= self._keep_at()
+        is_time = self._settings.checkpoint == "auto" and (
+            idle >= self._checkpoint_at() or is_call_due
+        )
+        if self._is_wanted() and (self._is_due_now or is_time):
             self._is_due_now = False
             await self._take()
-        elif is_kept and idle >= _KEEP_SHARE * self._settings.cooldown_seconds:
+        elif is_call_due:
             self._poke()
+
+    def _keep_at(self) -> float:
+        """Return the idle time after which an environment that is kept is called.
+
+        A checkpoint is a call, and is the first of them: what is kept may end all the same.
+        """
+        return _KEEP_SHARE * self._settings.cooldown_seconds
 
     async def _take(self) -> None:
         cells = self._checkpoints.cells_since

@@ -35,7 +35,8 @@ def restore(
     is_in_cell: the running cell asks for it.
     The report: `variables` and `files` (how many), `seconds`, `missing`, pairs of a name and
     the reason, those included that had not been stored, and `python`, the version that the
-    variables are of, if that is not this one: then only modules and files have come back.
+    variables are of, if that is not this one: then only modules and files have come back; and
+    `left`, {"names", "paths"} of what the checkpoint holds and is not here now.
     """
     started = time.monotonic()
     if manifest["format"] != FORMAT:
@@ -54,8 +55,10 @@ def _restore(
 ) -> dict[str, Any]:
     loader = _Loader(shell, pieces)
     loader.missing += [(name, reason) for name, reason in manifest["skipped"]]
-    written, failed = write_files(manifest["files"], pieces, origin.directory, manifest["taken"])
-    loader.missing += failed
+    written, told, paths = write_files(
+        manifest["files"], pieces, origin.directory, manifest["taken"]
+    )
+    loader.missing += told
     session.set_process_state(manifest["process"])
     report: dict[str, Any] = {"files": written, "missing": loader.missing}
     with _silent(), session.findable(manifest["process"]["directory"]):
@@ -72,9 +75,10 @@ def _restore(
             session.sort(shell, manifest["order"])
         else:
             report["python"] = ".".join(str(part) for part in manifest["python"])
+            loader.left += [name for group in manifest["groups"] for name in _names(group)]
     # Last: modules may lie in the directory that the process started in.
     loader.missing += session.set_directory(manifest["process"]["directory"])
-    return report
+    return {**report, "left": {"names": loader.left, "paths": paths}}
 
 
 @contextlib.contextmanager
@@ -85,10 +89,14 @@ def _silent() -> Iterator[None]:
 
 
 class _Loader:
-    """Loads into one namespace. missing: what failed, by name, with the reason."""
+    """Loads into one namespace.
+
+    missing: what failed, by name, with the reason. left: names that are not here now.
+    """
 
     def __init__(self, shell: Any, pieces: Pieces) -> None:
         self.missing: list[tuple[str, str]] = []
+        self.left: list[str] = []
         self._shell = shell
         self._pieces = pieces
         self._names: set[str] = set()
@@ -104,6 +112,7 @@ class _Loader:
             # A module may raise anything while it is imported.
             except Exception as error:  # noqa: BLE001
                 self.missing.append((name, reason_of(error)))
+                self.left.append(name)
         for module in submodules:
             if module not in sys.modules:
                 with contextlib.suppress(Exception):
@@ -113,9 +122,9 @@ class _Loader:
     def variables(self, groups: list[dict[str, Any]]) -> int:
         """Load variables; return how many of those that the user has named."""
         count = 0
-        self._names = {name for group in groups for names in group["names"] for name in names}
+        self._names = {name for group in groups for name in _names(group)}
         for group in groups:
-            names = [name for names in group["names"] for name in names]
+            names = _names(group)
             try:
                 values = self._load(group)
             except Exception as error:  # noqa: BLE001 - what the user's classes raise
@@ -123,6 +132,7 @@ class _Loader:
                 if isinstance(error, rebuild.NotRestored):
                     reason = str(error)
                 self.missing.extend((name, reason) for name in names)
+                self.left += names
                 continue
             for number, aliases in enumerate(group["names"]):
                 for name in aliases:
@@ -137,6 +147,10 @@ class _Loader:
             self._shell.user_ns[name] = value
 
     def _load(self, group: dict[str, Any]) -> Any:
+        python = group.get("python", list(sys.version_info[:2]))
+        if list(python) != list(sys.version_info[:2]):
+            version = ".".join(str(part) for part in python)
+            raise rebuild.NotRestored(f"it was stored by Python {version}")
         buffers = (
             self._pieces.buffer(references, size) for size, references in group.get("buffers", ())
         )
@@ -170,6 +184,10 @@ class _Loader:
                     self._shell.extension_manager.load_extension(name)
                 except Exception as error:  # noqa: BLE001 - an extension may raise anything
                     self.missing.append((f"the extension {name}", reason_of(error)))
+
+
+def _names(group: dict[str, Any]) -> list[str]:
+    return [name for names in group["names"] for name in names]
 
 
 def load_manifest(path: str) -> dict[str, Any]:
