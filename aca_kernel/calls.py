@@ -107,6 +107,11 @@ class Calls:
 
         self._do_later(answer())
 
+    def is_restart_due(self) -> bool:
+        """Tell whether the cell that asked for another environment has ended."""
+        cell = self.restarting
+        return cell is not None and self._table.find(cell.msg_id) is None
+
     def close_finished(self) -> None:
         """Let go of what belongs to cells that have ended."""
         self._transfers.close_finished()
@@ -143,7 +148,7 @@ class Calls:
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
 
         async def work() -> dict[str, Any]:
-            return {"limits": await self._checkpoints.begin()}
+            return await self._checkpoints.begin()
 
         self._later(call, work())
 

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from .settings import AcaKernel
 
 
+# While a restore does not end that was interrupted.
+_INTERRUPT_AGAIN_SECONDS = 0.3
+
+
 class Pump:
     """Runs requests in an environment; tells `on_exit` when the user's code asked to quit."""
 
@@ -149,11 +153,7 @@ class Pump:
             return
         if self._restoring is not None:
             self._interrupt_pending = True
-            if self._carrier.awaits_reply:
-                self._aside(self._life.relay.interrupt())
-            else:
-                # Nothing runs over there yet that a signal could reach.
-                self._carrier.fail(CheckpointFailed("It was interrupted."))
+            self._aside(self._interrupt_restore(self._life.relay, self._restoring))
             return
         if cell.is_started:
             self._aside(self._send_interrupt())
@@ -162,6 +162,15 @@ class Pump:
             # ipykernel ignores. It is sent when the cell's busy arrives.
             self._interrupt_pending = True
             self._aside(self._life.relay.wake())
+
+    async def _interrupt_restore(self, relay: Relay, restoring: asyncio.Future[bool]) -> None:
+        if not self._carrier.awaits_reply:
+            # Nothing runs over there yet that a signal could reach.
+            restoring.cancel()
+        while not restoring.done():
+            # ipykernel ignores what comes before it has begun with a request.
+            await relay.interrupt()
+            await asyncio.wait([restoring], timeout=_INTERRUPT_AGAIN_SECONDS)
 
     async def _send_interrupt(self) -> None:
         self._interrupt_pending = False
@@ -238,7 +247,8 @@ class Pump:
         asyncio.get_running_loop().call_soon(self._announcer.announce)
         await self._exchange(relay, is_waiting=is_waiting)
         if relay is self._life.relay:
-            self._plan_polls(relay, after_request=is_waiting)
+            is_needed = relay.has_background and not len(self._table)
+            self._polls.plan(is_needed=is_needed, after_request=is_waiting)
 
     async def _exchange(self, relay: Relay, *, is_waiting: bool) -> None:
         for record in self._carrier.take_outgoing():
@@ -254,7 +264,7 @@ class Pump:
             if relay.is_catching_up:
                 await self._pacer.wait_with(record)
             self._take(record)
-            if self._is_to_be_left(relay):
+            if relay is self._life.relay and self._calls.is_restart_due():
                 await self._leave_environment(relay)
                 return
         if not relay.has_more and self._pacer.is_through():
@@ -270,15 +280,6 @@ class Pump:
                 if answer is not None:
                     relay.send(answer)
                     self._owes_answer = True
-
-    def _plan_polls(self, relay: Relay, *, after_request: bool) -> None:
-        """Look after background output for a while after each request, then stop."""
-        if not relay.has_background or len(self._table):
-            self._polls.stop()
-            return
-        if after_request:
-            self._polls.begin()
-        self._polls.plan()
 
     # -- from the remote side ----------------------------------------------------
 
@@ -398,9 +399,11 @@ class Pump:
                     await self._exchange(relay, is_waiting=False)
                 else:
                     await self._work.wait()
-            if restoring.result():
+            if restoring.cancelled():
+                self._recovery.give_up("It was interrupted.")
+            elif restoring.result():
                 self._life.holds_state = True
-            elif self._interrupt_pending:
+            if self._interrupt_pending:
                 self._interrupt_pending = False
                 self._backlog.fail_all(
                     "KeyboardInterrupt", "Interrupted while variables were brought back."
@@ -427,13 +430,6 @@ class Pump:
         )
         if held_state:
             self._recovery.lost_environment(self._life.idle_seconds)
-
-    def _is_to_be_left(self, relay: Relay) -> bool:
-        """Tell whether the cell that asked for another environment has ended in this one."""
-        cell = self._calls.restarting
-        return (
-            cell is not None and relay is self._life.relay and self._table.find(cell.msg_id) is None
-        )
 
     async def _leave_environment(self, relay: Relay) -> None:
         """Do what `%aca restart` asked for; what is queued behind its cell runs in the next one.

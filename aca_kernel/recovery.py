@@ -97,14 +97,18 @@ class Recovery:
             )
             raise
         except CheckpointFailed as error:
-            self.is_due = False
             self._log.warning("%s %s", error.message, error.detail)
-            self.tell(wording.not_restored(error.message))
+            self.give_up(error.message)
             return False
         self.is_due = False
         if report is not None:
             self.tell(wording.restored(report, self._checkpoints.cells_since))
         return True
+
+    def give_up(self, reason: str) -> None:
+        """What could not be brought back is not tried again by itself. reason: a sentence."""
+        self.is_due = False
+        self.tell(wording.not_restored(reason))
 
     def tell(self, restored: str = "") -> None:
         """Say, with the next cell, what was lost and what came back, if there is anything to say.

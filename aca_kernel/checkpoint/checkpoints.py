@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AcaKernelError, CheckpointFailed, EnvironmentGone
+from ..errors import AcaKernelError, CheckpointFailed, CheckpointSuperseded, EnvironmentGone
 from . import leftovers, limits, wording
 from .leftovers import Leftovers
 from .store import Store, remove_abandoned
@@ -47,6 +47,7 @@ class Checkpoints:
 
     cells_since: cells that have run since the last checkpoint, or since the start.
     problem: why the last attempt failed, empty if it did not.
+    is_claimed: whether the running cell stores or restores, and nothing else is to be begun.
     """
 
     def __init__(
@@ -56,24 +57,34 @@ class Checkpoints:
         self.has_any = False
         self.problem = ""
         self.is_busy = False
+        self.is_claimed = False
         self._store = store
         self._carrier = carrier
         self._settings = settings
         self._log = log
         self._lock = asyncio.Lock()
         self._has_sources = False
+        # By which the remote kernel knows a request that has been superseded.
+        self._number = 0
         # What the store holds and the environment does not; None: all of it.
         self._left: Leftovers | None = Leftovers()
         # Which notebook's state this is, told apart by what `clear` makes of it.
         self._history = object()
 
+    def ran_cell(self) -> None:
+        """A cell has ended."""
+        self.cells_since += 1
+        self.is_claimed = False
+
     def forget_environment(self) -> None:
         """There will be another environment, which knows nothing yet."""
+        self.is_claimed = False
         self._has_sources = False
         self._left = None
 
     def lose_variables(self) -> None:
         """There is another remote kernel in the same environment, whose files are as they were."""
+        self.is_claimed = False
         self._left = None
 
     # -- taking --------------------------------------------------------------------
@@ -85,30 +96,40 @@ class Checkpoints:
         """
         async with self._at_work():
             started, cells = time.monotonic(), self.cells_since
-            await self._prepare_taking()
-            await self._carrier.request(
-                {"op": "take", "limits": limits.of_settings(self._settings)}
-            )
+            asked = await self._prepare_taking()
+            if self.is_claimed:
+                raise _superseded()
+            await self._carrier.request({"op": "take", **asked})
             return await self._finish_taking(started, cells)
 
     async def begin(self) -> dict[str, Any]:
-        """Prepare a checkpoint that a running cell takes itself; return the limits.
+        """Prepare a checkpoint that a running cell takes itself; return what it needs for that.
 
         Raises CheckpointFailed, EnvironmentGone.
         """
+        self._claim()
         async with self._at_work():
-            await self._prepare_taking()
-        return limits.of_settings(self._settings)
+            return await self._prepare_taking()
 
     async def end(self) -> str:
         """Fetch what a running cell has taken; return a sentence about it."""
         async with self._at_work():
             return await self._finish_taking(time.monotonic(), self.cells_since)
 
-    async def _prepare_taking(self) -> None:
+    def _claim(self) -> None:
+        """The running cell is to do it, until `ran_cell`."""
+        self.is_claimed = True
+        if self._carrier.awaits_reply:
+            # That comes when the cell has ended, and the cell would wait for it.
+            self._carrier.fail(_superseded())
+
+    async def _prepare_taking(self) -> dict[str, Any]:
         await self._send_sources()
         names = await asyncio.to_thread(self._store.names)
-        await self._put(_KNOWN, "\n".join(names).encode("ascii"))
+        self._number += 1
+        number = str(self._number)
+        await self._put(_KNOWN, "\n".join([number, *names]).encode("ascii"))
+        return {"number": number, "limits": limits.of_settings(self._settings)}
 
     async def _finish_taking(self, started: float, cells: int) -> str:
         manifest = await self._manifest()
@@ -215,7 +236,10 @@ class Checkpoints:
 
     async def begin_restoring(self) -> bool:
         """Put the last checkpoint where a running cell can load it; tell whether there is one."""
+        self._claim()
         async with self._at_work():
+            # What has been superseded is not to be begun later, over what is put there now.
+            await self._carrier.drop([_KNOWN])
             await asyncio.to_thread(self._store.adopt)
             if not await self._put_checkpoint():
                 return False
@@ -289,6 +313,10 @@ class Checkpoints:
                 ) from error
             finally:
                 self.is_busy = False
+
+
+def _superseded() -> CheckpointSuperseded:
+    return CheckpointSuperseded("The running cell stores or restores variables itself.")
 
 
 def _named(manifest: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import AcaKernelError, EnvironmentGone
+from ..errors import AcaKernelError, CheckpointSuperseded, EnvironmentGone
 
 if TYPE_CHECKING:
     from ..environment import Environment
@@ -64,7 +64,7 @@ class Schedule:
 
     def ran_cell(self, seconds: float) -> None:
         """A cell has ended, after so many seconds."""
-        self._checkpoints.cells_since += 1
+        self._checkpoints.ran_cell()
         self._last_cell = time.monotonic()
         limit = self._settings.checkpoint_after_seconds
         if limit and seconds > limit and self._settings.checkpoint != "off":
@@ -89,6 +89,10 @@ class Schedule:
         """Do what is due, when it is, until cancelled. is_idle: whether no cell waits or runs."""
         while True:
             self._changed.clear()
+            if self._is_due_now and self._is_wanted():
+                # Between the cells that wait, too: a long one is worth it.
+                await self._act()
+                continue
             try:
                 await asyncio.wait_for(self._changed.wait(), self._seconds_left())
             except asyncio.TimeoutError:
@@ -102,8 +106,6 @@ class Schedule:
         environment = self._environment
         if environment is None:
             return None
-        if self._is_due_now and self._is_wanted():
-            return 0.05
         idle = environment.idle_seconds()
         due = []
         if self._is_wanted() and self._settings.checkpoint == "auto":
@@ -114,8 +116,10 @@ class Schedule:
         return max(0.05, min(due)) if due else None
 
     def _is_wanted(self) -> bool:
-        cells = self._checkpoints.cells_since
-        return bool(cells) and cells != self._failed_after and not self._checkpoints.is_busy
+        checkpoints = self._checkpoints
+        cells = checkpoints.cells_since
+        is_free = not (checkpoints.is_busy or checkpoints.is_claimed)
+        return bool(cells) and cells != self._failed_after and is_free
 
     def _checkpoint_at(self) -> float:
         """Return the idle time after which a checkpoint is taken."""
@@ -148,7 +152,7 @@ class Schedule:
         cells = self._checkpoints.cells_since
         try:
             self._log.info("%s", await self._checkpoints.take())
-        except EnvironmentGone:
+        except (EnvironmentGone, CheckpointSuperseded):
             return
         except AcaKernelError as error:
             self._failed_after = cells

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .test_expiry import notebook
+from .expiring import notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..benchmark import Bench
-    from .test_expiry import Notebook
+    from .expiring import Notebook
 
 _CASES = {
     "an empty notebook": "pass",
@@ -57,7 +57,7 @@ def checkpoint(bench: Bench, row: Callable[..., None]) -> None:
             seconds = time.perf_counter() - started
             row(f"checkpoint of {name}: time", "s", dill, seconds)
             row(f"checkpoint of {name}: sent", "MB", size / 1e6, _sent(text))
-            one.expire()
+            one.pool.expire()
             cell = one.run("1")
             found = re.search(r"came back in ([\d.]+) s", cell.stream("stderr"))
             assert found is not None

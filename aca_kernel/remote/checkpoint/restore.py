@@ -60,6 +60,8 @@ def _restore(
     )
     loader.missing += told
     session.set_process_state(manifest["process"])
+    # Modules may have come that were looked for in vain before.
+    importlib.invalidate_caches()
     report: dict[str, Any] = {"files": written, "missing": loader.missing}
     with _silent(), session.findable(manifest["process"]["directory"]):
         settings = manifest["settings"]
