@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from .carrier import Carrier
 
 # A page that is fetched takes some tens of milliseconds, which is what a cell may have to wait
-# for it. For pages that are sent a cell waits anyway: the larger the better.
+# for it. Where a cell waits anyway: the larger the better.
 _PAGE_BYTES = 1024 * 1024
-_SENT_PAGE_BYTES = 3 * 1024 * 1024
+_LARGE_PAGE_BYTES = 3 * 1024 * 1024
 
 _KNOWN = "state/known"
 _PACK = "state/pack"
@@ -198,7 +198,8 @@ class Checkpoints:
         sent = 0
         storing: asyncio.Task[None] | None = None
         try:
-            for names in _pages(pack):
+            # A cell that stores waits for all of it anyway.
+            for names in _pages(pack, _LARGE_PAGE_BYTES if self.is_claimed else _PAGE_BYTES):
                 ranges = [pack[name] for name in names]
                 data = await self._carrier.get(_PACK, ranges)
                 sent += len(data)
@@ -252,23 +253,23 @@ class Checkpoints:
         if manifest is None:
             return False
         await self._send_sources()
-        names = sorted(leftovers.references(manifest))
-        index, end, page = {}, 0, []
-        pieces = self._store.pieces(names)
+        pieces = self._store.pieces(sorted(leftovers.references(manifest)))
+        index: dict[str, tuple[int, int]] = {}
+        end = 0
         await self._carrier.put(_PACK, 0, b"")
-        put = size = 0
-        while True:
-            piece = await asyncio.to_thread(next, pieces, None)
-            if piece is not None:
-                index[piece[0]] = (end, len(piece[1]))
-                end += len(piece[1])
-                size += len(piece[1])
-                page.append(piece[1])
-            if page and (piece is None or size >= _SENT_PAGE_BYTES):
-                await self._carrier.put(_PACK, put, b"".join(page))
-                put, size, page = end, 0, []
-            if piece is None:
-                break
+        reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
+        try:
+            while page := await reading:
+                # The next page is read while this one is on its way.
+                reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
+                start = end
+                for name, data in page:
+                    index[name] = (end, len(data))
+                    end += len(data)
+                await self._carrier.put(_PACK, start, b"".join(data for _, data in page))
+        finally:
+            # It holds the store, and must not outlive this.
+            await asyncio.gather(reading, return_exceptions=True)
         await self._put(_MANIFEST, json.dumps({**manifest, "pack": index}).encode("ascii"))
         return True
 
@@ -294,8 +295,8 @@ class Checkpoints:
         await asyncio.to_thread(remove_abandoned, self._store.path)
 
     async def _put(self, name: str, data: bytes) -> None:
-        for start in range(0, max(1, len(data)), _SENT_PAGE_BYTES):
-            await self._carrier.put(name, start, data[start : start + _SENT_PAGE_BYTES])
+        for start in range(0, max(1, len(data)), _LARGE_PAGE_BYTES):
+            await self._carrier.put(name, start, data[start : start + _LARGE_PAGE_BYTES])
 
     @contextlib.asynccontextmanager
     async def _at_work(self) -> Any:
@@ -333,14 +334,24 @@ def _checked_pack(manifest: dict[str, Any], most_bytes: int) -> dict[str, tuple[
     return pack
 
 
-def _pages(pack: dict[str, tuple[int, int]]) -> Iterator[list[str]]:
+def _read_page(pieces: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return the next pieces that make a page together, none at the end."""
+    page: list[tuple[str, bytes]] = []
+    size = 0
+    while size < _LARGE_PAGE_BYTES and (piece := next(pieces, None)) is not None:
+        page.append(piece)
+        size += len(piece[1])
+    return page
+
+
+def _pages(pack: dict[str, tuple[int, int]], most_bytes: int) -> Iterator[list[str]]:
     """Yield names of pieces that make a page together, in the order of the pack."""
     page: list[str] = []
     size = 0
     for name in sorted(pack, key=lambda one: pack[one][0]):
         page.append(name)
         size += pack[name][1]
-        if size >= _PAGE_BYTES:
+        if size >= most_bytes:
             yield page
             page, size = [], 0
     if page:

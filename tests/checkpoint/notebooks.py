@@ -50,8 +50,6 @@ try:
     warnings.warn('careful')
 except UserWarning as error:
     print('raised', error)
-_
-# %%
 %load_ext autoreload
 %autoreload 0
 _, x
@@ -255,8 +253,6 @@ def clipped(values): return np.clip(values, -limit, limit)
 limit = 2
 model = make_pipeline(FunctionTransformer(clipped), StandardScaler(), LogisticRegression())
 forest = RandomForestClassifier(5, random_state=1)
-model
-# %%
 model.fit(X, y); forest.fit(X, y)
 round(model.score(X, y), 6)
 # %%
@@ -281,7 +277,6 @@ line, = ax.plot([1, 2], [3, 4])
 line.set_label('named'); ax.set_title('title')
 print(plt.get_backend(), plt.rcParams['lines.linewidth'], line.get_linewidth())
 print(fig.axes[0] is ax, ax.lines[0] is line, ax.get_legend_handles_labels()[1])
-# %%
 ax.bar([1], [2])
 fig.savefig('plot.png')
 print(len(ax.patches), fig.axes[0].get_title())

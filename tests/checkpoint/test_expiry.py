@@ -209,10 +209,10 @@ def test_on_request_nothing_happens_by_itself(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_taken_after_a_long_cell_if_so_set(tmp_path: Path) -> None:
-    with notebook(tmp_path, "--AcaKernel.checkpoint_after_seconds=2") as one:
+    with notebook(tmp_path, "--AcaKernel.checkpoint_after_seconds=1") as one:
         one.run("x = 1")
         assert not eventually(one.is_stored, timeout=1)
-        one.run("import time; time.sleep(3)")
+        one.run("import time; time.sleep(2)")
         one.wait_until_stored()
 
 
@@ -274,7 +274,7 @@ def test_an_interrupted_restore_leaves_what_there_is_and_keeps_the_checkpoint(
 def test_a_restore_is_interrupted_while_it_is_being_prepared(one: Notebook) -> None:
     one.run("x = __import__('os').urandom(20_000_000)")
     one.expire_when_stored()
-    one.pool.fault(kind="delay", seconds=1.0, every=1, tool="runPythonCodeInRemoteEnvironment")
+    one.pool.fault(kind="delay", seconds=0.5, every=1, tool="runPythonCodeInRemoteEnvironment")
     try:
         calls = one.pool.calls()["runPythonCodeInRemoteEnvironment"]
         sent = one.kernel.send("len(x)")
