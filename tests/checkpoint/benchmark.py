@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 _CASES = {
     "an empty notebook": "pass",
     "1,000 small variables": "globals().update({f'v{n}': [n, str(n)] for n in range(1000)})",
-    "a 200 MB DataFrame": (
-        "import numpy as np, pandas as pd\n"
-        "df = pd.DataFrame({f'c{n}': np.random.rand(2_500_000) for n in range(10)})"
-    ),
-    "the same, one column changed": "df['c3'] = df['c3'] + 1",
     "a fitted model": (
-        "del df\nfrom sklearn.ensemble import RandomForestClassifier\n"
+        "from sklearn.ensemble import RandomForestClassifier\n"
         "from sklearn.datasets import make_classification\n"
         "model = RandomForestClassifier(50, random_state=0)"
         ".fit(*make_classification(2000, random_state=0))"
     ),
+    "a 200 MB DataFrame": (
+        "model = None\nimport numpy as np, pandas as pd\n"
+        "df = pd.DataFrame({f'c{n}': np.random.rand(2_500_000) for n in range(10)})"
+    ),
+    "the same, one column changed": "df['c3'] = df['c3'] + 1",
 }
 
 _DILL = """
