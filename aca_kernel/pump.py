@@ -329,7 +329,8 @@ class Pump:
         self._subshells.forget()
         self._announcer.forget()
         self._backlog.end_sent("RemoteKernelDied", told)
-        self._backlog.abort(None)
+        if self._restoring is None:
+            self._backlog.abort(None)
         if self._life.relay is not None:
             self._life.relay.send(Record({"kind": "restart"}))
             self._owes_answer = True

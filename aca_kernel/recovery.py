@@ -7,7 +7,7 @@ sent; what the user is to be told about it goes along with the next cell.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .checkpoint import wording
 from .errors import CheckpointFailed, EnvironmentGone
@@ -16,6 +16,9 @@ from .launch import death_of, loss_of, loss_sentence
 if TYPE_CHECKING:
     from .checkpoint.checkpoints import Checkpoints
     from .settings import AcaKernel
+
+# So many variables may end the remote kernel, one after the other, before it is given up.
+_MOST_DEATHS = 4
 
 _ON_REQUEST = "`%aca restore` brings back what was stored."
 
@@ -39,6 +42,7 @@ class Recovery:
         self._settings = settings
         self._notices = notices
         self._log = log
+        self._deaths = 0
         # What has been lost, as the beginning of a sentence.
         self._loss = ""
 
@@ -50,8 +54,9 @@ class Recovery:
     def died(self, code: int, *, while_restoring: bool) -> str:
         """The remote kernel has ended; return what the cell that it ran is told.
 
-        while_restoring: what was brought back may be what it died of, and is not tried again.
+        while_restoring: what was being brought back may be what it died of.
         """
+        self._deaths += while_restoring
         self._checkpoints.lose_variables()
         self.is_due = self._comes_back() and not while_restoring
         death = f"The remote kernel {death_of(code)}."
@@ -84,11 +89,13 @@ class Recovery:
     async def bring_back(self) -> bool:
         """Restore the last checkpoint; return whether it worked.
 
+        What the remote kernel dies of is left out of the next attempt.
         Raises EnvironmentGone, after which it is not tried again by itself, and other errors of
         the pool, after which it is.
         """
+        self._deaths = 0
         try:
-            report = await self._checkpoints.restore()
+            report = await self._try()
         except EnvironmentGone:
             self.is_due = False
             self._checkpoints.problem = (
@@ -104,6 +111,15 @@ class Recovery:
         if report is not None:
             self.tell(wording.restored(report, self._checkpoints.cells_since))
         return True
+
+    async def _try(self) -> dict[str, Any] | None:
+        while True:
+            deaths = self._deaths
+            try:
+                return await self._checkpoints.restore(after_death=deaths > 0)
+            except CheckpointFailed:
+                if self._deaths == deaths or deaths >= _MOST_DEATHS:
+                    raise
 
     def give_up(self, reason: str) -> None:
         """What could not be brought back is not tried again by itself. reason: a sentence."""

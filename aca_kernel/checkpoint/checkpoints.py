@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, CheckpointFailed, CheckpointSuperseded, EnvironmentGone
@@ -34,6 +34,7 @@ _KNOWN = "state/known"
 _PACK = "state/pack"
 _MANIFEST = "state/manifest"
 _FAILURE = "state/failure"
+_LOADING = "state/loading"
 
 # While the copy is at work it is looked after at these intervals, the last one repeated.
 _LOOK_SECONDS = (0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -68,6 +69,8 @@ class Checkpoints:
         self._number = 0
         # What the store holds and the environment does not; None: all of it.
         self._left: Leftovers | None = Leftovers()
+        # Names of variables that ended the remote kernel when they were brought back.
+        self._deadly: set[str] = set()
         # Which notebook's state this is, told apart by what `clear` makes of it.
         self._history = object()
 
@@ -162,6 +165,8 @@ class Checkpoints:
             left = leftovers.all_of(before) if self._left is None else self._left
             most_bytes = limits.largest_pack_bytes(self._settings)
             carried = leftovers.carry_over(manifest, before, left, self._store.sizes(), most_bytes)
+        # Stored anew, something may be another thing.
+        self._deadly &= carried.names
         self._store.commit(manifest, leftovers.references(manifest))
         return carried
 
@@ -215,21 +220,32 @@ class Checkpoints:
 
     # -- restoring -----------------------------------------------------------------
 
-    async def restore(self) -> dict[str, Any] | None:
+    async def restore(self, *, after_death: bool = False) -> dict[str, Any] | None:
         """Bring the last checkpoint back between cells; return the report, None if there is none.
 
-        Raises CheckpointFailed, EnvironmentGone.
+        after_death: the remote kernel ended when this was tried, and there is another one; what
+        was being loaded then is left out. Raises CheckpointFailed, EnvironmentGone.
         """
         async with self._at_work():
             started = time.monotonic()
-            if not await self._put_checkpoint():
+            if after_death:
+                self._deadly |= await self._names_of_death()
+            if not await self._put_checkpoint(self._deadly):
                 return None
             reply = await self._carrier.request({"op": "restore"})
             report = reply.get("report")
             report = dict(report) if isinstance(report, dict) else {}
             report["seconds"] = time.monotonic() - started
             self.restored(report)
+            if self._left is not None:
+                self._left.names |= self._deadly
             return report
+
+    async def _names_of_death(self) -> set[str]:
+        (size,) = await self._carrier.sizes([_LOADING])
+        if not 0 < size <= _PAGE_BYTES:
+            raise CheckpointFailed("The remote kernel ended meanwhile.")
+        return {str(name) for name in json.loads(await self._carrier.get(_LOADING, [(0, size)]))}
 
     def restored(self, report: dict[str, Any]) -> None:
         """The checkpoint has been brought back, as far as this report of the environment's says."""
@@ -248,10 +264,11 @@ class Checkpoints:
             self.has_any, self._left = True, None
             return True
 
-    async def _put_checkpoint(self) -> bool:
+    async def _put_checkpoint(self, without: Collection[str] = ()) -> bool:
         manifest = await asyncio.to_thread(self._store.manifest)
         if manifest is None:
             return False
+        leftovers.leave_out(manifest, without, "bringing it back ends the remote kernel")
         await self._send_sources()
         pieces = self._store.pieces(sorted(leftovers.references(manifest)))
         index: dict[str, tuple[int, int]] = {}

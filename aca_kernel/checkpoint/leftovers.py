@@ -7,6 +7,7 @@ until it is back, or until another one is stored under its name.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,18 @@ def of_report(report: dict[str, Any]) -> Leftovers:
     if not isinstance(left, dict):
         return Leftovers()
     return Leftovers(*({str(one) for one in left.get(key, ())} for key in ("names", "paths")))
+
+
+def leave_out(manifest: Manifest, names: Collection[str], reason: str) -> None:
+    """Take the groups of these variables out of a checkpoint; the reason is told with it."""
+    groups = manifest["groups"]
+    manifest["groups"] = kept = []
+    for group in groups:
+        own = [name for each in group["names"] for name in each]
+        if set(own).isdisjoint(names):
+            kept.append(group)
+        else:
+            manifest["skipped"] += [[name, reason] for name in own]
 
 
 def carry_over(

@@ -42,8 +42,8 @@ def missing(cell: dict[str, Any]) -> dict[str, str]:
     return dict(cell["report"]["missing"])
 
 
-# The others spend their time on imports, and run in kernels (test_expiry.py) cell by cell as well.
-QUICK = ("plain", "classes", "numpy", "pandas", "files")
+# All of them run in kernels cell by cell (test_expiry.py); these are quick in shells, too.
+QUICK = ("plain", "classes", "numpy")
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -235,6 +235,31 @@ def timed(one: Notebook, code: str) -> float:
     return time.monotonic() - started
 
 
+DEADLY = """
+import os
+class Deadly:
+    def __getstate__(self): return {'a': 1}
+    def __setstate__(self, _): os.kill(os.getpid(), 9)
+before, deadly, after = 1, Deadly(), [2]
+"""
+
+
+def test_a_variable_that_kills_the_process_when_it_comes_back_spoils_nothing_else(
+    one: Notebook,
+) -> None:
+    one.run(DEADLY)
+    one.expire_when_stored()
+    # A second time, when it is known.
+    for _ in range(2):
+        cell = one.run("print(before, after, 'deadly' in dir())")
+        assert cell.text == "1 [2] False\n"
+        told = "not restored: deadly (bringing it back ends the remote kernel)"
+        assert told in cell.stream("stderr")
+        one.wait_until_stored()
+        assert "deadly" in one.stored_names()
+        one.pool.expire()
+
+
 SLOW = """
 import subprocess
 class Slow:
