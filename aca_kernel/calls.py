@@ -126,6 +126,11 @@ class Calls:
         """Tell whether a file, or a page of one, was sent since this was asked last."""
         return self._sending.has_sent()
 
+    def is_restart_due(self) -> bool:
+        """Tell whether the cell that asked for another environment has ended."""
+        cell = self.restarting
+        return cell is not None and self._table.find(cell.msg_id) is None
+
     def close_finished(self) -> None:
         """Let go of what belongs to cells that have ended."""
         self._transfers.close_finished()
@@ -165,7 +170,7 @@ class Calls:
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
 
         async def work() -> dict[str, Any]:
-            return {"limits": await self._checkpoints.begin()}
+            return await self._checkpoints.begin()
 
         self._later(call, work())
 
@@ -200,8 +205,10 @@ class Calls:
 
     async def _restored(self, call: Call) -> Answer:
         find_permission(self._table, "restore")
-        report = call.head.get("report")
-        return {"told": wording.restored(report if isinstance(report, dict) else {}, 0) + "."}, ()
+        given = call.head.get("report")
+        report = given if isinstance(given, dict) else {}
+        self._checkpoints.restored(report)
+        return {"told": wording.restored(report, 0) + "."}, ()
 
     async def _keep(self, call: Call) -> Answer:
         time = call.text("time")

@@ -56,6 +56,13 @@ class Pool:
     def fault(self, **fault: Any) -> None:
         httpx.post(self._url("faults"), headers=self.headers, json=fault).raise_for_status()
 
+    def clear_faults(self) -> None:
+        httpx.delete(self._url("faults"), headers=self.headers).raise_for_status()
+
+    def expire(self) -> None:
+        """Let every environment end now, as if it had cooled down."""
+        self.fault(expire="*")
+
     def processes(self) -> set[int]:
         """The running processes of its environments; any of them may end at any moment."""
         found = set()

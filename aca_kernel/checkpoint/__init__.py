@@ -3,6 +3,7 @@
     carrier      asks the agent for files, and the remote kernel for work, by way of the pump
     store        keeps manifest and pieces in a file that only the user can read
     limits       what is sent along, and what a checkpoint may hold
+    leftovers    what has not come back stays in the checkpoints that follow
     checkpoints  takes and restores
     wording      what the user is told
     schedule     when: before the cooldown ends, after long cells; and keeping alive

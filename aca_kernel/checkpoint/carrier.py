@@ -2,7 +2,8 @@
 
 The pump does exchanges; what is asked here goes along with them and waits for its answer.
 One carrier belongs to one kernel and outlives its environments: whatever is unanswered when
-one of them ends fails with the error that the pump gives for it.
+one of them ends fails with the error that the pump gives for it, and so does whatever the same
+piece of work asks afterwards: half of it must not happen in another environment.
 """
 
 from __future__ import annotations
@@ -35,8 +36,13 @@ class Carrier:
         self.is_urgent = 0
         self._files: dict[str, asyncio.Future[Record]] = {}
         self._requests: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._failure: AcaKernelError | None = None
 
     # -- asking --------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A piece of work begins; there is one at a time."""
+        self._failure = None
 
     async def put(self, name: str, start: int, data: bytes) -> None:
         """Write a part of a file in the agent's folder."""
@@ -63,6 +69,7 @@ class Carrier:
 
     async def _ask(self, kind: str, parts: tuple[bytes, ...] = (), **head: Any) -> Record:
         """Raises CheckpointFailed, and what `fail` was given."""
+        self._check()
         key = str(next(self._numbers))
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._files[key] = future
@@ -81,6 +88,7 @@ class Carrier:
 
         Raises CheckpointFailed, and what `fail` was given.
         """
+        self._check()
         msg_id = f"{_PREFIX}{self._session}-{next(self._numbers)}"
         header = {
             "msg_id": msg_id,
@@ -102,6 +110,10 @@ class Carrier:
         if reply.get("status") != "ok":
             raise CheckpointFailed(f"The environment could not do it: {reply.get('evalue', '?')}")
         return reply
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     # -- the pump's side -----------------------------------------------------------
 
@@ -139,7 +151,8 @@ class Carrier:
         return True
 
     def fail(self, error: AcaKernelError) -> None:
-        """Whatever is unanswered will not be answered."""
+        """Whatever is unanswered will not be answered, and the work that asked it cannot go on."""
+        self._failure = error
         self._outgoing = []
         waiting: list[asyncio.Future[Any]] = [*self._requests.values(), *self._files.values()]
         for future in waiting:

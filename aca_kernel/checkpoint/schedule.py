@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import AcaKernelError, EnvironmentGone
+from ..errors import AcaKernelError, CheckpointSuperseded, EnvironmentGone
 
 if TYPE_CHECKING:
     from ..environment import Environment
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # A kept environment is called when so much of its cooldown has passed.
 _KEEP_SHARE = 0.5
+
+# What is due while a cell waits or runs is due again after it; no need to look more often.
+_BUSY_SECONDS = 0.2
 
 
 class Schedule:
@@ -61,7 +64,7 @@ class Schedule:
 
     def ran_cell(self, seconds: float) -> None:
         """A cell has ended, after so many seconds."""
-        self._checkpoints.cells_since += 1
+        self._checkpoints.ran_cell()
         self._last_cell = time.monotonic()
         limit = self._settings.checkpoint_after_seconds
         if limit and seconds > limit and self._settings.checkpoint != "off":
@@ -86,31 +89,37 @@ class Schedule:
         """Do what is due, when it is, until cancelled. is_idle: whether no cell waits or runs."""
         while True:
             self._changed.clear()
+            if self._is_due_now and self._is_wanted():
+                # Between the cells that wait, too: a long one is worth it.
+                await self._act()
+                continue
             try:
                 await asyncio.wait_for(self._changed.wait(), self._seconds_left())
             except asyncio.TimeoutError:
                 if is_idle():
                     await self._act()
+                else:
+                    await asyncio.sleep(_BUSY_SECONDS)
 
     def _seconds_left(self) -> float | None:
         """Return the time until something is due, None if nothing will be."""
         environment = self._environment
         if environment is None:
             return None
-        if self._is_due_now and self._is_wanted():
-            return 0.05
         idle = environment.idle_seconds()
         due = []
         if self._is_wanted() and self._settings.checkpoint == "auto":
             due.append(self._checkpoint_at() - idle)
         if self.kept_seconds() > 0:
-            due.append(_KEEP_SHARE * self._settings.cooldown_seconds - idle)
+            due.append(self._keep_at() - idle)
         # Never at once again: what is due may not be possible just now.
         return max(0.05, min(due)) if due else None
 
     def _is_wanted(self) -> bool:
-        cells = self._checkpoints.cells_since
-        return bool(cells) and cells != self._failed_after and not self._checkpoints.is_busy
+        checkpoints = self._checkpoints
+        cells = checkpoints.cells_since
+        is_free = not (checkpoints.is_busy or checkpoints.is_claimed)
+        return bool(cells) and cells != self._failed_after and is_free
 
     def _checkpoint_at(self) -> float:
         """Return the idle time after which a checkpoint is taken."""
@@ -122,19 +131,28 @@ class Schedule:
         if environment is None:
             return
         idle = environment.idle_seconds()
-        is_kept = self.kept_seconds() > 0
-        is_time = self._settings.checkpoint == "auto" and idle >= self._checkpoint_at()
-        if self._is_wanted() and (self._is_due_now or (is_time and not is_kept)):
+        is_call_due = self.kept_seconds() > 0 and idle >= self._keep_at()
+        is_time = self._settings.checkpoint == "auto" and (
+            idle >= self._checkpoint_at() or is_call_due
+        )
+        if self._is_wanted() and (self._is_due_now or is_time):
             self._is_due_now = False
             await self._take()
-        elif is_kept and idle >= _KEEP_SHARE * self._settings.cooldown_seconds:
+        elif is_call_due:
             self._poke()
+
+    def _keep_at(self) -> float:
+        """Return the idle time after which an environment that is kept is called.
+
+        A checkpoint is a call, and is the first of them: what is kept may end all the same.
+        """
+        return _KEEP_SHARE * self._settings.cooldown_seconds
 
     async def _take(self) -> None:
         cells = self._checkpoints.cells_since
         try:
             self._log.info("%s", await self._checkpoints.take())
-        except EnvironmentGone:
+        except (EnvironmentGone, CheckpointSuperseded):
             return
         except AcaKernelError as error:
             self._failed_after = cells

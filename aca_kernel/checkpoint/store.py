@@ -57,6 +57,7 @@ class Store:
         self.path = directory() / f"{kernel_id}{_SUFFIX}"
         self._notebook = notebook
         self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def manifest(self) -> dict[str, Any] | None:
@@ -70,6 +71,13 @@ class Store:
             if connection is None:
                 return []
             return [name for (name,) in connection.execute("SELECT name FROM pieces")]
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each piece that is here, by its name."""
+        with self._open(create=False) as connection:
+            if connection is None:
+                return {}
+            return dict(connection.execute("SELECT name, length(data) FROM pieces"))
 
     def add(self, pieces: Iterable[tuple[str, bytes]]) -> None:
         """Keep pieces for the next checkpoint, by their names. Raises CheckpointFailed."""
@@ -94,8 +102,7 @@ class Store:
                 connection.executemany(
                     "DELETE FROM pieces WHERE name = ?", [(name,) for name in there - used]
                 )
-                _describe(connection, manifest=json.dumps(manifest), notebook=self._notebook)
-                _describe(connection, process=f"{socket.gethostname()} {os.getpid()}", kept="")
+                _describe(connection, manifest=json.dumps(manifest), kept="")
 
     def pieces(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
         """Yield pieces by their names. Raises CheckpointFailed: one is missing."""
@@ -112,13 +119,9 @@ class Store:
 
     def adopt(self) -> bool:
         """Take over what another kernel of this notebook has left; tell whether there was any."""
-        if not self._notebook or self.path.exists():
-            return self.path.exists()
-        left = [
-            entry
-            for entry in entries()
-            if entry.notebook == self._notebook and entry.is_kept and not entry.is_live
-        ]
+        if self.path.exists():
+            return True
+        left = self._kept_before()
         if not left:
             return False
         newest = max(left, key=lambda entry: entry.taken)
@@ -128,25 +131,56 @@ class Store:
             return False
         return True
 
-    def close(self, *, keep: bool) -> None:
-        """Let go of the file; keep: it stays."""
-        with contextlib.suppress(CheckpointFailed), self._open(create=False) as connection:
-            if connection is not None and keep:
-                with connection:
-                    _describe(connection, kept="yes", process="")
+    def _kept_before(self) -> list[Entry]:
+        """Return what other kernels of this notebook have left."""
+        return [
+            entry
+            for entry in entries()
+            if entry.notebook == self._notebook
+            and self._notebook
+            and entry.is_kept
+            and not entry.is_live
+            and entry.path != self.path
+        ]
+
+    def clear(self) -> None:
+        """Remove everything; the next checkpoint is the first."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-        if not keep:
+            self._disconnect()
             remove(self.path)
+
+    def close(self, *, keep: bool) -> None:
+        """Let go of the file for good; keep: it stays, in place of what was kept before."""
+        is_kept = False
+        with contextlib.suppress(CheckpointFailed), self._open(create=False) as connection:
+            if connection is not None and keep and _manifest(connection) is not None:
+                _describe(connection, kept="yes", process="")
+                is_kept = True
+        with self._lock:
+            self._is_closed = True
+            self._disconnect()
+            if not is_kept:
+                remove(self.path)
+        for entry in self._kept_before() if is_kept else ():
+            remove(entry.path)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     @contextlib.contextmanager
     def _open(self, *, create: bool) -> Iterator[sqlite3.Connection | None]:
         with self._lock:
             try:
+                if self._is_closed:
+                    # Of work that was under way when the kernel ended, and has no place any more.
+                    raise CheckpointFailed("The kernel has ended.")
                 if self._connection is None and (create or self.path.exists()):
                     self._connection = _connect(self.path)
+                    # From now on it is this kernel's, and goes with it.
+                    process = f"{socket.gethostname()} {os.getpid()}"
+                    _describe(self._connection, notebook=self._notebook, process=process)
                 yield self._connection
             except (sqlite3.Error, OSError) as error:
                 raise CheckpointFailed(
@@ -164,8 +198,7 @@ def entries() -> list[Entry]:
     found = []
     for path in sorted(directory().glob(f"*{_SUFFIX}")):
         try:
-            with contextlib.closing(_connect(path)) as connection:
-                about = dict(connection.execute("SELECT key, value FROM about"))
+            about = _about(path)
             manifest = json.loads(about["manifest"])
             entry = Entry(
                 path,
@@ -189,11 +222,26 @@ def remove(path: Path) -> None:
             one.unlink()
 
 
-def remove_abandoned() -> None:
-    """Remove the checkpoints of kernels that were killed and did not want them kept."""
-    for entry in entries():
-        if not entry.is_kept and not entry.is_live:
-            remove(entry.path)
+def remove_abandoned(own: Path) -> None:
+    """Remove the checkpoints of kernels that were killed and did not want them kept.
+
+    own: of the kernel that asks, which may not have written to it yet.
+    """
+    for path in directory().glob(f"*{_SUFFIX}"):
+        try:
+            about = _about(path)
+        except (sqlite3.Error, OSError):
+            continue
+        process = about.get("process", "")
+        if path != own and process and about.get("kept") != "yes" and not _is_running(process):
+            remove(path)
+
+
+def _about(path: Path) -> dict[str, str]:
+    # Not by _connect, which would make a file that another kernel has just removed.
+    uri = f"{path.resolve().as_uri()}?mode=rw"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
+        return dict(connection.execute("SELECT key, value FROM about"))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -8,11 +8,15 @@ from typing import Any
 _MOST_NAMES = 10
 
 
-def stored(manifest: dict[str, Any], sent_bytes: int, seconds: float) -> str:
-    """Say what a checkpoint holds and what it does not."""
-    what = _what(int(manifest["named"]), sum("folder" not in one for one in manifest["files"]))
+def what_of(manifest: dict[str, Any]) -> str:
+    """Say how much a checkpoint holds."""
+    return _what(int(manifest["named"]), sum("folder" not in one for one in manifest["files"]))
+
+
+def stored(what: str, skipped: Any, sent_bytes: int, seconds: float) -> str:
+    """Say what of an environment was stored and what was not. what: from what_of."""
     text = f"Stored {what} on your machine in {seconds:.1f} s, {_size(sent_bytes)} of them new"
-    return text + _not("not stored", pairs(manifest.get("skipped"))) + "."
+    return text + _not("not stored", pairs(skipped)) + "."
 
 
 def restored(report: dict[str, Any], cells_since: int) -> str:
@@ -29,6 +33,14 @@ def restored(report: dict[str, Any], cells_since: int) -> str:
             f"{str(report['python'])[:10]} and the new environment has another version"
         )
     return text + _not("not restored", pairs(report.get("missing")))
+
+
+def not_restored(reason: str) -> str:
+    """Say that nothing, or not all, came back; begins lower case."""
+    return (
+        f"what was stored could not be brought back: {reason} It is kept, and `%aca restore` "
+        "tries it again"
+    )
 
 
 def pairs(value: Any) -> list[tuple[str, str]]:

@@ -110,8 +110,8 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
 
 
 def _checkpoint(asked: transfer.Kernel, notebook: State) -> str:
-    limits = asked.ask("checkpoint").head["limits"]
-    notebook.wait(notebook.take(limits, is_in_cell=True))
+    told = asked.ask("checkpoint").head
+    notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
     return str(asked.ask("checkpoint_end").head["told"])
 
 

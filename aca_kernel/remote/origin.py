@@ -5,6 +5,8 @@ Standard library only.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -26,10 +28,29 @@ class Origin:
     files: dict[str, Stamp]
 
 
-def remember() -> Origin:
-    """Take down what the process is like now."""
+def remember(path: str = "") -> Origin:
+    """Take down what the process is like now.
+
+    path: of a file that outlives the process. After its death there is another one in the same
+    directory, where the notebook's files are by then, and must not pass for what was there before.
+    """
     directory = os.getcwd()
-    return Origin(directory, dict(os.environ), list(sys.path), _files(directory))
+    files = _read(path) if path else None
+    if files is None:
+        files = _files(directory)
+        if path:
+            # The disk may be full: then files of before a death are not stored after it.
+            with contextlib.suppress(OSError), open(path, "w", encoding="ascii") as file:
+                json.dump(files, file)
+    return Origin(directory, dict(os.environ), list(sys.path), files)
+
+
+def _read(path: str) -> dict[str, Stamp] | None:
+    try:
+        with open(path, encoding="ascii") as file:
+            return {name: (one[0], one[1], one[2]) for name, one in json.load(file).items()}
+    except (OSError, ValueError):  # there is none, or not all of it
+        return None
 
 
 def stamp(status: os.stat_result) -> Stamp:

@@ -4,7 +4,7 @@ The kernel on the user's machine sends `aca_state_request` over the shell channe
 done between cells, in the main thread. Its content is {"op": "take" or "restore", ...}; the
 files that belong to it lie in the folder `state` beside this package, by way of depot.py:
 
-    known       hashes of the pieces that the kernel has, one a line
+    known       the number of the request, and hashes of the pieces that the kernel has, one a line
     pack        pieces, written by `take` and read by `restore`
     manifest    what the pieces are, likewise
     failure     written by `take` instead of a manifest
@@ -41,10 +41,10 @@ class State:
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
         self._shell = kernel.shell
-        # What files the environment gets from elsewhere are added to, as they come.
-        self.origin = origin.remember()
         here = os.path.dirname(os.path.abspath(__file__))
         self._root = os.path.dirname(here)
+        # What files the environment gets from elsewhere are added to, as they come.
+        self.origin = origin.remember(os.path.join(self._root, "origin"))
         self._folder = os.path.join(self._root, STATE)
         # Copies of this process that take a checkpoint, or have taken one.
         self._copies: set[int] = set()
@@ -68,7 +68,7 @@ class State:
         content = parent["content"]
         try:
             if content["op"] == "take":
-                self.take(content["limits"])
+                self.take(content["limits"], content["number"])
                 answer: dict[str, Any] = {"status": "ok"}
             else:
                 answer = {"status": "ok", "report": self.restore(is_in_cell=False)}
@@ -78,20 +78,23 @@ class State:
             answer = {"status": "error", "evalue": f"{type(error).__name__}: {error}"}
         self._kernel.session.send(stream, REPLY, answer, parent, ident=ident)
 
-    def take(self, limits: dict[str, Any], *, is_in_cell: bool = False) -> int:
+    def take(self, limits: dict[str, Any], number: str, *, is_in_cell: bool = False) -> int:
         """Begin to take a checkpoint; return the process that does it, 0 if it is done.
 
-        Raises OSError: this process cannot be copied.
+        number: of the request; the kernel may have begun something else since.
+        Raises OSError: this process cannot be copied, or there is no such request any more.
         """
+        with open(os.path.join(self._folder, "known"), encoding="ascii") as file:
+            wanted, *known = file.read().split()
+        if wanted != number:
+            raise OSError("another one has been asked for since")
         self._import_cloudpickle()
         save = importlib.import_module(f"{__package__}.checkpoint.save")
         for name in ("pack", "manifest", "failure"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self._folder, name))
-        with open(os.path.join(self._folder, "known"), encoding="ascii") as file:
-            known = set(file.read().split())
         allowed = save.Limits(**limits)
-        job = save.Job(self._shell, self.origin, self._folder, allowed, known, is_in_cell)
+        job = save.Job(self._shell, self.origin, self._folder, allowed, set(known), is_in_cell)
         # The copy must find the environment's files, and none that are only beside the notebook.
         with quiet():
             pid = int(save.start(job))

@@ -11,28 +11,28 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .test_expiry import notebook
+from .expiring import notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..benchmark import Bench
-    from .test_expiry import Notebook
+    from .expiring import Notebook
 
 _CASES = {
     "an empty notebook": "pass",
     "1,000 small variables": "globals().update({f'v{n}': [n, str(n)] for n in range(1000)})",
-    "a 200 MB DataFrame": (
-        "import numpy as np, pandas as pd\n"
-        "df = pd.DataFrame({f'c{n}': np.random.rand(2_500_000) for n in range(10)})"
-    ),
-    "the same, one column changed": "df['c3'] = df['c3'] + 1",
     "a fitted model": (
-        "del df\nfrom sklearn.ensemble import RandomForestClassifier\n"
+        "from sklearn.ensemble import RandomForestClassifier\n"
         "from sklearn.datasets import make_classification\n"
         "model = RandomForestClassifier(50, random_state=0)"
         ".fit(*make_classification(2000, random_state=0))"
     ),
+    "a 200 MB DataFrame": (
+        "model = None\nimport numpy as np, pandas as pd\n"
+        "df = pd.DataFrame({f'c{n}': np.random.rand(2_500_000) for n in range(10)})"
+    ),
+    "the same, one column changed": "df['c3'] = df['c3'] + 1",
 }
 
 _DILL = """
@@ -57,7 +57,7 @@ def checkpoint(bench: Bench, row: Callable[..., None]) -> None:
             seconds = time.perf_counter() - started
             row(f"checkpoint of {name}: time", "s", dill, seconds)
             row(f"checkpoint of {name}: sent", "MB", size / 1e6, _sent(text))
-            one.expire()
+            one.pool.expire()
             cell = one.run("1")
             found = re.search(r"came back in ([\d.]+) s", cell.stream("stderr"))
             assert found is not None

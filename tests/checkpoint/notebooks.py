@@ -16,58 +16,43 @@ _ + x, __annotations__
 print(_, __, Out, len(In), In[1])
 _2
 # %%
-print(_i, _ii, _i2)
-get_ipython().execution_count
-# %%
 def count(n):
     return 1 if n < 2 else n * count(n - 1)
-count(5)
-# %%
 a = [1, 2]
 b = {'a': a}
 c = (a, b)
 a.append(c)
 same = a
-'done'
+print(_i, _ii, _i2)
+get_ipython().execution_count
 # %%
 b['a'].append('more')
 print(len(a), same is a, c[0] is a, a[2] is c, c[1] is b)
-# %%
 import os, sys, math as m, xml.etree.ElementTree
 from collections import OrderedDict, Counter
 from os.path import join as put
 os.environ['MINE'] = 'yes'; os.environ.pop('HOME', None)
 sys.path.insert(0, '/nowhere/at/all')
 counter = Counter('hello')
+import random
+random.seed(3)
+own = random.Random(7)
+count(5), random.random(), own.random()
 # %%
 print(os.environ.get('MINE'), os.environ.get('HOME'), sys.path[0], m.pi, put('a', 'b'))
 print(counter.most_common(1), xml.etree.ElementTree.fromstring('<a/>').tag, OrderedDict(a=1))
-# %%
-import random
-random.seed(3)
-random.random()
-# %%
-random.random(), random.choice('abc')
-# %%
-own = random.Random(7); own.random()
-# %%
-own.random()
-# %%
-for _ in range(3): pass
-_
-# %%
-_, x
-# %%
 import warnings
 warnings.filterwarnings('error', message='careful')
+random.random(), random.choice('abc'), own.random()
 # %%
+for _ in range(3): pass
 try:
     warnings.warn('careful')
 except UserWarning as error:
     print('raised', error)
-# %%
 %load_ext autoreload
 %autoreload 0
+_, x
 # %%
 import inspect
 print(inspect.getsource(count))
@@ -96,7 +81,6 @@ one, two = Sub(1), Sub.new(2)
 factor = 100
 print(one.value(), two.twice, Sub.still(), one.up(), isinstance(two, Base))
 print(Base.made == [one, two], Base.made[0] is one, type(one) is Sub)
-# %%
 @dataclasses.dataclass(order=True)
 class Point:
     x: int
@@ -111,14 +95,10 @@ paint, pair = {Colour.RED: 'r'}, Pair(1, 'b')
 # %%
 print(points, points[0] < Point(2), paint[Colour.RED], Colour(2) is Colour.BLUE, pair, pair.a)
 print(isinstance(pair, Pair), type(points[0]) is Point, dataclasses.astuple(points[0]))
-# %%
 old = Point(7, 7)
 class Point:
     pass
 new = Point()
-# %%
-print(type(old) is Point, type(new) is Point, old, type(points[0]) is type(old))
-# %%
 def counter():
     n = 0
     def up():
@@ -130,10 +110,7 @@ def counter():
 up, get = counter()
 up()
 # %%
-up(); get()
-# %%
-up(), get(), up.__closure__[0] is get.__closure__[0]
-# %%
+print(type(old) is Point, type(new) is Point, old, type(points[0]) is type(old))
 @functools.lru_cache(maxsize=None)
 def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
 twice = lambda v, k=[2]: v * k[0]
@@ -142,11 +119,11 @@ table = {'twice': twice, 'fib': fib}
 def noted(n, *, m=factor): 'doc'; return n + m + extra
 noted.mark = table
 fib(20)
+up(); get()
 # %%
 extra = 1
 print(fib(30), twice(4), part(4), table['twice'] is twice, table['fib'] is fib, noted(1))
 print(noted.mark is table, noted.__doc__, noted.__kwdefaults__, fib.cache_info().maxsize)
-# %%
 class Node:
     def __init__(self, name): self.name, self.next, self.root = name, None, self
     def __repr__(self): return f'<{self.name}>'
@@ -157,9 +134,9 @@ ring = {first: first.next}
 chain = None
 for n in range(3000):
     chain = (n, chain)
+up(), get(), up.__closure__[0] is get.__closure__[0]
 # %%
 print(first.next.next is first, ring[first], first.root is first, chain[0], chain[1][1][0])
-# %%
 def outer(function):
     @functools.wraps(function)
     def inner(*a): calls.append(function.__name__); return function(*a)
@@ -168,15 +145,12 @@ calls = []
 @outer
 def squared(n): return n * n
 squared(3)
-# %%
-print(squared(4), calls, squared.__name__, squared.__wrapped__(5))
-# %%
 def even(n): return True if n == 0 else odd(n - 1)
 def odd(n): return False if n == 0 else even(n - 1)
 even.friend, odd.friend = odd, even
 # %%
+print(squared(4), calls, squared.__name__, squared.__wrapped__(5))
 print(even(10), odd.friend is even, even.friend is odd)
-# %%
 def asked():
     return get_ipython().execution_count, later
 shell = get_ipython()
@@ -197,11 +171,6 @@ m = a.reshape(3, 4)
 row, column, back = m[1], m[:, 2], a[::-1]
 np.random.rand(), rng.random()
 # %%
-a[6] = 99
-print(m, row, column, back, sep='\n')
-print(np.shares_memory(row, a), row.base is a, m.base is a, a.flags.owndata, a.base)
-np.random.rand(), rng.random(), np.pi * np.ones(1)
-# %%
 f = np.asfortranarray(np.arange(6).reshape(2, 3) * 1.5)
 g = f[:, 1]
 names = np.array(['x', None, [1]], dtype=object)
@@ -215,6 +184,10 @@ wide = np.broadcast_to(np.arange(3), (2, 3))
 mask = np.ma.masked_array([1, 2], [True, False])
 big = np.arange(500_000.)
 half = big[::2]
+a[6] = 99
+print(m, row, column, back, sep='\n')
+print(np.shares_memory(row, a), row.base is a, m.base is a, a.flags.owndata, a.base)
+np.random.rand(), rng.random(), np.pi * np.ones(1)
 # %%
 g[0] = -1; some[0] = 'set'; field[1] = 'abc'; half[1] = 7
 print(f, names, some, dates, record, field, nothing.shape, scalar, zero, wide, mask, sep='\n')
@@ -223,11 +196,10 @@ a.resize(3) if False else None
 alone = np.arange(4); alone.resize(6)
 alone
 # %%
-alone.resize(8, refcheck=False)
-alone, np.sin, np.float64, a.dtype is m.dtype
-# %%
 funcs = [np.sin, np.add.reduce, len]
 print(funcs[0](0.0), funcs[1]([1, 2]), funcs[2]('ab'))
+alone.resize(8, refcheck=False)
+alone, np.sin, np.float64, a.dtype is m.dtype
 """
 
 PANDAS = r"""
@@ -251,7 +223,6 @@ print(df, raw, view, frames['one'], frames['two'], sep='\n')
 view.iloc[0, 1] = 1000
 part.iloc[0, 1] = 2000
 print(df['b'], s, view['b'], part['b'], sep='\n')
-# %%
 cat = df.assign(k=pd.Categorical(['p', 'q', 'p', 'q', 'p']))
 grouped = cat.groupby('k', observed=True)
 multi = cat.set_index(['k', 'a'])
@@ -260,7 +231,6 @@ gaps = pd.array([1, None, 3], dtype='Int64')
 # %%
 print(grouped['b'].sum(), multi.loc['p'], times, gaps, cat.dtypes, sep='\n')
 print(pd.get_option('display.max_rows'), df.index.freq)
-# %%
 idx = df.index
 idx.name = 'day'
 df['new'] = s * 2
@@ -279,13 +249,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.datasets import make_classification
 X, y = make_classification(200, 5, random_state=0)
-# %%
 def clipped(values): return np.clip(values, -limit, limit)
 limit = 2
 model = make_pipeline(FunctionTransformer(clipped), StandardScaler(), LogisticRegression())
 forest = RandomForestClassifier(5, random_state=1)
-model
-# %%
 model.fit(X, y); forest.fit(X, y)
 round(model.score(X, y), 6)
 # %%
@@ -310,7 +277,6 @@ line, = ax.plot([1, 2], [3, 4])
 line.set_label('named'); ax.set_title('title')
 print(plt.get_backend(), plt.rcParams['lines.linewidth'], line.get_linewidth())
 print(fig.axes[0] is ax, ax.lines[0] is line, ax.get_legend_handles_labels()[1])
-# %%
 ax.bar([1], [2])
 fig.savefig('plot.png')
 print(len(ax.patches), fig.axes[0].get_title())
@@ -334,7 +300,6 @@ from helper import double
 # %%
 print(sorted(os.listdir()), open('link').read(), helper.double(2), double(3))
 print(oct(os.stat('helper.py').st_mode), os.path.getsize('blob'), sorted(os.listdir('sub')))
-# %%
 with open('sub/data.csv', 'a') as file: file.write('3,4\n')
 del file
 os.remove('blob')
@@ -366,17 +331,14 @@ def draw(values):
     fig, ax = plt.subplots()
     ax.plot(values)
     return fig
-# %%
 fig = draw([1, 2, 3])
 # %%
+!echo out > made; cat made
 fig.axes[0].set_title('later')
 fig
 # %%
 draw([3, 2, 1])
 print(plt.rcParams['figure.figsize'], plt.get_backend())
-# %%
-!echo out > made; cat made
-# %%
 lines = !cat made
 lines
 # %%

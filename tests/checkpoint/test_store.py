@@ -98,7 +98,7 @@ def test_what_a_killed_kernel_has_left_is_removed_and_what_is_kept_is_not() -> N
         assert connection is not None
         store._describe(connection, process=f"{os.uname().nodename} 999999999")
     stored("running")
-    store.remove_abandoned()
+    store.remove_abandoned(Path("another"))
     assert [entry.path.stem for entry in entries()] == ["kept", "running"]
 
 

@@ -108,27 +108,30 @@ class Files:
 
 def write_files(
     entries: list[dict[str, Any]], pieces: Pieces, directory: str, taken: float
-) -> tuple[int, list[tuple[str, str]]]:
-    """Write files again; return how many, and what failed with the reason.
+) -> tuple[int, list[tuple[str, str]], list[str]]:
+    """Write files again; return how many, what stays as it is with the reason, and what failed.
 
-    taken: when they were stored; a file that is there and newer stays as it is.
+    The last are paths. taken: when they were stored; a file that is there and newer stays.
     """
-    written, failed = 0, []
+    written: int = 0
+    told: list[tuple[str, str]] = []
+    failed: list[str] = []
     for entry in entries:
         path = entry["path"]
         try:
             # A newer one beside the notebook does not count: this one is the code's.
             with quiet():
                 if _is_newer(path, entry, taken):
-                    failed.append((os.path.relpath(path, directory), "there is a newer one"))
+                    told.append((os.path.relpath(path, directory), "there is a newer one"))
                     continue
                 _write(path, entry, pieces)
         except (OSError, DamagedPiece) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            failed.append((os.path.relpath(path, directory), reason))
+            told.append((os.path.relpath(path, directory), reason))
+            failed.append(path)
         else:
             written += "folder" not in entry
-    return written, failed
+    return written, told, failed
 
 
 def _is_newer(path: str, entry: dict[str, Any], taken: float) -> bool:

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import pickle
 import sys
 import time
@@ -25,38 +26,48 @@ from .groups import reason_of
 from .pieces import DamagedPiece, Pieces
 from .save import FORMAT
 
+LOADING = "loading"
+
 
 def restore(
     shell: Any, origin: Origin, manifest: dict[str, Any], pack: str, *, is_in_cell: bool = False
 ) -> dict[str, Any]:
     """Bring back what a manifest describes; return a report.
 
-    pack: the file with the pieces, whose places manifest["pack"] tells.
+    pack: the file with the pieces, whose places manifest["pack"] tells. Should this process
+    die, a file `loading` beside it holds the names of what was being loaded.
     is_in_cell: the running cell asks for it.
     The report: `variables` and `files` (how many), `seconds`, `missing`, pairs of a name and
     the reason, those included that had not been stored, and `python`, the version that the
-    variables are of, if that is not this one: then only modules and files have come back.
+    variables are of, if that is not this one: then only modules and files have come back; and
+    `left`, {"names", "paths"} of what the checkpoint holds and is not here now.
     """
     started = time.monotonic()
     if manifest["format"] != FORMAT:
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
     pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
+    progress = os.path.join(os.path.dirname(pack), LOADING)
     try:
-        report = _restore(shell, origin, manifest, pieces, is_in_cell)
+        with open(progress, "wb", buffering=0) as loading:
+            report = _restore(_Loader(shell, pieces, loading), origin, manifest, is_in_cell)
     finally:
         pieces.close()
+        os.unlink(progress)
     report["seconds"] = time.monotonic() - started
     return report
 
 
 def _restore(
-    shell: Any, origin: Origin, manifest: dict[str, Any], pieces: Pieces, is_in_cell: bool
+    loader: _Loader, origin: Origin, manifest: dict[str, Any], is_in_cell: bool
 ) -> dict[str, Any]:
-    loader = _Loader(shell, pieces)
     loader.missing += [(name, reason) for name, reason in manifest["skipped"]]
-    written, failed = write_files(manifest["files"], pieces, origin.directory, manifest["taken"])
-    loader.missing += failed
+    written, told, paths = write_files(
+        manifest["files"], loader.pieces, origin.directory, manifest["taken"]
+    )
+    loader.missing += told
     session.set_process_state(manifest["process"])
+    # Modules may have come that were looked for in vain before.
+    importlib.invalidate_caches()
     report: dict[str, Any] = {"files": written, "missing": loader.missing}
     with _silent(), session.findable(manifest["process"]["directory"]):
         settings = manifest["settings"]
@@ -69,12 +80,13 @@ def _restore(
             report["variables"] += loader.variables(manifest["groups"])
             loader.settings(settings)
             loader.history(manifest["history"], is_in_cell)
-            session.sort(shell, manifest["order"])
+            session.sort(loader.shell, manifest["order"])
         else:
             report["python"] = ".".join(str(part) for part in manifest["python"])
+            loader.left += [name for group in manifest["groups"] for name in _names(group)]
     # Last: modules may lie in the directory that the process started in.
     loader.missing += session.set_directory(manifest["process"]["directory"])
-    return report
+    return {**report, "left": {"names": loader.left, "paths": paths}}
 
 
 @contextlib.contextmanager
@@ -85,12 +97,17 @@ def _silent() -> Iterator[None]:
 
 
 class _Loader:
-    """Loads into one namespace. missing: what failed, by name, with the reason."""
+    """Loads into one namespace.
 
-    def __init__(self, shell: Any, pieces: Pieces) -> None:
+    missing: what failed, by name, with the reason. left: names that are not here now.
+    """
+
+    def __init__(self, shell: Any, pieces: Pieces, loading: Any) -> None:
         self.missing: list[tuple[str, str]] = []
-        self._shell = shell
-        self._pieces = pieces
+        self.left: list[str] = []
+        self.shell = shell
+        self.pieces = pieces
+        self._loading = loading
         self._names: set[str] = set()
         rebuild.restore_into(shell.user_ns)
 
@@ -99,11 +116,12 @@ class _Loader:
         count = 0
         for name, module in imports:
             try:
-                self._shell.user_ns[name] = importlib.import_module(module)
+                self.shell.user_ns[name] = importlib.import_module(module)
                 count += 1
             # A module may raise anything while it is imported.
             except Exception as error:  # noqa: BLE001
                 self.missing.append((name, reason_of(error)))
+                self.left.append(name)
         for module in submodules:
             if module not in sys.modules:
                 with contextlib.suppress(Exception):
@@ -113,9 +131,12 @@ class _Loader:
     def variables(self, groups: list[dict[str, Any]]) -> int:
         """Load variables; return how many of those that the user has named."""
         count = 0
-        self._names = {name for group in groups for names in group["names"] for name in names}
+        self._names = {name for group in groups for name in _names(group)}
         for group in groups:
-            names = [name for names in group["names"] for name in names]
+            names = _names(group)
+            self._loading.seek(0)
+            self._loading.truncate()
+            self._loading.write(json.dumps(names).encode("ascii"))
             try:
                 values = self._load(group)
             except Exception as error:  # noqa: BLE001 - what the user's classes raise
@@ -123,6 +144,7 @@ class _Loader:
                 if isinstance(error, rebuild.NotRestored):
                     reason = str(error)
                 self.missing.extend((name, reason) for name in names)
+                self.left += names
                 continue
             for number, aliases in enumerate(group["names"]):
                 for name in aliases:
@@ -132,15 +154,19 @@ class _Loader:
 
     def _set(self, name: str, value: Any) -> None:
         if session.is_output(name):
-            session.set_output(self._shell, name, value, self._names)
+            session.set_output(self.shell, name, value, self._names)
         else:
-            self._shell.user_ns[name] = value
+            self.shell.user_ns[name] = value
 
     def _load(self, group: dict[str, Any]) -> Any:
+        python = group.get("python", list(sys.version_info[:2]))
+        if list(python) != list(sys.version_info[:2]):
+            version = ".".join(str(part) for part in python)
+            raise rebuild.NotRestored(f"it was stored by Python {version}")
         buffers = (
-            self._pieces.buffer(references, size) for size, references in group.get("buffers", ())
+            self.pieces.buffer(references, size) for size, references in group.get("buffers", ())
         )
-        with self._pieces.open(group["stream"]) as file:
+        with self.pieces.open(group["stream"]) as file:
             # Stored by this user's own notebook, and loaded where its cells run.
             return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301
 
@@ -159,17 +185,21 @@ class _Loader:
     def history(self, references: list[str], is_in_cell: bool) -> None:
         """Bring back inputs and execution count."""
         try:
-            state = json.loads(b"".join(self._pieces.read_all(references)))
+            state = json.loads(b"".join(self.pieces.read_all(references)))
         except DamagedPiece as error:
             self.missing.append(("In", str(error)))
             return
-        session.set_history(self._shell, state, is_in_cell)
+        session.set_history(self.shell, state, is_in_cell)
         for name in state["extensions"]:
-            if name not in self._shell.extension_manager.loaded:
+            if name not in self.shell.extension_manager.loaded:
                 try:
-                    self._shell.extension_manager.load_extension(name)
+                    self.shell.extension_manager.load_extension(name)
                 except Exception as error:  # noqa: BLE001 - an extension may raise anything
                     self.missing.append((f"the extension {name}", reason_of(error)))
+
+
+def _names(group: dict[str, Any]) -> list[str]:
+    return [name for names in group["names"] for name in names]
 
 
 def load_manifest(path: str) -> dict[str, Any]:
