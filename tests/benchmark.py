@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -236,6 +237,38 @@ def transfer(bench: Bench) -> None:
         bench.add(Row(f"%aca {name} of {megabytes} MB", "MB/s", {"aca": values}))
 
 
+def files(bench: Bench) -> None:
+    """Files beside the notebook that a cell opens, against a plain copy of them."""
+    shapes = {"a file of 200 MB": (1, 200_000_000), "1,000 files of 10 kB": (1000, 10_000)}
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.getcwd()
+        os.chdir(folder)  # the notebook's folder, for the kernel that is started here
+        try:
+            with running_kernel(arguments=("--AcaKernel.files_total_mb=100000",)) as client:
+                for name, (count, size) in shapes.items():
+                    bench.add(Row(f"{name}, opened", "MB/s", _files(bench, client, count, size)))
+        finally:
+            os.chdir(before)
+
+
+def _files(bench: Bench, client: Client, count: int, size: int) -> Samples:
+    """Return megabytes a second: of a copy as python3's, since its cells open files in place."""
+    rates: Samples = {kernel: [] for kernel in KERNELS}
+    names = [f"{count}-{number}" for number in range(count)]
+    for _ in range(bench.rounds(5)):
+        for name in names:
+            with open(name, "wb") as file:
+                file.write(os.urandom(size))
+        code = f"for name in {names!r}: open(name, 'rb').close()"
+        with tempfile.TemporaryDirectory() as other:
+            copying = timed(lambda x=other: [shutil.copy(one, x) for one in names])
+        for kernel, spent in (("python3", copying), ("aca", timed(lambda x=code: client.run(x)))):
+            rates[kernel].append(count * size / 1000 / spent)
+    for name in names:
+        os.unlink(name)
+    return rates
+
+
 def memory(bench: Bench) -> None:
     """Resident memory of each process after one cell."""
     with both_kernels() as kernels:
@@ -309,8 +342,8 @@ def checkpoint(bench: Bench) -> None:
 ROWS: dict[str, Callable[[Bench], None]] = {
     "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
-    "source": source, "transfer": transfer, "memory": memory, "idle": idle, "many": many,
-    "checkpoint": checkpoint,
+    "source": source, "transfer": transfer, "files": files, "memory": memory, "idle": idle,
+    "many": many, "checkpoint": checkpoint,
 }  # fmt: skip
 
 

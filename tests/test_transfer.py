@@ -48,8 +48,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def here(folder: Path) -> Iterator[Client]:
-    """A kernel on its embedded pool, in `folder`."""
-    with running_kernel() as client:
+    """A kernel on its embedded pool, in `folder`, whose files it does not see by itself."""
+    with running_kernel(arguments=("--AcaKernel.files=off",)) as client:
         yield client
 
 

@@ -6,7 +6,7 @@
                                          `refused` for what `told` says; `later`; else `sent`,
                                          with {size, changed, is_executable, page} and either
                                          {digest} and all bytes, or {transfer}
-    files_page   {transfer}              {digest, changed} with the next bytes
+    files_page   {transfer}              {digest, changed} with the next bytes, or {later}
     files_sent   {}                      {rows}: [path, size] of what was sent to this environment
 
 Everything here is asked without a cell that names it, so nothing is answered beyond what the
@@ -41,8 +41,8 @@ _MOST_PATHS = 100
 _MOST_NAMES = 100_000
 
 # Files that are open at a time. The one that has waited longest is closed for another: a
-# transfer that is given up is not always heard of.
-_MOST_OPEN = 16
+# transfer that is given up is not always heard of. Each process in the environment has two.
+_MOST_OPEN = 64
 
 # Sentences about files that are ignored, in the life of a kernel.
 _MOST_TOLD = 5
@@ -104,43 +104,46 @@ class Sending:
         self._begin(call.environment)
         if call.relay.waiting_bytes > MOST_WAITING_BYTES:
             return {"state": "later"}, ()
-        item = await asyncio.to_thread(self._folder.find, path)
-        if item is None or item.is_folder:
+        known = call.head.get("size"), call.head.get("changed")
+        head, data, file = await _do(lambda: self._look_and_open(path, known))
+        if head["state"] == "none":
             await self._tell_ignored(path)
-            return {"state": "none"}, ()
-        if (call.head.get("size"), call.head.get("changed")) == (item.size, item.changed):
-            return {"state": "same"}, ()
-        refusal = self._refusal(path, item.size)
-        if refusal:
-            return {"state": "refused", "told": refusal}, ()
-        return await self._send(path)
-
-    async def _send(self, path: str) -> Answer:
-        def begin() -> tuple[SourceFile, dict[str, Any], bytes | None]:
-            file = self._folder.open(path)
-            try:
-                # It may have grown since it was looked at.
-                self._refuse_too_much(path, file.size)
-                status = {"size": file.size, "changed": file.changed}
-                data = file.read(PAGE_BYTES) if file.size <= PAGE_BYTES else None
-            except BaseException:
-                file.close()
-                raise
-            return file, status, data
-
-        file, status, data = await _do(begin)
-        head = {"state": "sent", **status, "is_executable": file.is_executable, "page": PAGE_BYTES}
+        if file is None:
+            return head, ()
         self._has_sent = True
         self._sent_bytes += file.size
         self._sent[path] = file.size
         if data is not None:
-            file.close()
             return {**head, "digest": file.digest}, (data,)
         key = secrets.token_hex(8)
         while len(self._open) >= _MOST_OPEN:
             self._open.pop(next(iter(self._open))).close()
         self._open[key] = file
         return {**head, "transfer": key}, ()
+
+    def _look_and_open(
+        self, path: str, known: tuple[Any, Any]
+    ) -> tuple[dict[str, Any], bytes | None, SourceFile | None]:
+        """Return the head of the answer, all bytes if they are few, and the file to be sent."""
+        item = self._folder.find(path)
+        if item is None or item.is_folder:
+            return {"state": "none"}, None, None
+        if known == (item.size, item.changed):
+            return {"state": "same"}, None, None
+        file = self._folder.open(path)
+        is_kept = False
+        try:
+            # Not of what was looked at: it may have grown.
+            refusal = self._refusal(path, file.size)
+            if refusal:
+                return {"state": "refused", "told": refusal}, None, None
+            head = {"state": "sent", "size": file.size, "changed": file.changed}
+            head |= {"is_executable": file.is_executable, "page": PAGE_BYTES}
+            is_kept = file.size > PAGE_BYTES
+            return head, None if is_kept else file.read(PAGE_BYTES), file
+        finally:
+            if not is_kept:
+                file.close()
 
     async def page(self, call: Call) -> Answer:
         """Send the next page of a file."""
@@ -151,7 +154,7 @@ class Sending:
         # Behind those that have waited longer.
         self._open[key] = file
         if call.relay.waiting_bytes > MOST_WAITING_BYTES:
-            raise CallRefused("Too many pages of files were asked for at a time.")
+            return {"later": True}, ()
         self._has_sent = True
         data = await _do(lambda: file.read(PAGE_BYTES))
         answer = {"digest": file.digest, "changed": file.changed}
@@ -170,11 +173,6 @@ class Sending:
         if self._settings.files_mode != "on-demand":
             raise CallRefused("The setting `files` does not let this environment fetch files.")
         return call.text("path")
-
-    def _refuse_too_much(self, path: str, size: int) -> None:
-        refusal = self._refusal(path, size)
-        if refusal:
-            raise FileProblem(refusal)
 
     def _refusal(self, path: str, size: int) -> str:
         largest, total = self._settings.files_largest_mb, self._settings.files_total_mb

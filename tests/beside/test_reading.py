@@ -139,6 +139,25 @@ set(taken), len(taken)
     assert full_kernel.run(code).result == "({'a text\\n'}, 10)"
 
 
+def test_many_large_files_at_a_time(folder: Path) -> None:
+    for number in range(8):
+        (folder / f"{number}.bin").write_bytes(os.urandom(6_000_000))
+    code = """
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+def digest(number):
+    return hashlib.sha256(open(f'{number}.bin', 'rb').read()).hexdigest()
+with ThreadPoolExecutor(8) as pool:
+    found = list(pool.map(digest, range(8)))
+found
+"""
+    with running_kernel() as kernel:
+        found = kernel.run(code).result
+    assert eval(found) == [
+        hashlib.sha256((folder / f"{number}.bin").read_bytes()).hexdigest() for number in range(8)
+    ]
+
+
 def test_a_thread_that_goes_on_after_its_cell_finds_files(folder: Path) -> None:
     for number in range(30):
         (folder / f"{number}.txt").write_text("x")

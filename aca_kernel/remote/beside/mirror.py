@@ -45,6 +45,9 @@ _ATTEMPTS = 3
 
 _PAGES_AHEAD = 2
 
+# More would not be quicker.
+_FILES_AT_A_TIME = 2
+
 
 @dataclass(frozen=True)
 class Item:
@@ -110,8 +113,14 @@ class Mirror:
         self._questions: dict[str, int] = {}
         self._told: set[str] = set()
         self._locks: dict[str, threading.Lock] = {}
-        os.register_at_fork(after_in_child=self._locks.clear)
+        self._way = threading.Semaphore(_FILES_AT_A_TIME)
+        os.register_at_fork(after_in_child=self._forget_other_threads)
         self._read_journal()
+
+    def _forget_other_threads(self) -> None:
+        """A copy of the process has one thread: what the others held is held by nobody."""
+        self._locks = {}
+        self._way = threading.Semaphore(_FILES_AT_A_TIME)
 
     def begin_cell(self) -> None:
         """Take nothing for known any more."""
@@ -318,7 +327,7 @@ class Mirror:
     def _fetch(self, relative: str, path: str, copy: Copy | None) -> None:
         known = {} if copy is None else {"size": copy.size, "changed": copy.changed}
         for _ in range(_ATTEMPTS):
-            with self._asking() as kernel:
+            with self._way, self._asking() as kernel:
                 answer = self._open(kernel, relative, known)
                 state = answer.head["state"]
                 if state == "same" and copy is not None:
@@ -368,15 +377,20 @@ class Mirror:
     def _receive_pages(
         self, kernel: transfer.Kernel, file: PartialFile, head: dict[str, Any]
     ) -> str | None:
-        page, digest, asked = int(head["page"]), "", 0
-        pages = -(-file.size // page)
+        page, digest = int(head["page"]), ""
+        unasked, asked = -(-file.size // page), 0
         progress = transfer.Progress(file.size, f"{file.shown}: ", self._stream)
         try:
-            for got in range(pages):
-                while asked < min(pages, got + _PAGES_AHEAD):
+            while unasked or asked:
+                while unasked and asked < _PAGES_AHEAD:
                     kernel.send("files_page", transfer=head["transfer"])
-                    asked += 1
+                    unasked, asked = unasked - 1, asked + 1
                 answer = kernel.receive()
+                asked -= 1
+                if answer.head.get("later"):
+                    unasked += 1
+                    time.sleep(_LATER_SECONDS)
+                    continue
                 if answer.head["changed"] != head["changed"]:
                     return None
                 file.write(answer.parts[0])
