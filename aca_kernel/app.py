@@ -213,11 +213,30 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
 
 async def _watch_parent(kernel: Kernel) -> None:
     parent = os.getppid()
-    # Nothing tells of a parent's end but a look at it.
-    while parent != 1 and os.getppid() == parent:  # noqa: ASYNC110
-        await asyncio.sleep(PARENT_POLL_SECONDS)
-    if parent != 1:
-        kernel.stop()
+    if not _has_ended_already(parent):
+        if parent == 1:
+            return
+        # Nothing tells of a parent's end but a look at it.
+        while os.getppid() == parent:  # noqa: ASYNC110
+            await asyncio.sleep(PARENT_POLL_SECONDS)
+    kernel.stop()
+
+
+def _has_ended_already(parent: int) -> bool:
+    """Tell whether who started this process was killed before it came to look after them.
+
+    Of those only their id is left, which jupyter_client gives to every kernel.
+    """
+    told = os.environ.get("JPY_PARENT_PID", "")
+    if not told.isdecimal() or int(told) in (0, parent):
+        return False
+    try:
+        os.kill(int(told), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's
+        pass
+    return False
 
 
 def _split(argv: list[str], own: set[str]) -> tuple[list[str], list[str]]:
