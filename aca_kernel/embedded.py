@@ -28,8 +28,11 @@ START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 1.0
 
 
-def configure(process: subprocess.Popen[bytes], settings: AcaKernel) -> None:
-    """Hand a pool's process its settings; does not wait for it."""
+def configure(process: subprocess.Popen[bytes], settings: AcaKernel, **changes: Any) -> None:
+    """Hand a pool's process its settings; does not wait for it.
+
+    changes: settings of the pool (localpool/options.py) for more than one kernel.
+    """
     options: dict[str, Any] = {
         "port": 0,
         "cooldown_seconds": settings.cooldown_seconds,
@@ -41,11 +44,34 @@ def configure(process: subprocess.Popen[bytes], settings: AcaKernel) -> None:
         "ready_sessions": 1,
         # One is enough: a second one would cost memory for as long as the kernel lives.
         "replenish": False,
+        **changes,
     }
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for
     with contextlib.suppress(BrokenPipeError):  # it has ended: its answer will be missed
         process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
         process.stdin.flush()
+
+
+async def greeting_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Wait until a pool serves; return where and with which key (localpool/__main__.py).
+
+    Raises PoolNotStarted.
+    """
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    loop = asyncio.get_running_loop()
+    try:
+        line = await asyncio.wait_for(
+            loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
+        )
+        greeting = json.loads(line)
+    except (ValueError, asyncio.TimeoutError) as error:
+        raise PoolNotStarted(
+            "The embedded session pool did not start; the kernel's log says why."
+        ) from error
+    if not isinstance(greeting, dict) or "endpoint" not in greeting:
+        message = greeting.get("error") if isinstance(greeting, dict) else None
+        raise PoolNotStarted(str(message or "The embedded session pool did not start."))
+    return greeting
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -83,7 +109,11 @@ class EmbeddedBackend(Backend):
             if self._process is None:
                 self._process = start_pool_process()
                 configure(self._process, self._settings)
-            greeting = await self._greeting(self._process)
+            try:
+                greeting = await greeting_of(self._process)
+            except PoolNotStarted:
+                await self._forget()
+                raise
             self._notice = str(greeting.get("notice") or "")
             self._client = McpClient(
                 str(greeting["endpoint"]),
@@ -91,25 +121,6 @@ class EmbeddedBackend(Backend):
                 connect_timeout_seconds=self._settings.connect_timeout_seconds,
             )
         return self._client
-
-    async def _greeting(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        loop = asyncio.get_running_loop()
-        try:
-            line = await asyncio.wait_for(
-                loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
-            )
-            greeting = json.loads(line)
-        except (ValueError, asyncio.TimeoutError) as error:
-            await self._forget()
-            raise PoolNotStarted(
-                "The embedded session pool did not start; the kernel's log says why."
-            ) from error
-        if not isinstance(greeting, dict) or "endpoint" not in greeting:
-            message = greeting.get("error") if isinstance(greeting, dict) else None
-            await self._forget()
-            raise PoolNotStarted(str(message or "The embedded session pool did not start."))
-        return greeting
 
     def is_lost(self) -> bool:
         """See Backend."""

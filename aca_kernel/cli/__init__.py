@@ -46,6 +46,7 @@ _COMMANDS: Mapping[str, _Command | _Group] = {
         "write a kernelspec, so that Jupyter and VS Code offer this kernel",
         "aca_kernel.cli.install",
     ),
+    "run": _Command("run many notebooks, so many at a time", "aca_kernel.cli.run"),
     "pool": _Group(
         "work with session pools",
         {
