@@ -117,8 +117,6 @@ class BatchClient(NotebookClient):
             allow_errors=allow_errors,
             iopub_timeout=_LATE_OUTPUT_SECONDS,
             raise_on_iopub_timeout=True,
-            # One text for each stream: how a stream was cut into messages is chance.
-            coalesce_streams=True,
             on_cell_execute=self._begin_cell,
             on_cell_error=self._note_error,
         )
@@ -131,6 +129,9 @@ class BatchClient(NotebookClient):
         self._is_lost = False
         self._is_ending = False
         self._is_killed = False
+        # The stream output that is being printed to, and what it is made of.
+        self._stream: NotebookNode | None = None
+        self._pieces: list[str] = []
         self._asides: set[asyncio.Task[None]] = set()
 
     # -- stopping ------------------------------------------------------------------
@@ -220,6 +221,7 @@ class BatchClient(NotebookClient):
             raise
         finally:
             self._is_running_cell = False
+            self._join_stream()
             if self.code_cells_executed > before:
                 self._on_end(self.code_cells_executed)
         self._check_stopping()
@@ -240,6 +242,38 @@ class BatchClient(NotebookClient):
         else:
             self._tell(text)
         return None
+
+    def output(
+        self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
+    ) -> NotebookNode | None:
+        """See nbclient; joins what one stream prints in a row.
+
+        How it was cut into messages is chance. nbclient's coalesce_streams takes time that
+        grows with the square of a line's length, and moves outputs that later cells update.
+        """
+        is_stream = msg["msg_type"] == "stream"
+        same = self._stream
+        if (
+            is_stream
+            and same is not None
+            and outs
+            and outs[-1] is same
+            and same["name"] == msg["content"]["name"]
+            and not self.clear_before_next_output
+            and not self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        ):
+            self._pieces.append(msg["content"]["text"])
+            return None
+        self._join_stream()
+        made = super().output(outs, msg, display_id, cell_index)
+        if is_stream and made is not None:
+            self._stream, self._pieces = made, [made["text"]]
+        return made
+
+    def _join_stream(self) -> None:
+        if self._stream is not None:
+            self._stream["text"] = "".join(self._pieces)
+        self._stream, self._pieces = None, []
 
     def _check_stopping(self) -> None:
         if self._is_stopping:

@@ -16,6 +16,7 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.reader import NotJSONError
 
 from ..errors import SettingInvalid
 from .injection import INJECTED_TAG, has_tag
@@ -43,11 +44,19 @@ def read_notebook(path: str) -> NotebookNode:
                 text, as_version=4
             )
         notebook.cells, notebook.metadata  # noqa: B018 - AttributeError: JSON of another kind
-    except json.JSONDecodeError as error:
-        raise SettingInvalid(f"The notebook is not valid JSON: {error}.") from error
+    except NotJSONError as error:
+        raise SettingInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
     except Exception as error:  # nbformat raises what its converters happen to trip over
         raise SettingInvalid("The file is JSON, and not a notebook.") from error
     return notebook
+
+
+def _where(text: str) -> str:
+    try:
+        json.loads(text)
+    except ValueError as error:
+        return f": {error}"
+    return ""
 
 
 def text_of(notebook: NotebookNode) -> str:

@@ -169,6 +169,11 @@ class NotebookRun:
                 if outcome.cells_run or state == "done":
                     await to_the_end(saver.finish(state))
                 self._is_saving = False
+                # nbclient's objects hold each other; the outputs shall not wait until Python
+                # finds out, or many notebooks would be in memory at a time.
+                notebook.cells = []
+                notebook.metadata.clear()
+                client.reset_execution_trackers()
 
     def _on_end(self, number: int, saver: Saver) -> None:
         self.outcome.cells_run = number

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +66,22 @@ def run(
     )  # fmt: skip
 
 
-def start(
+@contextmanager
+def started(
     folder: Path, *arguments: str | Path, env: dict[str, str] | None = None
-) -> subprocess.Popen[str]:
-    """Start a batch in a folder."""
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a batch in a folder; it is killed if it has not ended when the context does."""
+    with subprocess.Popen(
         [*RUN, *map(str, arguments)],
         cwd=folder, env=environment(env), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    ) as batch:  # fmt: skip
+        try:
+            yield batch
+        finally:
+            if batch.poll() is None:
+                batch.kill()
+                batch.communicate()
 
 
 def family(pid: int) -> list[psutil.Process]:
