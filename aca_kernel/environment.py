@@ -18,7 +18,8 @@ from .errors import (
     RemoteProtocolError,
     ResultUnknown,
 )
-from .mcp import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
+from .mcp import LAUNCH_TOOLS, POOL_FULL, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
+from .waiting_line import WaitingLine
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -37,6 +38,9 @@ _LONGEST_PAUSE_SECONDS = 5.0
 # endpoint is wrong than the network down.
 _FIRST_CONTACT_SECONDS = 5.0
 
+# How often one who waits behind others looks whether it is its turn; no call is made.
+_TURN_SECONDS = 0.5
+
 # Beyond this, what keeps the user waiting is told.
 QUIET_SECONDS = 3.0
 
@@ -52,10 +56,12 @@ async def persist(
     unreachable_seconds: float,
     key_pending_seconds: float,
     repeat_unknown: bool,
+    line: WaitingLine | None = None,
 ) -> T:
     """Repeat a call through what passes by itself, with growing pauses.
 
     repeat_unknown: the call is idempotent, so that a lost answer is asked for again.
+    line: of a call that needs a place in the pool: it is made in turn with other kernels'.
     tell: called whenever it waits, from the moment the wait is no longer short.
     Raises the last error when its time is over, and any other error at once; AccessDenied
     when a key has been refused for longer than a rotation takes.
@@ -63,20 +69,18 @@ async def persist(
     started = time.monotonic()
     pause = _FIRST_PAUSE_SECONDS
     while True:
+        await _wait_for_turn(line, tell, started, busy_seconds)
         try:
             return await call()
         except (PoolBusy, PoolUnreachable, ResultUnknown, KeyPending) as error:
             if isinstance(error, ResultUnknown) and not repeat_unknown:
                 raise
             waited = time.monotonic() - started
-            limit = unreachable_seconds
-            if isinstance(error, PoolBusy):
-                limit = busy_seconds
-            elif isinstance(error, KeyPending):
-                limit = key_pending_seconds
-                if waited >= limit:
-                    raise _refused_for_good(waited) from error
+            limits = {PoolBusy: busy_seconds, KeyPending: key_pending_seconds}
+            limit = limits.get(type(error), unreachable_seconds)
             if waited >= limit:
+                if isinstance(error, KeyPending):
+                    raise _refused_for_good(waited) from error
                 raise
             if waited >= QUIET_SECONDS or isinstance(error, (PoolBusy, KeyPending)):
                 tell(error, waited)
@@ -84,8 +88,25 @@ async def persist(
             wait = pause * random.uniform(0.75, 1.25) if wanted is None else wanted  # noqa: S311
             if isinstance(error, PoolBusy):
                 wait = max(wait, 0.5)
+                if line is not None:
+                    line.join()
             await asyncio.sleep(min(wait, max(0.0, limit - waited) + 0.01))
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+async def _wait_for_turn(
+    line: WaitingLine | None, tell: Tell, started: float, busy_seconds: float
+) -> None:
+    """Wait until nobody is ahead in the line. Raises PoolBusy: it takes too long."""
+    while line is not None and not line.is_first():
+        # Who comes when others wait goes behind them.
+        line.join()
+        error = PoolBusy(POOL_FULL)
+        waited = time.monotonic() - started
+        if waited >= busy_seconds:
+            raise error
+        tell(error, waited)
+        await asyncio.sleep(_TURN_SECONDS)
 
 
 def _refused_for_good(waited: float) -> AccessDenied:
@@ -110,6 +131,9 @@ class Environment:
         self.environment_id = environment_id
         self.launched = self.last_call = time.monotonic()
         self._settings = settings
+        # Whether a call has succeeded, before which it holds no place in the pool. One that
+        # holds a place must not wait behind those who wait for it.
+        self._has_place = False
 
     @classmethod
     async def launch(cls, backend: Backend, settings: AcaKernel, tell: Tell) -> Environment:
@@ -156,14 +180,22 @@ class Environment:
 
     async def persist(self, call: Callable[[], Awaitable[T]], *, tell: Tell) -> T:
         """Repeat an idempotent call of this environment as long as the settings allow."""
-        return await persist(
-            call,
-            tell=tell,
-            busy_seconds=self._settings.pool_full_timeout_seconds,
-            unreachable_seconds=self._settings.reconnect_timeout_seconds,
-            key_pending_seconds=self._settings.key_rotation_timeout_seconds,
-            repeat_unknown=True,
-        )
+        line = None
+        if not self._has_place and not self._backend.is_embedded:
+            line = WaitingLine(self.client.endpoint)
+        try:
+            return await persist(
+                call,
+                tell=tell,
+                busy_seconds=self._settings.pool_full_timeout_seconds,
+                unreachable_seconds=self._settings.reconnect_timeout_seconds,
+                key_pending_seconds=self._settings.key_rotation_timeout_seconds,
+                repeat_unknown=True,
+                line=line,
+            )
+        finally:
+            if line is not None:
+                line.leave()
 
     async def run_shell(
         self, command: str, *, timeout_seconds: float = SHELL_TIMEOUT_SECONDS
@@ -176,11 +208,14 @@ class Environment:
         self, tool: str, arguments: dict[str, str], timeout_seconds: float
     ) -> ToolResult:
         try:
-            return await self.client.call_tool(tool, arguments, timeout_seconds=timeout_seconds)
+            result = await self.client.call_tool(tool, arguments, timeout_seconds=timeout_seconds)
         except (PoolUnreachable, ResultUnknown) as error:
             if self._backend.is_lost():
                 raise EnvironmentGone("The session pool itself has ended.") from error
             raise
+        else:
+            self._has_place = True
+            return result
         finally:
             self.last_call = time.monotonic()
 
