@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import hashlib
 import json
 import logging
 import os
@@ -116,6 +117,8 @@ class AcaKernelApp(JupyterApp):
         config = {
             "session": session.session,
             "username": session.username or getpass.getuser(),
+            # The same before and after a restart, which keeps the connection file.
+            "kernel_id": hashlib.sha256(session.key).hexdigest()[:24],
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
             "traits": self._remote_traits(),
             "arguments": list(self._remote_arguments),

@@ -43,6 +43,21 @@ class Backend(ABC):
         """Return what the user should know about this pool once, or an empty text."""
         return ""
 
+    def title(self, endpoint: str) -> str:
+        """Return what a user knows the pool by; endpoint: of the client that reaches it."""
+        return urlsplit(endpoint).hostname or "?"
+
+    def isolation(self) -> str:
+        """Return how environments of this pool are kept apart from everything else."""
+        return "by the session pool"
+
+    async def discard_environment(self) -> None:  # noqa: B027 - most pools cannot
+        """The kernel's environment is not used any more: free its place, if that can be done.
+
+        There is no tool that ends an environment, so that most pools keep it until its
+        cooldown has passed.
+        """
+
     @abstractmethod
     async def close(self) -> None:
         """Let go of the pool; called once, when the kernel ends. Takes under a second."""

@@ -12,6 +12,7 @@ import contextlib
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .backend import Backend
 from .early import start_pool_process
@@ -100,6 +101,7 @@ class EmbeddedBackend(Backend):
         self._process = process
         self._client: McpClient | None = None
         self._notice = ""
+        self._isolation = ""
 
     async def connect(self) -> McpClient:
         """See Backend; starts the pool unless it runs."""
@@ -115,6 +117,7 @@ class EmbeddedBackend(Backend):
                 await self._forget()
                 raise
             self._notice = str(greeting.get("notice") or "")
+            self._isolation = str(greeting.get("isolation") or "")
             self._client = McpClient(
                 str(greeting["endpoint"]),
                 str(greeting["api_key"]),
@@ -129,6 +132,19 @@ class EmbeddedBackend(Backend):
     def notice(self) -> str:
         """See Backend: that there is no sandbox, if there is none."""
         return self._notice
+
+    def title(self, endpoint: str) -> str:
+        """See Backend."""
+        return f"embedded, on this machine (port {urlsplit(endpoint).port})"
+
+    def isolation(self) -> str:
+        """See Backend."""
+        sandbox = self._isolation == "bubblewrap"
+        return "by sandbox (bubblewrap)" if sandbox else "by process only, without a sandbox"
+
+    async def discard_environment(self) -> None:
+        """See Backend; the pool is one kernel's, and ends with its environment."""
+        await self._forget()
 
     async def close(self) -> None:
         """See Backend; every session and its files are removed."""

@@ -24,6 +24,7 @@ from .waiting_line import WaitingLine
 if TYPE_CHECKING:
     from .backend import Backend
     from .settings import AcaKernel
+    from .warm import Claim
 
 T = TypeVar("T")
 
@@ -117,10 +118,23 @@ def _refused_for_good(waited: float) -> AccessDenied:
     )
 
 
+async def first_contact(call: Callable[[], Awaitable[T]], settings: AcaKernel, *, tell: Tell) -> T:
+    """Repeat an idempotent call before anything runs; raises as persist."""
+    return await persist(
+        call,
+        tell=tell,
+        busy_seconds=settings.pool_full_timeout_seconds,
+        unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
+        key_pending_seconds=settings.key_rotation_timeout_seconds,
+        repeat_unknown=True,
+    )
+
+
 class Environment:
     """What the launch tool returned, and the only way to call tools in it.
 
     environment_id: as the pool named it. last_call: monotonic clock of the last call.
+    claim: this kernel's hold on it, where environments outlive their kernels.
     """
 
     def __init__(
@@ -129,6 +143,7 @@ class Environment:
         self._backend = backend
         self.client = client
         self.environment_id = environment_id
+        self.claim: Claim | None = None
         self.launched = self.last_call = time.monotonic()
         self._settings = settings
         # Whether a call has succeeded, before which it holds no place in the pool. One that
@@ -160,14 +175,12 @@ class Environment:
                 raise RemoteProtocolError("The session pool launched no environment: no id came.")
             return cls(backend, client, environment_id, settings)
 
-        return await persist(
-            launch,
-            tell=tell,
-            busy_seconds=settings.pool_full_timeout_seconds,
-            unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
-            key_pending_seconds=settings.key_rotation_timeout_seconds,
-            repeat_unknown=True,
-        )
+        return await first_contact(launch, settings, tell=tell)
+
+    def release(self, *, keep: bool) -> None:
+        """This kernel uses it no more; keep: another one may."""
+        if self.claim is not None:
+            self.claim.release(keep=keep)
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last call ended."""
@@ -218,6 +231,8 @@ class Environment:
             return result
         finally:
             self.last_call = time.monotonic()
+            if self.claim is not None:
+                self.claim.touch()
 
 
 async def _offered_tools(client: McpClient) -> list[str]:

@@ -14,6 +14,7 @@
     ├── ResultUnknown           sent, answer lost: repeat only what is idempotent
     ├── EnvironmentGone         cooled down or silently replaced: launch another
     ├── ToolFailed              the tool ran and reported a failure: show its text
+    ├── CallRefused             the environment may not have what it asks for: tell it why
     ├── LocalProtocolError      our message is wrong: a bug here
     └── RemoteProtocolError     their message is wrong: show what was received
 
@@ -120,6 +121,12 @@ class ToolFailed(AcaKernelError):
     """The tool ran and reported a failure of its own."""
 
     reason = "tool-failed"
+
+
+class CallRefused(AcaKernelError):
+    """The environment asked this machine for something that it may not have, or that failed."""
+
+    reason = "call-refused"
 
 
 class LocalProtocolError(AcaKernelError):

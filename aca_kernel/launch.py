@@ -8,15 +8,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .environment import Environment
+from .environment import Environment, first_contact
 from .errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
 from .relay import Relay
+from .warm import WarmEnvironments
 
 if TYPE_CHECKING:
     from .backend import Backend
     from .messages import Publisher
     from .requests import RequestTable
     from .settings import AcaKernel
+
+# Each process of a remote kernel, and what it has started, carries the nonce of its generation.
+_END_GENERATION = (
+    "for one in /proc/[0-9]*; do grep -qsz '^ACA_KERNEL_NONCE=%s$' $one/environ"
+    " && kill -KILL ${one#/proc/}; done; true"
+)
 
 # A new environment that does not exist is tried again so often.
 _ATTEMPTS = 5
@@ -90,15 +97,76 @@ class Launcher:
         )
 
     async def _launch_once(self) -> Launched:
+        warm = await self._warm_environments()
+        if warm is not None:
+            launched = await self._take_over(warm)
+            if launched is not None:
+                return launched
         environment = await Environment.launch(self._backend, self._settings, self.tell_waiting)
+        if warm is not None:
+            environment.claim = warm.add(environment.environment_id)
+        return await self._boot(environment)
+
+    async def _warm_environments(self) -> WarmEnvironments | None:
+        """Return what other kernels have left in this pool; None where nothing is handed over."""
+        if self._backend.is_embedded or self._settings.reuse == "never":
+            return None
+        client = await first_contact(self._backend.connect, self._settings, tell=self.tell_waiting)
+        return WarmEnvironments(
+            client.endpoint,
+            str(self._config["kernel_id"]),
+            is_shared=self._settings.reuse == "user",
+            log=self._log,
+        )
+
+    async def _take_over(self, warm: WarmEnvironments) -> Launched | None:
+        client = await self._backend.connect()
+        for claim in warm.take(self._settings.cooldown_seconds):
+            environment = Environment(self._backend, client, claim.environment_id, self._settings)
+            environment.claim = claim
+            try:
+                await self._end_last(environment, claim.nonce)
+                launched = await self._boot(environment)
+            except EnvironmentGone:
+                environment.release(keep=False)
+            except BaseException:
+                environment.release(keep=True)
+                raise
+            else:
+                self._log.info("environment %s is taken over", claim.environment_id)
+                return launched
+        return None
+
+    async def _end_last(self, environment: Environment, nonce: str) -> None:
+        """End what still runs of the last kernel, which may hold up the agent.
+
+        The agent does the same again, for what the shell tool does not reach.
+        Raises EnvironmentGone.
+        """
+        if not nonce:
+            return
+        try:
+            await environment.run_shell(_END_GENERATION % nonce)
+        except EnvironmentGone:
+            raise
+        except AcaKernelError as error:
+            self._log.info("could not end what runs there: %s", error.reason)
+
+    async def _boot(self, environment: Environment) -> Launched:
         self._generation += 1
         config = {**self._config, "generation": self._generation}
         relay = Relay(environment, config, self.tell_waiting, self._log)
+        if environment.claim is not None:
+            environment.claim.begin(relay.nonce)
         greeting = await relay.boot()
         if greeting.missing and self._settings.install_ipykernel:
             self._tell("Installing ipykernel in the environment…")
             greeting = await relay.install()
-        return Launched(environment, None if greeting.missing else relay)
+        if greeting.missing:
+            # Cells run in the session interpreter itself, which keeps their variables.
+            environment.release(keep=False)
+            return Launched(environment, None)
+        return Launched(environment, relay)
 
     def tell_waiting(self, error: AcaKernelError, waited: float) -> None:
         """Tell the user, in the first waiting cell, what it waits for."""

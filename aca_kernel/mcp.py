@@ -162,7 +162,13 @@ class McpClient:
         """
         self.calls_made += 1
         params = {"name": name, "arguments": arguments}
-        result = await self.request("tools/call", params, timeout_seconds=timeout_seconds)
+        try:
+            result = await self.request("tools/call", params, timeout_seconds=timeout_seconds)
+        except PoolNotFound as error:
+            # One page of the vendor says 404 for a full pool, too, without the words that come
+            # with it. If the server is there, it is that.
+            await self.initialize()
+            raise _full(error.detail) from error
         return _tool_result(result)
 
     async def request(
@@ -218,14 +224,10 @@ def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a tab
             "belongs to this pool.",
             detail=detail,
         )
-    if status == 429 or (status == 404 and _FULL.search(text)):
-        return PoolBusy(
-            POOL_FULL,
-            detail=detail,
-            retry_after_seconds=_retry_after(answer),
-        )
     if status in (404, 410) and _GONE.search(text):
         return EnvironmentGone("The session environment no longer exists.", detail=detail)
+    if status == 429 or (status == 404 and _FULL.search(text)):
+        return _full(detail, _retry_after(answer))
     if status == 404:
         return PoolNotFound(
             "There is no MCP server at this endpoint (HTTP 404). Check ACA_MCP_ENDPOINT, and "
@@ -244,6 +246,10 @@ def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a tab
     return RemoteProtocolError(
         f"The session pool refused the request (HTTP {status}).", detail=detail
     )
+
+
+def _full(detail: str, retry_after_seconds: float | None = None) -> PoolBusy:
+    return PoolBusy(POOL_FULL, detail=detail, retry_after_seconds=retry_after_seconds)
 
 
 def _retry_after(answer: HttpAnswer) -> float | None:

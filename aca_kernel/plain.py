@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from .errors import AcaKernelError, EnvironmentGone, ResultUnknown
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 # The service ends an execution at 220 s (sessions-code-interpreter.md); the rest is for
 # the way there and back.
 CELL_TIMEOUT_SECONDS = 240.0
+
+_MAGIC = re.compile(r"\s*%aca\b")
+_NO_MAGIC = (
+    "There is no %aca in plain mode, because this environment has no ipykernel. Python code, its "
+    "output and its result work; a new environment comes with a restart of the kernel."
+)
 
 # Replies to requests that only a real kernel in the environment could answer.
 _EMPTY_REPLIES: dict[str, dict[str, Any]] = {
@@ -81,6 +88,9 @@ class PlainSession:
         if not code.strip():
             self._succeed(request)
             return True
+        if _MAGIC.match(code):
+            self._publisher.fail(request, "NotSupported", _NO_MAGIC)
+            return False
         running = self._running = asyncio.ensure_future(
             self._environment.run_python(code, timeout_seconds=CELL_TIMEOUT_SECONDS)
         )
@@ -154,5 +164,6 @@ def _bundle(value: Any) -> dict[str, Any]:
     if isinstance(value, dict) and value.get("type") == "image" and value.get("base64_data"):
         image = f"image/{value.get('format', 'png')}"
         return {image: str(value["base64_data"]), "text/plain": f"<{html.escape(image)}>"}
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # It was a Python value: True, not JSON's true.
+    text = value if isinstance(value, str) else repr(value)
     return {"text/plain": text}

@@ -11,20 +11,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .announcer import Announcer
+from .background import BackgroundPolls
+from .call import Call
+from .calls import Calls
 from .errors import AcaKernelError, EnvironmentGone
 from .launch import Launched, Launcher, death_of, loss_sentence
+from .overlap import OverlapProbe
 from .pacing import Pacer
 from .plain import PlainSession
 from .remote.wire import Record
 from .requests import Request, RequestTable
-from .shell_tool import start_command
-from .subshells import SUBSHELL_REQUESTS, Subshells
+from .subshells import Subshells, is_beyond
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -33,17 +35,6 @@ if TYPE_CHECKING:
     from .messages import Publisher
     from .relay import Relay
     from .settings import AcaKernel
-
-# When the remote side says that something may still print though no cell runs, it is
-# looked after at these intervals, in all for about half a minute; then silence, so that
-# the environment can cool down.
-# The first ones are quick for VS Code, whose completions and variables are threads that
-# answer right after their cell.
-BACKGROUND_POLL_SECONDS = (0.03, 0.05, 0.1, 0.1, 0.2, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
-
-
-# A cell that runs for this long is worth two calls to find out how to interrupt it well.
-_LONG_CELL_SECONDS = 1.0
 
 
 class Pump:
@@ -76,12 +67,12 @@ class Pump:
         self._launching: asyncio.Task[Launched] | None = None
         self._interrupt_pending = False
         self._exit_asked = False
-        self._polls_left: deque[float] = deque()
-        self._poll_at = 0.0
+        self._owes_answer = False
+        self._polls = BackgroundPolls()
         self._asides: set[asyncio.Task[None]] = set()
         self._has_run_cell = False
         self._is_starting = False
-        self._is_probing = False
+        self._overlap = OverlapProbe(table)
         self._idle_seconds = 0.0
         self._setup: list[Record] = []
         self._muted: set[str] = set()
@@ -89,6 +80,7 @@ class Pump:
         self._subshells = Subshells()
         self._announcer = Announcer(publisher, table)
         self._pacer = Pacer()
+        self._calls = Calls(table, backend, settings, self._launcher.tell_waiting)
         self.kernel_info: dict[str, Any] | None = None
 
     # -- from the front end ------------------------------------------------------
@@ -99,16 +91,9 @@ class Pump:
             self._table.add(request)
         self._queue.append(request)
         self._work.set()
-        if self._relay is not None and self._relay.is_held and self._must_go_round(request):
+        if self._relay is not None and self._relay.is_held and self._table.is_urgent(request):
+            # It would reach the remote kernel too late with the next exchange.
             self._aside(self._relay.wake())
-
-    def _must_go_round(self, request: Request) -> bool:
-        """Tell whether it would reach the remote kernel too late with the next exchange."""
-        if not request.waits_in_turn:
-            return True
-        return not any(
-            one.waits_in_turn and one.place is not None for one in self._table if one is not request
-        )
 
     @property
     def is_in_use(self) -> bool:
@@ -172,21 +157,19 @@ class Pump:
                 # A defect of ours must not leave every request unanswered for ever.
                 self._log.exception("the pump failed")
                 self._fail_all(AcaKernelError("The kernel failed; its log says how. Restart it."))
+            self._calls.close_finished()
 
     async def _until_work(self) -> None:
         while not self._has_work():
-            timeout = None
-            if self._polls_left:
-                timeout = max(0.0, self._poll_at - time.monotonic())
             self._work.clear()
             try:
-                await asyncio.wait_for(self._work.wait(), timeout)
+                await asyncio.wait_for(self._work.wait(), self._polls.timeout_seconds())
             except asyncio.TimeoutError:
-                self._polls_left.popleft()
+                self._polls.took_one()
                 return
 
     def _has_work(self) -> bool:
-        if self._queue or self._is_starting:
+        if self._queue or self._is_starting or self._owes_answer:
             return True
         relay = self._relay
         return relay is not None and (
@@ -203,9 +186,10 @@ class Pump:
         if relay is None:
             return
         self._send_queue(relay)
+        self._owes_answer = False
         is_waiting = any(one.place is not None for one in self._table)
-        if is_waiting and not relay.is_overlap_known:
-            self._probe_overlap_later(relay)
+        if is_waiting:
+            self._overlap.begin(relay)
         wait = relay.window_seconds if is_waiting and not relay.has_more else 0.0
         if self._environment is not None:
             self._idle_seconds = self._environment.idle_seconds()
@@ -213,23 +197,30 @@ class Pump:
         asyncio.get_running_loop().call_soon(self._announcer.announce)
         records = await relay.exchange(wait)
         await self._take_all(relay, records)
-        self._plan_polls(relay, after_request=is_waiting)
+        if relay is self._relay:
+            self._plan_polls(relay, after_request=is_waiting)
 
     async def _take_all(self, relay: Relay, records: list[Record]) -> None:
         for record in records:
             if relay.is_catching_up:
                 await self._pacer.wait_with(record)
             self._take(record)
+            if self._is_to_be_left(relay):
+                await self._leave_environment(relay)
+                return
         if not relay.has_more and self._pacer.is_through():
             relay.is_catching_up = False
         # Last, since the environment may turn out to be gone.
+        await self._answer_calls(records, relay)
+
+    async def _answer_calls(self, records: list[Record], relay: Relay) -> None:
         for record in records:
-            if record.kind == "call" and self._environment is not None:
-                answer = await start_command(
-                    self._environment, record.head, self._launcher.tell_waiting
-                )
+            if record.kind == "call":
+                call = Call(record.head, record.parts, relay)
+                answer = await self._calls.answer(call)
                 if answer is not None:
-                    self._queue.append(answer)
+                    relay.send(answer)
+                    self._owes_answer = True
 
     def _send_queue(self, relay: Relay) -> None:
         while self._queue:
@@ -243,7 +234,7 @@ class Pump:
                     relay.send(record)
             if item.is_execute:
                 self._tell_notices(item)
-            if self._is_beyond_remote(item):
+            if is_beyond(item, self.kernel_info):
                 self._publisher.fail(
                     item, "NotSupported", "The ipykernel in this environment has no subshells."
                 )
@@ -258,42 +249,14 @@ class Pump:
             self._publisher.tell(notice, cell)
         self._launcher.notices.clear()
 
-    def _is_beyond_remote(self, request: Request) -> bool:
-        """Tell whether an older ipykernel would leave this request without any answer."""
-        features = (self.kernel_info or {}).get("supported_features")
-        return (
-            request.msg_type in SUBSHELL_REQUESTS
-            and self.kernel_info is not None
-            and "kernel subshells" not in (features or [])
-        )
-
     def _plan_polls(self, relay: Relay, *, after_request: bool) -> None:
-        """Look after background output for a while after each request, then stop.
-
-        What it finds does not prolong it: a thread that prints for ever would otherwise
-        keep the environment, and its place in the pool, for ever.
-        """
+        """Look after background output for a while after each request, then stop."""
         if not relay.has_background or len(self._table):
-            self._polls_left.clear()
+            self._polls.stop()
             return
         if after_request:
-            self._polls_left = deque(BACKGROUND_POLL_SECONDS)
-        if self._polls_left:
-            self._poll_at = time.monotonic() + self._polls_left[0]
-
-    def _probe_overlap_later(self, relay: Relay) -> None:
-        """Once a cell runs long, find out whether an exchange can be got round."""
-
-        async def probe() -> None:
-            await asyncio.sleep(_LONG_CELL_SECONDS)
-            self._is_probing = False
-            is_running = any(one.is_execute and one.is_started for one in self._table)
-            if relay is self._relay and is_running and not relay.is_overlap_known:
-                await relay.wake()
-
-        if not self._is_probing:
-            self._is_probing = True
-            self._aside(probe())
+            self._polls.begin()
+        self._polls.plan()
 
     # -- from the remote side ----------------------------------------------------
 
@@ -358,6 +321,7 @@ class Pump:
                 one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
             )
         if json.loads(frames[2]).get("status") == "error" and request.aborts_on_error:
+            request.has_aborted_others = True
             self._abort_queued(request.subshell_id)
 
     def _abort_queued(self, subshell_id: str | None) -> None:
@@ -424,17 +388,13 @@ class Pump:
         self._environment, self._relay = launched.environment, launched.relay
         if launched.relay is None:
             self._plain = PlainSession(launched.environment, self._publisher, self._table)
-        self._is_probing = self._is_set_up = self._has_run_cell = False
+        self._is_set_up = self._has_run_cell = False
         return True
 
     def _lose_environment(self, error: EnvironmentGone) -> None:
         """The environment has ended: end what ran in it, and get ready for another."""
-        relay = self._relay
-        self._relay = self._plain = self._environment = None
-        self._interrupt_pending = False
-        self._subshells.forget()
-        self._announcer.forget()
-        self._polls_left.clear()
+        relay, has_run_cell = self._relay, self._has_run_cell
+        self._forget_environment()
         self._log.info("environment lost: %s", error.message)
         undelivered: list[Request] = []
         for request in self._table:
@@ -451,8 +411,44 @@ class Pump:
             "The session environment ended while this was running. Its variables and files "
             "are lost, and this was not run again. The next cell gets a new environment.",
         )
-        if self._has_run_cell:
+        if has_run_cell:
             self._launcher.notices.append(loss_sentence(self._idle_seconds))
+
+    def _is_to_be_left(self, relay: Relay) -> bool:
+        """Tell whether the cell that asked for another environment has ended in this one."""
+        cell = self._calls.restarting
+        return cell is not None and relay is self._relay and self._table.find(cell.msg_id) is None
+
+    async def _leave_environment(self, relay: Relay) -> None:
+        """Do what `%aca restart` asked for; what is queued behind its cell runs in the next one.
+
+        The remote kernel begins no other cell by then (remote/magic.py), so none runs twice.
+        """
+        cell = self._calls.restarting
+        self._log.info("the environment is left on request")
+        self._forget_environment()
+        behind = [one for one in self._table if one.place is not None and one.waits_in_turn]
+        for request in behind:
+            request.place = None
+            request.is_started = False
+        self._queue = deque([*behind, *(one for one in self._queue if isinstance(one, Request))])
+        if cell is not None and cell.has_aborted_others:
+            self._abort_queued(None)
+        self._end_sent("EnvironmentGone", "The session environment was restarted by another cell.")
+        if not self._backend.is_embedded:
+            await relay.kill()
+        await self._backend.discard_environment()
+
+    def _forget_environment(self) -> None:
+        if self._environment is not None:
+            self._environment.release(keep=False)
+        self._relay = self._plain = self._environment = None
+        self._calls.restarting = None
+        self._interrupt_pending = self._has_run_cell = self._owes_answer = False
+        self._subshells.forget()
+        self._announcer.forget()
+        self._polls.stop()
+        self._overlap.cancel()
 
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
@@ -495,5 +491,9 @@ class Pump:
         for task in [*self._asides, self._launching]:
             if task is not None:
                 task.cancel()
+        self._overlap.cancel()
+        self._calls.close()
         if self._relay is not None and not self._backend.is_embedded:
             await self._relay.kill()
+        if self._environment is not None:
+            self._environment.release(keep=True)

@@ -19,6 +19,7 @@ import secrets
 import shlex
 import time
 import zlib
+from collections import deque
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -32,22 +33,21 @@ from .errors import (
     ToolFailed,
 )
 from .remote import wire
+from .remote.session_ipython import EXCHANGE_BEGIN
 
 if TYPE_CHECKING:
     from .environment import Environment, Tell
     from .mcp import ToolResult
 
-REMOTE_FILES = ("__init__.py", "wire.py", "agent.py", "process.py", "launcher.py", "extension.py",
-                "shell.py")  # fmt: skip
+REMOTE_FILES = ("__init__.py", "wire.py", "calls.py", "agent.py", "retirement.py", "process.py",
+                "launcher.py", "extension.py", "shell.py", "magic.py", "command_line.py",
+                "files.py", "transfer.py", "session_ipython.py")  # fmt: skip
 
 _NO_AGENT = "~aca1:none~"
 
 # Evaluates to None, so that no tool shows it as a result. An environment without an
 # agent says so itself instead of failing with an error that would have to be read.
-_EXCHANGE = (
-    'getattr(__import__("sys").modules.get("_aca_remote.agent"),"serve",'
-    f'lambda _:print("{_NO_AGENT}"))("%s")'
-)
+_EXCHANGE = EXCHANGE_BEGIN + f'lambda _:print("{_NO_AGENT}"))("%s")'
 
 _BOOT = (
     '(lambda p:(lambda g:(exec(p["loader"],g),print(g["load"](p)))and None)'
@@ -84,6 +84,10 @@ _STALL_SECONDS = 2.0
 
 # Answers without a frame, one after the other, before the service counts as broken.
 _MOST_ANSWERS_WITHOUT_FRAME = 5
+
+# Of these many calls without a wait the time is kept, if they carried nothing of size.
+_ROUND_TRIPS_KEPT = 20
+_SHORT_CODE_CHARACTERS = 4096
 
 _BOOT_TIMEOUT_SECONDS = 60.0
 _INSTALL_TIMEOUT_SECONDS = 220.0
@@ -126,6 +130,8 @@ class Relay:
         self._tools_overlap: bool | None = None
         self._greeting: Greeting | None = None
         self._remote_pid = 0
+        # Seconds that recent calls took in which nothing was waited for.
+        self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
         # Whether an exchange is pending that the agent may hold open.
         self.is_held = False
         # What the last answer said: more of the log waits to be fetched; something may
@@ -200,6 +206,11 @@ class Relay:
         """Queue a record for the next exchange; return its place for `is_safe_to_repeat`."""
         self._settle_seconds = SETTLE_FIRST_SECONDS
         return self._outgoing.append(record)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much is queued that has not reached the agent, as far as we know."""
+        return self._outgoing.end - self._acknowledged
 
     def is_safe_to_repeat(self, place: int) -> bool:
         """Tell whether what was queued at this place has certainly not reached the agent."""
@@ -284,8 +295,9 @@ class Relay:
 
     async def _call(self, code: str, wait_seconds: float, end: int) -> ToolResult:
         async def attempt() -> ToolResult:
+            started = time.monotonic()
             try:
-                return await self.environment.run_python(
+                result = await self.environment.run_python(
                     code, timeout_seconds=wait_seconds + EXCHANGE_GRACE_SECONDS
                 )
             except ResultUnknown:
@@ -295,8 +307,18 @@ class Relay:
                 if wait_seconds:
                     await self._wake_quietly(self._number)
                 raise
+            if not wait_seconds and len(code) < _SHORT_CODE_CHARACTERS:
+                self.round_trips.append(time.monotonic() - started)
+            return result
 
         return await self.environment.persist(attempt, tell=self._tell)
+
+    async def measure_round_trip(self) -> None:
+        """Add the time of a call that does nothing; only while no exchange is pending.
+
+        Raises as exchange.
+        """
+        await self._call("None", 0.0, self._acknowledged)
 
     def _page_of(self, result: ToolResult) -> wire.Page:
         if _NO_AGENT in result.stdout:

@@ -34,6 +34,7 @@ class Request:
     is_started: bool = False
     is_busy_told: bool = False
     is_replied: bool = False
+    has_aborted_others: bool = False
     told_count: int | None = None
     content: dict[str, Any] = field(default_factory=dict)
 
@@ -133,6 +134,12 @@ class RequestTable:
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
         self.on_finish(request)
+
+    def is_urgent(self, request: Request) -> bool:
+        """Tell whether the remote kernel would answer it now, and not after what it was sent."""
+        return not request.waits_in_turn or not any(
+            one.waits_in_turn and one.place is not None for one in self if one is not request
+        )
 
     def running(self) -> Request | None:
         """Return the cell that the main shell is running, or will run next."""

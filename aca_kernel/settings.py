@@ -20,6 +20,16 @@ from traitlets.config import Configurable
 # The public cloud's. Source: Azure REST API reference, "Components of a REST API request".
 DEFAULT_ARM_ENDPOINT = "https://management.azure.com"
 
+# Settings whose default is an environment variable, where that is set to something.
+VARIABLES = {
+    "endpoint": "ACA_MCP_ENDPOINT",
+    "api_key": "ACA_MCP_API_KEY",
+    "subscription": "ACA_SUBSCRIPTION_ID",
+    "resource_group": "ACA_RESOURCE_GROUP",
+    "session_pool": "ACA_SESSION_POOL",
+    "arm_endpoint": "ACA_ARM_ENDPOINT",
+}
+
 
 class AcaKernel(Configurable):
     """Where cells run, and how long to wait for it."""
@@ -103,6 +113,15 @@ class AcaKernel(Configurable):
         first cell elsewhere, where opening a notebook should not cost a place.""",
     ).tag(config=True)
 
+    reuse = Enum(
+        ["user", "restart", "never"],
+        default_value="user",
+        help="""What becomes of an environment that is warm when its kernel ends, on pools that are
+        not embedded. user: the next kernel of this user and pool on this machine starts afresh
+        in it, instead of taking another place; restart: only this kernel, when it is
+        restarted; never: it is left to cool down.""",
+    ).tag(config=True)
+
     install_ipykernel = Bool(
         True,
         help="""Install ipykernel in an environment that has none (it needs egress). Without
@@ -154,24 +173,24 @@ class AcaKernel(Configurable):
 
     @default("endpoint")
     def _default_endpoint(self) -> str:
-        return os.environ.get("ACA_MCP_ENDPOINT", "")
+        return os.environ.get(VARIABLES["endpoint"], "")
 
     @default("api_key")
     def _default_api_key(self) -> str:
-        return os.environ.get("ACA_MCP_API_KEY", "")
+        return os.environ.get(VARIABLES["api_key"], "")
 
     @default("subscription")
     def _default_subscription(self) -> str:
-        return os.environ.get("ACA_SUBSCRIPTION_ID", "")
+        return os.environ.get(VARIABLES["subscription"], "")
 
     @default("resource_group")
     def _default_resource_group(self) -> str:
-        return os.environ.get("ACA_RESOURCE_GROUP", "")
+        return os.environ.get(VARIABLES["resource_group"], "")
 
     @default("session_pool")
     def _default_session_pool(self) -> str:
-        return os.environ.get("ACA_SESSION_POOL", "")
+        return os.environ.get(VARIABLES["session_pool"], "")
 
     @default("arm_endpoint")
     def _default_arm_endpoint(self) -> str:
-        return os.environ.get("ACA_ARM_ENDPOINT") or DEFAULT_ARM_ENDPOINT
+        return os.environ.get(VARIABLES["arm_endpoint"]) or DEFAULT_ARM_ENDPOINT

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .errors import AcaKernelError, EnvironmentGone
-from .remote.wire import Record
+from .errors import ToolFailed
 
 if TYPE_CHECKING:
     from .environment import Environment, Tell
@@ -16,31 +15,18 @@ if TYPE_CHECKING:
 _LONGEST_SHOWN_CHARACTERS = 10_000
 
 
-async def start_command(
-    environment: Environment, call: dict[str, Any], tell: Tell
-) -> Record | None:
+async def start_command(environment: Environment, script: str, command: str, tell: Tell) -> None:
     """Start a command that remote/shell.py has prepared.
 
-    call: {"id", "op": "shell", "script", "command"}. The script starts the command
-    detached, and only once however often it is run, so that a lost answer may be asked for
-    again; output and end come back through the remote kernel.
-    Returns the record that tells the extension what went wrong, None if nothing did.
-    Raises EnvironmentGone.
+    script: path of what starts the command detached, and only once however often it is
+    run, so that a lost answer may be asked for again; output and end come back through
+    the remote kernel. command: its text, for the pool's records.
+    Raises EnvironmentGone and the errors of Environment.persist.
+    Raises ToolFailed: the shell tool did not start it, and says why.
     """
-    answer: dict[str, Any] = {"kind": "answer", "id": call.get("id")}
-    if call.get("op") != "shell":
-        return Record({**answer, "error": "The kernel does not know this request."})
-    text, script = str(call.get("command", "")), shlex.quote(str(call.get("script", "")))
-    shown = f" {shlex.quote(text)}" if len(text) < _LONGEST_SHOWN_CHARACTERS else ""
-    try:
-        result = await environment.persist(
-            lambda: environment.run_shell(f"sh {script}{shown}"), tell=tell
-        )
-    except EnvironmentGone:
-        raise
-    except AcaKernelError as error:
-        return Record({**answer, "error": error.message})
+    shown = f" {shlex.quote(command)}" if len(command) < _LONGEST_SHOWN_CHARACTERS else ""
+    line = f"sh {shlex.quote(script)}{shown}"
+    result = await environment.persist(lambda: environment.run_shell(line), tell=tell)
     if result.is_failed or result.exit_code:
         reason = (result.stderr or result.error_text).strip() or "no reason was given"
-        return Record({**answer, "error": f"The shell tool could not run it: {reason}"})
-    return None
+        raise ToolFailed(f"The shell tool could not run it: {reason}")

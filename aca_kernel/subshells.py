@@ -9,7 +9,7 @@ shell. An id that never existed is left alone: ipykernel says what is wrong with
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .requests import Request
@@ -42,3 +42,13 @@ class Subshells:
         if request.subshell_id in self._dead:
             del request.header["subshell_id"]
             request.frames[0] = json.dumps(request.header).encode("ascii")
+
+
+def is_beyond(request: Request, kernel_info: dict[str, Any] | None) -> bool:
+    """Tell whether an older ipykernel would leave this request without any answer.
+
+    kernel_info: of the remote kernel, None while it is not known.
+    """
+    if request.msg_type not in SUBSHELL_REQUESTS or kernel_info is None:
+        return False
+    return "kernel subshells" not in (kernel_info.get("supported_features") or [])

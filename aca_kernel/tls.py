@@ -44,6 +44,19 @@ def verification(url: str) -> ssl.SSLContext | bool:
         ) from error
 
 
+def context(url: str) -> ssl.SSLContext:
+    """Return what httpx verifies the certificates of this URL by; raises as verification.
+
+    For a connection that is made without httpx.
+    """
+    verify = verification(url)
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
 def is_certificate_error(error: BaseException) -> bool:
     """Tell whether a failed connection failed because a certificate was not trusted."""
     seen: BaseException | None = error

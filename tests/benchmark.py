@@ -13,6 +13,7 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -214,6 +215,27 @@ def source(bench: Bench) -> None:
     bench.interleave("1 MB of source", "ms", 10, lambda c: timed(lambda: c.run(code)), None)
 
 
+def transfer(bench: Bench) -> None:
+    """A file of 100 MB that does not compress, to the environment and back."""
+    megabytes = 100
+    rates: dict[str, list[float]] = {"upload": [], "download": []}
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.getcwd()
+        os.chdir(folder)  # the notebook's folder, for the kernel that is started here
+        try:
+            with running_kernel() as client, open("data", "wb") as file:
+                file.write(os.urandom(megabytes * 1_000_000))
+                file.flush()
+                for _ in range(bench.rounds(5)):
+                    for name, line in (("upload", "data"), ("download", "--force data")):
+                        spent = timed(lambda c=client, x=f"%aca {name} {line}": c.run(x))
+                        rates[name].append(megabytes * 1000 / spent)
+        finally:
+            os.chdir(before)
+    for name, values in rates.items():
+        bench.add(Row(f"%aca {name} of {megabytes} MB", "MB/s", {"aca": values}))
+
+
 def memory(bench: Bench) -> None:
     """Resident memory of each process after one cell."""
     with both_kernels() as kernels:
@@ -276,7 +298,7 @@ def _many(pool: Pool, count: int) -> Samples:
 ROWS: dict[str, Callable[[Bench], None]] = {
     "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
-    "source": source, "memory": memory, "idle": idle, "many": many,
+    "source": source, "transfer": transfer, "memory": memory, "idle": idle, "many": many,
 }  # fmt: skip
 
 

@@ -31,6 +31,9 @@ _VARIABLE = re.compile(
     r"|(?<![0-9a-f])[0-9a-f]{16}(?:[0-9a-f]{16})?(?![0-9a-f])"
 )
 
+# Our magic, in IPython's lists of magics.
+_OUR_MAGIC = re.compile(r"%aca  |%aca:\n    The environment that this notebook runs in\.\n")
+
 Key = Callable[[Cell], Any]
 
 
@@ -137,8 +140,9 @@ def errors(cell: Cell) -> dict[str, Any]:
 
 
 def normalized(value: Any) -> Any:
-    """Replace what differs from one process to the next."""
+    """Replace what differs from one process to the next, and leave out what only we have."""
     if isinstance(value, str):
+        value = _OUR_MAGIC.sub("", value)
         # IPython shortens paths in the home directory, which the environment has not got.
         return _VARIABLE.sub("…", value).replace(os.path.expanduser("~/"), "~/")
     if isinstance(value, dict):

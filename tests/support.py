@@ -214,6 +214,16 @@ class Client:
         self.manager = manager
         self.client = client
 
+    @property
+    def pid(self) -> int:
+        """Of the local kernel's process."""
+        return int(self.manager.provisioner.pid)  # type: ignore[union-attr]
+
+    def restart(self, *, now: bool = False) -> None:
+        """Restart the kernel; now: kill it, where it is otherwise asked to shut down."""
+        self.manager.restart_kernel(now=now)
+        self.client.wait_for_ready(timeout=TIMEOUT)
+
     def send(self, code: str, **options: Any) -> str:
         return str(self.client.execute(code, **options))
 

@@ -38,6 +38,7 @@ GIVEN = {
     "reconnect_timeout_seconds": ("--reconnect-timeout-seconds=0", 0.0),
     "key_rotation_timeout_seconds": ("--key-rotation-timeout-seconds=60", 60.0),
     "start": ("--start=first-cell", "first-cell"),
+    "reuse": ("--reuse=restart", "restart"),
     "install_ipykernel": ("--no-install-ipykernel", False),
     "egress": ("--egress=disabled", "disabled"),
     "isolation": ("--isolation=process", "process"),

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from aca_kernel.cli import _COMMANDS, _Group
+from aca_kernel.cli.doctor import control, inside, network, session
 from aca_kernel.localpool import app, options
-from aca_kernel.settings import AcaKernel
+from aca_kernel.settings import VARIABLES, AcaKernel
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,17 +47,6 @@ def sentences_of_the_package() -> list[str]:
 def test_settings_table_lists_every_setting_in_order() -> None:
     traits = AcaKernel.class_own_traits(config=True)
     assert list(table("setting")) == [name for name in vars(AcaKernel) if name in traits]
-
-
-# Settings whose default is an environment variable.
-VARIABLES = {
-    "endpoint": "ACA_MCP_ENDPOINT",
-    "api_key": "ACA_MCP_API_KEY",
-    "subscription": "ACA_SUBSCRIPTION_ID",
-    "resource_group": "ACA_RESOURCE_GROUP",
-    "session_pool": "ACA_SESSION_POOL",
-    "arm_endpoint": "ACA_ARM_ENDPOINT",
-}
 
 
 @pytest.mark.parametrize("name", VARIABLES)
@@ -101,6 +91,16 @@ def test_quirk_table_lists_every_quirk() -> None:
 def test_troubleshooting_quotes_what_the_program_says(message: str) -> None:
     pattern = re.compile(".*?".join(re.escape(part.strip()) for part in message.split("…")))
     assert any(pattern.search(text) for text in sentences_of_the_package()), message
+
+
+def test_check_table_lists_every_check_of_the_doctor_in_order() -> None:
+    listed = [name for cell in table("check") for name in re.findall(r"[a-z-]+", cell)]
+    embedded = [step.name for step in session.steps_to_embedded()]
+    azure = [step.name for step in (*network.steps("azure", str), *control.steps())]
+    common = [
+        step.name for step in (*network.steps("pool", str), *session.steps(), *inside.steps())
+    ]
+    assert listed == ["kernelspec", "settings", *embedded, *azure, *common]
 
 
 def test_readme_has_each_command_of_ci_once() -> None:

@@ -103,9 +103,10 @@ def test_exit_ends_the_kernel_as_in_ipykernel() -> None:
         assert eventually(lambda: not kernel.manager.is_alive())
 
 
-def test_a_full_pool_is_waited_for_with_a_sentence() -> None:
+@pytest.mark.parametrize("quirks", [[], ["pool_full_as_404"]])
+def test_a_full_pool_is_waited_for_with_a_sentence(quirks: list[str]) -> None:
     with (
-        running_pool(max_concurrent_sessions=1, cooldown_seconds=4) as pool,
+        running_pool(max_concurrent_sessions=1, cooldown_seconds=4, quirks=quirks) as pool,
         running_kernel(pool.env) as first,
         running_kernel(pool.env) as second,
     ):

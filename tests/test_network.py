@@ -33,8 +33,9 @@ def count(kernel: Client, times: int) -> None:
 
 
 def test_a_pool_that_cannot_be_reached_for_half_a_minute_costs_no_cell(
-    pool: Pool, certificate: str | None
+    pool: Pool, tmp_path: Path
 ) -> None:
+    certificate = self_signed_certificate(tmp_path)
     with (
         running_proxy(pool.endpoint, certificate) as proxy,
         running_kernel(env_through(proxy.endpoint, pool) | trusting(certificate)) as kernel,

@@ -7,6 +7,8 @@ import sys
 
 from jupyter_client.blocking.client import BlockingKernelClient
 
+from aca_kernel.cli import main
+
 from .support import Client, Pool, eventually, running_kernel
 
 CELL = "marked_cell_text = 'not for the log'"
@@ -44,6 +46,23 @@ def test_the_log_holds_neither_key_nor_cell_text(pool: Pool, tmp_path, monkeypat
     assert pool.api_key not in text
     assert "marked_" not in text
     assert "not for the log" not in text
+
+
+def test_the_doctor_shows_no_key_whatever_happens(pool: Pool, monkeypatch, capfd) -> None:
+    """Also where the pool repeats it, and in the words of its errors."""
+    for name, value in pool.env.items():
+        monkeypatch.setenv(name, value)
+    python = "runPythonCodeInRemoteEnvironment"
+    said = ""
+    for kind in ("unauthorized", "garbage", "cut", "drop_after"):
+        pool.fault(kind=kind, count=3, tool=python)
+        for words in (["doctor"], ["doctor", "--json"]):
+            main(words)
+            said += "".join(capfd.readouterr())
+    assert "api_key = set" in said
+    assert "refused the API key" in said
+    assert pool.api_key not in said
+    assert "Traceback" not in said
 
 
 def test_the_environment_gets_neither_key_nor_the_users_variables(monkeypatch) -> None:

@@ -228,8 +228,8 @@ def test_by_the_tutorials_commands(arm: ControlPlane) -> None:
     assert arm.request("HEAD", group).status_code == 404
 
 
-def test_by_our_commands(arm: ControlPlane) -> None:
-    _, group, _ = paths(arm)
+def test_by_our_commands(arm: ControlPlane, tmp_path: Path) -> None:
+    _, group, pool = paths(arm)
     place = ("--resource-group", GROUP)
     named = (*place, "--name", POOL)
 
@@ -247,6 +247,22 @@ def test_by_our_commands(arm: ControlPlane) -> None:
         assert version.text == f"Python {sys.version}\n"
         factorials = client.run(FACTORIALS).text.splitlines()
         assert (factorials[0], factorials[9]) == ("1! = 1", "10! = 3628800")
+
+    # Connect to GitHub Copilot in VS Code: the tutorial's file, then with VS Code asking
+    pool_place = (*place, "--pool", POOL)
+    ours("mcp-config", *pool_place, "--write", str(tmp_path / "mcp.json"), "--embed-key")
+    key = arm.request("POST", pool + "/fetchMCPServerCredentials").json()["apiKey"]
+    server = {
+        "type": "http",
+        "url": shown["mcp_endpoint"],
+        "headers": {"x-ms-apikey": key},
+    }
+    assert json.loads((tmp_path / "mcp.json").read_text()) == {
+        "servers": {"aca-python-sessions": server}
+    }
+    asking = json.loads(ours("mcp-config", *pool_place))["servers"]["aca-python-sessions"]
+    assert {**asking, "headers": server["headers"]} == server
+    assert asking["headers"] == {"x-ms-apikey": "${input:aca_python_sessions_key}"}
 
     # Clean up resources
     ours("pool", "delete", *place, "--delete-resource-group", "--yes")

@@ -106,22 +106,11 @@ class AzureBackend(Backend):
         """
         settings = self._settings
         if self._arm is None or self._pool is None:
-            if not settings.session_pool:
-                raise SettingInvalid(
-                    "There is a resource group and no session pool: set ACA_SESSION_POOL to the "
-                    "pool's name, or unset ACA_RESOURCE_GROUP to run on this machine."
-                )
-            if not settings.resource_group:
-                raise SettingInvalid(
-                    f"The session pool {settings.session_pool} needs its resource group: set "
-                    "ACA_RESOURCE_GROUP. `aca-kernel pool list` shows it."
-                )
             # Before the Azure CLI is asked for anything.
-            check_pool(settings.session_pool)
-            check_resource_group(settings.resource_group)
+            group, name = names_of(settings)
             cloud = cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
             subscription = await subscription_of(settings.subscription)
-            self._pool = pool_id(subscription, settings.resource_group, settings.session_pool)
+            self._pool = pool_id(subscription, group, name)
             self._arm = Arm(
                 cloud,
                 Tokens(cloud),
@@ -151,3 +140,21 @@ class AzureBackend(Backend):
                     "which takes up to five minutes after a rotation."
                 )
             return self._key
+
+
+def names_of(settings: AcaKernel) -> tuple[str, str]:
+    """Return the resource group and the name of the pool that the settings name.
+
+    Raises SettingInvalid: they name only half of it, or what cannot be a name.
+    """
+    if not settings.session_pool:
+        raise SettingInvalid(
+            "There is a resource group and no session pool: set ACA_SESSION_POOL to the "
+            "pool's name, or unset ACA_RESOURCE_GROUP to run on this machine."
+        )
+    if not settings.resource_group:
+        raise SettingInvalid(
+            f"The session pool {settings.session_pool} needs its resource group: set "
+            "ACA_RESOURCE_GROUP. `aca-kernel pool list` shows it."
+        )
+    return check_resource_group(settings.resource_group), check_pool(settings.session_pool)

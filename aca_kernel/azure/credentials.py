@@ -118,6 +118,13 @@ class Tokens:
                 self._renew_at = time.monotonic() + left - min(RENEW_SECONDS, left / 2)
             return self._token
 
+    @property
+    def credential_name(self) -> str:
+        """Which way of logging in gave the last token, by azure-identity's name; or empty."""
+        # Nothing public says it but a line of its log.
+        used = getattr(self._credential, "_successful_credential", None)
+        return "" if used is None else type(used).__name__
+
     def close(self) -> None:
         """Forget the token and what was used to get it; the next call begins anew.
 

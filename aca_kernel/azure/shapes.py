@@ -61,6 +61,7 @@ class SessionPool:
     """A session pool as Resource Manager describes it. None: it does not say.
 
     is_mcp_enabled: has its MCP server, at mcp_endpoint.
+    has_mcp_settings: says so, or the contrary; a pool may have none at all (null).
     state: provisioningState, "Succeeded" when it is ready.
     """
 
@@ -71,6 +72,7 @@ class SessionPool:
     state: str
     container_type: str
     is_mcp_enabled: bool
+    has_mcp_settings: bool
     mcp_endpoint: str | None
     max_sessions: int | None
     cooldown_seconds: int | None
@@ -107,6 +109,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
         state=_text(properties, "provisioningState") or SUCCEEDED,
         container_type=_text(properties, "containerType"),
         is_mcp_enabled=is_enabled and endpoint is not None,
+        has_mcp_settings=bool(mcp),
         mcp_endpoint=endpoint,
         max_sessions=_number(
             _object(properties, "scaleConfiguration").get("maxConcurrentSessions")

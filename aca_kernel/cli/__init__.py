@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # status of a program that Ctrl-C ended is 128 + SIGINT.
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
+# As above, for SIGPIPE: who was to read the output has gone, as `head` does.
+_EXIT_BROKEN_PIPE = 141
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,14 @@ _COMMANDS: Mapping[str, _Command | _Group] = {
     "install": _Command(
         "write a kernelspec, so that Jupyter and VS Code offer this kernel",
         "aca_kernel.cli.install",
+    ),
+    "doctor": _Command(
+        "check, step by step, what a kernel start would do",
+        "aca_kernel.cli.doctor.command",
+    ),
+    "mcp-config": _Command(
+        "connect GitHub Copilot in VS Code to a session pool",
+        "aca_kernel.cli.mcp_config",
     ),
     "run": _Command("run many notebooks, so many at a time", "aca_kernel.cli.run"),
     "pool": _Group(
@@ -94,6 +105,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AcaKernelError as error:
         print(f"{namespace.prog}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1
+    except BrokenPipeError:
+        # Python would flush at its end, and fail at that. Source: the documentation of signal.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
 

@@ -8,14 +8,15 @@ Records from the kernel, by kind:
     msg         {channel}                        a message for the remote kernel
     interrupt   {}                               SIGINT to the remote kernel
     restart     {}                               a new remote kernel after a death
-    answer      {id, ...}                        to a call of the extension
+    answer      {id, ...} and parts              to a call of the extension
 
 Records to the kernel:
 
     msg         {channel, type, parent, state}   a message of the remote kernel
     ready       {pid, info}                      it answers; info is its kernel_info
     dead        {code, ready, text}              it ended; code as subprocess gives it
-    call        {id, ...}                        the extension asks the kernel for something
+    call        {id, op, ...} and parts          the extension asks the kernel for something;
+                                                 parent, if given: the cell that it comes from
 
 A request is open from its arrival here until the remote kernel has published idle for
 it and, if one is due, sent its reply. An exchange that waits ends when nothing is open
@@ -29,22 +30,25 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import wire
+from . import retirement, session_ipython, wire
+from .calls import Calls
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
 # many seconds: most cells are over by then and cost one call in all.
 QUIET_SECONDS = 0.2
 
-# How long to wait for the reply that belongs to an idle, and for outputs that belong
-# to a prompt: the other socket's thread needs some milliseconds at the most.
+# How long to wait for the reply that belongs to an idle, for the busy of a cell that calls,
+# and for outputs that belong to a prompt: the other socket's thread needs some milliseconds
+# at the most.
 REPLY_GRACE_SECONDS = 0.2
+BUSY_GRACE_SECONDS = 2.0
 OUTPUT_GRACE_SECONDS = 0.005
 
 # kernel_info is repeated at this interval until the new kernel has answered on shell
@@ -65,10 +69,14 @@ _QUIET_TYPES = frozenset({"status", "execute_input"})
 AGENT: Agent
 
 
-def start(nonce: str, directory: str, config: dict[str, Any]) -> str:
-    """Make this interpreter's agent; return its greeting as a frame."""
+def start(nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None) -> str:
+    """Make this interpreter's agent; return its greeting as a frame.
+
+    found: what the agent before this one returned when it was retired.
+    """
     global AGENT  # noqa: PLW0603 - one agent per interpreter, found by its module
-    AGENT = Agent(nonce, directory, config)
+    AGENT = Agent(nonce, directory, config, found)
+    session_ipython.pass_exchanges()
     return AGENT.greeting()
 
 
@@ -88,10 +96,15 @@ def install() -> None:
 class Agent:
     """One generation: the log of both directions and the remote kernel behind it."""
 
-    def __init__(self, nonce: str, directory: str, config: dict[str, Any]) -> None:
+    def __init__(
+        self, nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None
+    ) -> None:
         self.nonce = nonce
         self.directory = directory
         self.config = config
+        self.home = os.getcwd()
+        # What a generation before this one has found, if there was one.
+        self.found = set(os.listdir(self.home)) if found is None else found
         self.missing = _missing()
         self.outgoing = wire.SendLog()
         self.incoming = wire.ReceiveLog()
@@ -107,9 +120,25 @@ class Agent:
         os.mkfifo(self.wake_path, 0o600)
         # Open for both, so that a writer never blocks and a reader never sees an end.
         self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.calls = _Calls(os.path.join(directory, "calls"))
+        self.calls = Calls(os.path.join(directory, "calls"))
         if not self.missing:
             self._start_kernel()
+
+    def retire(self) -> set[str]:
+        """End this generation, so that another can begin as if there had been none.
+
+        Ends the remote kernel and everything that it has started, and removes what has come
+        into the working directory. Returns the names that were there before.
+        """
+        if self.kernel is not None:
+            self.kernel.close()
+            self.kernel = None
+        retirement.end_processes(self.nonce)
+        self.calls.close()
+        os.close(self.wake_fd)
+        retirement.remove_all_but(self.found, self.home)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return self.found
 
     def greeting(self) -> str:
         """Return the frame that tells the kernel what it has found here."""
@@ -180,7 +209,7 @@ class Agent:
         elif record.kind == "restart":
             self._start_kernel()
         elif record.kind == "answer":
-            self.calls.answer(record.head)
+            self.calls.answer(record)
 
     def _accept(self, channel: str, frames: list[bytes]) -> None:
         if self.kernel is None:  # it died: the kernel fails all it sent before it knew
@@ -211,12 +240,12 @@ class Agent:
         self.kernel_info: dict[str, Any] | None = None
         self.kernel_queue: list[tuple[str, list[bytes]]] = []
         self.probed_at = 0.0
-        config = {**self.config, "calls": self.calls.path}
+        config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
         self.kernel = RemoteKernel(self.directory, self.kernel_number, config)
         self.poller = zmq.Poller()
         self.kernel.register(self.poller)
         self.poller.register(self.wake_fd, zmq.POLLIN)
-        self.calls.register(self.poller, zmq.POLLIN)
+        self.calls.register(self.poller, zmq.POLLIN, zmq.POLLOUT)
         self.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
             self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
@@ -285,12 +314,13 @@ class Agent:
         self._read_replies("shell")
         self._read_iopub()
         self._read_stdin()
-        for call in self.calls.read(self.poller):
-            if "background" in call:
-                self.background = bool(call["background"])
+        for call in self.calls.read():
+            if "background" in call.head:
+                self.background = bool(call.head["background"])
             else:
                 self.is_urgent = True
-                self._log({"kind": "call", **call})
+                self._await_busy(str(call.head.get("parent", "")))
+                self.outgoing.append(wire.Record({**call.head, "kind": "call"}, call.parts))
         if code is not None:
             self._bury(code)
         elif not self.kernel_ready:
@@ -298,6 +328,15 @@ class Agent:
                 self._become_ready()
             elif time.monotonic() - self.probed_at > PROBE_SECONDS:
                 self._probe()
+
+    def _await_busy(self, parent: str) -> None:
+        """Let the log have the busy of a cell before its call, which comes another way."""
+        deadline = time.monotonic() + BUSY_GRACE_SECONDS
+        while parent in self.open_requests and not self.open_requests[parent].is_busy:
+            if time.monotonic() > deadline:
+                return
+            self.kernel.iopub.poll(int(OUTPUT_GRACE_SECONDS * 1000))
+            self._read_iopub()
 
     def _read_wake(self) -> None:
         try:
@@ -334,8 +373,10 @@ class Agent:
                 state = _load(frames[3]).get("execution_state")
                 if state == "starting":
                     continue
-                if state == "idle" and parent in self.open_requests:
-                    self._finish(parent)
+                if parent in self.open_requests:
+                    self.open_requests[parent].is_busy = True
+                    if state == "idle":
+                        self._finish(parent)
             self._log_message("iopub", frames, header, state)
 
     def _finish(self, parent: str) -> None:
@@ -407,81 +448,8 @@ class _OpenRequest:
     """A request that the remote kernel has not finished, with replies that came early."""
 
     needs_reply: bool
+    is_busy: bool = False
     held: list[tuple[str, list[bytes]]] = field(default_factory=list)
-
-
-class _Calls:
-    """The socket over which the extension, in the remote kernel, asks for things.
-
-    One JSON object a line in both directions. A connection whose first line has an
-    `id` waits for the answer with that id.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
-        self.listener.listen(64)
-        self.listener.setblocking(False)
-        self.connections: dict[int, socket.socket] = {}
-        self.buffers: dict[int, bytes] = {}
-        self.waiting: dict[str, socket.socket] = {}
-
-    def register(self, poller: Any, pollin: int) -> None:
-        """Make a poller wake up for callers, new and known."""
-        self._pollin = pollin
-        poller.register(self.listener.fileno(), pollin)
-        for descriptor in self.connections:
-            poller.register(descriptor, pollin)
-
-    def read(self, poller: Any) -> list[dict[str, Any]]:
-        """Return the calls that have arrived."""
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except BlockingIOError:
-                break
-            connection.setblocking(False)
-            self.connections[connection.fileno()] = connection
-            self.buffers[connection.fileno()] = b""
-            poller.register(connection.fileno(), self._pollin)
-        calls: list[dict[str, Any]] = []
-        for descriptor in list(self.connections):
-            calls.extend(self._read_from(descriptor, poller))
-        return calls
-
-    def _read_from(self, descriptor: int, poller: Any) -> list[dict[str, Any]]:
-        connection = self.connections[descriptor]
-        is_open = True
-        while is_open:
-            try:
-                data = connection.recv(65536)
-            except BlockingIOError:
-                break
-            except OSError:
-                data = b""
-            is_open = bool(data)
-            self.buffers[descriptor] += data
-        *lines, self.buffers[descriptor] = self.buffers[descriptor].split(b"\n")
-        calls = [_load(line) for line in lines]
-        for call in calls:
-            if "id" in call:
-                self.waiting[str(call["id"])] = connection
-        if not is_open:
-            poller.unregister(descriptor)
-            connection.close()
-            del self.connections[descriptor], self.buffers[descriptor]
-            self.waiting = {key: one for key, one in self.waiting.items() if one is not connection}
-        return calls
-
-    def answer(self, head: dict[str, Any]) -> None:
-        """Send an answer to the caller it belongs to, if that still waits."""
-        connection = self.waiting.pop(str(head.get("id")), None)
-        if connection is not None:
-            try:
-                connection.sendall(json.dumps(head).encode("ascii") + b"\n")
-            except OSError:  # the caller was interrupted and has gone
-                return
 
 
 def _load(data: bytes) -> dict[str, Any]:

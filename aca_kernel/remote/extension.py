@@ -5,6 +5,7 @@
 - What a cell writes to the descriptors 1 and 2 belongs to it, to the last byte.
 - An interrupt reaches a cell that awaits, which plain ipykernel 7.4 does not manage.
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
+- `%aca` is defined (magic.py).
 - The agent is told whether anything can still print when no cell is running.
 
 Needs ipykernel; oldest supported 6.29.
@@ -13,17 +14,16 @@ Needs ipykernel; oldest supported 6.29.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import select
 import signal
-import socket
 import sys
 import threading
 import time
 from typing import Any
 
-from . import shell
+from . import magic, shell
+from .calls import Connection
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
@@ -74,6 +74,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
     )
     _wake_loop_on_signals()
     shell.replace_system(app.kernel.shell, config["calls"])
+    magic.register(app.kernel.shell, app.kernel, config["calls"])
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
     _Background(config["calls"]).watch(app.kernel)
@@ -163,7 +164,7 @@ class _Background:
     def __init__(self, calls_path: str) -> None:
         self._known_threads: set[threading.Thread] | None = None
         self._calls_path = calls_path
-        self._connection: socket.socket | None = None
+        self._connection: Connection | None = None
         self._last_report = False
         self._loop = asyncio.get_event_loop_policy().get_event_loop()
         # Subshells end their cells in threads of their own.
@@ -195,9 +196,8 @@ class _Background:
                 return
             try:
                 if self._connection is None:
-                    self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                    self._connection.connect(self._calls_path)
-                self._connection.sendall(json.dumps({"background": is_active}).encode() + b"\n")
+                    self._connection = Connection(self._calls_path)
+                self._connection.send({"background": is_active})
             except OSError:  # told again after the next message
                 self._connection = None
             else:

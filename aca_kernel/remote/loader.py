@@ -24,6 +24,8 @@ def load(payload: dict[str, Any]) -> str:
     running = sys.modules.get(PACKAGE + ".agent")
     if running is not None and running.AGENT.nonce == payload["nonce"]:
         return str(running.AGENT.greeting())
+    # Another kernel's, which has ended: this one begins afresh in the same environment.
+    found = running.AGENT.retire() if running is not None else None
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
     directory = _unpack(payload["files"])
@@ -37,7 +39,7 @@ def load(payload: dict[str, Any]) -> str:
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)
     agent = importlib.import_module(PACKAGE + ".agent")
-    return str(agent.start(payload["nonce"], directory, payload["config"]))
+    return str(agent.start(payload["nonce"], directory, payload["config"], found))
 
 
 def _unpack(files: dict[str, str]) -> str:

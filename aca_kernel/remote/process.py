@@ -19,6 +19,8 @@ import zmq
 
 DELIMITER = b"<IDS|MSG>"
 
+NONCE_VARIABLE = "ACA_KERNEL_NONCE"
+
 # Connecting before the kernel has bound its sockets is retried at this interval.
 # zmq's default of 100 ms would be a tenth of a second in every start.
 _RECONNECT_MILLISECONDS = 5
@@ -78,6 +80,8 @@ class RemoteKernel:
         env_vars = dict(os.environ)
         # ipykernel ends itself when this process, its parent, has ended.
         env_vars["JPY_PARENT_PID"] = str(os.getpid())
+        # By which everything that it starts is known (agent.py, `retire`).
+        env_vars[NONCE_VARIABLE] = str(config["nonce"])
         if config.get("session_name"):
             env_vars["JPY_SESSION_NAME"] = str(config["session_name"])
         # Its own session: the service may interrupt the session interpreter's group.

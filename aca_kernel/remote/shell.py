@@ -12,20 +12,19 @@ Standard library only; POSIX systems.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pty
 import select
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Callable
 from typing import Any
+
+from .calls import Connection
 
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
 _LONGEST_ARGUMENT_BYTES = 100_000
@@ -107,13 +106,11 @@ class _Command:
         import codecs
 
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        call_id = uuid.uuid4().hex
         script = self._write_script()
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = None
         try:
-            connection.connect(self.calls_path)
-            call = {"id": call_id, "op": "shell", "script": script, "command": self.text}
-            connection.sendall(json.dumps(call).encode("ascii") + b"\n")
+            connection = Connection(self.calls_path)
+            connection.call("shell", script=script, command=self.text)
             while True:
                 try:
                     if self._step(connection, decoder, show):
@@ -123,7 +120,8 @@ class _Command:
                     break
             show(decoder.decode(b"", final=True))
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
             self._close()
         return 0 if self.exit_code is None else self.exit_code
 
@@ -169,7 +167,7 @@ class _Command:
             file.write(text)
         return path
 
-    def _step(self, connection: socket.socket, decoder: Any, show: Callable[[str], object]) -> bool:
+    def _step(self, connection: Connection, decoder: Any, show: Callable[[str], object]) -> bool:
         """Wait for the next thing to happen; return True when the command is over."""
         watched: list[Any] = [self.output_fd, self.status_fd, connection]
         readable, _, _ = select.select(watched, [], [])
@@ -184,14 +182,11 @@ class _Command:
             self._drain(decoder, show)
             return True
         if connection in readable:
-            data = connection.recv(65536)
-            if not data:
-                raise OSError("the connection to the kernel was lost")
-            answer = json.loads(data)
-            if answer.get("error"):
-                sys.stderr.write(answer["error"] + "\n")
-                self.exit_code = 127
-                return True
+            for answer in connection.receive():
+                if answer.head.get("error"):
+                    sys.stderr.write(str(answer.head["error"]) + "\n")
+                    self.exit_code = 127
+                    return True
         return False
 
     def _read_output(self) -> bytes:

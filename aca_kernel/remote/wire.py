@@ -169,7 +169,7 @@ class SendLog:
 
     start: int = 0
     end: int = 0
-    _chunks: deque[bytes] = field(default_factory=deque)
+    _chunks: deque[bytes | memoryview] = field(default_factory=deque)
 
     def append(self, record: Record) -> int:
         """Add a record; return the offset behind its last byte."""
@@ -183,7 +183,8 @@ class SendLog:
         while self._chunks and self.start + len(self._chunks[0]) <= offset:
             self.start += len(self._chunks.popleft())
         if self._chunks and self.start < offset:
-            self._chunks[0] = self._chunks[0][offset - self.start :]
+            # A view: where answers are cut short, a large record is fetched bit by bit.
+            self._chunks[0] = memoryview(self._chunks[0])[offset - self.start :]
             self.start = offset
 
     def withdraw(self, offset: int) -> None:
@@ -200,7 +201,7 @@ class SendLog:
         """
         if not self.start <= offset <= self.end:
             raise ValueError(f"offset {offset} is not within {self.start} and {self.end}")
-        taken: list[bytes] = []
+        taken: list[bytes | memoryview] = []
         position = self.start
         for chunk in self._chunks:
             if limit <= 0:

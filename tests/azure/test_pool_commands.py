@@ -97,6 +97,7 @@ def test_from_nothing_to_a_pool_and_back(plane: ControlPlane, pool: Any) -> None
         "state": "Succeeded",
         "container_type": "PythonLTS",
         "is_mcp_enabled": True,
+        "has_mcp_settings": True,
         "mcp_endpoint": f"{endpoint}/sessionPools/west/mcp",
         "max_sessions": 5,
         "cooldown_seconds": 300,

@@ -97,6 +97,10 @@ def test_key_and_token_are_written_nowhere(control_plane: ControlPlane, room: Ro
     assert room.run("pool", "create", "--max-sessions", "4") == 0
     assert room.run("pool", "show", "--json") == 0
     assert room.run("pool", "list") == 0
+    assert room.run("mcp-config") == 0
+    assert room.run("mcp-config", "--write") == 0
+    assert room.run("doctor") == 0
+    assert room.run("doctor", "--json", "--kernel", "aca-local") == 0
     with room.kernel() as kernel:
         assert kernel.run("6 * 7").result == "42"
         assert room.run("pool", "rotate-key") == 0
@@ -112,7 +116,10 @@ def test_key_and_token_are_written_nowhere(control_plane: ControlPlane, room: Ro
         room.said += repr(refused)
         assert room.run("pool", "show") == 1
         assert room.run("pool", "rotate-key") == 1
+        assert room.run("mcp-config", "--write", "--embed-key") == 1
+        assert room.run("doctor") == 1
     everything = room.everything()
+    assert "fetched; it is kept in memory only" in everything
     assert "execute_request" in everything
     assert "session_pool=local" in everything
     assert len(keys) == 2

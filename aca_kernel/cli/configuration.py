@@ -1,0 +1,202 @@
+"""Settings as a kernel would get them, with where each came from.
+
+For commands that look at what a kernel start would do: options of the command line, then
+a kernelspec, the configuration file, environment variables and defaults, in this order.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from traitlets import TraitError
+from traitlets.config import Config
+
+from ..errors import SettingInvalid
+from ..settings import DEFAULT_ARM_ENDPOINT, VARIABLES, AcaKernel
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+# Who names a pool on the command line means that one, also where a kernelspec or the
+# configuration file has an endpoint, which otherwise counts more than a name.
+_POOL_NAMES = frozenset({"resource_group", "session_pool"})
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings, and where each of them came from.
+
+    sources: setting to words like "command line". problem: a sentence about a configuration
+    file that cannot be read, which a kernel would do without; else empty.
+    unknown: names in the class's section that are no settings, which a kernel ignores.
+    """
+
+    settings: AcaKernel
+    sources: dict[str, str]
+    problem: str
+    unknown: tuple[str, ...]
+
+
+def add_pool_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which pool, as `aca-kernel install` has them."""
+    group = parser.add_argument_group(
+        "pool",
+        "Without any of them the settings of the configuration file and the environment "
+        "variables count, as they do for a kernel.",
+    )
+    group.add_argument(
+        "--subscription",
+        metavar="ID",
+        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
+        "current account)",
+    )
+    group.add_argument(
+        "--resource-group",
+        "-g",
+        metavar="NAME",
+        help="resource group of the pool (default: $ACA_RESOURCE_GROUP)",
+    )
+    group.add_argument(
+        "--pool",
+        "--session-pool",
+        metavar="NAME",
+        dest="session_pool",
+        help="name of a session pool in Azure (default: $ACA_SESSION_POOL)",
+    )
+    group.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="MCP endpoint of a pool, instead of its name; its key comes from ACA_MCP_API_KEY "
+        "(default: $ACA_MCP_ENDPOINT)",
+    )
+    group.add_argument(
+        "--arm-endpoint",
+        metavar="URL",
+        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
+        f"{DEFAULT_ARM_ENDPOINT})",
+    )
+    group.add_argument(
+        "--allow-plain-http",
+        action="store_true",
+        default=None,
+        help="send keys and tokens to http:// addresses that are not on this machine",
+    )
+
+
+def given_options(namespace: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line gives, each checked by itself.
+
+    Raises SettingInvalid: one of them cannot work, or two exclude each other.
+    """
+    from ..azure.clouds import cloud_at
+    from ..azure.names import check_pool, check_resource_group, check_subscription
+    from ..backend import check_endpoint
+
+    names = ("subscription", "resource_group", "session_pool", "endpoint", "arm_endpoint")
+    given = {name: getattr(namespace, name) for name in names if getattr(namespace, name)}
+    allow_plain_http = bool(namespace.allow_plain_http)
+    if allow_plain_http:
+        given["allow_plain_http"] = True
+    if "endpoint" in given and ("session_pool" in given or "resource_group" in given):
+        raise SettingInvalid(
+            "A pool is known by its endpoint or by its name in Azure: give --endpoint, or "
+            "--resource-group and --pool, not both."
+        )
+    if "subscription" in given:
+        check_subscription(given["subscription"])
+    if "resource_group" in given:
+        check_resource_group(given["resource_group"])
+    if "session_pool" in given:
+        check_pool(given["session_pool"])
+    if "endpoint" in given:
+        check_endpoint(given["endpoint"], allow_plain_http)
+    if "arm_endpoint" in given:
+        cloud_at(given["arm_endpoint"], allow_plain_http=allow_plain_http)
+    return given
+
+
+def read(given: Mapping[str, Any], kernelspec: Sequence[str] = (), name: str = "") -> Configuration:
+    """Return the settings of a kernel that is started with these arguments.
+
+    given: settings of the command line. kernelspec: arguments of a kernelspec, after
+    `-m aca_kernel`. name: of that kernelspec.
+    Raises SettingInvalid: a value cannot be one of its setting.
+    """
+    file, problem = _configuration_file()
+    layers = [("configuration file", file)]
+    if kernelspec:
+        layers.append((f"kernelspec {name}", _arguments(kernelspec, name)))
+    if _POOL_NAMES & given.keys():
+        for _, layer in layers:
+            layer.pop("endpoint", None)
+    layers.append(("command line", dict(given)))
+    traits = AcaKernel.class_own_traits(config=True)
+    config, sources = Config(), dict.fromkeys(traits, DEFAULT)
+    for setting, variable in VARIABLES.items():
+        if os.environ.get(variable):
+            sources[setting] = f"environment variable {variable}"
+    unknown: list[str] = []
+    for source, layer in layers:
+        for setting, value in layer.items():
+            if setting not in traits:
+                unknown.append(f"{setting} ({source})")
+                continue
+            _check(setting, value, source)
+            config.AcaKernel[setting] = value
+            sources[setting] = source
+    return Configuration(AcaKernel(config=config), sources, problem, tuple(unknown))
+
+
+def _check(setting: str, value: Any, source: str) -> None:
+    """Try a value. Raises SettingInvalid, without the value, which might be a secret."""
+    config = Config()
+    config.AcaKernel[setting] = value
+    try:
+        AcaKernel(config=config)
+    except TraitError as error:
+        raise SettingInvalid(
+            f"The setting {setting} cannot have the value that the {source} gives it. "
+            "`aca-kernel install --help` says what it takes."
+        ) from error
+
+
+def _configuration_file() -> tuple[dict[str, Any], str]:
+    """Return what the configuration file says about us, and what is wrong with it."""
+    from ..app import AcaKernelApp
+
+    app = AcaKernelApp(raise_config_file_errors=True)
+    try:
+        app.load_config_file(suppress_errors=False)
+    except Exception as error:  # noqa: BLE001 - the file is a program and may raise anything
+        # Not the text of the error: it may quote the file, and that may hold a key.
+        return {}, (
+            f"The configuration file {app.config_file_name} cannot be read "
+            f"({type(error).__name__}), and a kernel ignores it. Correct it; `jupyter --paths` "
+            "shows where it may lie."
+        )
+    return _section(app.config), ""
+
+
+def _arguments(words: Sequence[str], name: str) -> dict[str, Any]:
+    """Read a kernelspec's arguments as the kernel does. Raises SettingInvalid."""
+    from ..app import AcaKernelApp
+
+    app = AcaKernelApp()
+    try:
+        app.parse_command_line(list(words))
+    except SystemExit as error:
+        # What traitlets does with a command line that it cannot read.
+        raise SettingInvalid(
+            f"The command line of the kernelspec {name} cannot be read. Write it anew with "
+            "`aca-kernel install`."
+        ) from error
+    return _section(app.config)
+
+
+def _section(config: Config) -> dict[str, Any]:
+    return dict(config["AcaKernel"]) if "AcaKernel" in config else {}

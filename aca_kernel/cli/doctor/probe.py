@@ -1,0 +1,106 @@
+"""What `aca-kernel doctor` runs in a session environment.
+
+Sent as it is, followed by a call of `answer`. Standard library only; Python 3.9 or later.
+Answers are short, because a pool may cut what is printed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+# How often to look for a file that another call is to make, in seconds.
+_LOOK_SECONDS = 0.01
+
+
+def answer(arguments: str) -> None:
+    """Print the answer to {"question": NAME, ...} as a line of JSON."""
+    given = json.loads(arguments)
+    print(json.dumps(_QUESTIONS[given.pop("question")](**given)))
+
+
+def look(packages: list[str]) -> dict[str, Any]:
+    """Say what is here. packages: names of modules; null: it is not installed."""
+    return {
+        "python": ".".join(str(part) for part in sys.version_info[:3]),
+        "executable": sys.executable,
+        "directory": tempfile.gettempdir(),
+        "packages": {name: _version(name) for name in packages},
+        "time": time.time(),
+    }
+
+
+def overlap(started: str, go: str, seconds: float) -> bool:
+    """Make one file, and tell whether the other appears before so many seconds are over."""
+    with open(started, "w", encoding="ascii"):
+        pass
+    try:
+        deadline = time.monotonic() + seconds
+        while not os.path.exists(go):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
+    finally:
+        # Who comes later must not find it: only what was there meanwhile counts.
+        os.unlink(started)
+
+
+def clock() -> float:
+    """Tell the time."""
+    return time.time()
+
+
+def reach(url: str, seconds: float) -> str:
+    """Ask a web address for anything; return empty if something answered, else why not."""
+    result = ["no answer in time"]
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(url, timeout=seconds).close()  # noqa: S310 - as it was given
+        except urllib.error.HTTPError:
+            pass  # an answer, whatever it says
+        except Exception as error:  # noqa: BLE001 - any of them means no
+            reason = getattr(error, "reason", error)
+            result[0] = type(reason).__name__
+            return
+        result[0] = ""
+
+    # Resolving a name knows no timeout of its own.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return result[0]
+
+
+def numbered_text(characters: int) -> str:
+    """Return a text in which each place can be told from every other."""
+    return "".join(f"{number:08d}\n" for number in range(characters // 9 + 1))[:characters]
+
+
+def _version(name: str) -> str | None:
+    try:
+        if importlib.util.find_spec(name) is None:
+            return None
+        return importlib.metadata.version(name)
+    except (ImportError, ValueError):  # PackageNotFoundError is an ImportError
+        return None
+
+
+_QUESTIONS: dict[str, Callable[..., Any]] = {
+    "look": look,
+    "overlap": overlap,
+    "clock": clock,
+    "reach": reach,
+    "numbered_text": numbered_text,
+}

@@ -1,0 +1,89 @@
+"""Keeping a file with a secret in it out of git."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from .kernelspec import NotWritable
+from .mcp_file import replace
+
+# A slow disk; none of these commands asks the network for anything.
+_TIMEOUT_SECONDS = 20.0
+
+
+def repository_of(path: Path) -> Path | None:
+    """Return the root of the git repository that a file lies in, or would; None: in none."""
+    for folder in _absolute(path).parents:
+        # A file in worktrees and submodules.
+        if (folder / ".git").exists():
+            return folder
+    return None
+
+
+def keep_out_of_git(repository: Path, path: Path) -> Path | None:
+    """Add a file to the repository's .gitignore, unless git ignores it already.
+
+    Returns the .gitignore if it was changed. Raises NotWritable.
+    """
+    relative = _absolute(path).relative_to(repository).as_posix()
+    ignore = repository / ".gitignore"
+    # Characters with a meaning there. Source: gitignore(5), "PATTERN FORMAT".
+    line = "/" + re.sub(r"([\\*?\[\]]| $)", r"\\\1", relative)
+    try:
+        text = ignore.read_bytes().decode("utf-8") if ignore.exists() else ""
+        if _is_ignored(repository, relative, line in text.splitlines()):
+            return None
+        end = "\r\n" if "\r\n" in text else "\n"
+        text += end if text and not text.endswith("\n") else ""
+        mode = ignore.stat().st_mode & 0o777 if ignore.exists() else 0o644
+        replace(Path(os.path.realpath(ignore)), f"{text}{line}{end}", mode)
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotWritable(
+            f"{ignore} cannot be changed, so that the key would end up in git: nothing was "
+            "written. Add the file to it yourself, or leave --embed-key out."
+        ) from error
+    return ignore
+
+
+def is_tracked(repository: Path, path: Path) -> bool:
+    """Tell whether git has a file already, so that ignoring it does not help."""
+    relative = _absolute(path).relative_to(repository).as_posix()
+    return (
+        _git(repository, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", relative) == 0
+    )
+
+
+def _is_ignored(repository: Path, relative: str, is_listed: bool) -> bool:
+    """Ask git, which knows all the places; without git, the .gitignore alone says it."""
+    status = _git(repository, "check-ignore", "--quiet", "--no-index", "--", relative)
+    return is_listed if status not in (0, 1) else status == 0
+
+
+def _git(repository: Path, *words: str) -> int | None:
+    """Run git; return its exit status, None if there is no git."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    # A hook's variables would lead to another repository.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            [git, "-C", str(repository), *words],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.returncode
+
+
+def _absolute(path: Path) -> Path:
+    """Return a path without links in its folders; the file itself may be one."""
+    return path.parent.resolve() / path.name

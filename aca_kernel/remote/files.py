@@ -1,0 +1,212 @@
+"""Files on their way from one machine to another: read in pages, whole or absent at the end.
+
+A file that arrives is written beside its target under a name that says that it is a part,
+and takes the target's name when its checksum is that of the sender. Used by both halves.
+
+Standard library only; oldest Python 3.9.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+
+# What has been begun is called `.NAME.RANDOM.part`; a name may have 255 bytes.
+_LONGEST_KEPT_NAME = 60
+
+
+class FileProblem(Exception):
+    """Something is wrong with a file; the text is a sentence for the user."""
+
+
+class SourceFile:
+    """A regular file that is read from its beginning to its end, once.
+
+    shown: how sentences name it. size: in bytes, as it was when it was opened.
+    Raises FileProblem: it is not there, not readable, or not a regular file.
+    """
+
+    def __init__(self, path: str, shown: str) -> None:
+        self.shown = shown
+        self.sent = 0
+        self._digest = hashlib.sha256()
+        try:
+            # Nonblocking: to open a named pipe would wait for who writes to it.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        except (OSError, ValueError) as error:
+            raise _problem(error, shown, "read") from error
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise FileProblem(_not_a_file(status.st_mode, shown))
+        self.size = status.st_size
+
+    def read(self, most_bytes: int) -> bytes:
+        """Return the next bytes, fewer than asked for only at the end.
+
+        Raises FileProblem: it cannot be read, or is not what it was when it was opened.
+        """
+        wanted = min(most_bytes, self.size - self.sent)
+        data = b""
+        try:
+            while len(data) < wanted:
+                piece = os.read(self._fd, wanted - len(data))
+                if not piece:
+                    raise FileProblem(f"{self.shown} became shorter while it was read. Try again.")
+                data += piece
+            if self.sent + wanted == self.size and os.fstat(self._fd).st_size != self.size:
+                raise FileProblem(f"{self.shown} became longer while it was read. Try again.")
+        except OSError as error:
+            raise _problem(error, self.shown, "read") from error
+        self.sent += wanted
+        self._digest.update(data)
+        return data
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what has been read, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Let go of the file; may be called again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class PartialFile:
+    """A file that is being written, beside its target and under another name.
+
+    target: where it goes; may_replace: whether a file that is there is replaced.
+    Raises FileProblem: it cannot go there.
+    """
+
+    def __init__(self, target: str, shown: str, size: int, *, may_replace: bool) -> None:
+        self.target = target
+        self.shown = shown
+        self.size = size
+        self.received = 0
+        self._may_replace = may_replace
+        self._digest = hashlib.sha256()
+        self._fd = -1
+        folder, name = os.path.split(target)
+        if name in ("", ".", ".."):
+            raise FileProblem(f"{shown} is no name for a file.")
+        self._refuse_occupied()
+        kept = os.fsdecode(os.fsencode(name)[:_LONGEST_KEPT_NAME])
+        self._path = os.path.join(folder, f".{kept}.{secrets.token_hex(4)}.part")
+        try:
+            self._fd = os.open(
+                self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
+            )
+            space = os.fstatvfs(self._fd) if hasattr(os, "fstatvfs") else None
+        except (OSError, ValueError) as error:
+            self.discard()
+            raise _problem(error, shown, "written") from error
+        if space is not None and space.f_bavail * space.f_frsize < size:
+            self.discard()
+            raise FileProblem(_full(shown))
+
+    def _refuse_occupied(self) -> None:
+        try:
+            status = os.stat(self.target)
+        except (OSError, ValueError):  # what else is wrong shows when it is opened
+            return
+        if not stat.S_ISREG(status.st_mode):
+            raise FileProblem(_not_a_file(status.st_mode, self.shown))
+        if not self._may_replace:
+            raise FileProblem(_exists(self.shown))
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes. Raises FileProblem: they cannot be kept."""
+        if self.received + len(data) > self.size:
+            raise FileProblem(f"More came for {self.shown} than was announced. Try again.")
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            raise _problem(error, self.shown, "written") from error
+        self.received += len(data)
+        self._digest.update(data)
+
+    def commit(self, digest: str) -> None:
+        """Give it the target's name, if it is what the sender read.
+
+        Raises FileProblem: it is not, or the name cannot be taken. It is removed then.
+        """
+        try:
+            if self.received != self.size or self._digest.hexdigest() != digest:
+                raise FileProblem(f"{self.shown} did not arrive as it was sent. Try again.")
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+            if self._may_replace:
+                os.replace(self._path, self.target)
+            else:
+                self._take_free_name()
+        except OSError as error:
+            raise _problem(error, self.shown, "written") from error
+        finally:
+            self.discard()
+
+    def _take_free_name(self) -> None:
+        try:
+            os.link(self._path, self.target)  # fails where a name is taken, unlike rename
+        except FileExistsError:
+            raise FileProblem(_exists(self.shown)) from None
+        except OSError:  # a file system without hard links
+            self._refuse_occupied()
+            os.replace(self._path, self.target)
+
+    def discard(self) -> None:
+        """Remove what has been written under the partial name; may be called again."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+
+def target_path(destination: str, file_name: str) -> str:
+    """Return where a file goes: into a folder under its own name, or to a path of its own."""
+    path = os.path.expanduser(destination)
+    if not destination or path.endswith(("/", os.sep)) or os.path.isdir(path):
+        return os.path.join(path, file_name)
+    return path
+
+
+def _exists(shown: str) -> str:
+    return f"{shown} exists already. Name another destination, or put --force before the path."
+
+
+def _not_a_file(mode: int, shown: str) -> str:
+    if stat.S_ISDIR(mode):
+        return (
+            f"{shown} is a folder, and only single files can be sent. Pack it first, for "
+            "instance with shutil.make_archive."
+        )
+    return f"{shown} is a device, pipe or socket, not a file."
+
+
+def _full(shown: str) -> str:
+    return f"{shown} cannot be written: there is not enough space on the disk."
+
+
+def _problem(error: Exception, shown: str, done: str) -> FileProblem:
+    number = getattr(error, "errno", None)
+    if isinstance(error, ValueError):
+        return FileProblem(f"{shown} is no name for a file.")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        missing = "does not exist" if done == "read" else "is in a folder that does not exist"
+        return FileProblem(f"{shown} {missing}.")
+    if isinstance(error, IsADirectoryError):
+        return FileProblem(_not_a_file(stat.S_IFDIR, shown))
+    if isinstance(error, PermissionError) or number == errno.EROFS:
+        return FileProblem(f"{shown} cannot be {done}: there is no permission.")
+    if number in (errno.ENOSPC, getattr(errno, "EDQUOT", None)):
+        return FileProblem(_full(shown))
+    return FileProblem(f"{shown} cannot be {done}: {os.strerror(number) if number else error}.")

@@ -1,0 +1,127 @@
+"""The line magic `%aca`, defined in the remote kernel.
+
+Whatever concerns the user's machine is asked of the kernel there (calls.py); it looks into
+the running cell whether the user has written that line (aca_kernel/permission.py).
+
+Needs IPython.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import platform
+import sys
+from typing import Any
+
+from . import transfer
+from .command_line import SUBCOMMANDS, CommandInvalid, parse
+from .files import FileProblem
+
+_RESTARTING = (
+    "This environment is given up at the end of this cell: its variables and files are lost. "
+    "The next cell runs in a new one."
+)
+
+
+class AcaError(Exception):
+    """A `%aca` line could not be done; shown as its sentence, without a traceback of ours."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"\x1b[31mAcaError\x1b[39m: {self}"]
+
+
+class _Interrupted(KeyboardInterrupt):
+    def _render_traceback_(self) -> list[str]:
+        return [f"\x1b[31mKeyboardInterrupt\x1b[39m: {self}"]
+
+
+_Interrupted.__name__ = "KeyboardInterrupt"
+
+
+def register(ip: Any, kernel: Any, calls_path: str) -> None:
+    """Define the magic and its completion.
+
+    ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket.
+    """
+
+    def aca(line: str) -> None:
+        sys.stdout.flush()
+        try:
+            _run(line, kernel, calls_path)
+        except (CommandInvalid, FileProblem) as error:
+            raise AcaError(str(error)) from None
+        except KeyboardInterrupt:
+            raise _Interrupted(
+                "Interrupted; nothing is left of a file that was on its way."
+            ) from None
+
+    aca.__doc__ = "The environment that this notebook runs in.\n\n" + help_text()
+    ip.register_magic_function(aca, "line", "aca")
+    ip.set_hook("complete_command", _complete, str_key="%aca")
+
+
+def help_text() -> str:
+    """Return the subcommands, one a line."""
+    rows = [(f"%aca {name} {usage}".rstrip(), text) for name, (usage, text) in SUBCOMMANDS.items()]
+    width = max(len(usage) for usage, _ in rows)
+    lines = [f"{usage.ljust(width)}   {text}" for usage, text in rows]
+    lines += [
+        "",
+        "Paths on your machine are relative to the notebook's folder and are written out in the",
+        "cell itself: variables, functions and %run cannot name them. Quote paths with spaces.",
+    ]
+    return "\n".join(lines)
+
+
+def _run(line: str, kernel: Any, calls_path: str) -> None:
+    command = parse(line)
+    if command.name == "help":
+        print(help_text())  # noqa: T201 - the cell's output
+        return
+    parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
+    with transfer.asking(calls_path, parent) as asked:
+        if command.name == "upload":
+            print(transfer.upload(asked, command))  # noqa: T201
+        elif command.name == "download":
+            print(transfer.download(asked, command))  # noqa: T201
+        elif command.name == "status":
+            _show_status(asked.ask("status").head)
+        else:
+            told = str(asked.ask("restart").head.get("note", ""))
+            _run_no_more_cells(kernel)
+            print(" ".join(filter(None, (_RESTARTING, told))))  # noqa: T201
+
+
+def _show_status(answer: dict[str, Any]) -> None:
+    from IPython import display
+
+    rows = [(str(name), str(value)) for name, value in answer["rows"]]
+    rows.append(("Python", f"{platform.python_version()} on {platform.platform(terse=True)}"))
+    width = max(len(name) for name, _ in rows)
+    text = "\n".join(f"{name.ljust(width)}  {value}" for name, value in rows)
+    cells = "".join(
+        f'<tr><th style="text-align:left">{html.escape(name)}</th>'
+        f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    show: Any = display.display
+    show({"text/plain": text, "text/html": f"<table>{cells}</table>"}, raw=True)
+
+
+def _run_no_more_cells(kernel: Any) -> None:
+    """Leave the cells that are queued behind this one to the next environment."""
+
+    async def wait_for_the_end(*_: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    kernel.shell_handlers["execute_request"] = wait_for_the_end
+
+
+def _complete(_: Any, event: Any) -> list[str]:
+    words = str(event.text_until_cursor).split(" ")
+    if len([word for word in words[:-1] if word]) != 1:
+        from IPython.core.error import TryNext
+
+        raise TryNext
+    return [name for name in SUBCOMMANDS if name.startswith(words[-1])]

@@ -1,0 +1,197 @@
+"""Files between the environment and the user's machine: the environment's half.
+
+Runs in the remote kernel, for one `%aca` line at a time (or in a thread of the user's).
+Calls to the kernel, which aca_kernel/transfer.py answers:
+
+    upload          {path}                           {transfer, name, size, page}
+    upload_page     {transfer}                       {digest} with the bytes, in order
+    download        {path, destination, force, size} {transfer, shown, page}
+    download_page   {transfer} with the bytes        {}
+    download_end    {transfer, digest}               {}
+
+A few pages are asked for, or sent, ahead of the answers: never more, so that a file of any
+size needs the memory of a few pages at each stage of its way. The digest of upload_page is
+that of all pages so far; the last one counts.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from . import calls, wire
+from .command_line import Command
+from .files import FileProblem, PartialFile, SourceFile, target_path
+
+# Pages that are on their way at a time: one is carried, one waits to be.
+_PAGES_AHEAD = 2
+
+# Short transfers are not worth watching; long ones are shown so often.
+_QUIET_SECONDS = 1.0
+_SHOW_SECONDS = 0.5
+
+
+class Kernel:
+    """Asks the user's machine for things, and waits for the answers in the order of the calls.
+
+    Raises FileProblem, with the sentence that the kernel gives, when it will not or cannot.
+    """
+
+    def __init__(self, calls_path: str, parent: str) -> None:
+        self._parent = parent
+        self._connection = calls.Connection(calls_path)
+        self._arrived: deque[wire.Record] = deque()
+
+    def ask(self, op: str, **arguments: Any) -> wire.Record:
+        """Ask and wait for the answer."""
+        self.send(op, **arguments)
+        return self.receive()
+
+    def send(self, op: str, *parts: bytes, **arguments: Any) -> None:
+        """Ask; the answer is for `receive`."""
+        self._connection.call(op, parts, parent=self._parent, **arguments)
+
+    def receive(self) -> wire.Record:
+        """Wait for the next answer."""
+        while not self._arrived:
+            self._arrived.extend(self._connection.receive())
+        answer = self._arrived.popleft()
+        if answer.head.get("error"):
+            raise FileProblem(str(answer.head["error"]))
+        return answer
+
+    def close(self) -> None:
+        """Give up what has not been answered; the kernel lets go of it at the cell's end."""
+        self._connection.close()
+
+
+@contextmanager
+def asking(calls_path: str, parent: str = "") -> Iterator[Kernel]:
+    """Ask the kernel for things as long as the block lasts.
+
+    parent: msg_id of the cell that asks, so that the kernel hears of its begin before.
+    Raises FileProblem.
+    """
+    try:
+        kernel = Kernel(calls_path, parent)
+    except OSError as error:
+        raise FileProblem("The kernel on your machine cannot be reached from here.") from error
+    try:
+        yield kernel
+    except OSError as error:
+        raise FileProblem("The connection to the kernel on your machine was lost.") from error
+    finally:
+        kernel.close()
+
+
+def upload(kernel: Kernel, command: Command) -> str:
+    """Bring a file of the user's machine here; return a sentence about it.
+
+    Raises FileProblem.
+    """
+    begun = kernel.ask("upload", path=command.path).head
+    target = target_path(command.destination, str(begun["name"]))
+    size, page = int(begun["size"]), int(begun["page"])
+    progress = _Progress(size)
+    file = PartialFile(target, _shown(target), size, may_replace=True)
+    try:
+        pages = max(1, -(-size // page))
+        asked, digest = 0, ""
+        for got in range(pages):
+            while asked < min(pages, got + _PAGES_AHEAD):
+                kernel.send("upload_page", transfer=begun["transfer"])
+                asked += 1
+            answer = kernel.receive()
+            file.write(answer.parts[0])
+            digest = str(answer.head["digest"])
+            progress.show(file.received)
+        file.commit(digest)
+    finally:
+        file.discard()
+        progress.end()
+    return progress.summary(f"{command.path} → {_shown(target)}")
+
+
+def download(kernel: Kernel, command: Command) -> str:
+    """Send a file from here to the user's machine; return a sentence about it.
+
+    Raises FileProblem.
+    """
+    file = SourceFile(os.path.expanduser(command.path), command.path)
+    progress = _Progress(file.size)
+    try:
+        arguments = {"path": command.path, "destination": command.destination}
+        begun = kernel.ask("download", force=command.force, size=file.size, **arguments).head
+        unanswered = 0
+        while file.sent < file.size:
+            data = file.read(int(begun["page"]))
+            kernel.send("download_page", data, transfer=begun["transfer"])
+            unanswered += 1
+            if unanswered == _PAGES_AHEAD:
+                kernel.receive()
+                unanswered -= 1
+            progress.show(file.sent)
+        for _ in range(unanswered):
+            kernel.receive()
+        kernel.ask("download_end", transfer=begun["transfer"], digest=file.digest)
+    finally:
+        file.close()
+        progress.end()
+    return progress.summary(f"{command.path} → {begun['shown']}")
+
+
+def _shown(path: str) -> str:
+    """Return a path as it is told: in full, since the working directory may be anywhere."""
+    return os.path.abspath(path)
+
+
+class _Progress:
+    """One line of the cell's output that is written again and again, if it takes long."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._started = time.monotonic()
+        self._next = self._started + _QUIET_SECONDS
+        self._width = 0
+
+    def show(self, done: int) -> None:
+        now = time.monotonic()
+        if now < self._next or done >= self._total:
+            return
+        self._next = now + _SHOW_SECONDS
+        rate = done / (now - self._started)
+        text = (
+            f"{done / self._total:4.0%}  {done / 1e6:.1f} of {_size(self._total)}, "
+            f"{rate / 1e6:.1f} MB/s"
+        )
+        self._write("\r" + text.ljust(self._width))
+        self._width = max(self._width, len(text))
+
+    def end(self) -> None:
+        """Take the line back: what comes now stands in its place."""
+        if self._width:
+            self._write("\r" + " " * self._width + "\r")
+
+    def summary(self, what: str) -> str:
+        seconds = time.monotonic() - self._started
+        rate = self._total / 1e6 / max(seconds, 1e-3)
+        return f"{what}: {_size(self._total)} in {seconds:.1f} s, {rate:.1f} MB/s"
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _size(count: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"
