@@ -129,7 +129,7 @@ class Launcher:
                 launched = await self._boot(environment)
             except EnvironmentGone:
                 environment.release(keep=False)
-            except BaseException:
+            except BaseException:  # interrupted, or the pool failed: another kernel may have it
                 environment.release(keep=True)
                 raise
             else:

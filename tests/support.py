@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import httpx
+import psutil
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 
@@ -52,6 +55,25 @@ class Pool:
 
     def fault(self, **fault: Any) -> None:
         httpx.post(self._url("faults"), headers=self.headers, json=fault).raise_for_status()
+
+    def processes(self) -> set[int]:
+        """The running processes of its environments; any of them may end at any moment."""
+        found = set()
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    found.add(process.pid)
+        return found
+
+    def kill_environments(self) -> None:
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def wait_for_cooldown(self) -> None:
+        """Wait until every environment of now has been released."""
+        before = self.processes()
+        assert eventually(lambda: not (before & self.processes()))
 
 
 @contextmanager

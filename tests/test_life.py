@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -17,9 +16,7 @@ from .support import Client, Pool, eventually, running_kernel, running_pool
 def test_after_the_cooldown_a_cell_gets_a_new_environment_and_is_told() -> None:
     with running_pool(cooldown_seconds=2) as pool, running_kernel(pool.env) as kernel:
         kernel.run("x = 5\nopen('here.txt', 'w').write('x')")
-        before = descendants(pool)
-        assert before
-        assert eventually(lambda: not (before & descendants(pool)))
+        pool.wait_for_cooldown()
         cell = kernel.run("print('x' in dir())\nimport os; print(os.listdir())")
         assert cell.text == "False\n[]\n"
         sentence = cell.stream("stderr")
@@ -35,8 +32,7 @@ def test_a_silently_replaced_environment_is_noticed_too() -> None:
         running_kernel(pool.env) as kernel,
     ):
         kernel.run("x = 5")
-        before = descendants(pool)
-        assert eventually(lambda: not (before & descendants(pool)))
+        pool.wait_for_cooldown()
         cell = kernel.run("'x' in dir()")
         assert cell.result == "False"
         assert "released" in cell.stream("stderr")
@@ -51,9 +47,7 @@ def test_a_cell_whose_environment_dies_under_it_is_not_repeated(tmp_path) -> Non
         )
         kernel.wait_for_stream(msg_id, "started")
         queued = kernel.send("print('not run either')")
-        for pid in descendants(pool):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        pool.kill_environments()
         cell = kernel.collect(msg_id)
         assert cell.status == "error"
         assert kernel.collect(queued).status in ("aborted", "ok")
@@ -208,15 +202,6 @@ def test_shutdown_is_quick_and_restart_gives_a_clean_namespace() -> None:
         started = time.monotonic()
         kernel.manager.shutdown_kernel()
         assert time.monotonic() - started < 2
-
-
-def descendants(pool: Pool) -> set[int]:
-    """The processes of a pool's sessions."""
-    return {
-        process.pid
-        for process in psutil.Process(pool.process.pid).children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE
-    }
 
 
 def test_no_defunct_or_stray_process_is_left_by_this_module() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +17,6 @@ from aca_kernel.remote import files
 from aca_kernel.transfer import PAGE_BYTES
 
 from .support import Client, Pool, eventually, running_kernel, running_pool
-from .test_life import descendants
 from .test_magic import sentence_of
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
@@ -314,7 +311,7 @@ def test_an_ipython_as_session_interpreter_keeps_nothing_of_what_is_sent(folder:
         file.write(os.urandom(40_000_000))
     with running_pool(interpreter="ipykernel") as pool, running_kernel(pool.env) as kernel:
         kernel.run("1")
-        before = {pid: psutil.Process(pid).memory_info().rss for pid in descendants(pool)}
+        before = {pid: psutil.Process(pid).memory_info().rss for pid in pool.processes()}
         started = time.monotonic()
         assert kernel.run("%aca upload large").status == "ok"
         assert time.monotonic() - started < 20  # through IPython's transformers: a second a page
@@ -355,9 +352,7 @@ def test_an_environment_that_ends_half_way_is_one_sentence_and_leaves_nothing(
         msg_id = kernel.send("%aca download there")
         kernel.wait_for_stream(msg_id, "%")
         assert parts_in(folder)
-        for pid in descendants(pool):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        pool.kill_environments()
         cell = kernel.collect(msg_id)
         assert cell.error is not None
         assert "environment ended" in cell.error["evalue"]

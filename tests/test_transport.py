@@ -7,7 +7,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -238,42 +238,32 @@ def test_an_answer_that_does_not_come_whole_leaves_the_result_unknown(
         asyncio.run(_post(open_one(server.endpoint)))
 
 
-def test_an_answer_that_is_late_leaves_the_result_unknown(open_one: Open) -> None:
+async def _wait_in_vain(transport: Transport) -> None:
+    with pytest.raises(ResultUnknown):
+        await transport.post(b"{}", headers=_KEY, timeout_seconds=0.2)
+
+
+async def _give_up(transport: Transport) -> None:
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(transport.post(b"{}", headers=_KEY, timeout_seconds=10), 0.2)
+
+
+@pytest.mark.parametrize("fail", [_wait_in_vain, _give_up], ids=["late", "given up"])
+def test_an_answer_that_nobody_waits_for_is_not_the_next_ones(
+    open_one: Open, fail: Callable[[Transport], Awaitable[None]]
+) -> None:
     async def run() -> None:
         transport = open_one(server.endpoint)
-        with pytest.raises(ResultUnknown):
-            await transport.post(b"{}", headers=_KEY, timeout_seconds=0.2)
-        late.set()
-        # Not the late answer of the first request.
+        await fail(transport)
+        is_over.set()
         assert (await transport.post(b"{}", headers=_KEY, timeout_seconds=10)).body == b"good"
         await transport.close()
 
-    late = threading.Event()
+    is_over = threading.Event()
 
     def answer(connection: socket.socket, _request: bytes) -> bool:
-        is_first = not late.is_set()
-        late.wait(10)
-        connection.sendall(_GOOD.replace(b"good", b"late") if is_first else _GOOD)
-        return True
-
-    with serving(answer) as server:
-        asyncio.run(run())
-
-
-def test_a_caller_that_gives_up_leaves_no_answer_for_the_next(open_one: Open) -> None:
-    async def run() -> None:
-        transport = open_one(server.endpoint)
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(transport.post(b"{}", headers=_KEY, timeout_seconds=10), 0.2)
-        given_up.set()
-        assert (await transport.post(b"{}", headers=_KEY, timeout_seconds=10)).body == b"good"
-        await transport.close()
-
-    given_up = threading.Event()
-
-    def answer(connection: socket.socket, _request: bytes) -> bool:
-        is_first = not given_up.is_set()
-        given_up.wait(10)
+        is_first = not is_over.is_set()
+        is_over.wait(10)
         connection.sendall(_GOOD.replace(b"good", b"late") if is_first else _GOOD)
         return True
 

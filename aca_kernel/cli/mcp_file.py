@@ -154,7 +154,7 @@ def replace(target: Path, text: str, mode: int) -> None:
             file.write(text)
         os.chmod(scratch, mode)
         os.replace(scratch, target)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: a key may be in it
         with contextlib.suppress(FileNotFoundError):
             os.unlink(scratch)
         raise

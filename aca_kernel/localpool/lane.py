@@ -91,7 +91,7 @@ def open_lane(control: socket.socket, limit_bytes: int) -> Lane:
         socket.send_fds(
             control, [frames.pack({"op": "interpreter"})], [far.fileno(), out_write, err_write]
         )
-    except BaseException:
+    except BaseException:  # whatever it is, the descriptors are nobody's yet
         near.close()
         os.close(out_read)
         os.close(err_read)

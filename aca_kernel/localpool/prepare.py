@@ -36,7 +36,7 @@ def prepare(options: PoolOptions) -> Prepared:
     try:
         launcher = Launcher(options, directory.path)
         first = launcher.start(directory.new_session()) if options.ready_sessions else None
-    except BaseException:
+    except BaseException:  # Ctrl-C too: the directory is nobody's yet
         directory.close()
         raise
     return Prepared(options, directory, launcher, first)

@@ -129,7 +129,7 @@ class Launcher:
                 start_new_session=True,
                 cwd=os.path.join(directory, "data"),
             )
-        except BaseException:
+        except BaseException:  # whatever it is, nothing is left behind
             ours.close()
             if lane is not None:
                 lane.close()

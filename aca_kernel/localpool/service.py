@@ -56,7 +56,7 @@ def open_service(prepared: Prepared) -> Service:
     try:
         notice = choose_isolation(prepared)
         listening = _listen(prepared.options)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: processes have been started
         abandon(prepared)
         raise
     return Service(prepared, notice, listening)

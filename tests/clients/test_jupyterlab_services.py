@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support import Pool, eventually, running_pool
-from ..test_life import descendants
+from ..support import Pool, running_pool
 from .node import ServicesClient, install, services_client, text_of
 from .server import JupyterServer, running_server
 
@@ -189,7 +188,7 @@ def test_no_message_is_lost_when_the_environment_is_relaunched(
     client.run("target", ECHO)
     comm = client.call("open", target="echo", data={})["comm"]
     for life in range(2):
-        wait_for_cooldown(short_lived_pool)
+        short_lived_pool.wait_for_cooldown()
         first = client.run(f"first {life}", "for n in range(50): print(n)\n'target' in dir()")
         outputs = [one for one in first if one["event"] == "output"]
         assert outputs[0]["content"] == {"execution_state": "busy"}
@@ -213,18 +212,12 @@ def test_the_loss_is_told_once_though_another_environment_came_and_went(
     client.run("target", ECHO)
     comm = client.call("open", target="echo", data={})["comm"]
     # A widget that is moved after the cooldown takes an environment that no cell runs in.
-    wait_for_cooldown(short_lived_pool)
+    short_lived_pool.wait_for_cooldown()
     client.call("send", id="stale", comm=comm, data={})
     client.wait_for_done("stale")
-    wait_for_cooldown(short_lived_pool)
+    short_lived_pool.wait_for_cooldown()
     assert text_of(client.run("cell", "1"), "stderr").count("was released after") == 1
     assert text_of(client.run("next", "2"), "stderr") == ""
-
-
-def wait_for_cooldown(pool: Pool) -> None:
-    before = descendants(pool)
-    assert before
-    assert eventually(lambda: not (before & descendants(pool)))
 
 
 def test_a_cell_whose_remote_kernel_is_killed_comes_to_its_end(
