@@ -1,7 +1,8 @@
 """Kernels of this machine that wait for a place in a full pool do so in order.
 
 Without it each of them would ask the pool again and again, and whichever happened to ask
-when a place became free would get it. Here only the first in the line asks.
+when a place became free would get it. Here only the first in the line asks. A place becomes
+free in two ways: in the pool, or with an environment that another kernel leaves (warm.py).
 
 A waiter is a file in a folder for its pool, in Jupyter's runtime directory, which is the
 owner's only. Its name sorts by the time of its coming, and its owner holds a lock on it. The
@@ -12,17 +13,18 @@ comes upon a file that nobody has locked removes it.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import secrets
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jupyter_core.paths import jupyter_runtime_dir
 
-try:
-    import fcntl
-except ImportError:  # not on Windows: there everybody asks for himself
-    fcntl = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from .warm import Claim
 
 _FOLDER = "aca-kernel-waiting"
 
@@ -31,10 +33,14 @@ class WaitingLine:
     """The line for one pool, and one place in it at most.
 
     pool: what identifies the pool; it is not written anywhere.
+    look: called by who is first, now and then: returns what another kernel has left.
+    joined: monotonic clock of the coming; None while not in it.
     Where no file can be written there is no line: everybody is the first.
     """
 
-    def __init__(self, pool: str) -> None:
+    def __init__(self, pool: str, look: Callable[[], Claim | None] | None = None) -> None:
+        self.look = look
+        self.joined: float | None = None
         name = hashlib.sha256(pool.encode("utf-8")).hexdigest()[:16]
         self._folder = os.path.join(jupyter_runtime_dir(), _FOLDER, name)
         self._ticket = ""
@@ -47,7 +53,9 @@ class WaitingLine:
 
     def join(self) -> None:
         """Stand at the end of the line; more than once is harmless."""
-        if fcntl is None or self.is_joined:
+        if self.joined is None:
+            self.joined = time.monotonic()
+        if self.is_joined:
             return
         # The clock is the machine's, the same for every process.
         ticket = f"{time.monotonic_ns():020d}-{secrets.token_hex(4)}"
@@ -62,6 +70,7 @@ class WaitingLine:
 
     def leave(self) -> None:
         """Leave the line, so that the next one is the first; harmless if not in it."""
+        self.joined = None
         if self._lock is not None:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self._folder, self._ticket))
@@ -70,8 +79,6 @@ class WaitingLine:
 
     def is_first(self) -> bool:
         """Tell whether nobody waits ahead of this one, or, if it is not in the line, at all."""
-        if fcntl is None:
-            return True
         try:
             names = sorted(name for name in os.listdir(self._folder) if name[0] != ".")
         except OSError:

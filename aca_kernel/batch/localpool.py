@@ -1,7 +1,8 @@
 """The session pool on this machine that the kernels of a batch share.
 
-A kernel by itself starts an embedded pool of its own. For a batch one is enough, and it
-has sessions ready when the next notebook begins.
+A kernel by itself starts an embedded pool of its own. For a batch one is enough: an ordinary
+pool, with a place for each notebook that runs. The kernels hand its environments over, as on
+any pool (warm.py); where the setting `reuse` forbids that, each kernel keeps a pool of its own.
 """
 
 from __future__ import annotations
@@ -12,20 +13,12 @@ from typing import TYPE_CHECKING
 
 from ..early import start_pool_process
 from ..embedded import configure, greeting_of, stop
+from ..warm import forget_pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from .kernels import Target
-
-# An environment that its notebook has left lives so long. None is used again by another
-# notebook, and between two cells of a notebook there are milliseconds; this is for a
-# machine that swaps.
-COOLDOWN_SECONDS = 15
-
-# Places beyond the kernels that run: for environments that cool down. A notebook takes a
-# second at least, so this suffices; a kernel that finds none waits for one.
-_PLACES_FOR_EACH_KERNEL = 1 + COOLDOWN_SECONDS
 
 
 @asynccontextmanager
@@ -39,24 +32,26 @@ async def local_pool(
     """
     settings = target.settings
     assert settings is not None  # noqa: S101 - an embedded target has them
+    if settings.reuse != "user":
+        yield
+        return
+    endpoint = ""
     process = start_pool_process()
     try:
         configure(
             process,
             settings,
-            cooldown_seconds=COOLDOWN_SECONDS,
-            max_concurrent_sessions=kernels * _PLACES_FOR_EACH_KERNEL,
+            max_concurrent_sessions=kernels,
             ready_sessions=kernels,
-            replenish=True,
         )
         greeting = await greeting_of(process)
+        endpoint = str(greeting["endpoint"])
         if greeting.get("notice"):
             tell(str(greeting["notice"]))
         # The endpoint as an argument, which counts more than a configuration file; the key
         # never stands in a command line.
         target.arguments = (
-            f"--AcaKernel.endpoint={greeting['endpoint']}",
-            f"--AcaKernel.cooldown_seconds={COOLDOWN_SECONDS}",
+            f"--AcaKernel.endpoint={endpoint}",
             # Its first cell comes as soon as the kernel is there.
             "--AcaKernel.start=kernel",
         )
@@ -64,3 +59,5 @@ async def local_pool(
         yield
     finally:
         await asyncio.to_thread(stop, process)
+        if endpoint:
+            forget_pool(endpoint)
