@@ -19,8 +19,6 @@ from .warm import WarmEnvironments
 
 if TYPE_CHECKING:
     from .backend import Backend
-    from .messages import Publisher
-    from .requests import RequestTable
     from .settings import AcaKernel
     from .warm import Claim
 
@@ -54,36 +52,54 @@ class Launcher:
     """Launches environments for one kernel.
 
     notices: sentences for the user, to be shown with the next cell and then removed.
+    tell: shows the user a sentence at once and returns whether there was a cell to show it
+    in; to be set when there are front ends, without which nobody can be told.
     """
 
     def __init__(
         self,
         backend: Backend,
         settings: AcaKernel,
-        publisher: Publisher,
-        table: RequestTable,
         config: dict[str, Any],
         log: logging.Logger,
     ) -> None:
         self.notices: list[str] = []
+        self.tell: Callable[[str], bool] = lambda _: False
         self._backend = backend
         self._settings = settings
-        self._publisher = publisher
-        self._table = table
         self._config = config
         self._log = log
         self._generation = 0
         self._told: dict[str, float] = {}
         self._is_backend_noticed = False
+        self._ahead: asyncio.Task[Launched] | None = None
 
-    async def launch(self) -> Launched:
+    def begin(self) -> None:
+        """Launch now what the first `launch` will return; needs a running event loop."""
+        self._ahead = asyncio.ensure_future(self._launch())
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a launch is under way that nobody has asked for yet."""
+        return self._ahead is not None
+
+    def launch(self) -> asyncio.Task[Launched]:
         """Launch and boot; cancelling it is safe.
 
         Raises the errors of Environment.launch and Relay.boot, but not EnvironmentGone.
         """
+        launching, self._ahead = self._ahead, None
+        return launching or asyncio.ensure_future(self._launch())
+
+    def close(self) -> None:
+        """End a launch that nobody has asked for."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _launch(self) -> Launched:
         self._told.clear()
         if self._backend.is_embedded:
-            return await self._launch(None, None)
+            return await self._try_to_launch(None, None)
         client = await first_contact(self._backend.connect, self._settings, tell=self.tell_waiting)
         warm, look = None, None
         if self._settings.reuse != "never":
@@ -97,11 +113,13 @@ class Launcher:
             look = partial(_first_of, left)
         line = WaitingLine(client.endpoint, look)
         try:
-            return await self._launch(warm, line)
+            return await self._try_to_launch(warm, line)
         finally:
             line.leave()
 
-    async def _launch(self, warm: WarmEnvironments | None, line: WaitingLine | None) -> Launched:
+    async def _try_to_launch(
+        self, warm: WarmEnvironments | None, line: WaitingLine | None
+    ) -> Launched:
         for attempt in range(_ATTEMPTS):
             try:
                 launched = await self._launch_once(warm, line)
@@ -180,7 +198,7 @@ class Launcher:
         with _released_on_failure(environment.claim):
             greeting = await relay.boot()
             if greeting.missing and self._settings.install_ipykernel:
-                self._tell("Installing ipykernel in the environment…")
+                self.tell("Installing ipykernel in the environment…")
                 greeting = await relay.install()
         if greeting.missing:
             # Cells run in the session interpreter itself, which keeps their variables.
@@ -195,14 +213,8 @@ class Launcher:
         if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
             return
         suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
-        if self._tell(error.message + suffix):
+        if self.tell(error.message + suffix):
             self._told[error.reason] = now
-
-    def _tell(self, text: str) -> bool:
-        request = next((one for one in self._table if one.is_execute), None)
-        if request is not None:
-            self._publisher.tell(text, request)
-        return request is not None
 
 
 def _first_of(claims: Callable[[], Iterator[Claim]]) -> Claim | None:

@@ -20,7 +20,7 @@ from .background import BackgroundPolls
 from .call import Call
 from .calls import Calls
 from .errors import AcaKernelError, EnvironmentGone
-from .launch import Launched, Launcher, death_of, loss_sentence
+from .launch import death_of, loss_sentence
 from .overlap import OverlapProbe
 from .pacing import Pacer
 from .plain import PlainSession
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .backend import Backend
     from .channels import Channels
     from .environment import Environment
+    from .launch import Launched, Launcher
     from .messages import Publisher
     from .relay import Relay
     from .settings import AcaKernel
@@ -47,7 +48,7 @@ class Pump:
         channels: Channels,
         publisher: Publisher,
         table: RequestTable,
-        config: dict[str, Any],
+        launcher: Launcher,
         on_exit: Callable[[], None],
         log: logging.Logger,
     ) -> None:
@@ -63,7 +64,8 @@ class Pump:
         self._relay: Relay | None = None
         self._plain: PlainSession | None = None
         self._environment: Environment | None = None
-        self._launcher = Launcher(backend, settings, publisher, table, config, log)
+        self._launcher = launcher
+        launcher.tell = publisher.tell_waiting_cell
         self._launching: asyncio.Task[Launched] | None = None
         self._interrupt_pending = False
         self._exit_asked = False
@@ -71,7 +73,7 @@ class Pump:
         self._polls = BackgroundPolls()
         self._asides: set[asyncio.Task[None]] = set()
         self._has_run_cell = False
-        self._is_starting = False
+        self._is_starting = launcher.has_begun
         self._overlap = OverlapProbe(table)
         self._idle_seconds = 0.0
         self._setup: list[Record] = []
@@ -104,11 +106,6 @@ class Pump:
         """Keep what has been answered already; its outputs are shown to nobody."""
         self._setup.append(Record({"kind": "msg", "channel": "shell"}, tuple(request.frames)))
         self._muted.add(request.msg_id)
-
-    def start_now(self) -> None:
-        """Launch an environment though nothing has to run in it yet."""
-        self._is_starting = True
-        self._work.set()
 
     def interrupt(self) -> None:
         """Interrupt the running cell; what is queued behind it follows ipykernel's rules."""
@@ -375,7 +372,7 @@ class Pump:
     async def _launch(self) -> bool:
         """Get an environment and a remote kernel in it; False when interrupted."""
         self._is_starting = False
-        launching = self._launching = asyncio.ensure_future(self._launcher.launch())
+        launching = self._launching = self._launcher.launch()
         try:
             await asyncio.wait([launching])
         finally:
@@ -494,6 +491,7 @@ class Pump:
         for task in [*self._asides, self._launching]:
             if task is not None:
                 task.cancel()
+        self._launcher.close()
         self._overlap.cancel()
         self._calls.close()
         if self._relay is not None and not self._backend.is_embedded:

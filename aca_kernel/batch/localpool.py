@@ -11,8 +11,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ..early import start_pool_process
-from ..embedded import configure, greeting_of, stop
+from ..early import configure, start_pool_process, stop
+from ..embedded import greeting_of
 from ..warm import forget_pool
 
 if TYPE_CHECKING:
