@@ -44,7 +44,7 @@ class Options:
     timeout_seconds: float | None = None
     allow_errors: bool = False
     resume: bool = False
-    retries: int = 2
+    retries: int = 3
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--retries",
         type=int,
-        default=2,
+        default=3,
         metavar="N",
         help="how often a notebook begins anew if its environment ends under it, which is no "
         "failure of its code (default: %(default)s)",

@@ -49,6 +49,17 @@ def _text(output: Any) -> str:
     return str(output.data["text/plain"])
 
 
+def outputs(path: Path) -> list[list[Any]]:
+    """Every output of each cell, without what differs from run to run."""
+    notebook = nbformat.read(path, as_version=4)
+    return [list(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def state(path: Path) -> str:
+    """How far a notebook's run has come, by its output."""
+    return str(nbformat.read(path, as_version=4).metadata.aca_kernel.run.state)
+
+
 def environment(env: dict[str, str] | None = None) -> dict[str, str]:
     """This process's variables without any that name a pool, with some of their own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACA_")}
@@ -56,25 +67,34 @@ def environment(env: dict[str, str] | None = None) -> dict[str, str]:
 
 
 def run(
-    folder: Path, *arguments: str | Path, env: dict[str, str] | None = None
+    folder: Path,
+    *arguments: str | Path,
+    env: dict[str, str] | None = None,
+    timeout: float = TIMEOUT,
 ) -> subprocess.CompletedProcess[str]:
     """Run a batch in a folder to its end."""
     return subprocess.run(
         [*RUN, *map(str, arguments)],
-        cwd=folder, env=environment(env), capture_output=True, text=True, timeout=TIMEOUT,
+        cwd=folder, env=environment(env), capture_output=True, text=True, timeout=timeout,
         check=False,
     )  # fmt: skip
 
 
 @contextmanager
 def started(
-    folder: Path, *arguments: str | Path, env: dict[str, str] | None = None
+    folder: Path,
+    *arguments: str | Path,
+    env: dict[str, str] | None = None,
+    is_quiet: bool = False,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a batch in a folder; it is killed if it has not ended when the context does."""
+    """Start a batch in a folder; it is killed if it has not ended when the context does.
+
+    is_quiet: nobody reads what it says.
+    """
     with subprocess.Popen(
         [*RUN, *map(str, arguments)],
         cwd=folder, env=environment(env), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdout=subprocess.DEVNULL if is_quiet else subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as batch:  # fmt: skip
         try:
             yield batch

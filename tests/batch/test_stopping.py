@@ -9,7 +9,6 @@ import re
 import signal
 from pathlib import Path
 
-import nbformat
 import pexpect
 import psutil
 import pytest
@@ -24,6 +23,7 @@ from .support import (
     kernels,
     run,
     started,
+    state,
     texts,
     write_notebook,
 )
@@ -36,10 +36,6 @@ while True:
     except KeyboardInterrupt:
         print('not yet')
 """
-
-
-def state(path: Path) -> str:
-    return str(nbformat.read(path, as_version=4).metadata.aca_kernel.run.state)
 
 
 @contextlib.contextmanager
