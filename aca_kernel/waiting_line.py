@@ -17,6 +17,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
     from .warm import Claim
 
 _FOLDER = "aca-kernel-waiting"
+
+
+def forget_line(pool: str) -> None:
+    """Remove the line of a pool that has ended."""
+    shutil.rmtree(_folder_of(pool), ignore_errors=True)
+
+
+def _folder_of(pool: str) -> str:
+    name = hashlib.sha256(pool.encode("utf-8")).hexdigest()[:16]
+    return os.path.join(jupyter_runtime_dir(), _FOLDER, name)
 
 
 class WaitingLine:
@@ -41,8 +52,7 @@ class WaitingLine:
     def __init__(self, pool: str, look: Callable[[], Claim | None] | None = None) -> None:
         self.look = look
         self.joined: float | None = None
-        name = hashlib.sha256(pool.encode("utf-8")).hexdigest()[:16]
-        self._folder = os.path.join(jupyter_runtime_dir(), _FOLDER, name)
+        self._folder = _folder_of(pool)
         self._ticket = ""
         self._lock: int | None = None
 

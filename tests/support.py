@@ -57,6 +57,9 @@ class Pool:
     def fault(self, **fault: Any) -> None:
         httpx.post(self._url("faults"), headers=self.headers, json=fault).raise_for_status()
 
+    def clear_faults(self) -> None:
+        httpx.delete(self._url("faults"), headers=self.headers).raise_for_status()
+
     def processes(self) -> set[int]:
         """The running processes of its environments; any of them may end at any moment."""
         found = set()

@@ -83,6 +83,7 @@ class BatchClient(NotebookClient):
     """Runs one notebook once, in a kernel of its own.
 
     timeout_seconds: of each cell; None for no limit.
+    is_remote: the kernel may have to wait for an environment, which no cell's limit counts.
     tell: is given each notice of the kernel.
     on_cell: is called when a cell begins, with its number; on_end when one has ended.
     errors: of cells, in order, as far as their cells do not expect them.
@@ -96,6 +97,7 @@ class BatchClient(NotebookClient):
         folder: str,
         arguments: list[str],
         timeout_seconds: float | None,
+        is_remote: bool,
         allow_errors: bool,
         tell: Callable[[str], None],
         on_cell: Callable[[int], None],
@@ -106,7 +108,7 @@ class BatchClient(NotebookClient):
             kernel_name=kernel_name,
             resources={"metadata": {"path": folder}},
             extra_arguments=arguments,
-            timeout_func=lambda _cell: timeout_seconds,
+            timeout_func=self._limit_of,
             # The traceback shows where the cell was, and --allow-errors can go on.
             interrupt_on_timeout=True,
             error_on_timeout={
@@ -124,6 +126,9 @@ class BatchClient(NotebookClient):
         self._tell = tell
         self._on_cell = on_cell
         self._on_end = on_end
+        self._timeout_seconds = timeout_seconds
+        self._is_ready = timeout_seconds is None or not is_remote
+        self._is_getting_ready = False
         self._is_running_cell = False
         self._is_stopping = False
         self._is_lost = False
@@ -206,6 +211,8 @@ class BatchClient(NotebookClient):
             raise Stopped
         before = self.code_cells_executed
         try:
+            if not self._is_ready:
+                await self._get_ready()
             executed = await super().async_execute_cell(
                 cell, cell_index, execution_count, store_history
             )
@@ -227,6 +234,16 @@ class BatchClient(NotebookClient):
         self._check_stopping()
         self._check_lost()
         return executed
+
+    async def _get_ready(self) -> None:
+        """Run nothing, and see to it that there is an environment for what follows."""
+        nothing = nbformat.v4.new_code_cell("pass")  # type: ignore[no-untyped-call]
+        self._is_getting_ready = True
+        try:
+            await super().async_execute_cell(nothing, -1, store_history=False)
+            self._is_ready = True
+        finally:
+            self._is_getting_ready = False
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
@@ -284,7 +301,12 @@ class BatchClient(NotebookClient):
             text = "The session environment was released between two cells."
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
 
+    def _limit_of(self, _cell: NotebookNode) -> float | None:
+        return None if self._is_getting_ready else self._timeout_seconds
+
     def _begin_cell(self, **_: Any) -> None:
+        if self._is_getting_ready:
+            return
         self._is_running_cell = True
         self._on_cell(self.code_cells_executed + 1)
 

@@ -135,6 +135,7 @@ class NotebookRun:
                 folder=os.path.dirname(self._job.source),
                 arguments=list(target.arguments),
                 timeout_seconds=self._options.timeout_seconds,
+                is_remote=target.settings is not None,
                 allow_errors=self._options.allow_errors,
                 tell=lambda text: self._progress.say(outcome.name, text),
                 on_cell=lambda number: self._progress.cell(outcome.name, number, outcome.cells),

@@ -23,7 +23,9 @@ def totals(outcomes: Sequence[Outcome], seconds: float) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
     noun = "notebook" if len(outcomes) == 1 else "notebooks"
-    return f"{len(outcomes)} {noun} in {seconds:.1f} s: {', '.join(parts)}."
+    anew = sum(outcome.attempts > 1 for outcome in outcomes)
+    remark = f" {anew} began anew, because environments ended under them." if anew else ""
+    return f"{len(outcomes)} {noun} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[str, str, str, str]]:

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,11 @@ MOST = 1.25
 
 _IMPORTS = """\
 import numpy as np
-import pandas as pd
-import matplotlib.pyplot as plt
 rng = np.random.default_rng({seed})"""
+
+_LIBRARIES = """\
+import pandas as pd
+import matplotlib.pyplot as plt"""
 
 _WORK = """\
 totals = [float(np.sort(rng.random(100_000))[::1000].sum()) for _ in range({units})]
@@ -57,11 +59,16 @@ figure, axes = plt.subplots(figsize=(4, 3))
 axes.hist(frame["value"], bins=20)
 axes.set_title("notebook {seed}");"""
 
-_END = 'print("end of", {seed}, flush=True)\nfloat(frame["value"].sum())'
+_END = 'print("end of", {seed}, flush=True)\nrng.random()'
 
 
-def write_notebooks(folder: Path, count: int, seconds: tuple[float, float]) -> list[str]:
-    """Write notebooks whose work takes so long on this machine, from least to most."""
+def write_notebooks(
+    folder: Path, count: int, seconds: tuple[float, float], *, figures: int = 1
+) -> list[str]:
+    """Write notebooks whose work takes so long on this machine, from least to most.
+
+    figures: every so many of them has a table and a figure, too.
+    """
     least, most = seconds
     unit = _unit_seconds()
     folder.mkdir(parents=True)
@@ -70,7 +77,9 @@ def write_notebooks(folder: Path, count: int, seconds: tuple[float, float]) -> l
         # Neighbours in the queue differ.
         share = (n * 37 % count) / max(1, count - 1)
         units = max(1, round((least + (most - least) * share) / unit))
-        cells = [_IMPORTS, _WORK, _TABLE, _FIGURE, _END]
+        cells = [_IMPORTS, _WORK, _END]
+        if n % figures == 0:
+            cells[2:2] = [_LIBRARIES, _TABLE, _FIGURE]
         notebook = nbformat.v4.new_notebook(
             cells=[
                 nbformat.v4.new_code_cell(
@@ -114,9 +123,8 @@ def report(folder: Path, name: str) -> dict[str, Any]:
 
 @dataclass
 class Trouble:
-    """What happened to a pool."""
+    """What happened to a pool: environments that were killed."""
 
-    throttled: int = 0
     killed: int = 0
 
 
@@ -129,10 +137,11 @@ def trouble(pool: Pool, kill_seconds: float) -> Iterator[Trouble]:
 
     def work() -> None:
         next_kill = time.monotonic() + kill_seconds
-        while not is_over.wait(chance.uniform(0.1, 0.9)):
-            count = chance.randint(1, 3)
-            pool.fault(kind="status", status=429, count=count, retry_after=chance.choice([None, 1]))
-            happened.throttled += count
+        while not is_over.wait(chance.uniform(0.1, 2)):
+            # One call in so many, until the next look.
+            pool.clear_faults()
+            often, wait = chance.randint(2, 6), chance.choice([None, 1])
+            pool.fault(kind="status", status=429, every=often, retry_after=wait)
             if time.monotonic() >= next_kill:
                 next_kill += kill_seconds
                 happened.killed += pool.kill_an_environment(chance)
@@ -144,6 +153,7 @@ def trouble(pool: Pool, kill_seconds: float) -> Iterator[Trouble]:
     finally:
         is_over.set()
         thread.join()
+        pool.clear_faults()
 
 
 def run_in_trouble(
@@ -206,15 +216,16 @@ def main() -> None:
         "(default: %(default)s)",
     )  # fmt: skip
     arguments = parser.parse_args()
+    parallel = min(PLACES, len(os.sched_getaffinity(0)))
+    print(f"Python {platform.python_version()}, {parallel} processors, {platform.machine()}\n")
+    print("| | s | of the floor |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "books"
         names = write_notebooks(folder, arguments.count, tuple(arguments.seconds))
         half = len(names) // 2
         # Before and after the batch, in case that the machine has other things to do.
         plain = run_plain(folder, names[:half])
-        with running_pool(
-            max_concurrent_sessions=PLACES, cooldown_seconds=COOLDOWN_SECONDS
-        ) as pool:
+        with pool_of_the_service() as pool:
             begun = time.monotonic()
             done = run(folder, *names, "--output-dir", "calm", env=pool.env, timeout=3600)
             calm = time.monotonic() - begun
@@ -222,28 +233,32 @@ def main() -> None:
             places = pool.stats()["sessions"]["allocated"]
         plain |= run_plain(folder, names[half:])
         check_results(folder / "calm", names)
-        with running_pool(
-            max_concurrent_sessions=PLACES, cooldown_seconds=COOLDOWN_SECONDS
-        ) as pool:
+        floor = sum(plain.values()) / parallel
+        row(f"plain ipykernel, {len(names)} notebooks in turn", sum(plain.values()), "")
+        row(f"floor: that by {parallel}", floor, "1")
+        row(f"batch, {places} places used", calm, f"{calm / floor:.2f} (aim {MOST})")
+        with pool_of_the_service() as pool:
             troubled, happened, result = run_in_trouble(
                 folder, names, pool, jobs=PLACES, kill_seconds=KILL_SECONDS
             )
         check_results(folder / "troubled", names)
-    parallel = min(PLACES, len(os.sched_getaffinity(0)))
-    floor = sum(plain.values()) / parallel
-    anew = sum(one["attempts"] - 1 for one in result["notebooks"] if one["attempts"])
-    print(f"\nPython {platform.python_version()}, {parallel} processors, {platform.machine()}\n")
-    print("| | s | of the floor |\n|---|---|---|")
-    print(f"| plain ipykernel, {len(names)} notebooks in turn | {sum(plain.values()):.0f} | |")
-    print(f"| floor: that by {parallel} | {floor:.0f} | 1 |")
-    print(f"| batch, {places} places used | {calm:.0f} | {calm / floor:.2f} (aim {MOST}) |")
-    print(f"| batch in trouble, killed and resumed | {troubled:.0f} | {troubled / floor:.2f} |")
+        row("batch in trouble, killed and resumed", troubled, f"{troubled / floor:.2f}")
+    attempts = [one["attempts"] for one in result["notebooks"] if one["status"] == "done"]
+    anew = sum(one > 1 for one in attempts)
     print(
-        f"\nIn trouble: {happened.throttled} calls throttled, {happened.killed} environments "
-        f"killed, {anew} notebooks begun anew after the batch had been resumed."
+        f"\nIn trouble: {happened.killed} environments killed; of {len(attempts)} notebooks that "
+        f"were run after the batch had been killed, {anew} began anew."
     )
     if calm > MOST * floor:
         sys.exit(1)
+
+
+def pool_of_the_service() -> AbstractContextManager[Pool]:
+    return running_pool(max_concurrent_sessions=PLACES, cooldown_seconds=COOLDOWN_SECONDS)
+
+
+def row(name: str, seconds: float, share: str) -> None:
+    print(f"| {name} | {seconds:.0f} | {share} |", flush=True)
 
 
 if __name__ == "__main__":

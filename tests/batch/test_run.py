@@ -9,6 +9,8 @@ from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 import nbformat
 import pytest
 
+from aca_kernel.cli import main
+
 from ..support import running_control_plane, running_pool
 from .support import run, texts, write_notebook
 
@@ -37,6 +39,7 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str, int
     done = run(
         folder, "books", "--output-dir", "out", "--jobs", "3", "-p", "n", "41",
         "-p", "name", "somebody", "--report", "r.json", "--report", "r.xml",
+        env={"JUPYTER_RUNTIME_DIR": str(folder / "runtime")},
     )  # fmt: skip
     return folder, done.stdout, done.stderr, done.returncode
 
@@ -123,24 +126,44 @@ def test_the_junit_report_says_the_same(batch: tuple[Path, str, str, int]) -> No
     assert cases["books.good", "same.ipynb"].find("failure") is None
 
 
+def test_a_batch_leaves_nothing_in_the_runtime_directory(
+    batch: tuple[Path, str, str, int],
+) -> None:
+    folder, *_ = batch
+    assert [path for path in (folder / "runtime").rglob("*") if path.is_file()] == []
+
+
+def test_where_environments_may_not_be_handed_over_each_notebook_has_a_pool_of_its_own(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "aca_kernel_config.py").write_text("c.AcaKernel.reuse = 'never'")
+    for n in range(2):
+        write_notebook(tmp_path / f"{n}.ipynb", "1")
+    env = {"JUPYTER_CONFIG_DIR": str(tmp_path / "config")}
+    done = run(tmp_path, "0.ipynb", "1.ipynb", "--inplace", "--jobs", "1", env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_in_place_again_and_again_gives_the_same_notebook(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "x.ipynb", "print(n)", "n * 2")
     path.chmod(0o640)
+    words = ("x.ipynb", "--inplace", "--kernel", "python3", "-p", "n")
     for _ in range(2):
-        assert run(tmp_path, "x.ipynb", "--inplace", "-p", "n", "21").returncode == 0
+        assert run(tmp_path, *words, "21").returncode == 0
         assert texts(path) == ["", "21\n", "42"]
     assert path.stat().st_mode & 0o777 == 0o640
     assert [one.name for one in tmp_path.iterdir()] == ["x.ipynb"]
-    resumed = run(tmp_path, "x.ipynb", "--inplace", "-p", "n", "21", "--resume")
+    resumed = run(tmp_path, *words, "21", "--resume")
     assert "1 skipped" in resumed.stdout
-    assert "1 done" in run(tmp_path, "x.ipynb", "--inplace", "-p", "n", "2", "--resume").stdout
+    assert "1 done" in run(tmp_path, *words, "2", "--resume").stdout
 
 
 def test_resume_runs_what_failed_and_what_changed(tmp_path: Path) -> None:
     same = write_notebook(tmp_path / "same.ipynb", "print('same')")
     changed = write_notebook(tmp_path / "changed.ipynb", "print('first')")
     failed = write_notebook(tmp_path / "failed.ipynb", "print('before')", "1/0")
-    words = (same, changed, failed, "--output-dir", "out", "--resume")
+    words = (same, changed, failed, "--output-dir", "out", "--resume", "--kernel", "python3")
     assert run(tmp_path, *words).returncode == 1
     before = (tmp_path / "out" / "same.ipynb").stat().st_mtime_ns
     write_notebook(changed, "print('second')")
@@ -191,12 +214,12 @@ def test_the_kernels_folder_is_the_notebooks(tmp_path: Path) -> None:
 
 
 def test_jobs_is_by_default_the_size_of_a_pool_that_azure_knows(tmp_path: Path) -> None:
-    for n in range(4):
+    for n in range(3):
         write_notebook(tmp_path / f"{n}.ipynb", "1")
-    with running_control_plane(max_concurrent_sessions=3, cooldown_seconds=2) as plane:
+    with running_control_plane(max_concurrent_sessions=2) as plane:
         done = run(tmp_path, ".", "--inplace", "--report", "r.json", env=plane.env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "r.json").read_text())["jobs"] == 3
+    assert json.loads((tmp_path / "r.json").read_text())["jobs"] == 2
 
 
 def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path: Path) -> None:
@@ -226,11 +249,20 @@ def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path:
     ],
 )
 def test_bad_usage_is_one_sentence_and_status_2(
-    tmp_path: Path, arguments: list[str], says: str
+    tmp_path: Path,
+    arguments: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_notebook(tmp_path / "x.ipynb", "1")
-    refused = run(tmp_path, *arguments)
-    assert refused.returncode == 2
-    assert says in refused.stderr
-    assert refused.stderr.count("\n") == 1
-    assert refused.stdout == ""
+    monkeypatch.chdir(tmp_path)
+    try:
+        status: object = main(["run", *arguments])
+    except SystemExit as exit_:  # argparse's own
+        status = exit_.code
+    assert status == 2
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""

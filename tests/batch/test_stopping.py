@@ -10,10 +10,8 @@ import signal
 from pathlib import Path
 
 import pexpect
-import psutil
-import pytest
 
-from ..support import eventually, running_pool
+from ..support import eventually
 from .support import (
     RUN,
     TIMEOUT,
@@ -112,34 +110,27 @@ def test_ctrl_c_before_anything_runs_just_ends(tmp_path: Path) -> None:
     assert texts(tmp_path / "1.ipynb") == [""]
 
 
-@pytest.mark.parametrize("where", ["own pool", "endpoint"])
-def test_a_killed_batch_has_lost_no_finished_cell_and_resumes(tmp_path: Path, where: str) -> None:
+def test_a_killed_batch_has_lost_no_finished_cell_and_resumes(tmp_path: Path) -> None:
     mark = "import os, time\nprint(os.getpid(), time.time_ns())"
     for n in range(3):
         write_notebook(tmp_path / f"{n}.ipynb", mark)
     write_notebook(tmp_path / "3.ipynb", mark, "print('second')", "time.sleep(float(SECONDS))")
-    words = [".", "--output-dir", "out", "--jobs", "2", "--resume"]
-    with contextlib.ExitStack() as stack:
-        env = None
-        if where == "endpoint":
-            env = stack.enter_context(running_pool(isolation="process", cooldown_seconds=3)).env
-        with started(tmp_path, *words, "-p", "SECONDS", "600", env=env) as batch:
-            output = tmp_path / "out" / "3.ipynb"
-            assert eventually(lambda: output.exists() and "second\n" in texts(output), TIMEOUT)
-            done = [tmp_path / "out" / f"{n}.ipynb" for n in range(3)]
-            assert eventually(lambda: all(one.exists() and state(one) == "done" for one in done))
-            processes = family(batch.pid)
-            batch.send_signal(signal.SIGKILL)
-            batch.communicate()
-            assert eventually(lambda: not alive(processes))
-            assert state(output) == "running"
-            before = {one: (texts(one), one.stat().st_mtime_ns) for one in done}
-            # The same batch: a parameter's value would be a change, so the source is.
-            again = run(tmp_path, *words, "-p", "SECONDS", "600", "--timeout", "2", env=env)
-            assert "1 failed, 3 skipped." in again.stdout, again.stdout
-            assert {one: (texts(one), one.stat().st_mtime_ns) for one in done} == before
-            assert texts(output)[2] == "second\n"
-    assert not [one for one in psutil.process_iter() if one.pid == batch.pid and one.is_running()]
+    words = [".", "--output-dir", "out", "--jobs", "2", "--resume", "-p", "SECONDS", "600"]
+    with started(tmp_path, *words) as batch:
+        output = tmp_path / "out" / "3.ipynb"
+        assert eventually(lambda: output.exists() and "second\n" in texts(output), TIMEOUT)
+        done = [tmp_path / "out" / f"{n}.ipynb" for n in range(3)]
+        assert eventually(lambda: all(one.exists() and state(one) == "done" for one in done))
+        processes = family(batch.pid)
+        batch.send_signal(signal.SIGKILL)
+        batch.communicate()
+    assert eventually(lambda: not alive(processes))
+    assert state(output) == "running"
+    before = {one: (texts(one), one.stat().st_mtime_ns) for one in done}
+    again = run(tmp_path, *words, "--timeout", "2")
+    assert "1 failed, 3 skipped." in again.stdout, again.stdout
+    assert {one: (texts(one), one.stat().st_mtime_ns) for one in done} == before
+    assert texts(output)[2] == "second\n"
 
 
 def test_sigterm_stops_as_ctrl_c_does(tmp_path: Path) -> None:
