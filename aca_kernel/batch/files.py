@@ -24,18 +24,22 @@ from .injection import INJECTED_TAG, has_tag
 _METADATA = "aca_kernel"
 
 
+class NotebookInvalid(SettingInvalid):
+    """A file is no notebook: this one fails, and the others run."""
+
+
 def read_notebook(path: str) -> NotebookNode:
     """Return a notebook, in nbformat 4.
 
-    Raises SettingInvalid: there is none that can be read.
+    Raises NotebookInvalid: there is none that can be read.
     """
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except UnicodeDecodeError as error:
-        raise SettingInvalid("The notebook is not UTF-8 text.") from error
+        raise NotebookInvalid("The notebook is not UTF-8 text.") from error
     except OSError as error:
-        raise SettingInvalid(f"The notebook cannot be read: {error.strerror}.") from error
+        raise NotebookInvalid(f"The notebook cannot be read: {error.strerror}.") from error
     try:
         with warnings.catch_warnings():
             # Missing cell ids, which nbformat adds: nothing that a batch could act upon.
@@ -45,9 +49,9 @@ def read_notebook(path: str) -> NotebookNode:
             )
         notebook.cells, notebook.metadata  # noqa: B018 - AttributeError: JSON of another kind
     except NotJSONError as error:
-        raise SettingInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
+        raise NotebookInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
     except Exception as error:  # nbformat raises what its converters happen to trip over
-        raise SettingInvalid("The file is JSON, and not a notebook.") from error
+        raise NotebookInvalid("The file is JSON, and not a notebook.") from error
     return notebook
 
 
@@ -100,7 +104,7 @@ def is_done(path: str, print_: str) -> bool:
         return False
     try:
         run = read_notebook(path).metadata.get(_METADATA, {}).get("run", {})
-    except (SettingInvalid, AttributeError):
+    except (NotebookInvalid, AttributeError):
         return False
     return isinstance(run, Mapping) and dict(run) == {"state": "done", "fingerprint": print_}
 

@@ -162,7 +162,9 @@ def _ended(outcome: Outcome) -> str:
     text = f"{outcome.name}: {outcome.status.value}"
     if outcome.status is Status.SKIPPED:
         return text + ", done before"
-    text += f", {outcome.cells_run} of {_counted(outcome.cells, 'cell')}, {outcome.seconds:.1f} s"
+    if outcome.cells:
+        text += f", {outcome.cells_run} of {_counted(outcome.cells, 'cell')}"
+    text += f", {outcome.seconds:.1f} s"
     if outcome.attempts > 1:
         text += f", {outcome.attempts} attempts"
     return text

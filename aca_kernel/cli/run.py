@@ -1,4 +1,4 @@
-"""`aca-kernel run`: many notebooks, so many at a time."""
+"""`aca-kernel run`: many notebooks, several at a time."""
 
 from __future__ import annotations
 
@@ -174,13 +174,13 @@ async def _run(
 
 def _targets(jobs: Sequence[Job], kernels: Kernels) -> list[Target]:
     """Return the kernels that will run something. Raises SettingInvalid: one is not there."""
-    from ..batch.files import read_notebook
+    from ..batch.files import NotebookInvalid, read_notebook
 
     targets: dict[str, Target] = {}
     for job in jobs:
         try:
             notebook = read_notebook(job.source)
-        except SettingInvalid:
+        except NotebookInvalid:
             continue  # said when its turn comes: the others need not wait for it
         target = kernels.target_of(notebook)
         targets[target.name] = target
@@ -216,3 +216,5 @@ def _show(runner: Runner, seconds: float) -> None:
     if rows:
         print_table(HEADS, rows)
     print(totals(runner.outcomes, seconds), flush=True)
+    if runner.is_stopped:
+        print("With --resume, it goes on with what is not done.", flush=True)
