@@ -108,7 +108,7 @@ class BatchClient(NotebookClient):
             kernel_name=kernel_name,
             resources={"metadata": {"path": folder}},
             extra_arguments=arguments,
-            timeout_func=self._limit_of,
+            timeout_func=lambda _cell: timeout_seconds,
             # The traceback shows where the cell was, and --allow-errors can go on.
             interrupt_on_timeout=True,
             error_on_timeout={
@@ -126,9 +126,7 @@ class BatchClient(NotebookClient):
         self._tell = tell
         self._on_cell = on_cell
         self._on_end = on_end
-        self._timeout_seconds = timeout_seconds
         self._is_ready = timeout_seconds is None or not is_remote
-        self._is_getting_ready = False
         self._is_running_cell = False
         self._is_stopping = False
         self._is_lost = False
@@ -237,13 +235,26 @@ class BatchClient(NotebookClient):
 
     async def _get_ready(self) -> None:
         """Run nothing, and see to it that there is an environment for what follows."""
-        nothing = nbformat.v4.new_code_cell("pass")  # type: ignore[no-untyped-call]
-        self._is_getting_ready = True
+        assert self.kc is not None  # noqa: S101 - nbclient has made it
+        msg_id = self.kc.execute("pass", store_history=False, allow_stdin=False)
+        outputs = asyncio.ensure_future(self._take_notices(msg_id))
         try:
-            await super().async_execute_cell(nothing, -1, store_history=False)
-            self._is_ready = True
+            reply = await self.async_wait_for_reply(msg_id)
         finally:
-            self._is_getting_ready = False
+            outputs.cancel()
+        content = (reply or {}).get("content", {})
+        if content.get("status") != "ok":
+            name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
+            raise _failure(CellError(0, name, value))
+        self._is_ready = True
+
+    async def _take_notices(self, msg_id: str) -> None:
+        assert self.kc is not None  # noqa: S101 - nbclient has made it
+        while True:
+            message = await ensure_async(self.kc.iopub_channel.get_msg(timeout=None))
+            is_notice = message.get("metadata", {}).get(MARK) == NOTICE
+            if is_notice and message["parent_header"].get("msg_id") == msg_id:
+                self._tell(str(message["content"].get("text", "")).strip())
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
@@ -301,12 +312,7 @@ class BatchClient(NotebookClient):
             text = "The session environment was released between two cells."
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
 
-    def _limit_of(self, _cell: NotebookNode) -> float | None:
-        return None if self._is_getting_ready else self._timeout_seconds
-
     def _begin_cell(self, **_: Any) -> None:
-        if self._is_getting_ready:
-            return
         self._is_running_cell = True
         self._on_cell(self.code_cells_executed + 1)
 
@@ -317,7 +323,7 @@ class BatchClient(NotebookClient):
         if self._is_stopping or self._is_lost:
             return
         if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
-            raise EnvironmentLost(error) if name in _DEATHS else KernelFailed(error)
+            raise _failure(error)
         if not has_tag(cell, "raises-exception"):
             self.errors.append(error)
         if name == TIMEOUT_NAME:
@@ -326,3 +332,7 @@ class BatchClient(NotebookClient):
                     "error", ename=name, evalue=value, traceback=[]
                 )
             )
+
+
+def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
+    return EnvironmentLost(error) if error.ename in _DEATHS else KernelFailed(error)
