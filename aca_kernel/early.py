@@ -36,8 +36,11 @@ def start_pool_process() -> subprocess.Popen[bytes]:
     )
 
 
-def configure(process: subprocess.Popen[bytes], settings: AcaKernel) -> None:
-    """Hand a pool's process its settings; does not wait for it."""
+def configure(process: subprocess.Popen[bytes], settings: AcaKernel, **changes: Any) -> None:
+    """Hand a pool's process its settings; does not wait for it.
+
+    changes: settings of the pool (localpool/options.py) for more than one kernel.
+    """
     options: dict[str, Any] = {
         "port": 0,
         "cooldown_seconds": settings.cooldown_seconds,
@@ -49,6 +52,7 @@ def configure(process: subprocess.Popen[bytes], settings: AcaKernel) -> None:
         "ready_sessions": 1,
         # One is enough: a second one would cost memory for as long as the kernel lives.
         "replenish": False,
+        **changes,
     }
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for
     with contextlib.suppress(BrokenPipeError):  # it has ended: its answer will be missed

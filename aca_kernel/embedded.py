@@ -26,6 +26,28 @@ if TYPE_CHECKING:
 START_TIMEOUT_SECONDS = 30.0
 
 
+async def greeting_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Wait until a pool serves; return where and with which key (localpool/__main__.py).
+
+    Raises PoolNotStarted.
+    """
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    loop = asyncio.get_running_loop()
+    try:
+        line = await asyncio.wait_for(
+            loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
+        )
+        greeting = json.loads(line)
+    except (ValueError, asyncio.TimeoutError) as error:
+        raise PoolNotStarted(
+            "The embedded session pool did not start; the kernel's log says why."
+        ) from error
+    if not isinstance(greeting, dict) or "endpoint" not in greeting:
+        message = greeting.get("error") if isinstance(greeting, dict) else None
+        raise PoolNotStarted(str(message or "The embedded session pool did not start."))
+    return greeting
+
+
 class EmbeddedBackend(Backend):
     """Starts a local session pool and takes it down with the kernel.
 
@@ -49,7 +71,11 @@ class EmbeddedBackend(Backend):
             if self._process is None:
                 self._process = start_pool_process()
                 configure(self._process, self._settings)
-            greeting = await self._greeting(self._process)
+            try:
+                greeting = await greeting_of(self._process)
+            except PoolNotStarted:
+                await self._forget()
+                raise
             self._notice = str(greeting.get("notice") or "")
             self._isolation = str(greeting.get("isolation") or "")
             self._client = McpClient(
@@ -58,25 +84,6 @@ class EmbeddedBackend(Backend):
                 connect_timeout_seconds=self._settings.connect_timeout_seconds,
             )
         return self._client
-
-    async def _greeting(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        loop = asyncio.get_running_loop()
-        try:
-            line = await asyncio.wait_for(
-                loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
-            )
-            greeting = json.loads(line)
-        except (ValueError, asyncio.TimeoutError) as error:
-            await self._forget()
-            raise PoolNotStarted(
-                "The embedded session pool did not start; the kernel's log says why."
-            ) from error
-        if not isinstance(greeting, dict) or "endpoint" not in greeting:
-            message = greeting.get("error") if isinstance(greeting, dict) else None
-            await self._forget()
-            raise PoolNotStarted(str(message or "The embedded session pool did not start."))
-        return greeting
 
     def is_lost(self) -> bool:
         """See Backend."""

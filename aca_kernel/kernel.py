@@ -56,6 +56,7 @@ class Kernel:
         self._deferred: list[tuple[Request, set[str]]] = []
         self._table.on_finish = self._answer_deferred
         self._stopped = asyncio.Event()
+        self._is_restarting = False
         self._kernel_info = kernel_info()
 
     async def serve(self) -> None:
@@ -68,7 +69,7 @@ class Kernel:
         finally:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
-            await self._pump.close()
+            await self._pump.close(for_restart=self._is_restarting)
             await self._backend.close()
             await self._channels.close()
 
@@ -128,7 +129,7 @@ class Kernel:
         self._publisher.answer(request, {"status": "ok"})
 
     def _on_shutdown(self, request: Request) -> None:
-        restart = bool(request.content.get("restart", False))
+        restart = self._is_restarting = bool(request.content.get("restart", False))
         self._log.info("shutting down, restart: %s", restart)
         reply = {"status": "ok", "restart": restart}
         self._publisher.begin(request)

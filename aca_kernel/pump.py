@@ -483,8 +483,11 @@ class Pump:
             if not succeeded and item.aborts_on_error:
                 self._abort_queued(None)
 
-    async def close(self) -> None:
-        """End the remote kernel, if that can be done at once, and forget everything."""
+    async def close(self, *, for_restart: bool) -> None:
+        """End the remote kernel, if that can be done at once, and forget everything.
+
+        for_restart: this kernel is about to be started again, and wants its environment back.
+        """
         for task in [*self._asides, self._launching]:
             if task is not None:
                 task.cancel()
@@ -494,4 +497,4 @@ class Pump:
         if self._relay is not None and not self._backend.is_embedded:
             await self._relay.kill()
         if self._environment is not None:
-            self._environment.release(keep=True)
+            self._environment.release(keep=True, for_restart=for_restart)
