@@ -8,58 +8,22 @@ which the operating system sees to even if this process is killed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .backend import Backend
-from .early import start_pool_process
+from .early import configure, start_pool_process, stop
 from .errors import PoolNotStarted
 from .mcp import McpClient
 
 if TYPE_CHECKING:
+    import subprocess
+
     from .settings import AcaKernel
 
 # The pool answers within a second on a slow machine; this is for a frozen one.
 START_TIMEOUT_SECONDS = 30.0
-
-# After its standard input has ended, the pool removes its sessions and exits.
-STOP_TIMEOUT_SECONDS = 1.0
-
-
-def configure(process: subprocess.Popen[bytes], settings: AcaKernel) -> None:
-    """Hand a pool's process its settings; does not wait for it."""
-    options: dict[str, Any] = {
-        "port": 0,
-        "cooldown_seconds": settings.cooldown_seconds,
-        "egress": settings.egress,
-        "isolation": settings.isolation,
-        "interpreter": settings.interpreter,
-        # A relaunch may overlap with the environment it replaces.
-        "max_concurrent_sessions": 2,
-        "ready_sessions": 1,
-        # One is enough: a second one would cost memory for as long as the kernel lives.
-        "replenish": False,
-    }
-    assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-    with contextlib.suppress(BrokenPipeError):  # it has ended: its answer will be missed
-        process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
-        process.stdin.flush()
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a pool's process, with its sessions, within a second or two."""
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
-    try:
-        process.wait(STOP_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait()
 
 
 class EmbeddedBackend(Backend):

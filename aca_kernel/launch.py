@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from .warm import WarmEnvironments
 
 if TYPE_CHECKING:
     from .backend import Backend
-    from .messages import Publisher
-    from .requests import RequestTable
     from .settings import AcaKernel
 
 # Each process of a remote kernel, and what it has started, carries the nonce of its generation.
@@ -48,34 +47,53 @@ class Launched:
 class Launcher:
     """Launches environments for one kernel.
 
+    config: what remote kernels are told, and what tells this kernel from others.
     notices: sentences for the user, to be shown with the next cell and then removed.
+    tell: shows the user a sentence at once and returns whether there was a cell to show it
+    in; to be set when there are front ends, without which nobody can be told.
     """
 
     def __init__(
         self,
         backend: Backend,
         settings: AcaKernel,
-        publisher: Publisher,
-        table: RequestTable,
         config: dict[str, Any],
         log: logging.Logger,
     ) -> None:
         self.notices: list[str] = []
+        self.tell: Callable[[str], bool] = lambda _: False
         self._backend = backend
         self._settings = settings
-        self._publisher = publisher
-        self._table = table
-        self._config = config
+        self.config = config
         self._log = log
         self._generation = 0
         self._told: dict[str, float] = {}
         self._is_backend_noticed = False
+        self._ahead: asyncio.Task[Launched] | None = None
 
-    async def launch(self) -> Launched:
+    def begin(self) -> None:
+        """Launch now what the first `launch` will return; needs a running event loop."""
+        self._ahead = asyncio.ensure_future(self._launch())
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a launch is under way that nobody has asked for yet."""
+        return self._ahead is not None
+
+    def launch(self) -> asyncio.Task[Launched]:
         """Launch and boot; cancelling it is safe.
 
         Raises the errors of Environment.launch and Relay.boot, but not EnvironmentGone.
         """
+        launching, self._ahead = self._ahead, None
+        return launching or asyncio.ensure_future(self._launch())
+
+    def close(self) -> None:
+        """End a launch that nobody has asked for."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _launch(self) -> Launched:
         self._told.clear()
         for attempt in range(_ATTEMPTS):
             try:
@@ -114,7 +132,7 @@ class Launcher:
         client = await first_contact(self._backend.connect, self._settings, tell=self.tell_waiting)
         return WarmEnvironments(
             client.endpoint,
-            str(self._config["kernel_id"]),
+            str(self.config["kernel_id"]),
             is_shared=self._settings.reuse == "user",
             log=self._log,
         )
@@ -154,13 +172,13 @@ class Launcher:
 
     async def _boot(self, environment: Environment) -> Launched:
         self._generation += 1
-        config = {**self._config, "generation": self._generation}
+        config = {**self.config, "generation": self._generation}
         relay = Relay(environment, config, self.tell_waiting, self._log)
         if environment.claim is not None:
             environment.claim.begin(relay.nonce)
         greeting = await relay.boot()
         if greeting.missing and self._settings.install_ipykernel:
-            self._tell("Installing ipykernel in the environment…")
+            self.tell("Installing ipykernel in the environment…")
             greeting = await relay.install()
         if greeting.missing:
             # Cells run in the session interpreter itself, which keeps their variables.
@@ -175,14 +193,8 @@ class Launcher:
         if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
             return
         suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
-        if self._tell(error.message + suffix):
+        if self.tell(error.message + suffix):
             self._told[error.reason] = now
-
-    def _tell(self, text: str) -> bool:
-        request = next((one for one in self._table if one.is_execute), None)
-        if request is not None:
-            self._publisher.tell(text, request)
-        return request is not None
 
 
 def death_of(code: int) -> str:

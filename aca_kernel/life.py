@@ -43,7 +43,7 @@ class Life:
 
         Raises the errors of Launcher.launch.
         """
-        launching = self._launching = asyncio.ensure_future(self._launcher.launch())
+        launching = self._launching = self._launcher.launch()
         try:
             await asyncio.wait([launching])
         finally:
@@ -81,6 +81,7 @@ class Life:
         """The kernel ends: end the remote kernel if that can be done at once, and let go."""
         if self._launching is not None:
             self._launching.cancel()
+        self._launcher.close()
         if self.relay is not None and not is_embedded:
             await self.relay.kill()
         if self.environment is not None:

@@ -45,6 +45,14 @@ class Publisher:
             self.begin(request)
         self.publish("stream", {"name": "stderr", "text": text + "\n"}, request)
 
+    def tell_waiting_cell(self, text: str) -> bool:
+        """Show the user a sentence in the first cell that waits; False if there is none."""
+        request = next((one for one in self._table if one.is_execute), None)
+        if request is None:
+            return False
+        self.tell(text, request)
+        return True
+
     def reply(
         self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
     ) -> None:

@@ -26,7 +26,6 @@ from .checkpoint.schedule import Schedule
 from .checkpoint.store import Store
 from .errors import AcaKernelError, CheckpointFailed, EnvironmentGone
 from .forwarder import Forwarder
-from .launch import Launcher
 from .life import Life
 from .overlap import OverlapProbe
 from .pacing import Pacer
@@ -39,6 +38,7 @@ from .subshells import Subshells
 if TYPE_CHECKING:
     from .backend import Backend
     from .channels import Channels
+    from .launch import Launcher
     from .messages import Publisher
     from .relay import Relay
     from .settings import AcaKernel
@@ -58,7 +58,7 @@ class Pump:
         channels: Channels,
         publisher: Publisher,
         table: RequestTable,
-        config: dict[str, Any],
+        launcher: Launcher,
         on_exit: Callable[[], None],
         log: logging.Logger,
     ) -> None:
@@ -69,9 +69,10 @@ class Pump:
         self._on_exit = on_exit
         self._log = log
         self._work = asyncio.Event()
-        self._launcher = Launcher(backend, settings, publisher, table, config, log)
-        self._life = Life(self._launcher)
-        self._is_starting = False
+        self._launcher = launcher
+        launcher.tell = publisher.tell_waiting_cell
+        self._life = Life(launcher)
+        self._is_starting = launcher.has_begun
         self._interrupt_pending = False
         self._owes_answer = False
         self._polls = BackgroundPolls()
@@ -82,6 +83,7 @@ class Pump:
         self._pacer = Pacer()
         notices = self._launcher.notices
         self._backlog = Backlog(table, publisher, self._subshells, self._announcer, notices)
+        config = launcher.config
         self._carrier = Carrier(config["session"], config["username"], self._hurry)
         self._checkpoints = Checkpoints(
             Store(config["kernel_id"], config["session_name"]), self._carrier, settings, log
@@ -135,11 +137,6 @@ class Pump:
         """Keep what has been answered already; its outputs are shown to nobody."""
         self._backlog.add_setup(request)
         self._forwarder.muted.add(request.msg_id)
-
-    def start_now(self) -> None:
-        """Launch an environment though nothing has to run in it yet."""
-        self._is_starting = True
-        self._work.set()
 
     def interrupt(self) -> None:
         """Interrupt the running cell; what is queued behind it follows ipykernel's rules."""
