@@ -24,12 +24,16 @@ class BackgroundPolls:
         self._left: deque[float] = deque()
         self._next_at = 0.0
 
-    def begin(self) -> None:
-        """A request has ended: begin with the first interval."""
-        self._left = deque(BACKGROUND_POLL_SECONDS)
+    def plan(self, *, is_needed: bool, after_request: bool) -> None:
+        """Count the next interval from now, the first one if a request has just ended.
 
-    def plan(self) -> None:
-        """Count the next interval from now."""
+        is_needed: whether something may print, and no request is waited for anyway.
+        """
+        if not is_needed:
+            self.stop()
+            return
+        if after_request:
+            self._left = deque(BACKGROUND_POLL_SECONDS)
         if self._left:
             self._next_at = time.monotonic() + self._left[0]
 

@@ -8,12 +8,14 @@ code and the packages it imports can say it as well: a handler checks all of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .call import Answer, Call
+from .checkpoint import wording
 from .errors import AcaKernelError, CallRefused, EnvironmentGone
 from .permission import find_permission
+from .remote.command_line import keep_seconds
 from .remote.wire import Record
 from .shell_tool import start_command
 from .status import status_rows
@@ -21,6 +23,8 @@ from .transfer import Transfers
 
 if TYPE_CHECKING:
     from .backend import Backend
+    from .checkpoint.checkpoints import Checkpoints
+    from .checkpoint.schedule import Schedule
     from .environment import Tell
     from .requests import Request, RequestTable
     from .settings import AcaKernel
@@ -34,12 +38,25 @@ class Calls:
     """Answers the calls of one kernel's environments.
 
     restarting: the cell at whose end the environment is to be given up, if there is one.
+    keeps_state: whether variables and files are to be brought to the next one then.
+    do_later: does what takes exchanges, and sends what it returns when it is done.
     """
 
     def __init__(
-        self, table: RequestTable, backend: Backend, settings: AcaKernel, tell: Tell
+        self,
+        table: RequestTable,
+        backend: Backend,
+        settings: AcaKernel,
+        checkpoints: Checkpoints,
+        schedule: Schedule,
+        tell: Tell,
+        do_later: Callable[[Coroutine[Any, Any, Record]], None],
     ) -> None:
         self.restarting: Request | None = None
+        self.keeps_state = False
+        self._checkpoints = checkpoints
+        self._schedule = schedule
+        self._do_later = do_later
         self._table = table
         self._backend = backend
         self._settings = settings
@@ -49,6 +66,11 @@ class Calls:
             "shell": self._shell,
             "status": self._status,
             "restart": self._restart,
+            "checkpoint": self._checkpoint,
+            "checkpoint_end": self._checkpoint_end,
+            "restore": self._restore,
+            "restored": self._restored,
+            "keep": self._keep,
             "upload": transfers.upload,
             "upload_page": transfers.upload_page,
             "download": transfers.download,
@@ -61,7 +83,7 @@ class Calls:
 
         Raises EnvironmentGone.
         """
-        head: dict[str, Any] = {"kind": "answer", "id": call.head.get("id")}
+        head = {"kind": "answer", "id": call.head.get("id")}
         try:
             handler = self._handlers.get(call.text("op"))
             if handler is None:
@@ -72,6 +94,23 @@ class Calls:
         except AcaKernelError as error:
             return Record({**head, "error": error.message})
         return None if answer is None else Record({**answer[0], **head}, answer[1])
+
+    def _later(self, call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
+        """Answer a call when something is done that needs the pump meanwhile."""
+
+        async def answer() -> Record:
+            head = {"kind": "answer", "id": call.head.get("id")}
+            try:
+                return Record({**await work, **head})
+            except AcaKernelError as error:
+                return Record({**head, "error": error.message})
+
+        self._do_later(answer())
+
+    def is_restart_due(self) -> bool:
+        """Tell whether the cell that asked for another environment has ended."""
+        cell = self.restarting
+        return cell is not None and self._table.find(cell.msg_id) is None
 
     def close_finished(self) -> None:
         """Let go of what belongs to cells that have ended."""
@@ -86,12 +125,77 @@ class Calls:
         return None
 
     async def _status(self, call: Call) -> Answer:
-        return {"rows": await status_rows(call, self._backend, self._settings)}, ()
+        kept = self._schedule.kept_seconds()
+        return {"rows": await status_rows(call, self._backend, self._settings, kept)}, ()
 
-    async def _restart(self, _: Call) -> Answer:
-        self.restarting, _command = find_permission(self._table, "restart")
+    async def _restart(self, call: Call) -> Answer:
+        keep = call.head.get("keep") is True
+        self.restarting, _command = find_permission(
+            self._table, "restart", lambda one: one.keep == keep
+        )
+        self.keeps_state = keep
         if self._backend.is_embedded:
             return {}, ()
         return {
             "note": "The old one keeps its place in the pool until its cooldown has passed."
+        }, ()
+
+    # -- checkpoints ---------------------------------------------------------------
+
+    async def _checkpoint(self, call: Call) -> None:
+        self._find_either("checkpoint", "restart")
+        if self._settings.checkpoint == "off":
+            raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
+
+        async def work() -> dict[str, Any]:
+            return await self._checkpoints.begin()
+
+        self._later(call, work())
+
+    async def _checkpoint_end(self, call: Call) -> None:
+        self._find_either("checkpoint", "restart")
+
+        async def work() -> dict[str, Any]:
+            return {"told": await self._checkpoints.end()}
+
+        self._later(call, work())
+
+    def _find_either(self, *names: str) -> None:
+        for name in names[:-1]:
+            try:
+                find_permission(self._table, name)
+            except CallRefused:
+                continue
+            return
+        find_permission(self._table, names[-1])
+
+    async def _restore(self, call: Call) -> None:
+        find_permission(self._table, "restore")
+        if self._settings.restore == "off":
+            raise CallRefused("Restoring is switched off by the setting `restore`.")
+
+        async def work() -> dict[str, Any]:
+            if not await self._checkpoints.begin_restoring():
+                raise CallRefused("There is nothing to restore: no checkpoint has been taken yet.")
+            return {}
+
+        self._later(call, work())
+
+    async def _restored(self, call: Call) -> Answer:
+        find_permission(self._table, "restore")
+        given = call.head.get("report")
+        report = given if isinstance(given, dict) else {}
+        self._checkpoints.restored(report)
+        return {"told": wording.restored(report, 0) + "."}, ()
+
+    async def _keep(self, call: Call) -> Answer:
+        time = call.text("time")
+        find_permission(self._table, "keep", lambda one: one.path == time)
+        seconds = keep_seconds(time) or 0
+        self._schedule.keep(seconds)
+        if not seconds:
+            return {"told": "The environment is kept for its cooldown only."}, ()
+        return {
+            "told": f"The environment is kept for {time} from now on, also without use. It keeps "
+            "its place in the pool as long."
         }, ()

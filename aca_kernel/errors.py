@@ -15,6 +15,8 @@
     ├── EnvironmentGone         cooled down or silently replaced: launch another
     ├── ToolFailed              the tool ran and reported a failure: show its text
     ├── CallRefused             the environment may not have what it asks for: tell it why
+    ├── CheckpointFailed        the state was not stored or brought back: tell why, go on
+    │   └── CheckpointSuperseded  a cell does it itself: nothing need be told
     ├── LocalProtocolError      our message is wrong: a bug here
     └── RemoteProtocolError     their message is wrong: show what was received
 
@@ -127,6 +129,18 @@ class CallRefused(AcaKernelError):
     """The environment asked this machine for something that it may not have, or that failed."""
 
     reason = "call-refused"
+
+
+class CheckpointFailed(AcaKernelError):
+    """The notebook's state could not be stored or brought back; the one before is kept."""
+
+    reason = "checkpoint-failed"
+
+
+class CheckpointSuperseded(CheckpointFailed):
+    """The running cell stores or restores the state itself, which goes before."""
+
+    reason = "checkpoint-superseded"
 
 
 class LocalProtocolError(AcaKernelError):

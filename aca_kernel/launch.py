@@ -51,6 +51,7 @@ class Launched:
 class Launcher:
     """Launches environments for one kernel.
 
+    config: what remote kernels are told, and what tells this kernel from others.
     notices: sentences for the user, to be shown with the next cell and then removed.
     tell: shows the user a sentence at once and returns whether there was a cell to show it
     in; to be set when there are front ends, without which nobody can be told.
@@ -67,7 +68,7 @@ class Launcher:
         self.tell: Callable[[str], bool] = lambda _: False
         self._backend = backend
         self._settings = settings
-        self._config = config
+        self.config = config
         self._log = log
         self._generation = 0
         self._told: dict[str, float] = {}
@@ -105,7 +106,7 @@ class Launcher:
         if self._settings.reuse != "never":
             warm = WarmEnvironments(
                 client.endpoint,
-                str(self._config["kernel_id"]),
+                str(self.config["kernel_id"]),
                 is_shared=self._settings.reuse == "user",
                 log=self._log,
             )
@@ -191,7 +192,7 @@ class Launcher:
 
     async def _boot(self, environment: Environment) -> Launched:
         self._generation += 1
-        config = {**self._config, "generation": self._generation}
+        config = {**self.config, "generation": self._generation}
         relay = Relay(environment, config, self.tell_waiting, self._log)
         if environment.claim is not None:
             environment.claim.begin(relay.nonce)
@@ -241,10 +242,12 @@ def death_of(code: int) -> str:
     return f"ended with exit status {code}"
 
 
-def loss_sentence(idle_seconds: float) -> str:
-    """Say that the environment was released, and what that means."""
+def loss_of(idle_seconds: float) -> str:
+    """Say that the environment was released; the sentence is to be ended."""
     idle = f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
-    return (
-        f"The session environment was released after {idle} without use: its variables and "
-        "files are lost. This cell runs in a new one."
-    )
+    return f"The session environment was released after {idle} without use"
+
+
+def loss_sentence(loss: str) -> str:
+    """Say that nothing came back after a loss."""
+    return f"{loss}: its variables and files are lost. This cell runs in a new one."

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 REMOTE_FILES = ("__init__.py", "wire.py", "calls.py", "agent.py", "retirement.py", "spawn.py",
                 "process.py", "launcher.py", "extension.py", "shell.py", "magic.py",
-                "command_line.py", "files.py", "transfer.py", "session_ipython.py")  # fmt: skip
+                "command_line.py", "files.py", "transfer.py", "session_ipython.py", "depot.py",
+                "state.py", "origin.py")  # fmt: skip
 
 _NO_AGENT = "~aca1:none~"
 

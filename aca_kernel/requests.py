@@ -23,6 +23,7 @@ class Request:
     frames: header, parent header, metadata, content, buffers, as they came.
     idents: the ZMQ identities that its reply goes to.
     place: where it stands in the relay's stream, None while it has not been sent.
+    started: monotonic clock of its busy.
     told_count: the execution count that was published for it ahead of the remote kernel.
     """
 
@@ -32,6 +33,7 @@ class Request:
     frames: list[bytes]
     place: int | None = None
     is_started: bool = False
+    started: float = 0.0
     is_busy_told: bool = False
     is_replied: bool = False
     has_aborted_others: bool = False

@@ -148,6 +148,60 @@ class AcaKernel(Configurable):
         service has it (slower; for development against the service's behaviour).""",
     ).tag(config=True)
 
+    checkpoint = Enum(
+        ["auto", "on-request", "off"],
+        default_value="auto",
+        help="""When to store variables and files on this machine: shortly before the cooldown
+        ends, by `%aca checkpoint` only, or never.""",
+    ).tag(config=True)
+
+    checkpoint_before_seconds = Float(
+        45.0,
+        min=1,
+        help="""How long before the end of the cooldown a checkpoint is taken, but not before half
+        of it has passed.""",
+    ).tag(config=True)
+
+    checkpoint_after_seconds = Float(
+        0.0,
+        min=0,
+        help="""Take a checkpoint also after each cell that ran for longer; 0: do not.""",
+    ).tag(config=True)
+
+    checkpoint_variable_mb = Integer(
+        500, min=1, help="""Largest variable of a checkpoint, in megabytes."""
+    ).tag(config=True)
+
+    checkpoint_total_mb = Integer(
+        1000, min=1, help="""Largest sum of all variables of a checkpoint, in megabytes."""
+    ).tag(config=True)
+
+    checkpoint_files_mb = Integer(
+        200,
+        min=0,
+        help="""Largest sum of all files of a checkpoint, in megabytes; 0: no files.""",
+    ).tag(config=True)
+
+    checkpoint_keep = Bool(
+        False,
+        help="""Keep the checkpoint when the kernel is shut down; the next kernel of the same
+        notebook brings it back by `%aca restore`.""",
+    ).tag(config=True)
+
+    restore = Enum(
+        ["auto", "on-request", "off"],
+        default_value="auto",
+        help="""When to bring back variables and files in a new environment: before its first
+        cell, by `%aca restore` only, or never.""",
+    ).tag(config=True)
+
+    keep_alive_minutes = Float(
+        0.0,
+        min=0,
+        help="""How long an environment is kept though it is not used, counted from the last
+        cell; 0: for the cooldown only. It keeps its place in the pool meanwhile.""",
+    ).tag(config=True)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # Before anything reads them: a default that was read counts as a value.

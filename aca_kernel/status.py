@@ -18,9 +18,12 @@ _SHOWN_ID_CHARACTERS = 8
 _ROUND_TRIPS = 5
 
 
-async def status_rows(call: Call, backend: Backend, settings: AcaKernel) -> list[tuple[str, str]]:
+async def status_rows(
+    call: Call, backend: Backend, settings: AcaKernel, kept_seconds: float
+) -> list[tuple[str, str]]:
     """Return names and values, in order; none of them is a secret.
 
+    kept_seconds: for how much longer the environment is kept without use.
     Raises EnvironmentGone and the errors of Environment.persist.
     """
     environment, relay = call.environment, call.relay
@@ -28,11 +31,12 @@ async def status_rows(call: Call, backend: Backend, settings: AcaKernel) -> list
         await relay.measure_round_trip()
     median = statistics.median(relay.round_trips) * 1000
     left = max(0.0, settings.cooldown_seconds - environment.idle_seconds())
+    kept = f"kept for {_duration(kept_seconds)} more, then it " if kept_seconds else ""
     return [
         ("pool", backend.title(environment.client.endpoint)),
         ("environment", environment.environment_id[:_SHOWN_ID_CHARACTERS] + "…"),
         ("age", _duration(time.monotonic() - environment.launched)),
-        ("cooldown", f"ends in {left:.0f} s, unless it is used again before"),
+        ("cooldown", f"{kept}ends in {left:.0f} s, unless it is used again before"),
         ("tool calls", f"{environment.client.calls_made}"),
         ("round trip", f"{median:.1f} ms, median of {len(relay.round_trips)}"),
         ("isolation", backend.isolation()),

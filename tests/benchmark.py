@@ -295,10 +295,22 @@ def _many(pool: Pool, count: int) -> Samples:
         }
 
 
+def checkpoint(bench: Bench) -> None:
+    """Checkpoints; the left column is dill's."""
+    from .checkpoint.benchmark import checkpoint
+
+    def row(name: str, unit: str, dill: float | None, ours: float) -> None:
+        samples = {"aca": [ours]} if dill is None else {"python3": [dill], "aca": [ours]}
+        bench.add(Row(name, unit, samples))
+
+    checkpoint(bench, row)
+
+
 ROWS: dict[str, Callable[[Bench], None]] = {
     "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
     "source": source, "transfer": transfer, "memory": memory, "idle": idle, "many": many,
+    "checkpoint": checkpoint,
 }  # fmt: skip
 
 

@@ -60,6 +60,10 @@ class Pool:
     def clear_faults(self) -> None:
         httpx.delete(self._url("faults"), headers=self.headers).raise_for_status()
 
+    def expire(self) -> None:
+        """Let every environment end now, as if it had cooled down."""
+        self.fault(expire="*")
+
     def processes(self) -> set[int]:
         """The running processes of its environments; any of them may end at any moment."""
         found = set()

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import ast
+import logging
 import re
 from pathlib import Path
 
 import pytest
 
+from aca_kernel.checkpoint import wording
+from aca_kernel.checkpoint.carrier import Carrier
+from aca_kernel.checkpoint.checkpoints import Checkpoints
+from aca_kernel.checkpoint.store import Store
 from aca_kernel.cli import _COMMANDS, _Group, run
 from aca_kernel.cli.doctor import control, inside, network, session
 from aca_kernel.localpool import app, options
+from aca_kernel.recovery import Recovery
 from aca_kernel.settings import VARIABLES, AcaKernel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,3 +132,15 @@ def test_documents_name_no_folder_that_does_not_exist() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         for path in re.findall(r"`((?:aca_kernel|tests|notebooks|kernelspec|\.ci)/[\w./]*)`", text):
             assert (ROOT / path).exists(), f"{name} names {path}"
+
+
+def test_the_sentence_after_the_cooldown_is_the_programs() -> None:
+    settings, log, told = AcaKernel(), logging.getLogger("test"), list[str]()
+    carrier = Carrier("session", "user", lambda: None)
+    checkpoints = Checkpoints(Store("none", ""), carrier, settings, log)
+    recovery = Recovery(checkpoints, settings, told, log)
+    recovery.lost_environment(41 * 60)
+    reason = "it is, or holds, a Connection, which cannot be stored"
+    report = {"variables": 12, "files": 3, "seconds": 1.2, "missing": [["connection", reason]]}
+    recovery.tell(wording.restored(report, 0))
+    assert told[0] in " ".join(README.split())

@@ -58,6 +58,13 @@ _COMMANDS: Mapping[str, _Command | _Group] = {
         "aca_kernel.cli.mcp_config",
     ),
     "run": _Command("run many notebooks, several at a time", "aca_kernel.cli.run"),
+    "checkpoints": _Group(
+        "list and delete the checkpoints that kernels have kept",
+        {
+            "list": _Command("list the checkpoints", "aca_kernel.cli.checkpoints.list"),
+            "delete": _Command("delete checkpoints", "aca_kernel.cli.checkpoints.delete"),
+        },
+    ),
     "pool": _Group(
         "work with session pools",
         {

@@ -16,8 +16,8 @@ tool or of all. KIND, and what it takes besides:
     cut           run the tool, send half of the answer and close the connection
     unauthorized  answer as to a wrong key
 
-{"expire": environmentId} ends an environment as if it had cooled down. GET returns counters
-and rules, DELETE removes the rules.
+{"expire": environmentId} ends an environment as if it had cooled down, "*" all of them. GET
+returns counters and rules, DELETE removes the rules.
 """
 
 from __future__ import annotations

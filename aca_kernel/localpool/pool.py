@@ -113,6 +113,10 @@ class Pool:
         await self._end(environment)
         return True
 
+    async def expire_all(self) -> None:
+        """End every environment as if it had cooled down."""
+        await asyncio.gather(*(self.expire(one) for one in list(self._environments)))
+
     def counters(self) -> PoolCounters:
         """Return a copy of the counters."""
         self._counters.live = self._live()

@@ -308,6 +308,9 @@ class _Request(HTTPMessageDelegate):
         if self._method == "POST":
             try:
                 message = json.loads(body)
+                if message == {"expire": "*"}:
+                    await pool.expire_all()
+                    return Answer(200, {"expired": True})
                 if isinstance(message, dict) and isinstance(message.get("expire"), str):
                     return Answer(200, {"expired": await pool.expire(message["expire"])})
                 faults.add(message)

@@ -9,6 +9,7 @@ Records from the kernel, by kind:
     interrupt   {}                               SIGINT to the remote kernel
     restart     {}                               a new remote kernel after a death
     answer      {id, ...} and parts              to a call of the extension
+    put, get, look, drop                         files of checkpoints: depot.py
 
 Records to the kernel:
 
@@ -17,6 +18,7 @@ Records to the kernel:
     dead        {code, ready, text}              it ended; code as subprocess gives it
     call        {id, op, ...} and parts          the extension asks the kernel for something;
                                                  parent, if given: the cell that it comes from
+    got         {id, ...} and parts              what came of put, get, look and drop
 
 A request is open from its arrival here until the remote kernel has published idle for
 it and, if one is due, sent its reply. An exchange that waits ends when nothing is open
@@ -39,6 +41,8 @@ from typing import Any
 
 from . import retirement, session_ipython, wire
 from .calls import Calls
+from .depot import KINDS as DEPOT_KINDS
+from .depot import Depot
 from .spawn import spawn
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
@@ -122,6 +126,7 @@ class Agent:
         # Open for both, so that a writer never blocks and a reader never sees an end.
         self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.calls = Calls(os.path.join(directory, "calls"))
+        self.depot = Depot(directory)
         if not self.missing:
             self._start_kernel()
 
@@ -211,6 +216,9 @@ class Agent:
             self._start_kernel()
         elif record.kind == "answer":
             self.calls.answer(record)
+        elif record.kind in DEPOT_KINDS:
+            self.outgoing.append(self.depot.answer(record))
+            self.is_urgent = True
 
     def _accept(self, channel: str, frames: list[bytes]) -> None:
         if self.kernel is None:  # it died: the kernel fails all it sent before it knew

@@ -18,9 +18,17 @@ SUBCOMMANDS = {
     "status": ("", "show the environment, its pool, and how quick the way there is"),
     "upload": ("PATH [DEST]", "send a file of your machine to the environment"),
     "download": ("[--force] PATH [DEST]", "bring a file of the environment to your machine"),
-    "restart": ("", "get a new environment: variables and files of this one are lost"),
+    "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),
+    "checkpoint": ("", "store variables and files on your machine, in case the environment ends"),
+    "restore": ("", "bring back what was stored last"),
+    "keep": (
+        "TIME",
+        "keep the environment for so long without use, for instance 2h; `off` ends it",
+    ),
     "help": ("", "show this"),
 }
+
+_LONGEST_KEEP_SECONDS = 24 * 3600
 
 # IPython's automagic runs the line without its percent sign too.
 _LINE = re.compile(r"\s*%?aca(?:\s+(.*))?$", re.DOTALL)
@@ -32,12 +40,16 @@ class CommandInvalid(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """One `%aca` line. path, destination: as written, unquoted; "" where not given."""
+    """One `%aca` line. path, destination: as written, unquoted; "" where not given.
+
+    path of `keep`: the time. force, keep: whether the options of these names are given.
+    """
 
     name: str
     path: str = ""
     destination: str = ""
     force: bool = False
+    keep: bool = False
 
     @property
     def file_name(self) -> str:
@@ -64,11 +76,15 @@ def parse(text: str) -> Command:
     options = [word for word in words if word.startswith("--")]
     paths = [word for word in words if not word.startswith("--")]
     usage = f"`%aca {name} {SUBCOMMANDS[name][0]}".rstrip() + "`"
-    allowed = ["--force"] if name == "download" else []
+    allowed = {"download": ["--force"], "restart": ["--keep"]}.get(name, [])
     unknown = [word for word in options if word not in allowed]
     if unknown:
         raise CommandInvalid(f"`%aca {name}` has no option {unknown[0]}. It is written {usage}.")
-    most = 2 if name in ("upload", "download") else 0
+    most = {"upload": 2, "download": 2, "keep": 1}.get(name, 0)
+    if name == "keep" and (len(paths) != 1 or keep_seconds(paths[0]) is None):
+        raise CommandInvalid(
+            "`%aca keep` needs a time, for instance 2h, 30m or 1h30m, of at most a day, or off."
+        )
     if most and not paths:
         raise CommandInvalid(f"`%aca {name}` needs the path of a file. It is written {usage}.")
     if len(paths) > most:
@@ -77,7 +93,17 @@ def parse(text: str) -> Command:
     if "" in paths:
         raise CommandInvalid("A path is empty. Write the path of a file.")
     path, destination = [*paths, "", ""][:2]
-    return Command(name, path, destination, bool(options))
+    return Command(name, path, destination, "--force" in options, "--keep" in options)
+
+
+def keep_seconds(text: str) -> int | None:
+    """Return the seconds that a time like 1h30m means, 0 for off, None for what means nothing."""
+    if text == "off":
+        return 0
+    found = re.fullmatch(r"(?:(\d{1,2})h)?(?:(\d{1,4})m)?", text)
+    hours, minutes = (int(part or 0) for part in found.groups()) if found else (0, 0)
+    seconds = 3600 * hours + 60 * minutes
+    return seconds if 0 < seconds <= _LONGEST_KEEP_SECONDS else None
 
 
 def of_cell(code: str) -> list[Command]:

@@ -6,6 +6,7 @@
 - An interrupt reaches a cell that awaits, which plain ipykernel 7.4 does not manage.
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
 - `%aca` is defined (magic.py).
+- Checkpoints are taken and restored (state.py).
 - The agent is told whether anything can still print when no cell is running.
 
 Needs ipykernel; oldest supported 6.29.
@@ -22,7 +23,7 @@ import threading
 import time
 from typing import Any
 
-from . import magic, shell
+from . import magic, shell, state
 from .calls import Connection
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
@@ -74,10 +75,12 @@ def load(app: Any, config: dict[str, Any]) -> None:
     )
     _wake_loop_on_signals()
     shell.replace_system(app.kernel.shell, config["calls"])
-    magic.register(app.kernel.shell, app.kernel, config["calls"])
+    notebook = state.State(app.kernel)
+    notebook.listen()
+    magic.register(app.kernel.shell, app.kernel, config["calls"], notebook)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
-    _Background(config["calls"]).watch(app.kernel)
+    _Background(config["calls"], notebook).watch(app.kernel)
 
 
 def _wait_for_few_flushes(stream_class: Any) -> None:
@@ -181,7 +184,8 @@ def _wake_loop_on_signals() -> None:
 class _Background:
     """Tells the agent when something could print though no cell is running."""
 
-    def __init__(self, calls_path: str) -> None:
+    def __init__(self, calls_path: str, notebook: state.State) -> None:
+        self._notebook = notebook
         self._known_threads: set[threading.Thread] | None = None
         self._calls_path = calls_path
         self._connection: Connection | None = None
@@ -227,7 +231,9 @@ class _Background:
         threads = {thread for thread in threading.enumerate() if thread.is_alive()}
         if threads - (self._known_threads or threads):
             return True
-        if _children():
+        # In this order: the first ends some of what the second would still find.
+        ours = self._notebook.copies()
+        if _children() - ours:
             return True
         # Timers are asyncio's own secret; ipykernel has none while it is idle.
         timers = getattr(self._loop, "_scheduled", ())
@@ -243,11 +249,11 @@ def _is_from_user(task: Any) -> bool:
     return not {"ipykernel", "tornado", "zmq", "IPython"}.intersection(parts)
 
 
-def _children() -> bool:
-    """Tell whether this process has child processes (where /proc can say so)."""
+def _children() -> set[int]:
+    """Return the child processes of this one (where /proc can say so)."""
     pid = os.getpid()
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return bool(file.read().strip())
+            return {int(word) for word in file.read().split()}
     except OSError:
-        return False
+        return set()

@@ -15,12 +15,18 @@ import sys
 from typing import Any
 
 from . import transfer
-from .command_line import SUBCOMMANDS, CommandInvalid, parse
+from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
 from .files import FileProblem
+from .state import State
 
 _RESTARTING = (
     "This environment is given up at the end of this cell: its variables and files are lost. "
     "The next cell runs in a new one."
+)
+
+_RESTARTING_KEPT = (
+    "This environment is given up at the end of this cell. The next cell runs in a new one, to "
+    "which variables and files are brought before."
 )
 
 
@@ -39,16 +45,17 @@ class _Interrupted(KeyboardInterrupt):
 _Interrupted.__name__ = "KeyboardInterrupt"
 
 
-def register(ip: Any, kernel: Any, calls_path: str) -> None:
+def register(ip: Any, kernel: Any, calls_path: str, notebook: State) -> None:
     """Define the magic and its completion.
 
-    ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket.
+    ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket;
+    notebook: takes and restores its state.
     """
 
     def aca(line: str) -> None:
         sys.stdout.flush()
         try:
-            _run(line, kernel, calls_path)
+            _run(line, kernel, calls_path, notebook)
         except (CommandInvalid, FileProblem) as error:
             raise AcaError(str(error)) from None
         except KeyboardInterrupt:
@@ -74,7 +81,7 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def _run(line: str, kernel: Any, calls_path: str) -> None:
+def _run(line: str, kernel: Any, calls_path: str, notebook: State) -> None:
     command = parse(line)
     if command.name == "help":
         print(help_text())  # noqa: T201 - the cell's output
@@ -87,10 +94,31 @@ def _run(line: str, kernel: Any, calls_path: str) -> None:
             print(transfer.download(asked, command))  # noqa: T201
         elif command.name == "status":
             _show_status(asked.ask("status").head)
+        elif command.name == "checkpoint":
+            print(_checkpoint(asked, notebook))  # noqa: T201
+        elif command.name == "restore":
+            asked.ask("restore")
+            report = notebook.restore(is_in_cell=True)
+            print(asked.ask("restored", report=report).head["told"])  # noqa: T201
+        elif command.name == "keep":
+            print(asked.ask("keep", time=command.path).head["told"])  # noqa: T201
         else:
-            told = str(asked.ask("restart").head.get("note", ""))
-            _run_no_more_cells(kernel)
-            print(" ".join(filter(None, (_RESTARTING, told))))  # noqa: T201
+            _restart(asked, command, kernel, notebook)
+
+
+def _checkpoint(asked: transfer.Kernel, notebook: State) -> str:
+    told = asked.ask("checkpoint").head
+    notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
+    return str(asked.ask("checkpoint_end").head["told"])
+
+
+def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:
+    if command.keep:
+        print(_checkpoint(asked, notebook))  # noqa: T201
+    told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))
+    _run_no_more_cells(kernel)
+    restarting = _RESTARTING_KEPT if command.keep else _RESTARTING
+    print(" ".join(filter(None, (restarting, told))))  # noqa: T201
 
 
 def _show_status(answer: dict[str, Any]) -> None:

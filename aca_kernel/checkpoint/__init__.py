@@ -1,0 +1,13 @@
+"""Checkpoints of a notebook's state, as the kernel on the user's machine deals with them.
+
+    carrier      asks the agent for files, and the remote kernel for work, by way of the pump
+    store        keeps manifest and pieces in a file that only the user can read
+    limits       what is sent along, and what a checkpoint may hold
+    leftovers    what has not come back stays in the checkpoints that follow
+    checkpoints  takes and restores
+    wording      what the user is told
+    schedule     when: before the cooldown ends, after long cells; and keeping alive
+
+What is in a piece is never looked at here, and a manifest only as JSON: both were made by
+the environment. How they are made is told in remote/checkpoint.
+"""

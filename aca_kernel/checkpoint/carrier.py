@@ -1,0 +1,170 @@
+"""Questions to the agent and the remote kernel that are not a front end's.
+
+The pump does exchanges; what is asked here goes along with them and waits for its answer.
+One carrier belongs to one kernel and outlives its environments: whatever is unanswered when
+one of them ends fails with the error that the pump gives for it, and so does whatever the same
+piece of work asks afterwards: half of it must not happen in another environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import AcaKernelError, CheckpointFailed
+from ..remote.state import REPLY, REQUEST
+from ..remote.wire import Record
+
+# How a message of ours is told from a front end's.
+_PREFIX = "aca-state-"
+
+
+class Carrier:
+    """Asks and waits. notify: called whenever there is something for the pump to carry."""
+
+    def __init__(self, session: str, username: str, notify: Callable[[], None]) -> None:
+        self._session = session
+        self._username = username
+        self._notify = notify
+        self._numbers = itertools.count(1)
+        self._outgoing: list[Record] = []
+        # How many cells are waiting for what is asked: then it is worth a call of its own.
+        self.is_urgent = 0
+        self._files: dict[str, asyncio.Future[Record]] = {}
+        self._requests: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._failure: AcaKernelError | None = None
+
+    # -- asking --------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A piece of work begins; there is one at a time."""
+        self._failure = None
+
+    async def put(self, name: str, start: int, data: bytes) -> None:
+        """Write a part of a file in the agent's folder."""
+        await self._ask("put", (data,), name=name, start=start)
+
+    async def get(self, name: str, ranges: list[tuple[int, int]]) -> bytes:
+        """Return parts of a file in the agent's folder, one after the other."""
+        answer = await self._ask("get", name=name, ranges=ranges)
+        data = b"".join(answer.parts)
+        if len(data) != sum(length for _, length in ranges):
+            raise CheckpointFailed("A part of the checkpoint is missing in the environment.")
+        return data
+
+    async def sizes(self, names: list[str]) -> list[int]:
+        """Return how long files in the agent's folder are, -1 for one that is missing."""
+        found = (await self._ask("look", names=names)).head.get("sizes")
+        if not isinstance(found, list) or len(found) != len(names):
+            raise CheckpointFailed("The environment does not say what there is of the checkpoint.")
+        return [int(size) for size in found]
+
+    async def drop(self, names: list[str]) -> None:
+        """Remove files from the agent's folder."""
+        await self._ask("drop", names=names)
+
+    async def _ask(self, kind: str, parts: tuple[bytes, ...] = (), **head: Any) -> Record:
+        """Raises CheckpointFailed, and what `fail` was given."""
+        self._check()
+        key = str(next(self._numbers))
+        future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        self._files[key] = future
+        self._outgoing.append(Record({"kind": kind, "id": key, **head}, parts))
+        self._notify()
+        try:
+            answer = await future
+        finally:
+            self._files.pop(key, None)
+        if answer.head.get("error"):
+            raise CheckpointFailed(f"The environment says: {answer.head['error']}.")
+        return answer
+
+    async def request(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Ask the remote kernel, which answers when it runs no cell; return the reply.
+
+        Raises CheckpointFailed, and what `fail` was given.
+        """
+        self._check()
+        msg_id = f"{_PREFIX}{self._session}-{next(self._numbers)}"
+        header = {
+            "msg_id": msg_id,
+            "session": self._session,
+            "username": self._username,
+            "date": dt.datetime.now(dt.timezone.utc).isoformat(),
+            "msg_type": REQUEST,
+            "version": "5.3",
+        }
+        frames = [json.dumps(one).encode("ascii") for one in (header, {}, {}, content)]
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._requests[msg_id] = future
+        self._outgoing.append(Record({"kind": "msg", "channel": "shell"}, tuple(frames)))
+        self._notify()
+        try:
+            reply = await future
+        finally:
+            self._requests.pop(msg_id, None)
+        if reply.get("status") != "ok":
+            raise CheckpointFailed(f"The environment could not do it: {reply.get('evalue', '?')}")
+        return reply
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    # -- the pump's side -----------------------------------------------------------
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether something waits for the next exchange."""
+        return bool(self._outgoing)
+
+    @property
+    def awaits_reply(self) -> bool:
+        """Whether the remote kernel is doing something that exchanges should wait for."""
+        return bool(self._requests)
+
+    def take_outgoing(self) -> list[Record]:
+        """Return what the next exchange is to carry."""
+        taken, self._outgoing = self._outgoing, []
+        return taken
+
+    def takes(self, record: Record) -> bool:
+        """Take a record if it is an answer to something that was asked here."""
+        if record.kind == "got":
+            future = self._files.get(str(record.head.get("id")))
+            if future is not None and not future.done():
+                future.set_result(record)
+            return True
+        parent = str(record.head.get("parent", ""))
+        if record.kind != "msg" or not parent.startswith(_PREFIX):
+            return False
+        waiting = self._requests.get(parent)
+        if waiting is not None and not waiting.done():
+            if record.head.get("type") == REPLY:
+                waiting.set_result(_content(record))
+            elif record.head.get("state") == "idle":  # an older or broken remote half
+                waiting.set_result({"status": "error", "evalue": "there was no answer"})
+        return True
+
+    def fail(self, error: AcaKernelError) -> None:
+        """Whatever is unanswered will not be answered, and the work that asked it cannot go on."""
+        self._failure = error
+        self._outgoing = []
+        waiting: list[asyncio.Future[Any]] = [*self._requests.values(), *self._files.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+
+
+def _content(record: Record) -> dict[str, Any]:
+    try:
+        content = json.loads(record.parts[3])
+    except (IndexError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        return {"status": "error", "evalue": "the answer cannot be read"}
+    return content

@@ -1,0 +1,384 @@
+"""Takes and restores checkpoints of one kernel, in whatever environment it has.
+
+Taking: the remote kernel is asked to fork a copy that writes pack and manifest; then new
+pieces are fetched in pages, so that a cell that is submitted meanwhile waits for one page at
+the most, and at last the store changes over to the new manifest. Restoring: pieces and
+manifest are put into the environment, and the remote kernel is asked to load them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AcaKernelError, CheckpointFailed, CheckpointSuperseded, EnvironmentGone
+from . import leftovers, limits, wording
+from .leftovers import Leftovers
+from .store import Store, remove_abandoned
+
+if TYPE_CHECKING:
+    from ..settings import AcaKernel
+    from .carrier import Carrier
+
+# A page that is fetched takes some tens of milliseconds, which is what a cell may have to wait
+# for it. Where a cell waits anyway: the larger the better.
+_PAGE_BYTES = 1024 * 1024
+_LARGE_PAGE_BYTES = 3 * 1024 * 1024
+
+_KNOWN = "state/known"
+_PACK = "state/pack"
+_MANIFEST = "state/manifest"
+_FAILURE = "state/failure"
+_LOADING = "state/loading"
+
+# While the copy is at work it is looked after at these intervals, the last one repeated.
+_LOOK_SECONDS = (0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+# The copy gives up after 180 s; fetching is not counted.
+_LONGEST_SECONDS = 200.0
+
+
+class Checkpoints:
+    """The state of one notebook.
+
+    cells_since: cells that have run since the last checkpoint, or since the start.
+    problem: why the last attempt failed, empty if it did not.
+    is_claimed: whether the running cell stores or restores, and nothing else is to be begun.
+    """
+
+    def __init__(
+        self, store: Store, carrier: Carrier, settings: AcaKernel, log: logging.Logger
+    ) -> None:
+        self.cells_since = 0
+        self.has_any = False
+        self.problem = ""
+        self.is_busy = False
+        self.is_claimed = False
+        self._store = store
+        self._carrier = carrier
+        self._settings = settings
+        self._log = log
+        self._lock = asyncio.Lock()
+        self._has_sources = False
+        # By which the remote kernel knows a request that has been superseded.
+        self._number = 0
+        # What the store holds and the environment does not; None: all of it.
+        self._left: Leftovers | None = Leftovers()
+        # Names of variables that ended the remote kernel when they were brought back.
+        self._deadly: set[str] = set()
+        # Which notebook's state this is, told apart by what `clear` makes of it.
+        self._history = object()
+
+    def ran_cell(self) -> None:
+        """A cell has ended."""
+        self.cells_since += 1
+        self.is_claimed = False
+
+    def forget_environment(self) -> None:
+        """There will be another environment, which knows nothing yet."""
+        self.is_claimed = False
+        self._has_sources = False
+        self._left = None
+
+    def lose_variables(self) -> None:
+        """There is another remote kernel in the same environment, whose files are as they were."""
+        self.is_claimed = False
+        self._left = None
+
+    # -- taking --------------------------------------------------------------------
+
+    async def take(self) -> str:
+        """Take a checkpoint between cells; return a sentence about it.
+
+        Raises CheckpointFailed, EnvironmentGone.
+        """
+        async with self._at_work():
+            started, cells = time.monotonic(), self.cells_since
+            asked = await self._prepare_taking()
+            if self.is_claimed:
+                raise _superseded()
+            await self._carrier.request({"op": "take", **asked})
+            return await self._finish_taking(started, cells)
+
+    async def begin(self) -> dict[str, Any]:
+        """Prepare a checkpoint that a running cell takes itself; return what it needs for that.
+
+        Raises CheckpointFailed, EnvironmentGone.
+        """
+        self._claim()
+        async with self._at_work():
+            return await self._prepare_taking()
+
+    async def end(self) -> str:
+        """Fetch what a running cell has taken; return a sentence about it."""
+        async with self._at_work():
+            return await self._finish_taking(time.monotonic(), self.cells_since)
+
+    def _claim(self) -> None:
+        """The running cell is to do it, until `ran_cell`."""
+        self.is_claimed = True
+        if self._carrier.awaits_reply:
+            # That comes when the cell has ended, and the cell would wait for it.
+            self._carrier.fail(_superseded())
+
+    async def _prepare_taking(self) -> dict[str, Any]:
+        await self._send_sources()
+        names = await asyncio.to_thread(self._store.names)
+        self._number += 1
+        number = str(self._number)
+        await self._put(_KNOWN, "\n".join([number, *names]).encode("ascii"))
+        return {"number": number, "limits": limits.of_settings(self._settings)}
+
+    async def _finish_taking(self, started: float, cells: int) -> str:
+        manifest = await self._manifest()
+        pack = _checked_pack(manifest, limits.largest_pack_bytes(self._settings))
+        used = leftovers.references(manifest)
+        sent = manifest.pop("size")
+        history = self._history
+        sent += await self._fetch({name: pack[name] for name in used if name in pack})
+        del manifest["pack"]
+        manifest["named"] = _named(manifest)
+        what, skipped = wording.what_of(manifest), list(manifest["skipped"])
+        left = await asyncio.to_thread(self._commit, manifest)
+        if history is not self._history:  # it was cleared meanwhile
+            await asyncio.to_thread(self._store.clear)
+            raise EnvironmentGone("The session environment was given up meanwhile.")
+        self._left = left
+        # Cells that ran meanwhile are not in it.
+        self.cells_since -= cells
+        self.has_any, self.problem = True, ""
+        self._log.info("checkpoint taken, %s bytes sent", sent)
+        with contextlib.suppress(CheckpointFailed):
+            await self._carrier.drop([_PACK, _MANIFEST])
+        return wording.stored(what, skipped, sent, time.monotonic() - started)
+
+    def _commit(self, manifest: dict[str, Any]) -> Leftovers:
+        """Keep a new checkpoint, and what is left in the one before it; return the latter."""
+        carried = Leftovers()
+        before = self._store.manifest() if self.has_any else None
+        if before is not None and self._settings.restore != "off":
+            left = leftovers.all_of(before) if self._left is None else self._left
+            most_bytes = limits.largest_pack_bytes(self._settings)
+            carried = leftovers.carry_over(manifest, before, left, self._store.sizes(), most_bytes)
+        # Stored anew, something may be another thing.
+        self._deadly &= carried.names
+        self._store.commit(manifest, leftovers.references(manifest))
+        return carried
+
+    async def _manifest(self) -> dict[str, Any]:
+        deadline = time.monotonic() + _LONGEST_SECONDS
+        looks = 0
+        while True:
+            size, failure = await self._carrier.sizes([_MANIFEST, _FAILURE])
+            if size >= 0:
+                break
+            if failure >= 0:
+                reason = await self._carrier.get(_FAILURE, [(0, min(failure, 500))])
+                text = reason.decode("utf-8", "replace").strip() or "it does not say why"
+                raise CheckpointFailed(f"The checkpoint could not be taken: {text}.")
+            if time.monotonic() > deadline:
+                raise CheckpointFailed("The checkpoint could not be taken: it took too long.")
+            await asyncio.sleep(_LOOK_SECONDS[min(looks, len(_LOOK_SECONDS) - 1)])
+            looks += 1
+        if size > limits.LARGEST_MANIFEST_BYTES:
+            raise CheckpointFailed("The checkpoint could not be taken: there is too much in it.")
+        parts = [
+            await self._carrier.get(_MANIFEST, [(start, min(_PAGE_BYTES, size - start))])
+            for start in range(0, size, _PAGE_BYTES)
+        ]
+        try:
+            manifest = json.loads(b"".join(parts))
+            leftovers.references(manifest), _named(manifest), float(manifest["taken"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise CheckpointFailed("The environment's checkpoint cannot be read.") from None
+        return {**manifest, "size": size}
+
+    async def _fetch(self, pack: dict[str, tuple[int, int]]) -> int:
+        """Fetch pieces and keep them; return how many bytes they are."""
+        sent = 0
+        storing: asyncio.Task[None] | None = None
+        try:
+            # A cell that stores waits for all of it anyway.
+            for names in _pages(pack, _LARGE_PAGE_BYTES if self.is_claimed else _PAGE_BYTES):
+                ranges = [pack[name] for name in names]
+                data = await self._carrier.get(_PACK, ranges)
+                sent += len(data)
+                # The next page comes while this one is written.
+                if storing is not None:
+                    await storing
+                pieces = list(_cut(names, ranges, data))
+                storing = asyncio.ensure_future(asyncio.to_thread(self._store.add, pieces))
+        finally:
+            if storing is not None:
+                await storing
+        return sent
+
+    # -- restoring -----------------------------------------------------------------
+
+    async def restore(self, *, after_death: bool = False) -> dict[str, Any] | None:
+        """Bring the last checkpoint back between cells; return the report, None if there is none.
+
+        after_death: the remote kernel ended when this was tried, and there is another one; what
+        was being loaded then is left out. Raises CheckpointFailed, EnvironmentGone.
+        """
+        async with self._at_work():
+            started = time.monotonic()
+            if after_death:
+                self._deadly |= await self._names_of_death()
+            if not await self._put_checkpoint(self._deadly):
+                return None
+            reply = await self._carrier.request({"op": "restore"})
+            report = reply.get("report")
+            report = dict(report) if isinstance(report, dict) else {}
+            report["seconds"] = time.monotonic() - started
+            self.restored(report)
+            if self._left is not None:
+                self._left.names |= self._deadly
+            return report
+
+    async def _names_of_death(self) -> set[str]:
+        (size,) = await self._carrier.sizes([_LOADING])
+        if not 0 < size <= _PAGE_BYTES:
+            raise CheckpointFailed("The remote kernel ended meanwhile.")
+        return {str(name) for name in json.loads(await self._carrier.get(_LOADING, [(0, size)]))}
+
+    def restored(self, report: dict[str, Any]) -> None:
+        """The checkpoint has been brought back, as far as this report of the environment's says."""
+        self._left = leftovers.of_report(report)
+
+    async def begin_restoring(self) -> bool:
+        """Put the last checkpoint where a running cell can load it; tell whether there is one."""
+        self._claim()
+        async with self._at_work():
+            # What has been superseded is not to be begun later, over what is put there now.
+            await self._carrier.drop([_KNOWN])
+            await asyncio.to_thread(self._store.adopt)
+            if not await self._put_checkpoint():
+                return False
+            # Until the cell tells what came of it.
+            self.has_any, self._left = True, None
+            return True
+
+    async def _put_checkpoint(self, without: Collection[str] = ()) -> bool:
+        manifest = await asyncio.to_thread(self._store.manifest)
+        if manifest is None:
+            return False
+        leftovers.leave_out(manifest, without, "bringing it back ends the remote kernel")
+        await self._send_sources()
+        pieces = self._store.pieces(sorted(leftovers.references(manifest)))
+        index: dict[str, tuple[int, int]] = {}
+        end = 0
+        await self._carrier.put(_PACK, 0, b"")
+        reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
+        try:
+            while page := await reading:
+                # The next page is read while this one is on its way.
+                reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
+                start = end
+                for name, data in page:
+                    index[name] = (end, len(data))
+                    end += len(data)
+                await self._carrier.put(_PACK, start, b"".join(data for _, data in page))
+        finally:
+            # It holds the store, and must not outlive this.
+            await asyncio.gather(reading, return_exceptions=True)
+        await self._put(_MANIFEST, json.dumps({**manifest, "pack": index}).encode("ascii"))
+        return True
+
+    # -- common --------------------------------------------------------------------
+
+    async def clear(self) -> None:
+        """There is nothing any more to bring back."""
+        self.cells_since, self.has_any, self.problem = 0, False, ""
+        self._left, self._history = Leftovers(), object()
+        await asyncio.to_thread(self._store.clear)
+
+    def close(self) -> None:
+        """The kernel ends."""
+        self._store.close(keep=self._settings.checkpoint_keep)
+
+    async def _send_sources(self) -> None:
+        if self._has_sources:
+            return
+        for name, data in (await asyncio.to_thread(limits.remote_files)).items():
+            await self._put(name, data)
+        self._has_sources = True
+        # Once for each environment is more than often enough.
+        await asyncio.to_thread(remove_abandoned, self._store.path)
+
+    async def _put(self, name: str, data: bytes) -> None:
+        for start in range(0, max(1, len(data)), _LARGE_PAGE_BYTES):
+            await self._carrier.put(name, start, data[start : start + _LARGE_PAGE_BYTES])
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self) -> Any:
+        async with self._lock:
+            self.is_busy = True
+            self._carrier.begin()
+            try:
+                yield
+            except AcaKernelError:
+                raise
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                # Something that the environment has said is not what it must be.
+                raise CheckpointFailed(
+                    "The environment's checkpoint cannot be read.", detail=repr(error)
+                ) from error
+            finally:
+                self.is_busy = False
+
+
+def _superseded() -> CheckpointSuperseded:
+    return CheckpointSuperseded("The running cell stores or restores variables itself.")
+
+
+def _named(manifest: dict[str, Any]) -> int:
+    """Return how many variables and modules there are that the user has named."""
+    names = [name for group in manifest["groups"] for alias in group["names"] for name in alias]
+    return len(manifest["imports"]) + sum(not name.startswith(("_", "Out[")) for name in names)
+
+
+def _checked_pack(manifest: dict[str, Any], most_bytes: int) -> dict[str, tuple[int, int]]:
+    pack = {str(name): (int(place), int(size)) for name, (place, size) in manifest["pack"].items()}
+    sizes = [size for _, size in pack.values()]
+    if any(not 0 < size <= limits.LARGEST_PIECE_BYTES for size in sizes) or sum(sizes) > most_bytes:
+        raise CheckpointFailed("The environment's checkpoint is larger than it may be.")
+    return pack
+
+
+def _read_page(pieces: Iterator[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return the next pieces that make a page together, none at the end."""
+    page: list[tuple[str, bytes]] = []
+    size = 0
+    while size < _LARGE_PAGE_BYTES and (piece := next(pieces, None)) is not None:
+        page.append(piece)
+        size += len(piece[1])
+    return page
+
+
+def _pages(pack: dict[str, tuple[int, int]], most_bytes: int) -> Iterator[list[str]]:
+    """Yield names of pieces that make a page together, in the order of the pack."""
+    page: list[str] = []
+    size = 0
+    for name in sorted(pack, key=lambda one: pack[one][0]):
+        page.append(name)
+        size += pack[name][1]
+        if size >= most_bytes:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page
+
+
+def _cut(
+    names: list[str], ranges: list[tuple[int, int]], data: bytes
+) -> Iterator[tuple[str, bytes]]:
+    end = 0
+    for name, (_, length) in zip(names, ranges, strict=True):
+        yield name, data[end : end + length]
+        end += length

@@ -1,0 +1,283 @@
+"""Where checkpoints are kept: one SQLite file for each kernel, which only its user can read.
+
+A file holds the manifest of the last checkpoint and the pieces that it consists of. It is
+replaced in one transaction: a checkpoint is there as a whole or, whatever happens meanwhile,
+the one before it is. Pieces that nothing refers to any more are removed, and the file shrinks.
+
+Pieces come from the environment and go back to it; they are never looked into.
+Every method blocks and may be called in any thread, one at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_data_dir
+
+from ..errors import CheckpointFailed
+
+_SUFFIX = ".sqlite"
+
+_SCHEMA = """
+PRAGMA auto_vacuum = FULL;
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS pieces (name TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file with a checkpoint, as `aca-kernel checkpoints list` shows it.
+
+    taken: seconds since the epoch. is_live: a kernel that runs has it.
+    """
+
+    path: Path
+    notebook: str
+    taken: float
+    variables: int
+    size: int
+    is_kept: bool
+    is_live: bool
+
+
+class Store:
+    """The checkpoint of one kernel. The file is made with the first one."""
+
+    def __init__(self, kernel_id: str, notebook: str) -> None:
+        self.path = directory() / f"{kernel_id}{_SUFFIX}"
+        self._notebook = notebook
+        self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    def manifest(self) -> dict[str, Any] | None:
+        """Return what was stored last, None if there is nothing."""
+        with self._open(create=False) as connection:
+            return None if connection is None else _manifest(connection)
+
+    def names(self) -> list[str]:
+        """Return the hashes of the pieces that are here."""
+        with self._open(create=False) as connection:
+            if connection is None:
+                return []
+            return [name for (name,) in connection.execute("SELECT name FROM pieces")]
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each piece that is here, by its name."""
+        with self._open(create=False) as connection:
+            if connection is None:
+                return {}
+            return dict(connection.execute("SELECT name, length(data) FROM pieces"))
+
+    def add(self, pieces: Iterable[tuple[str, bytes]]) -> None:
+        """Keep pieces for the next checkpoint, by their names. Raises CheckpointFailed."""
+        with self._open(create=True) as connection:
+            assert connection is not None  # noqa: S101 - made above
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany("INSERT OR REPLACE INTO pieces VALUES (?, ?)", pieces)
+
+    def commit(self, manifest: dict[str, Any], used: set[str]) -> None:
+        """Replace the checkpoint. used: names of the pieces that it consists of.
+
+        Raises CheckpointFailed: it cannot be stored, and the one before is still there.
+        """
+        with self._open(create=True) as connection:
+            assert connection is not None  # noqa: S101 - made above
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                there = {name for (name,) in connection.execute("SELECT name FROM pieces")}
+                if used - there:
+                    raise CheckpointFailed("A part of the checkpoint did not arrive.")
+                connection.executemany(
+                    "DELETE FROM pieces WHERE name = ?", [(name,) for name in there - used]
+                )
+                _describe(connection, manifest=json.dumps(manifest), kept="")
+
+    def pieces(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield pieces by their names. Raises CheckpointFailed: one is missing."""
+        for name in names:
+            with self._open(create=False) as connection:
+                row = None
+                if connection is not None:
+                    row = connection.execute(
+                        "SELECT data FROM pieces WHERE name = ?", (name,)
+                    ).fetchone()
+            if row is None:
+                raise CheckpointFailed("A part of the checkpoint is missing on this machine.")
+            yield name, row[0]
+
+    def adopt(self) -> bool:
+        """Take over what another kernel of this notebook has left; tell whether there was any."""
+        if self.path.exists():
+            return True
+        left = self._kept_before()
+        if not left:
+            return False
+        newest = max(left, key=lambda entry: entry.taken)
+        try:
+            os.replace(newest.path, self.path)
+        except OSError:  # another kernel was quicker
+            return False
+        return True
+
+    def _kept_before(self) -> list[Entry]:
+        """Return what other kernels of this notebook have left."""
+        return [
+            entry
+            for entry in entries()
+            if entry.notebook == self._notebook
+            and self._notebook
+            and entry.is_kept
+            and not entry.is_live
+            and entry.path != self.path
+        ]
+
+    def clear(self) -> None:
+        """Remove everything; the next checkpoint is the first."""
+        with self._lock:
+            self._disconnect()
+            remove(self.path)
+
+    def close(self, *, keep: bool) -> None:
+        """Let go of the file for good; keep: it stays, in place of what was kept before."""
+        is_kept = False
+        with contextlib.suppress(CheckpointFailed), self._open(create=False) as connection:
+            if connection is not None and keep and _manifest(connection) is not None:
+                _describe(connection, kept="yes", process="")
+                is_kept = True
+        with self._lock:
+            self._is_closed = True
+            self._disconnect()
+            if not is_kept:
+                remove(self.path)
+        for entry in self._kept_before() if is_kept else ():
+            remove(entry.path)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextlib.contextmanager
+    def _open(self, *, create: bool) -> Iterator[sqlite3.Connection | None]:
+        with self._lock:
+            try:
+                if self._is_closed:
+                    # Of work that was under way when the kernel ended, and has no place any more.
+                    raise CheckpointFailed("The kernel has ended.")
+                if self._connection is None and (create or self.path.exists()):
+                    self._connection = _connect(self.path)
+                    # From now on it is this kernel's, and goes with it.
+                    process = f"{socket.gethostname()} {os.getpid()}"
+                    _describe(self._connection, notebook=self._notebook, process=process)
+                yield self._connection
+            except (sqlite3.Error, OSError) as error:
+                raise CheckpointFailed(
+                    f"The checkpoint cannot be kept in {self.path.parent} ({error}).",
+                ) from error
+
+
+def directory() -> Path:
+    """Return where checkpoints are kept."""
+    return Path(jupyter_data_dir()) / "aca-kernel" / "checkpoints"
+
+
+def entries() -> list[Entry]:
+    """Return all checkpoints of this user; what is no checkpoint is passed over."""
+    found = []
+    for path in sorted(directory().glob(f"*{_SUFFIX}")):
+        try:
+            about = _about(path)
+            manifest = json.loads(about["manifest"])
+            entry = Entry(
+                path,
+                about.get("notebook", ""),
+                float(manifest["taken"]),
+                int(manifest["named"]),
+                path.stat().st_size,
+                about.get("kept") == "yes",
+                _is_running(about.get("process", "")),
+            )
+        except (sqlite3.Error, OSError, KeyError, ValueError, TypeError):
+            continue
+        found.append(entry)
+    return found
+
+
+def remove(path: Path) -> None:
+    """Remove a file and what SQLite may have left beside it."""
+    for one in (path, path.with_name(path.name + "-journal")):
+        with contextlib.suppress(FileNotFoundError):
+            one.unlink()
+
+
+def remove_abandoned(own: Path) -> None:
+    """Remove the checkpoints of kernels that were killed and did not want them kept.
+
+    own: of the kernel that asks, which may not have written to it yet.
+    """
+    for path in directory().glob(f"*{_SUFFIX}"):
+        try:
+            about = _about(path)
+        except (sqlite3.Error, OSError):
+            continue
+        process = about.get("process", "")
+        if path != own and process and about.get("kept") != "yes" and not _is_running(process):
+            remove(path)
+
+
+def _about(path: Path) -> dict[str, str]:
+    # Not by _connect, which would make a file that another kernel has just removed.
+    uri = f"{path.resolve().as_uri()}?mode=rw"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
+        return dict(connection.execute("SELECT key, value FROM about"))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chmod(path.parent, 0o700)
+    # SQLite gives what it makes beside a file the file's own permissions.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.chmod(path, 0o600)
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def _describe(connection: sqlite3.Connection, **about: str) -> None:
+    connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
+
+
+def _manifest(connection: sqlite3.Connection) -> dict[str, Any] | None:
+    row = connection.execute("SELECT value FROM about WHERE key = 'manifest'").fetchone()
+    if row is None:
+        return None
+    manifest = json.loads(row[0])
+    return manifest if isinstance(manifest, dict) else None
+
+
+def _is_running(process: str) -> bool:
+    """Tell whether the kernel that wrote this runs; of another machine nobody knows."""
+    host, _, pid = process.rpartition(" ")
+    if not pid.isdigit():
+        return False
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

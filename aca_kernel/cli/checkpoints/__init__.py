@@ -1,0 +1,1 @@
+"""`aca-kernel checkpoints`: what kernels have left in Jupyter's data directory."""

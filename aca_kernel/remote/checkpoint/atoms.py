@@ -1,0 +1,78 @@
+"""Which objects may be stored once for each variable that refers to them.
+
+Only what nobody can change: that two variables share it cannot be seen, but by `is`. In
+doubt an object counts as changeable, and its variables are stored together; that costs a
+little and loses nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import fractions
+import logging
+import pathlib
+import pickle
+import re
+import sys
+import types
+import uuid
+from typing import Any
+
+_CONSTANTS: tuple[Any, ...] = (
+    str, bytes, int, float, complex, bool, type(None), type(...), type(NotImplemented),
+    tuple, frozenset, range, slice, types.CodeType, pickle.PickleBuffer,
+    dt.date, dt.time, dt.timedelta, dt.tzinfo, decimal.Decimal,
+    enum.Enum, fractions.Fraction, logging.Logger, pathlib.PurePath, re.Pattern, uuid.UUID,
+)  # fmt: skip
+
+# Stored as the name of a module's attribute.
+_REFERENCES: tuple[Any, ...] = (
+    types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
+    types.WrapperDescriptorType, types.MethodWrapperType, types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType, types.MemberDescriptorType,
+)  # fmt: skip
+
+# Functions that were compiled by Cython; its version is part of the name.
+_CYTHON = "_cython_"
+
+# The same of libraries, which are looked for only where they are in use.
+_OF_LIBRARIES = (
+    ("numpy", ("dtype", "generic", "ufunc")),
+    ("pandas", ("Period", "Interval", "offsets.BaseOffset", "api.extensions.ExtensionDtype")),
+)
+
+
+class Atoms:
+    """Tells whether an object is of a kind that nobody can change."""
+
+    def __init__(self) -> None:
+        self._bases = (*_CONSTANTS, *_REFERENCES, *_library_types())
+        self._known: dict[type, bool] = {}
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether it may be stored twice. Functions and classes are not asked about."""
+        kind = type(value)
+        known = self._known.get(kind)
+        if known is None:
+            # Not a subclass of ours: an instance of a class made in a cell can be changed.
+            known = (
+                issubclass(kind, self._bases)
+                and (kind.__module__ != "__main__" or issubclass(kind, enum.Enum))
+            ) or kind.__module__.startswith(_CYTHON)
+            self._known[kind] = known
+        return known
+
+
+def _library_types() -> list[Any]:
+    found: list[Any] = []
+    for library, names in _OF_LIBRARIES:
+        module = sys.modules.get(library)
+        for name in names if module is not None else ():
+            value: Any = module
+            for part in name.split("."):
+                value = getattr(value, part, None)
+            if isinstance(value, type):
+                found.append(value)
+    return found

@@ -1,0 +1,201 @@
+"""Byte strings cut into pieces that are known by their hash.
+
+A reference to a piece is its hash, or, for a piece that is shorter than that, "=" and the
+piece itself. A stored piece begins with one byte that says whether it is compressed. New
+pieces are written one after the other into a pack; an index tells where each of them lies.
+
+No input or output but of packs; standard library only.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+# Small enough that one changed column of a large table is little to send, large enough that
+# a gigabyte is a thousand pieces.
+PIECE_BYTES = 1 << 20
+
+_DIGEST_BYTES = 20
+
+# What is no longer than this stands in the manifest, instead of a reference to it.
+_INLINE_BYTES = 30
+
+# zlib is tried on so much of a piece, and used if that shrinks to this share.
+_SAMPLE_BYTES = 16384
+_SAMPLE_RATIO = 0.8
+_SMALLEST_COMPRESSED = 256
+
+
+class DamagedPiece(Exception):
+    """A piece is missing, or is not what it was."""
+
+
+class Pack:
+    """Writes pieces that are not known yet.
+
+    known: hashes of the pieces that the kernel has. index: place and length in the pack of
+    those that have been written.
+    """
+
+    def __init__(self, path: str, known: set[str]) -> None:
+        self.index: dict[str, tuple[int, int]] = {}
+        self._known = known
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
+        self._end = 0
+
+    def add(self, data: bytes | memoryview) -> str:
+        """Keep a piece; return the reference to it."""
+        if len(data) <= _INLINE_BYTES:
+            return "=" + binascii.b2a_base64(data, newline=False).decode("ascii")
+        name = piece_name(data)
+        if name not in self._known and name not in self.index:
+            flag, stored = _compress(data)
+            self._file.write(flag)
+            self._file.write(stored)
+            length = 1 + len(stored)
+            self.index[name] = (self._end, length)
+            self._end += length
+        return name
+
+    def add_all(self, data: memoryview) -> list[str]:
+        """Keep a byte string of any length; return the references to its pieces."""
+        return [
+            self.add(data[start : start + PIECE_BYTES])
+            for start in range(0, len(data), PIECE_BYTES)
+        ]
+
+    def close(self) -> None:
+        """Write out what is buffered."""
+        self._file.close()
+
+
+def piece_name(data: bytes | memoryview) -> str:
+    """Return the hash that a piece is known by."""
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _compress(data: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
+    if len(data) < _SMALLEST_COMPRESSED:
+        return b"r", data
+    sample = data[:_SAMPLE_BYTES]
+    if len(zlib.compress(sample, 1)) > _SAMPLE_RATIO * len(sample):
+        return b"r", data
+    packed = zlib.compress(data, 1)
+    return (b"z", packed) if len(packed) < len(data) else (b"r", data)
+
+
+class PieceWriter:
+    """A file that a pickler writes to; what it writes becomes pieces.
+
+    Raises TooLarge from `write` when more than most_bytes have been written.
+    """
+
+    def __init__(self, pack: Pack, most_bytes: int) -> None:
+        self.size = 0
+        self._references: list[str] = []
+        self._pack = pack
+        self._most_bytes = most_bytes
+        self._held = bytearray()
+
+    def write(self, data: Any) -> int:
+        """Take bytes, or anything that has them."""
+        view = memoryview(data).cast("B")
+        self.size += len(view)
+        if self.size > self._most_bytes:
+            raise TooLarge
+        start = 0
+        while start < len(view):
+            room = PIECE_BYTES - len(self._held)
+            self._held += view[start : start + room]
+            start += room
+            if len(self._held) == PIECE_BYTES:
+                self._flush()
+        return len(view)
+
+    def _flush(self) -> None:
+        self._references.append(self._pack.add(bytes(self._held)))
+        self._held = bytearray()
+
+    def finish(self) -> list[str]:
+        """Return the references to all that has been written."""
+        if self._held:
+            self._flush()
+        return self._references
+
+
+class TooLarge(Exception):
+    """More was written than is allowed."""
+
+
+class Pieces:
+    """Reads pieces out of a pack."""
+
+    def __init__(self, path: str, index: dict[str, tuple[int, int]]) -> None:
+        self._index = index
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self, reference: str) -> bytes:
+        """Return a piece. Raises DamagedPiece."""
+        if reference.startswith("="):
+            return binascii.a2b_base64(reference[1:])
+        place = self._index.get(reference)
+        if place is None:
+            raise DamagedPiece("a part of it is missing")
+        stored = os.pread(self._fd, place[1], place[0])
+        try:
+            data = zlib.decompress(stored[1:]) if stored[:1] == b"z" else stored[1:]
+        except zlib.error:
+            data = b""
+        if piece_name(data) != reference:
+            raise DamagedPiece("a part of it is damaged")
+        return data
+
+    def read_all(self, references: list[str]) -> Iterator[bytes]:
+        """Yield the pieces one after the other. Raises DamagedPiece."""
+        for reference in references:
+            yield self.read(reference)
+
+    def open(self, references: list[str]) -> io.BufferedReader:
+        """Return a file to read what the pieces hold together."""
+        return io.BufferedReader(_PieceReader(self.read_all(references)), PIECE_BYTES)
+
+    def buffer(self, references: list[str], size: int) -> bytearray:
+        """Return what the pieces hold together. Raises DamagedPiece."""
+        data = bytearray(size)
+        end = 0
+        for piece in self.read_all(references):
+            data[end : end + len(piece)] = piece
+            end += len(piece)
+        return data
+
+    def close(self) -> None:
+        """Close the pack."""
+        os.close(self._fd)
+
+
+class _PieceReader(io.RawIOBase):
+    """What pieces hold together, as a raw file."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        count = min(len(target), len(self._rest))
+        target[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count

@@ -1,0 +1,139 @@
+"""What pickles of a checkpoint call when they are loaded.
+
+The names of this module stand in checkpoints: none may be renamed, none may lose an
+argument. Imports of numpy happen where arrays are: elsewhere it may be missing.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+# The namespace that is being restored; functions of cells look up their globals in it.
+_namespace: dict[str, Any] = {}
+
+
+def restore_into(namespace: dict[str, Any]) -> None:
+    """Say which namespace the pickles that are loaded next belong to."""
+    global _namespace  # noqa: PLW0603 - pickles call functions that have no other context
+    _namespace = namespace
+
+
+class NotRestored(Exception):
+    """What is referred to did not come back."""
+
+
+def named(name: str) -> Any:
+    """Return a function or class of a cell that was restored before."""
+    try:
+        return _namespace[name]
+    except KeyError:
+        raise NotRestored(f"it needs `{name}`, which did not come back") from None
+
+
+def shell() -> Any:
+    """Return IPython's shell."""
+    from IPython import get_ipython
+
+    return get_ipython()
+
+
+def namespace() -> dict[str, Any]:
+    """Return the notebook's own namespace."""
+    return _namespace
+
+
+# -- functions ---------------------------------------------------------------------
+
+
+def function(code: types.CodeType, name: str, closure: tuple[Any, ...] | None) -> Any:
+    """Make a function whose globals are the notebook's."""
+    return types.FunctionType(code, _namespace, name, None, closure)
+
+
+def set_function(target: Any, state: dict[str, Any]) -> None:
+    """Give a function what it has beside its code."""
+    target.__dict__.update(state.pop("__dict__"))
+    for name, value in state.items():
+        setattr(target, name, value)
+
+
+def cell() -> Any:
+    """Make an empty cell of a closure."""
+    return types.CellType()
+
+
+def fill_cell(target: Any, state: tuple[Any, ...]) -> None:
+    """Put in what it held, if anything."""
+    if state:
+        target.cell_contents = state[0]
+
+
+def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any]) -> Any:
+    """Put an empty functools.lru_cache round a function."""
+    value = functools.lru_cache(**parameters)(wrapped)
+    value.__dict__.update(attributes)
+    return value
+
+
+# -- arrays ------------------------------------------------------------------------
+
+
+def array(data: Any, dtype: Any, shape: tuple[int, ...], order: str, writeable: bool) -> Any:
+    """Make an array that owns its memory, as the one that was stored did."""
+    import numpy as np
+
+    made = np.empty(shape, dtype, order="F" if order == "F" else "C")
+    flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
+    if not writeable:
+        made.flags.writeable = False
+    return made
+
+
+def view(
+    owner: Any,
+    dtype: Any,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+    writeable: bool,
+) -> Any:
+    """Make an array that shares the memory of another one."""
+    import numpy as np
+
+    made: Any = np.ndarray(shape, dtype, buffer=flat(owner), offset=offset, strides=strides)
+    if not writeable and made.flags.writeable:
+        made.flags.writeable = False
+    return made
+
+
+def flat(owner: Any) -> Any:
+    """Return the memory of a contiguous array as a one-dimensional one."""
+    return (owner if owner.flags.c_contiguous else owner.T).reshape(-1)
+
+
+# -- pandas ------------------------------------------------------------------------
+
+
+def block_refs() -> Any:
+    """Make the record by which pandas knows which objects share memory (copy on write)."""
+    from pandas._libs.internals import BlockValuesRefs
+
+    return BlockValuesRefs()
+
+
+def manager(kind: type, blocks: tuple[Any, ...], axes: list[Any]) -> Any:
+    """Make what holds the parts of a DataFrame or Series, of these very parts."""
+    made: Any = kind
+    if len(axes) == 1:
+        return made(blocks[0], axes[0], verify_integrity=False)
+    return made(blocks, axes, verify_integrity=False)
+
+
+def block(maker: Any, arguments: tuple[Any, ...], refs: Any) -> Any:
+    """Make a part of a DataFrame, and tell pandas with whom it shares its memory."""
+    made = maker(*arguments)
+    made.refs = refs
+    refs.add_reference(made)
+    return made

@@ -1,0 +1,209 @@
+"""Bringing a notebook's state back, in a remote kernel that has run no cell of the user's.
+
+In this order: files, the process (directory, variables of the environment, path), modules,
+variables, settings of libraries, history. What fails is told by name and the rest goes on.
+
+Runs in the main thread, like a cell, and is interrupted like one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..origin import Origin
+from . import rebuild, session
+from .files import write_files
+from .groups import reason_of
+from .pieces import DamagedPiece, Pieces
+from .save import FORMAT
+
+LOADING = "loading"
+
+
+def restore(
+    shell: Any, origin: Origin, manifest: dict[str, Any], pack: str, *, is_in_cell: bool = False
+) -> dict[str, Any]:
+    """Bring back what a manifest describes; return a report.
+
+    pack: the file with the pieces, whose places manifest["pack"] tells. Should this process
+    die, a file `loading` beside it holds the names of what was being loaded.
+    is_in_cell: the running cell asks for it.
+    The report: `variables` and `files` (how many), `seconds`, `missing`, pairs of a name and
+    the reason, those included that had not been stored, and `python`, the version that the
+    variables are of, if that is not this one: then only modules and files have come back; and
+    `left`, {"names", "paths"} of what the checkpoint holds and is not here now.
+    """
+    started = time.monotonic()
+    if manifest["format"] != FORMAT:
+        raise ValueError("The checkpoint was taken by another version of aca-kernel.")
+    pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
+    progress = os.path.join(os.path.dirname(pack), LOADING)
+    try:
+        with open(progress, "wb", buffering=0) as loading:
+            report = _restore(_Loader(shell, pieces, loading), origin, manifest, is_in_cell)
+    finally:
+        pieces.close()
+        os.unlink(progress)
+    report["seconds"] = time.monotonic() - started
+    return report
+
+
+def _restore(
+    loader: _Loader, origin: Origin, manifest: dict[str, Any], is_in_cell: bool
+) -> dict[str, Any]:
+    loader.missing += [(name, reason) for name, reason in manifest["skipped"]]
+    written, told, paths = write_files(
+        manifest["files"], loader.pieces, origin.directory, manifest["taken"]
+    )
+    loader.missing += told
+    session.set_process_state(manifest["process"])
+    # Modules may have come that were looked for in vain before.
+    importlib.invalidate_caches()
+    report: dict[str, Any] = {"files": written, "missing": loader.missing}
+    with _silent(), session.findable(manifest["process"]["directory"]):
+        settings = manifest["settings"]
+        # A figure that is loaded belongs to the backend that is chosen by then. Once more
+        # afterwards, because modules change settings when they are imported.
+        loader.settings([one for one in settings if one[0] in session.NEEDED_EARLY], is_early=True)
+        report["variables"] = loader.modules(manifest["imports"], manifest["submodules"])
+        # What pickles hold of functions and classes is bytecode, which changes with Python.
+        if list(manifest["python"]) == list(sys.version_info[:2]):
+            report["variables"] += loader.variables(manifest["groups"])
+            loader.settings(settings)
+            loader.history(manifest["history"], is_in_cell)
+            session.sort(loader.shell, manifest["order"])
+        else:
+            report["python"] = ".".join(str(part) for part in manifest["python"])
+            loader.left += [name for group in manifest["groups"] for name in _names(group)]
+    # Last: modules may lie in the directory that the process started in.
+    loader.missing += session.set_directory(manifest["process"]["directory"])
+    return {**report, "left": {"names": loader.left, "paths": paths}}
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Show nothing that modules and classes print or warn of while they are loaded."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+class _Loader:
+    """Loads into one namespace.
+
+    missing: what failed, by name, with the reason. left: names that are not here now.
+    """
+
+    def __init__(self, shell: Any, pieces: Pieces, loading: Any) -> None:
+        self.missing: list[tuple[str, str]] = []
+        self.left: list[str] = []
+        self.shell = shell
+        self.pieces = pieces
+        self._loading = loading
+        self._names: set[str] = set()
+        rebuild.restore_into(shell.user_ns)
+
+    def modules(self, imports: list[tuple[str, str]], submodules: list[str]) -> int:
+        """Import modules under the names that they had; return how many."""
+        count = 0
+        for name, module in imports:
+            try:
+                self.shell.user_ns[name] = importlib.import_module(module)
+                count += 1
+            # A module may raise anything while it is imported.
+            except Exception as error:  # noqa: BLE001
+                self.missing.append((name, reason_of(error)))
+                self.left.append(name)
+        for module in submodules:
+            if module not in sys.modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(module)
+        return count
+
+    def variables(self, groups: list[dict[str, Any]]) -> int:
+        """Load variables; return how many of those that the user has named."""
+        count = 0
+        self._names = {name for group in groups for name in _names(group)}
+        for group in groups:
+            names = _names(group)
+            self._loading.seek(0)
+            self._loading.truncate()
+            self._loading.write(json.dumps(names).encode("ascii"))
+            try:
+                values = self._load(group)
+            except Exception as error:  # noqa: BLE001 - what the user's classes raise
+                reason = reason_of(error)
+                if isinstance(error, rebuild.NotRestored):
+                    reason = str(error)
+                self.missing.extend((name, reason) for name in names)
+                self.left += names
+                continue
+            for number, aliases in enumerate(group["names"]):
+                for name in aliases:
+                    self._set(name, values[number])
+            count += sum(session.is_shown(name) for name in names)
+        return count
+
+    def _set(self, name: str, value: Any) -> None:
+        if session.is_output(name):
+            session.set_output(self.shell, name, value, self._names)
+        else:
+            self.shell.user_ns[name] = value
+
+    def _load(self, group: dict[str, Any]) -> Any:
+        python = group.get("python", list(sys.version_info[:2]))
+        if list(python) != list(sys.version_info[:2]):
+            version = ".".join(str(part) for part in python)
+            raise rebuild.NotRestored(f"it was stored by Python {version}")
+        buffers = (
+            self.pieces.buffer(references, size) for size, references in group.get("buffers", ())
+        )
+        with self.pieces.open(group["stream"]) as file:
+            # Stored by this user's own notebook, and loaded where its cells run.
+            return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301
+
+    def settings(
+        self, settings: list[tuple[str, dict[str, Any]]], *, is_early: bool = False
+    ) -> None:
+        """Bring back the settings of libraries. is_early: what fails now is tried again."""
+        for name, group in settings:
+            try:
+                importlib.import_module(session.module_of_setting(name))
+                session.set_setting(name, self._load(group)[0])
+            except Exception as error:  # noqa: BLE001 - a library of another version
+                if not is_early:
+                    self.missing.append((name, reason_of(error)))
+
+    def history(self, references: list[str], is_in_cell: bool) -> None:
+        """Bring back inputs and execution count."""
+        try:
+            state = json.loads(b"".join(self.pieces.read_all(references)))
+        except DamagedPiece as error:
+            self.missing.append(("In", str(error)))
+            return
+        session.set_history(self.shell, state, is_in_cell)
+        for name in state["extensions"]:
+            if name not in self.shell.extension_manager.loaded:
+                try:
+                    self.shell.extension_manager.load_extension(name)
+                except Exception as error:  # noqa: BLE001 - an extension may raise anything
+                    self.missing.append((f"the extension {name}", reason_of(error)))
+
+
+def _names(group: dict[str, Any]) -> list[str]:
+    return [name for names in group["names"] for name in names]
+
+
+def load_manifest(path: str) -> dict[str, Any]:
+    """Read a manifest from a file."""
+    with open(path, encoding="ascii") as file:
+        manifest = json.load(file)
+    return dict(manifest)

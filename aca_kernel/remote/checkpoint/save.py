@@ -1,0 +1,327 @@
+"""Taking a checkpoint: a copy of the process does it, and the notebook goes on.
+
+`start` forks. The copy shares the memory as it was, at no cost beyond some milliseconds for
+a gigabyte, so that all variables are of one moment though cells run meanwhile, and whatever
+pickling does happens to the copy: what a `__reduce__` changes, prints, imports or crashes.
+
+Forking a process with threads is dangerous where the copy goes on as before: a lock that
+another thread held is held for ever. This copy does not go on. It pickles, writes two files
+and leaves by `_exit`: no event loop, no zmq, no linear algebra, no exit handlers, no
+finalizers (garbage is not collected). What could still wait for such a lock is a `__reduce__`
+of the user's or of a library's; it has a time limit, like everything here. Where there is
+no safe fork (not Linux) the process does it itself, and cells wait.
+
+The copy supervises a copy of its own that does the work. If that crashes, or does not end with
+a variable in time, it is started again without that variable.
+
+In the folder that `start` is given: `pack` with the new pieces, and `manifest` once all is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..origin import Origin
+from . import session
+from .files import Files
+from .groups import Group, Grouping, TooSlow, reason_of
+from .pieces import Pack
+
+FORMAT = 1
+
+PACK = "pack"
+MANIFEST = "manifest"
+
+# A worker that lets its time limit pass by so much is stuck where no signal reaches it.
+_STUCK_SECONDS = 3.0
+
+# So many variables may crash or block a worker before the checkpoint is given up.
+_MOST_WORKERS = 8
+
+# A linked list is pickled by recursion. The stack grows as far, and a copy may try.
+_RECURSION_LIMIT = 20_000
+_STACK_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be in a checkpoint, and how long a variable may take."""
+
+    variable_bytes: int
+    total_bytes: int
+    files_bytes: int
+    variable_seconds: float = 20.0
+    total_seconds: float = 180.0
+
+
+@dataclass
+class Job:
+    """One checkpoint to be taken. known: hashes of the pieces that need not be written."""
+
+    shell: Any
+    origin: Origin
+    folder: str
+    limits: Limits
+    known: set[str]
+    # Whether it is a cell that asks for it, which is not counted yet.
+    is_in_cell: bool = False
+    # Read before the fork: Python seeds the copy's generator anew.
+    random_state: Any = field(default_factory=random.getstate)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def start(job: Job) -> int:
+    """Begin a checkpoint; return the process that takes it, 0 if it has been taken already.
+
+    Raises OSError: the process cannot be copied.
+    """
+    if not sys.platform.startswith("linux"):
+        _take(job, _no_limit, lambda _: None)
+        return 0
+    # An interrupt is for the cell, and must not hit the copy before it ignores it.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python 3.12 warns of what is said above
+            pid = os.fork()
+        if not pid:
+            _leave_after(_supervise, job)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return pid
+
+
+def _leave_after(action: Any, *arguments: Any) -> None:
+    """Do something in a copy of the process and end it, whatever happens."""
+    code = 1
+    try:
+        _become_a_copy()
+        action(*arguments)
+        code = 0
+    except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
+        with contextlib.suppress(BaseException):
+            folder = arguments[0].folder
+            with open(os.path.join(folder, "failure"), "a", encoding="utf-8") as file:
+                file.write(f"{error or type(error).__name__}\n")
+    finally:
+        os._exit(code)
+
+
+def _become_a_copy() -> None:
+    """Let go of what makes this process the notebook's."""
+    gc.disable()
+    sys.settrace(None)
+    threading.settrace(None)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+    signal.set_wakeup_fd(-1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    with contextlib.suppress(OSError):
+        os.nice(10)
+    # If memory runs out it is this process that must go.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+
+
+# -- supervision -------------------------------------------------------------------
+
+
+def _supervise(job: Job) -> None:
+    notebook = os.getppid()
+    deadline = time.monotonic() + job.limits.total_seconds
+    for _ in range(_MOST_WORKERS):
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(reading)
+            _leave_after(_work, job, writing)
+        os.close(writing)
+        culprits, reason = _watch(pid, reading, notebook, deadline, job.limits.variable_seconds)
+        os.close(reading)
+        if not reason:
+            return
+        if not culprits:
+            raise RuntimeError(reason)
+        job.refused.update(dict.fromkeys(culprits, reason))
+    raise RuntimeError("too many variables could not be looked at")
+
+
+def _watch(
+    pid: int, reading: int, notebook: int, deadline: float, seconds: float
+) -> tuple[list[str], str]:
+    """Wait for a worker; return the variables it failed at and why, an empty text if it did not."""
+    import select
+
+    names: list[str] = []
+    begun = time.monotonic()
+    buffered = b""
+    while True:
+        if select.select([reading], [], [], 0.5)[0]:
+            data = os.read(reading, 65536)
+            if not data:
+                break
+            *lines, buffered = (buffered + data).split(b"\n")
+            if lines:
+                names, begun = json.loads(lines[-1]), time.monotonic()
+        now = time.monotonic()
+        is_stuck = bool(names) and now > begun + seconds + _STUCK_SECONDS
+        if is_stuck or now > deadline or os.getppid() != notebook:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            if is_stuck:
+                return names, _too_slow(seconds)
+            raise RuntimeError("it took too long")
+    status = os.waitpid(pid, 0)[1]
+    if status == 0:
+        return [], ""
+    if os.WIFSIGNALED(status):
+        return names, f"storing it crashed (signal {os.WTERMSIG(status)})"
+    return names, "storing it failed"
+
+
+def _work(job: Job, writing: int) -> None:
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    wanted = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
+    with open(writing, "wb", buffering=0) as progress:
+        _take(job, _limit, lambda names: progress.write(json.dumps(names).encode() + b"\n"))
+
+
+def _too_slow(seconds: float) -> str:
+    return f"storing it takes longer than {seconds:.0f} s"
+
+
+@contextlib.contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    def stop(*_: Any) -> None:
+        raise TooSlow(_too_slow(seconds))
+
+    signal.signal(signal.SIGALRM, stop)
+    # Again and again, should something catch it all the same.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextlib.contextmanager
+def _no_limit(_: float) -> Iterator[None]:
+    yield
+
+
+# -- the work ----------------------------------------------------------------------
+
+
+def _take(job: Job, limit: Any, tell: Any) -> None:
+    @contextlib.contextmanager
+    def limited(names: list[str]) -> Iterator[None]:
+        tell(names)
+        try:
+            with limit(job.limits.variable_seconds):
+                yield
+        finally:
+            tell([])
+
+    began = time.time()
+    pack = Pack(os.path.join(job.folder, PACK), job.known)
+    # First, because cells that run meanwhile may write to them.
+    files = Files(job.origin, pack, job.limits.files_bytes)
+    taken = files.take()
+    found = session.variables(job.shell)
+    order = list(found)
+    imports, submodules = session.take_modules(found)
+    grouping = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
+    groups = _within(grouping, grouping.make(found, job.refused), job.limits.total_bytes)
+    variables = [_entry(group, pack) for group in groups]
+    # Each on its own, by the same rules; their names are no variables'.
+    asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
+    history = pack.add_all(
+        memoryview(json.dumps(session.history(job.shell, job.is_in_cell)).encode("ascii"))
+    )
+    asked = _settings(job, asides.skipped)
+    settings = [(group.names[0][0], _entry(group, pack)) for group in asides.make(asked, {})]
+    pack.close()
+    manifest = {
+        "format": FORMAT,
+        "python": list(sys.version_info[:2]),
+        "taken": began,
+        "groups": variables,
+        "order": order,
+        "imports": imports,
+        "submodules": submodules,
+        "process": session.process_state(job.origin),
+        "settings": settings,
+        "history": history,
+        "files": taken,
+        "skipped": [*grouping.skipped, *asides.skipped, *files.skipped],
+        "bytes": sum(group.size for group in groups),
+        "pack": pack.index,
+    }
+    path = os.path.join(job.folder, MANIFEST)
+    with open(path + ".part", "w", encoding="ascii") as file:
+        json.dump(manifest, file, separators=(",", ":"))
+    os.replace(path + ".part", path)
+
+
+def _settings(job: Job, failed: list[tuple[str, str]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, read in session.settings():
+        try:
+            found[name] = read()
+        except Exception as error:  # noqa: BLE001 - a library of another version
+            failed.append((name, reason_of(error)))
+    found["the random state of random"] = job.random_state
+    return found
+
+
+def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Group]:
+    """Leave out the largest groups until all fit, and what needs them."""
+    left = most_bytes
+    kept: set[int] = set()
+    for group in sorted(groups, key=lambda one: one.size):
+        if group.size <= left:
+            left -= group.size
+            kept.add(id(group))
+    lost: set[str] = set()
+    result = []
+    for group in groups:
+        if id(group) in kept and not group.needs & lost:
+            result.append(group)
+            continue
+        lost.update(group.all_names())
+        grouping.skip(group, f"the variables together are larger than {most_bytes / 1e6:.0f} MB")
+    return result
+
+
+def _entry(group: Group, pack: Pack) -> dict[str, Any]:
+    """Write what is large of a group; return what the manifest says of it."""
+    entry: dict[str, Any] = {"names": group.names, "stream": group.stream}
+    if group.needs:
+        entry["needs"] = sorted(group.needs)
+    if group.buffers:
+        entry["buffers"] = []
+        for buffer in group.buffers:
+            with buffer.raw() as data:
+                entry["buffers"].append([data.nbytes, pack.add_all(data)])
+    return entry

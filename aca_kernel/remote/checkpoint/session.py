@@ -1,0 +1,348 @@
+"""What a notebook's state is beside its variables: modules, directory, settings, history.
+
+Settings of libraries are looked for only where the library is in use. Each is pickled on
+its own, so that one that fails is missing alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import os
+import random
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..origin import Origin
+
+# Names that IPython gives to its own things, also where they hold something of the user's.
+_UNDERSCORES = ("_", "__", "___")
+_OUTPUT = "Out["
+_NOT_VARIABLES = frozenset(
+    {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii"}
+    # What every module has.
+    | {"__name__", "__doc__", "__package__", "__loader__", "__spec__"}
+    | {"__builtin__", "__builtins__"}
+)
+
+
+def variables(shell: Any) -> dict[str, Any]:
+    """Return the user's variables, by name, and what `Out` and `_` hold as `Out[…]`."""
+    hidden, missing = shell.user_ns_hidden, object()
+    found: dict[str, Any] = {}
+    for name, value in list(shell.user_ns.items()):
+        if not isinstance(name, str) or name in _NOT_VARIABLES or _is_numbered(name):
+            continue
+        if value is not hidden.get(name, missing):
+            found[name] = value
+    for number, value in list(shell.user_ns.get("_oh", {}).items()):
+        found[f"{_OUTPUT}{number}]"] = value
+    for name in _UNDERSCORES:
+        value = getattr(shell.displayhook, name, "")
+        if isinstance(value, str) and not value:
+            continue  # nothing has been shown yet
+        found[f"{_OUTPUT}{name}]"] = value
+        if found.get(name, missing) is value:
+            del found[name]  # not one that the user has taken for something else
+    return found
+
+
+def is_shown(name: str) -> bool:
+    """Tell whether a name is one that the user gave."""
+    return not name.startswith("_") and not is_output(name)
+
+
+def _is_numbered(name: str) -> bool:
+    """Tell whether it is one of IPython's `_7` and `_i7`."""
+    return name.startswith("_") and name.lstrip("_i").isdigit() and name.count("_") == 1
+
+
+# -- modules -----------------------------------------------------------------------
+
+
+def take_modules(found: dict[str, Any]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Take the modules out of the variables; return names with modules, and submodules.
+
+    Submodules are those that a later `import` of the modules alone would not bring.
+    """
+    imports: list[tuple[str, str]] = []
+    for name, value in list(found.items()):
+        if not isinstance(value, types.ModuleType):
+            continue
+        module = value.__name__
+        if sys.modules.get(module) is value and module != "__main__":
+            imports.append((name, module))
+            del found[name]
+    packages = tuple({module + "." for _, module in imports})
+    submodules = [
+        name
+        for name in list(sys.modules)
+        if name.startswith(packages) and not any(part.startswith("_") for part in name.split("."))
+    ]
+    return imports, submodules
+
+
+# -- the process -------------------------------------------------------------------
+
+
+def process_state(origin: Origin) -> dict[str, Any]:
+    """Return working directory, environment variables and path, as far as they differ."""
+    environ = {
+        name: value for name, value in os.environ.items() if origin.environ.get(name) != value
+    }
+    return {
+        "directory": _directory(),
+        "environ": environ,
+        "environ_gone": [name for name in origin.environ if name not in os.environ],
+        "path": list(sys.path) if sys.path != origin.path else None,
+    }
+
+
+def _directory() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it has been removed
+        return None
+
+
+def set_process_state(state: dict[str, Any]) -> None:
+    """Bring back environment variables and path."""
+    os.environ.update(state["environ"])
+    for name in state["environ_gone"]:
+        os.environ.pop(name, None)
+    if state["path"] is not None:
+        sys.path[:] = state["path"]
+
+
+@contextlib.contextmanager
+def findable(directory: str | None) -> Iterator[None]:
+    """Let modules be found in a directory that the process will go to."""
+    if directory is None:
+        yield
+        return
+    sys.path.append(directory)
+    try:
+        yield
+    finally:
+        if directory in sys.path:
+            del sys.path[len(sys.path) - 1 - sys.path[::-1].index(directory)]
+
+
+def set_directory(directory: str | None) -> list[tuple[str, str]]:
+    """Go to the directory; return what failed, with the reason."""
+    if directory is not None:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            return [("the working directory", f"{error.strerror}: {directory}")]
+    return []
+
+
+def sort(shell: Any, names: list[str]) -> None:
+    """Put variables and outputs into the order that they had, which loops over them show."""
+    outputs = shell.user_ns.get("_oh", {})
+    for name in names:
+        key = name[len(_OUTPUT) : -1]
+        if is_output(name) and key.isdigit() and int(key) in outputs:
+            outputs[int(key)] = outputs.pop(int(key))
+        elif name in shell.user_ns:
+            shell.user_ns[name] = shell.user_ns.pop(name)
+
+
+# -- settings of libraries ---------------------------------------------------------
+
+
+def _random_state() -> Any:
+    return random.getstate()
+
+
+def _numpy_random_state() -> Any:
+    return sys.modules["numpy.random"].get_state(legacy=False)
+
+
+def _set_numpy_random_state(state: Any) -> None:
+    sys.modules["numpy.random"].set_state(state)
+
+
+def _numpy_options() -> Any:
+    numpy = sys.modules["numpy"]
+    return numpy.get_printoptions(), numpy.geterr()
+
+
+def _set_numpy_options(state: Any) -> None:
+    numpy: Any = sys.modules["numpy"]
+    # Some that can be read cannot be set, in some versions.
+    numpy.set_printoptions(
+        **{key: value for key, value in state[0].items() if key != "override_repr"}
+    )
+    numpy.seterr(**state[1])
+
+
+def _pandas_options() -> Any:
+    config = sys.modules["pandas._config.config"]
+    pandas = sys.modules["pandas"]
+    changed = {}
+    for name, option in config._registered_options.items():  # noqa: SLF001 - no public list
+        if name in config._deprecated_options:  # noqa: SLF001
+            continue
+        value = pandas.get_option(name)
+        if value is not option.defval and value != option.defval:
+            changed[name] = value
+    return changed
+
+
+def _set_pandas_options(state: Any) -> None:
+    for name, value in state.items():
+        sys.modules["pandas"].set_option(name, value)
+
+
+def _matplotlib_state() -> Any:
+    matplotlib = sys.modules["matplotlib"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parameters = {name: dict.__getitem__(matplotlib.rcParams, name)
+                      for name in matplotlib.rcParams}  # fmt: skip
+    backend = parameters.pop("backend", None)
+    parameters.pop("backend_fallback", None)
+    return {
+        # Before it is needed, it is an object that says that none was chosen.
+        "backend": backend if isinstance(backend, str) else None,
+        "pyplot": "matplotlib.pyplot" in sys.modules,
+        # It is loaded with the first figure, and with it what shows figures as images.
+        "loaded": getattr(sys.modules.get("matplotlib.pyplot"), "_backend_mod", None) is not None,
+        "parameters": parameters,
+    }
+
+
+def _set_matplotlib_state(state: Any) -> None:
+    import importlib
+
+    matplotlib = sys.modules["matplotlib"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        backend = dict.__getitem__(matplotlib.rcParams, "backend")
+        if state["backend"] is not None and state["backend"] != backend:
+            matplotlib.use(state["backend"])
+        if state["pyplot"]:
+            pyplot = importlib.import_module("matplotlib.pyplot")
+            if state["loaded"] and getattr(pyplot, "_backend_mod", None) is None:
+                pyplot.switch_backend(state["backend"])
+        known = {name: one for name, one in state["parameters"].items()
+                 if name in matplotlib.rcParams}  # fmt: skip
+        matplotlib.rcParams.update(known)
+
+
+def _warning_filters() -> Any:
+    return list(warnings.filters)
+
+
+def _set_warning_filters(state: Any) -> None:
+    # Through the front door, so that Python notices; it puts each before the others.
+    warnings.resetwarnings()
+    warnings.filters[:] = state  # type: ignore[index]
+    getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
+
+
+NEEDED_EARLY = ("the settings of matplotlib",)
+
+# Name, the module that must be in use, how to read and how to set it. In this order, so that
+# the random states are set when nothing draws numbers any more.
+_SETTINGS: tuple[tuple[str, str, Callable[[], Any], Callable[[Any], None]], ...] = (
+    ("the options of numpy", "numpy", _numpy_options, _set_numpy_options),
+    ("the options of pandas", "pandas", _pandas_options, _set_pandas_options),
+    ("the settings of matplotlib", "matplotlib", _matplotlib_state, _set_matplotlib_state),
+    ("the filters of warnings", "warnings", _warning_filters, _set_warning_filters),
+    ("the random state of numpy", "numpy.random", _numpy_random_state, _set_numpy_random_state),
+    ("the random state of random", "random", _random_state, random.setstate),
+)
+
+
+def settings() -> list[tuple[str, Callable[[], Any]]]:
+    """Return what libraries in use can be asked for, by what it is called."""
+    return [(name, read) for name, module, read, _ in _SETTINGS if module in sys.modules]
+
+
+def module_of_setting(name: str) -> str:
+    """Return the module that a setting belongs to."""
+    return next(module for one, module, _, _ in _SETTINGS if one == name)
+
+
+def set_setting(name: str, state: Any) -> None:
+    """Bring a setting back; its module has been imported."""
+    next(write for one, _, _, write in _SETTINGS if one == name)(state)
+
+
+# -- history -----------------------------------------------------------------------
+
+
+def history(shell: Any, is_in_cell: bool) -> dict[str, Any]:
+    """Return inputs, execution count, and where the code of cells is looked up.
+
+    is_in_cell: a cell is running, which is counted at its end.
+    """
+    sources = []
+    for name, number in getattr(shell.compile, "_filename_map", {}).items():
+        lines = linecache.cache.get(name)
+        if lines is not None and len(lines) == 4:
+            sources.append([name, number, "".join(lines[2])])
+    manager = shell.history_manager
+    return {
+        "count": shell.execution_count + is_in_cell,
+        "parsed": list(manager.input_hist_parsed),
+        "raw": list(manager.input_hist_raw),
+        "last": {name: getattr(manager, name, "") for name in ("_i00", "_i", "_ii", "_iii")},
+        "sources": sources,
+        "extensions": sorted(shell.extension_manager.loaded),
+    }
+
+
+def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool) -> None:
+    """Bring it back; the next cell continues the count, or the one that is running does."""
+    manager = shell.history_manager
+    if is_in_cell and manager.input_hist_raw:
+        state["parsed"].append(manager.input_hist_parsed[-1])
+        state["raw"].append(manager.input_hist_raw[-1])
+        last = state["last"]
+        state["last"] = {
+            "_i00": manager.input_hist_raw[-1],
+            "_i": last["_i00"],
+            "_ii": last["_i"],
+            "_iii": last["_ii"],
+        }
+    manager.input_hist_parsed[:] = state["parsed"]
+    manager.input_hist_raw[:] = state["raw"]
+    shell.execution_count = state["count"]
+    for name, text in state["last"].items():
+        setattr(manager, name, text)
+        if name != "_i00":
+            shell.user_ns[name] = shell.user_ns_hidden[name] = text
+    for number, text in enumerate(state["raw"]):
+        if number:
+            shell.user_ns[f"_i{number}"] = shell.user_ns_hidden[f"_i{number}"] = text
+    for name, number, text in state["sources"]:
+        lines = [line + "\n" for line in text.splitlines()]
+        linecache.cache[name] = (len(text), None, lines, name)
+        shell.compile._filename_map[name] = number  # noqa: SLF001 - tracebacks say In[number]
+
+
+def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
+    """Bring back an entry of `Out`, or what IPython has in `_`, `__` and `___`.
+
+    taken: names that the user has given to something else.
+    """
+    key = name[len(_OUTPUT) : -1]
+    if key.isdigit():
+        shell.user_ns["_oh"][int(key)] = value
+        key = "_" + key
+    else:
+        setattr(shell.displayhook, key, value)
+    if key not in taken:
+        shell.user_ns[key] = shell.user_ns_hidden[key] = value
+
+
+def is_output(name: str) -> bool:
+    """Tell whether `set_output` is for this name."""
+    return name.startswith(_OUTPUT)

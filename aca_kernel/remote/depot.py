@@ -1,0 +1,69 @@
+"""Files that the kernel keeps in the agent's folder for a while: pieces of checkpoints.
+
+Records from the kernel, each answered by one of kind `got` with the same id:
+
+    put    {id, name, start} with bytes     write them; start: 0 begins the file anew
+    get    {id, name, ranges}               read ranges, pairs of place and length
+    look   {id, names}                      how long the files are, -1 for one that is missing
+    drop   {id, names}                      remove files
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from . import wire
+
+KINDS = frozenset({"put", "get", "look", "drop"})
+
+
+class Depot:
+    """Does what the records say, in one folder."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def answer(self, record: wire.Record) -> wire.Record:
+        """Do it; the answer's `error` says what went wrong, if anything did."""
+        head: dict[str, Any] = {"kind": "got", "id": record.head["id"]}
+        try:
+            parts = getattr(self, "_" + record.kind)(head, record)
+        except OSError as error:
+            return wire.Record({**head, "error": error.strerror or type(error).__name__})
+        return wire.Record(head, parts)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, *name.split("/"))
+
+    def _put(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:
+        path, start = self._path(record.head["name"]), record.head["start"]
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path, "r+b" if start else "wb") as file:
+            file.seek(start)
+            file.writelines(record.parts)
+        return ()
+
+    def _get(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:
+        with open(self._path(record.head["name"]), "rb") as file:
+            descriptor = file.fileno()
+            parts = [os.pread(descriptor, length, start) for start, length in record.head["ranges"]]
+        return (b"".join(parts),)
+
+    def _look(self, head: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:
+        head["sizes"] = sizes = []
+        for name in record.head["names"]:
+            try:
+                sizes.append(os.stat(self._path(name)).st_size)
+            except OSError:
+                sizes.append(-1)
+        return ()
+
+    def _drop(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:
+        for name in record.head["names"]:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(name))
+        return ()

@@ -1,0 +1,129 @@
+"""Checkpoints, as seen by the remote kernel: what is asked of it, and its own commands.
+
+The kernel on the user's machine sends `aca_state_request` over the shell channel, so that it is
+done between cells, in the main thread. Its content is {"op": "take" or "restore", ...}; the
+files that belong to it lie in the folder `state` beside this package, by way of depot.py:
+
+    known       the number of the request, and hashes of the pieces that the kernel has, one a line
+    pack        pieces, written by `take` and read by `restore`
+    manifest    what the pieces are, likewise
+    failure     written by `take` instead of a manifest
+
+The package `checkpoint` and, for environments that have none, cloudpickle come the same way
+before the first request, because most environments never need them.
+
+Needs IPython.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import time
+from typing import Any
+
+from . import origin
+
+STATE = "state"
+REQUEST = "aca_state_request"
+REPLY = "aca_state_reply"
+
+# For environments without cloudpickle: beside this package.
+_LIBRARIES = "lib"
+
+
+class State:
+    """Takes and restores the state of one shell."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel = kernel
+        self._shell = kernel.shell
+        here = os.path.dirname(os.path.abspath(__file__))
+        self._root = os.path.dirname(here)
+        self._origin = origin.remember(os.path.join(self._root, "origin"))
+        self._folder = os.path.join(self._root, STATE)
+        # Copies of this process that take a checkpoint, or have taken one.
+        self._copies: set[int] = set()
+
+    def listen(self) -> None:
+        """Answer requests of the kernel."""
+        self._kernel.shell_handlers[REQUEST] = self._on_request
+
+    def copies(self) -> set[int]:
+        """Return the processes that are ours and not the user's."""
+        for pid in list(self._copies):
+            try:
+                ended = os.waitpid(pid, os.WNOHANG)[0]
+            except ChildProcessError:  # a cell has waited for whatever ends
+                ended = pid
+            if ended:
+                self._copies.discard(pid)
+        return set(self._copies)
+
+    def _on_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        content = parent["content"]
+        try:
+            if content["op"] == "take":
+                self.take(content["limits"], content["number"])
+                answer: dict[str, Any] = {"status": "ok"}
+            else:
+                answer = {"status": "ok", "report": self.restore(is_in_cell=False)}
+        except KeyboardInterrupt:
+            answer = {"status": "error", "evalue": "It was interrupted."}
+        except Exception as error:  # noqa: BLE001 - the kernel tells it to the user
+            answer = {"status": "error", "evalue": f"{type(error).__name__}: {error}"}
+        self._kernel.session.send(stream, REPLY, answer, parent, ident=ident)
+
+    def take(self, limits: dict[str, Any], number: str, *, is_in_cell: bool = False) -> int:
+        """Begin to take a checkpoint; return the process that does it, 0 if it is done.
+
+        number: of the request; the kernel may have begun something else since.
+        Raises OSError: this process cannot be copied, or there is no such request any more.
+        """
+        with open(os.path.join(self._folder, "known"), encoding="ascii") as file:
+            wanted, *known = file.read().split()
+        if wanted != number:
+            raise OSError("another one has been asked for since")
+        self._import_cloudpickle()
+        save = importlib.import_module(f"{__package__}.checkpoint.save")
+        for name in ("pack", "manifest", "failure"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self._folder, name))
+        allowed = save.Limits(**limits)
+        job = save.Job(self._shell, self._origin, self._folder, allowed, set(known), is_in_cell)
+        pid = int(save.start(job))
+        if pid:
+            self._copies.add(pid)
+        return pid
+
+    def wait(self, pid: int) -> None:
+        """Wait until a checkpoint has been taken, or has failed."""
+        names = [os.path.join(self._folder, name) for name in ("manifest", "failure")]
+        while pid in self.copies() and not any(map(os.path.exists, names)):
+            time.sleep(0.005)
+
+    def restore(self, *, is_in_cell: bool) -> dict[str, Any]:
+        """Restore what has been put into the folder; return the report.
+
+        is_in_cell: a cell asks for it, which then is the last one of the history.
+        Raises whatever a damaged checkpoint may raise; what fails in it alone is reported.
+        """
+        self._import_cloudpickle()
+        restore = importlib.import_module(f"{__package__}.checkpoint.restore")
+        manifest = restore.load_manifest(os.path.join(self._folder, "manifest"))
+        pack = os.path.join(self._folder, "pack")
+        report = restore.restore(self._shell, self._origin, manifest, pack, is_in_cell=is_in_cell)
+        os.unlink(pack)
+        return dict(report)
+
+    def _import_cloudpickle(self) -> None:
+        try:
+            importlib.import_module("cloudpickle")
+        except ImportError:
+            sys.path.append(os.path.join(self._root, _LIBRARIES))
+            try:
+                importlib.import_module("cloudpickle")
+            finally:
+                del sys.path[-1]

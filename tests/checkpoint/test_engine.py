@@ -1,0 +1,226 @@
+"""Cells in IPython shells, with save and restore in between, behave as in one shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .notebooks import NOTEBOOKS
+
+SHELLS = Path(__file__).parent / "shells.py"
+
+
+def run(cells: list[str], folder: Path | None = None, **limits: Any) -> list[dict[str, Any]]:
+    cwd = tempfile.mkdtemp(dir=folder)
+    done = subprocess.run(
+        [sys.executable, str(SHELLS)],
+        input=json.dumps({"cells": cells, "folder": str(folder or ""), "limits": limits}),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=cwd,
+        timeout=170,
+    )
+    return list(json.loads(done.stdout))
+
+
+def shown(cells: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (re.sub("0x[0-9a-f]+", "0x", cell["text"]), cell["images"], cell["error"]) for cell in cells
+    ]
+
+
+def missing(cell: dict[str, Any]) -> dict[str, str]:
+    return dict(cell["report"]["missing"])
+
+
+# All of them run in kernels cell by cell (test_expiry.py); these are quick in shells, too.
+QUICK = ("plain", "classes", "numpy")
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_notebook_goes_on_in_another_process_after_each_cell(name: str, tmp_path: Path) -> None:
+    cells = NOTEBOOKS[name]
+    interrupted = run(cells, tmp_path)
+    for cell in interrupted[1:]:
+        assert missing(cell) == {}
+    assert shown(interrupted) == shown(run(cells))
+    # A notebook in which everything fails would pass, too.
+    assert not any(error for _, _, error in shown(interrupted))
+
+
+BAD = """
+import threading, socket, io, os, sys, time
+class Raises:
+    def __reduce__(self): raise ValueError('not me')
+class Hangs:
+    def __reduce__(self):
+        try:
+            time.sleep(60)
+        except BaseException:
+            time.sleep(60)
+class Crashes:
+    def __reduce__(self): os.kill(os.getpid(), 11)
+class Exits:
+    def __reduce__(self): raise SystemExit
+class Prints:
+    def __reduce__(self):
+        print('printed'); sys.stderr.write('printed'); os.write(1, b'printed')
+        global touched
+        touched = True
+        return (Prints, ())
+class WillNotLoad:
+    def __reduce__(self): return (int, ('x',))
+touched = False
+good = {'a': [1]}
+raises, hangs, crashes, exits, prints, will_not = (
+    Raises(), Hangs(), Crashes(), Exits(), Prints(), WillNotLoad())
+holds = [good, Raises()]
+generator = (x for x in range(3))
+lock, thread, connection = threading.Lock(), threading.Thread(), socket.socket()
+file = open(os.devnull)
+deep = []
+for _ in range(300_000): deep = [deep]
+large = bytes(2_000_000)
+def uses(): return good
+uses.lock = lock
+still = [uses]
+"""
+
+
+def test_what_cannot_be_stored_is_named_and_spoils_nothing_else(tmp_path: Path) -> None:
+    cells = [BAD, "print(good, touched, type(prints).__name__, 'raises' in dir(), _)"]
+    result = run(cells, tmp_path, variable_bytes=1_000_000, variable_seconds=1)
+    assert result[1]["text"] == "{'a': [1]} False Prints False 299999\n"
+    reasons = missing(result[1])
+    assert set(reasons) == {
+        "raises", "hangs", "crashes", "exits", "will_not", "holds", "generator", "lock", "thread",
+        "connection", "file", "deep", "large", "uses", "still",
+    }  # fmt: skip
+    assert reasons["raises"] == reasons["holds"] == "ValueError: not me"
+    assert reasons["hangs"] == "storing it takes longer than 1 s"
+    assert reasons["crashes"] == "storing it crashed (signal 11)"
+    assert reasons["generator"] == "it is, or holds, a generator, which cannot be stored"
+    assert reasons["file"] == "it is, or holds, an open file"
+    assert reasons["large"] == "it is larger than 1 MB"
+    assert reasons["still"] == "it needs `uses`, which cannot be stored"
+    assert reasons["will_not"].startswith("ValueError: invalid literal")
+
+
+def test_the_largest_variables_are_left_out_when_all_are_too_large_together(
+    tmp_path: Path,
+) -> None:
+    cells = [
+        "small = b'1' * 1000\nmiddle = b'2' * 400_000\nlarge = b'3' * 700_000",
+        "print([name for name in ('small', 'middle', 'large') if name in globals()])",
+    ]
+    result = run(cells, tmp_path, total_bytes=1_000_000)
+    assert result[1]["text"] == "['small', 'middle']\n"
+    assert missing(result[1]) == {"large": "the variables together are larger than 1 MB"}
+
+
+def test_files_beyond_the_limit_are_left_out_by_name(tmp_path: Path) -> None:
+    cells = [
+        """
+import os
+open('small', 'w').write('s')
+open('large', 'wb').write(bytes(2000))
+os.mkfifo('pipe')
+""",
+        "print(sorted(os.listdir()))",
+    ]
+    result = run(cells, tmp_path, files_bytes=1000)
+    assert result[1]["text"] == "['small']\n"
+    assert set(missing(result[1])) == {"large", "pipe"}
+
+
+def test_only_what_has_changed_is_written_anew(tmp_path: Path) -> None:
+    cells = [
+        """
+import numpy as np, pandas as pd
+df = pd.DataFrame(np.random.rand(250_000, 4), columns=list('abcd'))
+numbers = {f'n{n}': n for n in range(1000)}
+text = 'x' * 300_000
+""",
+        "1",
+        "df['b'] = df['b'] + 1",
+        "text += 'y'",
+        "df.iloc[0, 0] = 5.0",
+    ]
+    written = [cell["new_bytes"] for cell in run(cells, tmp_path)]
+    assert written[0] > 7_500_000
+    # History, random states and the like: a few kilobytes.
+    assert written[1] < 20_000
+    assert 2_000_000 < written[2] < 3_500_000
+    assert written[3] < 40_000
+    assert written[4] < 3_500_000
+
+
+def test_a_variable_of_its_own_comes_back_though_another_is_damaged(tmp_path: Path) -> None:
+    """A group whose pieces are missing is named; the others are there."""
+    working_directory = tmp_path / "work"
+    working_directory.mkdir()
+    code = (
+        "import json, os, sys, tempfile\n"
+        "from shells import new_shell, save_to\n"
+        "from aca_kernel.remote.checkpoint.restore import load_manifest, restore\n"
+        "shell, origin = new_shell()\n"
+        "shell.run_cell('good = [1]; bad = list(range(5000)); uses = lambda: bad')\n"
+        "folder = tempfile.mkdtemp()\n"
+        "save_to(shell, origin, folder, {})\n"
+        "manifest = load_manifest(folder + '/manifest')\n"
+        "group = next(g for g in manifest['groups'] if g['names'] == [['bad']])\n"
+        "del manifest['pack'][group['stream'][0]]\n"
+        "shell.reset()\n"
+        "report = restore(shell, origin, manifest, folder + '/pack')\n"
+        "print(json.dumps([report['missing'], report['variables'], shell.user_ns['good']]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SHELLS.parent), "TMPDIR": str(tmp_path)},
+        # Not where the checkpoint is: it would be one of the notebook's files.
+        cwd=working_directory,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    missing, variables, good = json.loads(done.stdout.splitlines()[-1])
+    assert missing == [["bad", "DamagedPiece: a part of it is missing"]]
+    assert (variables, good) == (2, [1])
+
+
+def test_of_another_python_version_come_modules_and_files(tmp_path: Path) -> None:
+    code = """
+import json, os, sys
+from shells import new_shell, save_to
+from aca_kernel.remote.checkpoint.restore import load_manifest, restore
+shell, origin = new_shell()
+shell.run_cell("import os, math as m\\nx = 1; open('f', 'w').write('kept'); os.environ['V'] = '1'")
+os.mkdir('state')
+save_to(shell, origin, 'state', {})
+manifest = load_manifest('state/manifest')
+manifest['python'] = [3, 8]
+shell.reset(); os.unlink('f'); del os.environ['V']
+report = restore(shell, origin, manifest, 'state/pack')
+left = [name in shell.user_ns for name in ('m', 'x')]
+print(json.dumps([report['python'], left, open('f').read(), os.environ['V']]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SHELLS.parent)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == ["3.8", [True, False], "kept", "1"]

@@ -1,0 +1,341 @@
+"""Notebooks whose environment ends between cells, as a front end sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ..support import Cell, Pool, eventually
+from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, notebook
+from .notebooks import IN_A_FRONT_END
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    with notebook(
+        tmp_path_factory.mktemp("shared"), *AFTER_EACH_CELL, pool_options={"ready_sessions": 1}
+    ) as one:
+        yield one
+
+
+@pytest.fixture
+def one(shared: Notebook) -> Iterator[Notebook]:
+    """A notebook that begins anew and is stored after each cell."""
+    yield shared
+    shared.restart()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    with notebook(tmp_path_factory.mktemp("plain"), "--AcaKernel.checkpoint=off") as one:
+        yield one
+
+
+@pytest.fixture
+def uninterrupted(plain: Notebook) -> Iterator[Notebook]:
+    """A notebook that begins anew and whose environment lives on."""
+    yield plain
+    plain.restart()
+
+
+def shown(cell: Cell) -> Any:
+    outputs: list[Any] = [cell.text]
+    for message in cell.messages:
+        content = message["content"]
+        if message["msg_type"] in ("execute_result", "display_data"):
+            outputs.append((sorted(content["data"]), content["data"].get("text/plain")))
+            outputs.append(content.get("execution_count"))
+        elif message["msg_type"] == "error":
+            outputs.append((content["ename"], content["evalue"]))
+    outputs.append(cell.reply["content"].get("execution_count"))
+    text = re.sub("0x[0-9a-f]+", "0x", json.dumps(outputs))
+    return re.sub(r"ipykernel_\d+", "ipykernel", text)
+
+
+@pytest.mark.parametrize("name", IN_A_FRONT_END)
+def test_a_notebook_shows_the_same_though_it_expires_after_each_cell(
+    name: str, one: Notebook, uninterrupted: Notebook
+) -> None:
+    for number, code in enumerate(IN_A_FRONT_END[name]):
+        if number:
+            one.expire_when_stored()
+        cell = one.run(code)
+        if number:
+            sentence = cell.stream("stderr")
+            assert re.match(RELEASED, sentence)
+            assert "came back in" in sentence
+            assert "not restored" not in sentence
+        assert shown(cell) == shown(uninterrupted.run(code)), code
+
+
+def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> None:
+    one.run("import math\nx, y = 1, [2]\nopen('f', 'w').write('')\ng = (n for n in y)")
+    one.expire_when_stored()
+    cell = one.run("print(x, y, 'g' in dir())")
+    assert cell.text == "1 [2] False\n"
+    assert re.fullmatch(
+        RELEASED + r"; 3 variables and 1 file came back in \d+\.\d s; "
+        r"not restored: g \(it is, or holds, a generator, which cannot be stored\)\. "
+        r"This cell runs in a new one\.\n",
+        cell.stream("stderr"),
+    )
+    assert one.run("1").stream("stderr") == ""
+
+
+def test_before_the_cooldown_ends_there_is_one_checkpoint_and_then_silence(
+    tmp_path: Path,
+) -> None:
+    with notebook(tmp_path, *SHORT) as one:
+        one.run("x = 1")
+        one.wait_until_stored()
+        taken = one.manifest()["taken"]
+        assert eventually(one.is_idle)
+        # What has not changed is not stored again, what has is.
+        assert one.manifest()["taken"] == taken
+        one.run("x = 2")
+        one.expire_when_stored()
+        assert one.run("x").result == "2"
+        (path,) = one.files
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_kernel_that_expires_often_does_not_grow(one: Notebook) -> None:
+    process = psutil.Process(one.kernel.pid)
+    one.run("data = __import__('os').urandom(3_000_000); n = 0")
+    sizes, descriptors, memory = [], [], []
+    for number in range(20):
+        one.expire_when_stored()
+        cell = one.run("n += 1; data = data[1:] + b'x'; print(n, len(data))")
+        assert cell.text == f"{number + 1} 3000000\n"
+        one.wait_until_stored()
+        sizes.append(sum(path.stat().st_size for path in one.files))
+        descriptors.append(process.num_fds())
+        memory.append(process.memory_info().rss)
+    assert len(one.files) == 1
+    assert max(sizes) < 4_000_000
+    assert min(descriptors[-5:]) <= max(descriptors[3:8])
+    assert memory[-1] < memory[5] * 1.2
+
+
+def test_variables_come_back_after_the_remote_kernel_has_died(one: Notebook) -> None:
+    one.run("x = 1\nopen('f', 'w').write('old')\nopen('g', 'w').write('kept')")
+    one.wait_until_stored()
+    cell = one.run("open('f', 'w').write('new'); x = 2\nimport os; os._exit(3)")
+    assert cell.error is not None
+    assert "the variables that were stored last" in cell.error["evalue"]
+    cell = one.run("print(x, open('f').read())")
+    assert cell.text == "1 new\n"
+    assert "f (there is a newer one)" in cell.stream("stderr")
+    # The files are the environment's, and the notebook's all the same.
+    one.expire_when_stored()
+    assert one.run("print(x, open('f').read(), open('g').read())").text == "1 new kept\n"
+
+
+def test_an_environment_that_ran_no_cell_since_its_restore_is_restored_again(
+    one: Notebook,
+) -> None:
+    one.run("value = [1]")
+    one.expire_when_stored()
+    reply = one.kernel.ask("inspect_request", {"code": "value", "cursor_pos": 5})
+    assert "list" in reply["content"]["data"]["text/plain"]
+    one.pool.expire()
+    cell = one.run("value")
+    assert cell.result == "[1]"
+    assert "1 variable and 0 files came back" in cell.stream("stderr")
+
+
+INSTALL = """
+import os, sys
+os.makedirs(place, exist_ok=True)
+with open(os.path.join(place, 'installed.py'), 'w') as file:
+    file.write('class Thing:\\n    n = 7\\n')
+del file
+"""
+
+
+def test_what_did_not_come_back_stays_until_it_does(one: Notebook) -> None:
+    """A package that was installed into the old environment is missing in the new one."""
+    one.run(f"import tempfile; place = tempfile.mkdtemp()\n{INSTALL}\nsys.path.append(place)")
+    one.run("import installed; thing, other = installed.Thing(), 5; os.unlink(installed.__file__)")
+    one.expire_when_stored()
+    cell = one.run("print(other, 'thing' in dir())")
+    assert cell.text == "5 False\n"
+    assert "thing (ModuleNotFoundError: No module named 'installed')" in cell.stream("stderr")
+    assert one.run(f"{INSTALL}\nother = 6").error is None
+    one.wait_until_stored()
+    assert {"thing", "other"} <= one.stored_names()
+    assert "came back in" in one.run("%aca restore").text
+    assert one.run("print(thing.n, other)").text == "7 6\n"
+
+
+def test_restart_with_keep_brings_everything_along_and_without_it_nothing(one: Notebook) -> None:
+    one.run("import os; x = 1; os.environ['HERE'] = '1'")
+    assert one.run("%aca restart --keep").error is None
+    cell = one.run("x, os.environ['HERE']")
+    assert cell.result == "(1, '1')"
+    assert "came back in" in cell.stream("stderr")
+    one.run("%aca restart")
+    assert one.run("'x' in dir()").result == "False"
+    assert "x" not in one.stored_names()
+
+
+def test_on_request_nothing_happens_by_itself(tmp_path: Path) -> None:
+    arguments = ("--AcaKernel.checkpoint=on-request", "--AcaKernel.restore=on-request")
+    with notebook(tmp_path, *SHORT, *arguments) as one:
+        one.run("x, y = 1, 2")
+        assert one.run("%aca restore").error is not None
+        text = one.run("%aca checkpoint").text
+        assert text.startswith("Stored 2 variables and 0 files on your machine in ")
+        assert eventually(one.is_idle)
+        one.pool.expire()
+        cell = one.run("y = 'new'; 'x' in dir()")
+        assert cell.result == "False"
+        assert "`%aca restore` brings back what was stored." in cell.stream("stderr")
+        # What has not been brought back yet is not lost with the next checkpoint.
+        assert one.run("%aca checkpoint").text.startswith("Stored 1 variable and 0 files")
+        assert "2 variables and 0 files came back" in one.run("%aca restore").text
+        cell = one.run("x, y")
+        assert cell.result == "(1, 'new')"
+
+
+def test_a_checkpoint_is_taken_after_a_long_cell_if_so_set(tmp_path: Path) -> None:
+    with notebook(tmp_path, "--AcaKernel.checkpoint_after_seconds=1") as one:
+        one.run("x = 1")
+        assert not eventually(one.is_stored, timeout=1)
+        one.run("import time; time.sleep(2)")
+        one.wait_until_stored()
+
+
+def test_a_cell_does_not_wait_for_a_checkpoint(one: Notebook) -> None:
+    one.run("import numpy as np\nlarge = np.random.rand(10_000_000)")
+    one.wait_until_stored()
+    quick = min(timed(one, "1") for _ in range(3))
+    one.run("large += 1")
+    before = one.manifest()["taken"]
+    times = []
+    while one.manifest()["taken"] == before:
+        times.append(timed(one, "large[0] > 0"))
+    assert len(times) > 1
+    assert sorted(times)[len(times) // 2] < quick + 0.5
+
+
+def timed(one: Notebook, code: str) -> float:
+    started = time.monotonic()
+    assert one.kernel.run(code).error is None
+    return time.monotonic() - started
+
+
+DEADLY = """
+import os
+class Deadly:
+    def __getstate__(self): return {'a': 1}
+    def __setstate__(self, _): os.kill(os.getpid(), 9)
+before, deadly, after = 1, Deadly(), [2]
+"""
+
+
+def test_a_variable_that_kills_the_process_when_it_comes_back_spoils_nothing_else(
+    one: Notebook,
+) -> None:
+    one.run(DEADLY)
+    one.expire_when_stored()
+    # A second time, when it is known.
+    for _ in range(2):
+        cell = one.run("print(before, after, 'deadly' in dir())")
+        assert cell.text == "1 [2] False\n"
+        told = "not restored: deadly (bringing it back ends the remote kernel)"
+        assert told in cell.stream("stderr")
+        one.wait_until_stored()
+        assert "deadly" in one.stored_names()
+        one.pool.expire()
+
+
+SLOW = """
+import subprocess
+class Slow:
+    def __getstate__(self): return {'a': 1}
+    def __setstate__(self, _): subprocess.run(['sleep', '61.5'])
+x, slow = 1, Slow()
+"""
+
+
+def is_running(pool: Pool, argument: str) -> bool:
+    for pid in pool.processes():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if argument in psutil.Process(pid).cmdline():
+                return True
+    return False
+
+
+def test_an_interrupted_restore_leaves_what_there_is_and_keeps_the_checkpoint(
+    one: Notebook,
+) -> None:
+    one.run(SLOW)
+    one.expire_when_stored()
+    stored = one.stored_names()
+    sent = one.kernel.send("x")
+    assert eventually(lambda: is_running(one.pool, "61.5"))
+    one.kernel.interrupt()
+    cell = one.kernel.collect(sent)
+    assert cell.error is not None
+    assert cell.error["ename"] == "KeyboardInterrupt"
+    cell = one.run("'slow' in dir()")
+    assert cell.result == "False"
+    assert "`%aca restore` tries it again" in cell.stream("stderr")
+    one.wait_until_stored()
+    assert stored <= one.stored_names()
+
+
+def test_a_restore_is_interrupted_while_it_is_being_prepared(one: Notebook) -> None:
+    one.run("x = __import__('os').urandom(20_000_000)")
+    one.expire_when_stored()
+    one.pool.fault(kind="delay", seconds=0.5, every=1, tool="runPythonCodeInRemoteEnvironment")
+    try:
+        calls = one.pool.calls()["runPythonCodeInRemoteEnvironment"]
+        sent = one.kernel.send("len(x)")
+        # One that finds the environment gone, one that begins another, then the pieces.
+        wanted = calls + 4
+        assert eventually(lambda: one.pool.calls()["runPythonCodeInRemoteEnvironment"] >= wanted)
+        one.kernel.interrupt()
+        cell = one.kernel.collect(sent)
+        assert cell.error is not None
+        assert cell.error["ename"] == "KeyboardInterrupt"
+    finally:
+        one.pool.clear_faults()
+    assert one.run("%aca restore\n'still here'").result == "'still here'"
+    assert one.run("len(x)").result == "20000000"
+
+
+def test_an_environment_is_kept_alive_as_long_as_it_is_told(tmp_path: Path) -> None:
+    with notebook(tmp_path, *SHORT, pool_options={"cooldown_seconds": 1}) as one:
+        one.run("%aca keep 30m\nx = object()")
+        one.wait_until_stored()
+        calls = sum(one.pool.calls().values())
+        # Each of them comes in half a cooldown; without them there would be no environment.
+        assert eventually(lambda: sum(one.pool.calls().values()) >= calls + 4)
+        cell = one.run("%aca status\n'x' in dir()")
+        assert cell.result == "True"
+        (table,) = cell.of_type("display_data")
+        assert "kept for 29 min" in table["content"]["data"]["text/plain"]
+        assert "cooldown only" in one.run("%aca keep off").text
+        one.pool.wait_for_cooldown()
+        assert "released after" in one.run("1").stream("stderr")
+
+
+@pytest.mark.parametrize(
+    "line", ["keep", "keep x", "keep 0m", "keep 30h", "keep 1h 2", "restore x"]
+)
+def test_a_line_that_means_nothing_is_explained_in_one_sentence(line: str, plain: Notebook) -> None:
+    error = plain.run(f"%aca {line}").error
+    assert error is not None
+    assert error["ename"] == "AcaError"

@@ -1,0 +1,124 @@
+"""Where checkpoints are kept, and the commands that list and delete them."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aca_kernel.checkpoint import store
+from aca_kernel.checkpoint.store import Store, entries
+from aca_kernel.errors import CheckpointFailed
+
+MANIFEST: dict[str, Any] = {"taken": 1_700_000_000.0, "named": 3}
+
+
+@pytest.fixture(autouse=True)
+def _data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+
+
+def stored(name: str = "one", notebook: str = "/a/b.ipynb") -> Store:
+    made = Store(name, notebook)
+    made.add([("p", b"1"), ("q", b"2")])
+    made.commit(MANIFEST, {"p", "q"})
+    return made
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("aca-kernel")), "checkpoints", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_what_was_stored_is_there_and_what_is_not_needed_any_more_is_gone() -> None:
+    one = stored()
+    assert one.manifest() == MANIFEST
+    one.add([("r", b"3")])
+    one.commit({**MANIFEST, "named": 4}, {"p", "r"})
+    assert sorted(one.names()) == ["p", "r"]
+    assert list(one.pieces(["r", "p"])) == [("r", b"3"), ("p", b"1")]
+    one.close(keep=False)
+    assert list(one.path.parent.iterdir()) == []
+
+
+def test_a_checkpoint_that_is_not_whole_leaves_the_one_before() -> None:
+    one = stored()
+    with pytest.raises(CheckpointFailed, match="did not arrive"):
+        one.commit({**MANIFEST, "named": 9}, {"p", "never came"})
+    assert one.manifest() == MANIFEST
+    assert sorted(one.names()) == ["p", "q"]
+
+
+def test_a_piece_that_is_missing_is_told() -> None:
+    with pytest.raises(CheckpointFailed, match="missing on this machine"):
+        list(stored().pieces(["x"]))
+
+
+def test_only_the_user_can_read_it() -> None:
+    before = os.umask(0)
+    try:
+        one = stored()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(one.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(one.path.parent.stat().st_mode) == 0o700
+
+
+def test_nothing_is_made_before_there_is_something_to_keep() -> None:
+    one = Store("one", "")
+    assert one.manifest() is None
+    assert one.names() == []
+    assert not one.path.parent.exists()
+
+
+def test_a_kept_checkpoint_is_for_the_next_kernel_of_its_notebook() -> None:
+    stored().close(keep=True)
+    assert not Store("other", "/another.ipynb").adopt()
+    following = Store("two", "/a/b.ipynb")
+    assert following.adopt()
+    assert following.manifest() == MANIFEST
+    assert [entry.path.stem for entry in entries()] == ["two"]
+
+
+def test_what_a_killed_kernel_has_left_is_removed_and_what_is_kept_is_not() -> None:
+    stored("kept").close(keep=True)
+    one = stored("killed")
+    with one._open(create=False) as connection:
+        assert connection is not None
+        store._describe(connection, process=f"{os.uname().nodename} 999999999")
+    stored("running")
+    store.remove_abandoned(Path("another"))
+    assert [entry.path.stem for entry in entries()] == ["kept", "running"]
+
+
+def test_a_directory_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "aca-kernel").write_text("in the way")
+    with pytest.raises(CheckpointFailed, match="cannot be kept in"):
+        stored()
+
+
+def test_the_commands_list_and_delete() -> None:
+    assert run("list").stdout == "There are no checkpoints.\n"
+    stored("kept").close(keep=True)
+    stored("running", "")
+    (shown, running) = json.loads(run("list", "--json").stdout)
+    assert (shown["id"], shown["notebook"], shown["kept"]) == ("kept", "/a/b.ipynb", True)
+    assert running["running"]
+    assert "/a/b.ipynb" in run("list").stdout
+    for arguments in (["delete"], ["delete", "none"], ["delete", "running"]):
+        refused = run(*arguments)
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1
+    assert run("delete", "--all").stdout == "Deleted 1 checkpoint.\n"
+    assert [entry.path.stem for entry in entries()] == ["running"]
