@@ -20,7 +20,7 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
-from ..launch import loss_sentence
+from ..launch import loss_of
 from ..messages import FAILURE, MARK, NOTICE
 from .injection import has_tag
 from .outcomes import CellError
@@ -37,8 +37,9 @@ GRACE_SECONDS = 10.0
 
 TIMEOUT_NAME = "CellTimeoutError"
 
-# The kernel says so when the environment was replaced between two cells.
-_LOSS = loss_sentence(0.0).partition(" after ")[0]
+# The kernel says so when the environment was replaced between two cells. Whatever came back from a
+# checkpoint, a batch begins anew: cells may have run since.
+_LOSS = loss_of(0.0).partition(" after ")[0]
 _DEATHS = frozenset({"EnvironmentGone", "RemoteKernelDied"})
 
 
