@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import hashlib
+import importlib
 import json
 import logging
 import os
 import signal
 import sys
+import uuid
 from typing import TYPE_CHECKING, Any
 
-from jupyter_client.connect import write_connection_file
-from jupyter_client.session import Session
 from jupyter_core.application import JupyterApp, base_aliases, base_flags
 from traitlets import Unicode, default
 
@@ -34,6 +33,9 @@ PARENT_POLL_SECONDS = 1.0
 # kernel's, for instance what nbclient appends to the command line.
 _OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application"})
 
+# Options that print or write all settings there are.
+_DESCRIBING = frozenset({"--help", "--help-all", "-h", "--generate-config"})
+
 
 class AcaKernelApp(JupyterApp):
     """Run a kernel whose cells run in an Azure Container Apps session environment."""
@@ -41,7 +43,7 @@ class AcaKernelApp(JupyterApp):
     name = "aca-kernel"
     version = __version__
     config_file_name = "aca_kernel_config"
-    classes = [AcaKernel, Session]  # noqa: RUF012 - as traitlets has it
+    classes = [AcaKernel]  # noqa: RUF012 - as traitlets has it
     flags = base_flags
     aliases = {  # noqa: RUF012 - as traitlets has it
         **base_aliases,
@@ -71,6 +73,12 @@ class AcaKernelApp(JupyterApp):
         own = {*self.flags, *self.aliases, "help", "help-all"}
         ours, theirs = _split(sys.argv[1:] if argv is None else argv, own)
         self._remote_arguments = tuple(theirs)
+        if _DESCRIBING.intersection(ours):
+            # Takes its settings from anywhere without being named here, and is not imported
+            # before the pool has its own.
+            from jupyter_client.session import Session
+
+            self.classes = [*self.classes, Session]
         super().parse_command_line(ours)
 
     @default("log_level")
@@ -84,48 +92,52 @@ class AcaKernelApp(JupyterApp):
         settings = AcaKernel(parent=self)
         pool = self.pool_process
         if pool is not None:
-            # First of all: nothing else in a start takes as long.
-            from .embedded import configure, stop
+            # First of all, before the large imports: nothing else in a start takes as long.
+            from .early import configure, stop
 
             if settings.place != "embedded":
                 stop(pool)
                 pool = None
             else:
                 configure(pool, settings)
-        from .channels import Channels
-
-        info = self._connection_info()
-        session = Session(parent=self, key=str(info.get("key", "")).encode("ascii"))
-        if info.get("signature_scheme"):
-            session.signature_scheme = info["signature_scheme"]
-        asyncio.run(self._serve(settings, pool, info, session, Channels))
+        asyncio.run(self._serve(settings, pool, self._connection_info()))
 
     async def _serve(
-        self,
-        settings: AcaKernel,
-        pool: subprocess.Popen[bytes] | None,
-        info: dict[str, Any],
-        session: Session,
-        channels_class: Any,
+        self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]
     ) -> None:
-        log = _logger(self.log)
-        channels = channels_class(info, session, log)
-        ports = channels.bind()
-        self._write_connection_file(info, ports)
-        from .kernel import Kernel
+        from .launch import Launcher
 
+        log = _logger(self.log)
+        key = str(info.get("key", "")).encode("ascii")
+        identity = self._identity()
         config = {
-            "session": session.session,
-            "username": session.username or getpass.getuser(),
+            **identity,
             # The same before and after a restart, which keeps the connection file.
-            "kernel_id": hashlib.sha256(session.key).hexdigest()[:24],
+            "kernel_id": hashlib.sha256(key).hexdigest()[:24],
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
             "traits": self._remote_traits(),
             "arguments": list(self._remote_arguments),
             "files": settings.files_mode,
             "files_back": settings.files_back,
         }
-        kernel = Kernel(channels, session, _backend(settings, pool), settings, config, log)
+        backend = _backend(settings, pool)
+        launcher = Launcher(backend, settings, config, log)
+        if settings.start == "kernel" or (settings.start == "auto" and backend.is_embedded):
+            launcher.begin()
+            # The environment comes up while this process imports what speaks to front ends.
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, importlib.import_module, __package__ + ".kernel")
+        from jupyter_client.session import Session
+
+        from .channels import Channels
+        from .kernel import Kernel
+
+        session = Session(parent=self, key=key, **identity)
+        if info.get("signature_scheme"):
+            session.signature_scheme = info["signature_scheme"]
+        channels = Channels(info, session, log)
+        self._write_connection_file(info, channels.bind())
+        kernel = Kernel(channels, session, backend, settings, launcher, log)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, kernel.stop)
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
@@ -134,6 +146,14 @@ class AcaKernelApp(JupyterApp):
             await kernel.serve()
         finally:
             watch.cancel()
+
+    def _identity(self) -> dict[str, str]:
+        """Return what all messages of this kernel and of its remote kernels carry."""
+        section = self.config.get("Session", {})
+        return {
+            "session": str(section.get("session") or uuid.uuid4()),
+            "username": str(section.get("username") or os.environ.get("USER") or "username"),
+        }
 
     def _connection_info(self) -> dict[str, Any]:
         if not self.connection_file:
@@ -158,6 +178,8 @@ class AcaKernelApp(JupyterApp):
         if not self.connection_file:
             os.makedirs(self.runtime_dir, mode=0o700, exist_ok=True)
             self.connection_file = os.path.join(self.runtime_dir, f"kernel-{os.getpid()}.json")
+        from jupyter_client.connect import write_connection_file
+
         written = {**info, **ports, "kernel_name": "aca"}
         key = str(written.pop("key", "")).encode("ascii")
         written.pop("signature_scheme", None)
@@ -193,11 +215,30 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
 
 async def _watch_parent(kernel: Kernel) -> None:
     parent = os.getppid()
-    # Nothing tells of a parent's end but a look at it.
-    while parent != 1 and os.getppid() == parent:  # noqa: ASYNC110
-        await asyncio.sleep(PARENT_POLL_SECONDS)
-    if parent != 1:
-        kernel.stop()
+    if not _has_ended_already(parent):
+        if parent == 1:
+            return
+        # Nothing tells of a parent's end but a look at it.
+        while os.getppid() == parent:  # noqa: ASYNC110
+            await asyncio.sleep(PARENT_POLL_SECONDS)
+    kernel.stop()
+
+
+def _has_ended_already(parent: int) -> bool:
+    """Tell whether who started this process was killed before it came to look after them.
+
+    Of those only their id is left, which jupyter_client gives to every kernel.
+    """
+    told = os.environ.get("JPY_PARENT_PID", "")
+    if not told.isdecimal() or int(told) in (0, parent):
+        return False
+    try:
+        os.kill(int(told), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's
+        pass
+    return False
 
 
 def _split(argv: list[str], own: set[str]) -> tuple[list[str], list[str]]:

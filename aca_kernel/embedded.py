@@ -8,58 +8,44 @@ which the operating system sees to even if this process is killed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .backend import Backend
-from .early import start_pool_process
+from .early import configure, start_pool_process, stop
 from .errors import PoolNotStarted
 from .mcp import McpClient
 
 if TYPE_CHECKING:
+    import subprocess
+
     from .settings import AcaKernel
 
 # The pool answers within a second on a slow machine; this is for a frozen one.
 START_TIMEOUT_SECONDS = 30.0
 
-# After its standard input has ended, the pool removes its sessions and exits.
-STOP_TIMEOUT_SECONDS = 1.0
 
+async def greeting_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Wait until a pool serves; return where and with which key (localpool/__main__.py).
 
-def configure(process: subprocess.Popen[bytes], settings: AcaKernel) -> None:
-    """Hand a pool's process its settings; does not wait for it."""
-    options: dict[str, Any] = {
-        "port": 0,
-        "cooldown_seconds": settings.cooldown_seconds,
-        "egress": settings.egress,
-        "isolation": settings.isolation,
-        "interpreter": settings.interpreter,
-        # A relaunch may overlap with the environment it replaces.
-        "max_concurrent_sessions": 2,
-        "ready_sessions": 1,
-        # One is enough: a second one would cost memory for as long as the kernel lives.
-        "replenish": False,
-    }
-    assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-    with contextlib.suppress(BrokenPipeError):  # it has ended: its answer will be missed
-        process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
-        process.stdin.flush()
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a pool's process, with its sessions, within a second or two."""
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+    Raises PoolNotStarted.
+    """
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    loop = asyncio.get_running_loop()
     try:
-        process.wait(STOP_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait()
+        line = await asyncio.wait_for(
+            loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
+        )
+        greeting = json.loads(line)
+    except (ValueError, asyncio.TimeoutError) as error:
+        raise PoolNotStarted(
+            "The embedded session pool did not start; the kernel's log says why."
+        ) from error
+    if not isinstance(greeting, dict) or "endpoint" not in greeting:
+        message = greeting.get("error") if isinstance(greeting, dict) else None
+        raise PoolNotStarted(str(message or "The embedded session pool did not start."))
+    return greeting
 
 
 class EmbeddedBackend(Backend):
@@ -85,7 +71,11 @@ class EmbeddedBackend(Backend):
             if self._process is None:
                 self._process = start_pool_process()
                 configure(self._process, self._settings)
-            greeting = await self._greeting(self._process)
+            try:
+                greeting = await greeting_of(self._process)
+            except PoolNotStarted:
+                await self._forget()
+                raise
             self._notice = str(greeting.get("notice") or "")
             self._isolation = str(greeting.get("isolation") or "")
             self._client = McpClient(
@@ -94,25 +84,6 @@ class EmbeddedBackend(Backend):
                 connect_timeout_seconds=self._settings.connect_timeout_seconds,
             )
         return self._client
-
-    async def _greeting(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        loop = asyncio.get_running_loop()
-        try:
-            line = await asyncio.wait_for(
-                loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
-            )
-            greeting = json.loads(line)
-        except (ValueError, asyncio.TimeoutError) as error:
-            await self._forget()
-            raise PoolNotStarted(
-                "The embedded session pool did not start; the kernel's log says why."
-            ) from error
-        if not isinstance(greeting, dict) or "endpoint" not in greeting:
-            message = greeting.get("error") if isinstance(greeting, dict) else None
-            await self._forget()
-            raise PoolNotStarted(str(message or "The embedded session pool did not start."))
-        return greeting
 
     def is_lost(self) -> bool:
         """See Backend."""

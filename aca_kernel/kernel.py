@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_client.session import Session
 
     from .backend import Backend
+    from .launch import Launcher
     from .settings import AcaKernel
 
 # What ipykernel 7 speaks.
@@ -40,39 +41,35 @@ class Kernel:
         session: Session,
         backend: Backend,
         settings: AcaKernel,
-        config: dict[str, Any],
+        launcher: Launcher,
         log: logging.Logger,
     ) -> None:
         self._channels = channels
         self._backend = backend
-        self._settings = settings
         self._log = log
         self._table = RequestTable()
         self._publisher = Publisher(channels, session, self._table)
         self._pump = Pump(
-            backend, settings, channels, self._publisher, self._table, config, self.stop, log
+            backend, settings, channels, self._publisher, self._table, launcher, self.stop, log
         )
         # kernel_info requests on shell wait for the cells that were there before them.
         self._deferred: list[tuple[Request, set[str]]] = []
         self._table.on_finish = self._answer_deferred
         self._stopped = asyncio.Event()
+        self._is_restarting = False
         self._kernel_info = kernel_info()
 
     async def serve(self) -> None:
         """Answer front ends until told to shut down, then clean up within two seconds."""
         self._publisher.status("starting", None)
         self._channels.listen(self._on_message)
-        if self._settings.start == "kernel" or (
-            self._settings.start == "auto" and self._backend.is_embedded
-        ):
-            self._pump.start_now()
         pump = asyncio.ensure_future(self._pump.run())
         try:
             await self._stopped.wait()
         finally:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
-            await self._pump.close()
+            await self._pump.close(for_restart=self._is_restarting)
             await self._backend.close()
             await self._channels.close()
 
@@ -132,7 +129,7 @@ class Kernel:
         self._publisher.answer(request, {"status": "ok"})
 
     def _on_shutdown(self, request: Request) -> None:
-        restart = bool(request.content.get("restart", False))
+        restart = self._is_restarting = bool(request.content.get("restart", False))
         self._log.info("shutting down, restart: %s", restart)
         reply = {"status": "ok", "restart": restart}
         self._publisher.begin(request)

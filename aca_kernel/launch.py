@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .environment import Environment, first_contact
+from .environment import Environment, EnvironmentLeft, first_contact
 from .errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
 from .relay import Relay
+from .waiting_line import WaitingLine
 from .warm import WarmEnvironments
 
 if TYPE_CHECKING:
     from .backend import Backend
-    from .messages import Publisher
-    from .requests import RequestTable
     from .settings import AcaKernel
+    from .warm import Claim
 
 # Each process of a remote kernel, and what it has started, carries the nonce of its generation.
 _END_GENERATION = (
@@ -48,38 +51,79 @@ class Launched:
 class Launcher:
     """Launches environments for one kernel.
 
+    config: what remote kernels are told, and what tells this kernel from others.
     notices: sentences for the user, to be shown with the next cell and then removed.
+    tell: shows the user a sentence at once and returns whether there was a cell to show it
+    in; to be set when there are front ends, without which nobody can be told.
     """
 
     def __init__(
         self,
         backend: Backend,
         settings: AcaKernel,
-        publisher: Publisher,
-        table: RequestTable,
         config: dict[str, Any],
         log: logging.Logger,
     ) -> None:
         self.notices: list[str] = []
+        self.tell: Callable[[str], bool] = lambda _: False
         self._backend = backend
         self._settings = settings
-        self._publisher = publisher
-        self._table = table
-        self._config = config
+        self.config = config
         self._log = log
         self._generation = 0
         self._told: dict[str, float] = {}
         self._is_backend_noticed = False
+        self._ahead: asyncio.Task[Launched] | None = None
 
-    async def launch(self) -> Launched:
+    def begin(self) -> None:
+        """Launch now what the first `launch` will return; needs a running event loop."""
+        self._ahead = asyncio.ensure_future(self._launch())
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a launch is under way that nobody has asked for yet."""
+        return self._ahead is not None
+
+    def launch(self) -> asyncio.Task[Launched]:
         """Launch and boot; cancelling it is safe.
 
         Raises the errors of Environment.launch and Relay.boot, but not EnvironmentGone.
         """
+        launching, self._ahead = self._ahead, None
+        return launching or asyncio.ensure_future(self._launch())
+
+    def close(self) -> None:
+        """End a launch that nobody has asked for."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _launch(self) -> Launched:
         self._told.clear()
+        if self._backend.is_embedded:
+            return await self._try_to_launch(None, None)
+        client = await first_contact(self._backend.connect, self._settings, tell=self.tell_waiting)
+        warm, look = None, None
+        if self._settings.reuse != "never":
+            warm = WarmEnvironments(
+                client.endpoint,
+                str(self.config["kernel_id"]),
+                is_shared=self._settings.reuse == "user",
+                log=self._log,
+            )
+            left = partial(warm.take, self._settings.cooldown_seconds, is_waiting=True)
+            look = partial(_first_of, left)
+        line = WaitingLine(client.endpoint, look)
+        try:
+            return await self._try_to_launch(warm, line)
+        finally:
+            line.leave()
+
+    async def _try_to_launch(
+        self, warm: WarmEnvironments | None, line: WaitingLine | None
+    ) -> Launched:
         for attempt in range(_ATTEMPTS):
             try:
-                launched = await self._launch_once()
+                launched = await self._launch_once(warm, line)
             except EnvironmentGone:
                 # Between its launch and its first use: nothing was in it yet.
                 await asyncio.sleep(0.2 * 2**attempt)
@@ -96,46 +140,40 @@ class Launcher:
             "Check the pool, then run the cell again."
         )
 
-    async def _launch_once(self) -> Launched:
-        warm = await self._warm_environments()
+    async def _launch_once(
+        self, warm: WarmEnvironments | None, line: WaitingLine | None
+    ) -> Launched:
         if warm is not None:
-            launched = await self._take_over(warm)
-            if launched is not None:
-                return launched
-        environment = await Environment.launch(self._backend, self._settings, self.tell_waiting)
-        if warm is not None:
-            environment.claim = warm.add(environment.environment_id)
-        return await self._boot(environment)
-
-    async def _warm_environments(self) -> WarmEnvironments | None:
-        """Return what other kernels have left in this pool; None where nothing is handed over."""
-        if self._backend.is_embedded or self._settings.reuse == "never":
-            return None
-        client = await first_contact(self._backend.connect, self._settings, tell=self.tell_waiting)
-        return WarmEnvironments(
-            client.endpoint,
-            str(self._config["kernel_id"]),
-            is_shared=self._settings.reuse == "user",
-            log=self._log,
-        )
-
-    async def _take_over(self, warm: WarmEnvironments) -> Launched | None:
-        client = await self._backend.connect()
-        for claim in warm.take(self._settings.cooldown_seconds):
-            environment = Environment(self._backend, client, claim.environment_id, self._settings)
-            environment.claim = claim
+            # What is left is for those who wait already.
+            others_wait = line is not None and not line.is_first()
+            for claim in warm.take(self._settings.cooldown_seconds, others_wait=others_wait):
+                with contextlib.suppress(EnvironmentGone):
+                    return await self._take_over(claim)
+        while True:
+            environment = await Environment.launch(self._backend, self._settings, self.tell_waiting)
+            if warm is not None:
+                environment.claim = warm.add(environment.environment_id)
+            environment.line = line
             try:
-                await self._end_last(environment, claim.nonce)
-                launched = await self._boot(environment)
-            except EnvironmentGone:
-                environment.release(keep=False)
-            except BaseException:  # interrupted, or the pool failed: another kernel may have it
-                environment.release(keep=True)
-                raise
-            else:
-                self._log.info("environment %s is taken over", claim.environment_id)
-                return launched
-        return None
+                return await self._boot(environment)
+            except EnvironmentLeft as left:
+                with contextlib.suppress(EnvironmentGone):
+                    return await self._take_over(left.claim)
+
+    async def _take_over(self, claim: Claim) -> Launched:
+        """Start afresh in what another kernel has left.
+
+        Raises EnvironmentGone and the errors of Backend.connect and Relay.boot.
+        """
+        with _released_on_failure(claim):
+            client = await self._backend.connect()
+            environment = Environment(
+                self._backend, client, claim.environment_id, self._settings, claim
+            )
+            await self._end_last(environment, claim.nonce)
+            launched = await self._boot(environment)
+        self._log.info("environment %s is taken over", claim.environment_id)
+        return launched
 
     async def _end_last(self, environment: Environment, nonce: str) -> None:
         """End what still runs of the last kernel, which may hold up the agent.
@@ -154,14 +192,15 @@ class Launcher:
 
     async def _boot(self, environment: Environment) -> Launched:
         self._generation += 1
-        config = {**self._config, "generation": self._generation}
+        config = {**self.config, "generation": self._generation}
         relay = Relay(environment, config, self.tell_waiting, self._log)
         if environment.claim is not None:
             environment.claim.begin(relay.nonce)
-        greeting = await relay.boot()
-        if greeting.missing and self._settings.install_ipykernel:
-            self.tell("Installing ipykernel in the environment…")
-            greeting = await relay.install()
+        with _released_on_failure(environment.claim):
+            greeting = await relay.boot()
+            if greeting.missing and self._settings.install_ipykernel:
+                self.tell("Installing ipykernel in the environment…")
+                greeting = await relay.install()
         if greeting.missing:
             # Cells run in the session interpreter itself, which keeps their variables.
             environment.release(keep=False)
@@ -178,12 +217,20 @@ class Launcher:
         if self.tell(error.message + suffix):
             self._told[error.reason] = now
 
-    def tell(self, text: str) -> bool:
-        """Show the user a sentence in the first waiting cell; return whether there is one."""
-        request = next((one for one in self._table if one.is_execute), None)
-        if request is not None:
-            self._publisher.tell(text, request)
-        return request is not None
+
+def _first_of(claims: Callable[[], Iterator[Claim]]) -> Claim | None:
+    return next(claims(), None)
+
+
+@contextlib.contextmanager
+def _released_on_failure(claim: Claim | None) -> Iterator[None]:
+    """Let another kernel have an environment that this one, interrupted perhaps, does not get."""
+    try:
+        yield
+    except BaseException as error:
+        if claim is not None:
+            claim.release(keep=not isinstance(error, EnvironmentGone))
+        raise
 
 
 def death_of(code: int) -> str:

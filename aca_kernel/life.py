@@ -43,7 +43,7 @@ class Life:
 
         Raises the errors of Launcher.launch.
         """
-        launching = self._launching = asyncio.ensure_future(self._launcher.launch())
+        launching = self._launching = self._launcher.launch()
         try:
             await asyncio.wait([launching])
         finally:
@@ -77,11 +77,15 @@ class Life:
         self.relay = self.plain = self.environment = None
         self.holds_state = False
 
-    async def close(self, *, is_embedded: bool) -> None:
-        """The kernel ends: end the remote kernel if that can be done at once, and let go."""
+    async def close(self, *, is_embedded: bool, for_restart: bool) -> None:
+        """The kernel ends: end the remote kernel if that can be done at once, and let go.
+
+        for_restart: see Claim.release.
+        """
         if self._launching is not None:
             self._launching.cancel()
+        self._launcher.close()
         if self.relay is not None and not is_embedded:
             await self.relay.kill()
         if self.environment is not None:
-            self.environment.release(keep=True)
+            self.environment.release(keep=True, for_restart=for_restart)

@@ -55,6 +55,13 @@ _DENIED = re.compile(r"\b(unauthori[sz]ed|api[ -]?key|authentication)\b", re.IGN
 # Statuses of a run that succeeded, as the sibling REST API and the tools spell them.
 _SUCCESS = frozenset({"success", "succeeded", "ok", "0", ""})
 
+# What a full pool means, and the rule for its size.
+POOL_FULL = (
+    "The session pool is full: every environment holds its place until its cooldown has "
+    "passed. Wait, or raise maxConcurrentSessions (sessions started per second × "
+    "cooldown seconds)."
+)
+
 
 @dataclass(frozen=True)
 class ToolResult:
@@ -242,13 +249,7 @@ def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a tab
 
 
 def _full(detail: str, retry_after_seconds: float | None = None) -> PoolBusy:
-    return PoolBusy(
-        "The session pool is full: every environment holds its place until its cooldown has "
-        "passed. Wait, or raise maxConcurrentSessions (sessions started per second × "
-        "cooldown seconds).",
-        detail=detail,
-        retry_after_seconds=retry_after_seconds,
-    )
+    return PoolBusy(POOL_FULL, detail=detail, retry_after_seconds=retry_after_seconds)
 
 
 def _retry_after(answer: HttpAnswer) -> float | None:

@@ -1,6 +1,8 @@
 """Messages of the kernel's own: replies, status, and what it tells the user.
 
-All carry the request as their parent and the one `header.session` of this kernel.
+All carry the request as their parent and the one `header.session` of this kernel. What
+the kernel itself has to say to the user, or fails with, is marked in the message's metadata,
+so that a program tells it from what the user's code prints and raises (batch/client.py).
 """
 
 from __future__ import annotations
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from .errors import AcaKernelError
     from .requests import Request, RequestTable
 
+# The member of a message's metadata that marks it as the kernel's own, and its values: a
+# sentence for the user, a request that could not be done.
+MARK = "aca_kernel"
+NOTICE = "notice"
+FAILURE = "failure"
+
 
 class Publisher:
     """Sends messages of our own, and ends requests."""
@@ -23,9 +31,15 @@ class Publisher:
         self._session = session
         self._table = table
 
-    def publish(self, msg_type: str, content: dict[str, Any], request: Request | None) -> None:
+    def publish(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        request: Request | None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
         """Send a message on iopub."""
-        message = self._session.msg(msg_type, content, parent=_parent(request))
+        message = self._session.msg(msg_type, content, parent=_parent(request), metadata=metadata)
         topic = f"stream.{content['name']}" if msg_type == "stream" else msg_type
         self._channels.publish(f"kernel.{topic}", self._channels.frames_of(message))
 
@@ -43,7 +57,16 @@ class Publisher:
         """Show the user a sentence, in the output of the request if it has one."""
         if request is not None:
             self.begin(request)
-        self.publish("stream", {"name": "stderr", "text": text + "\n"}, request)
+        content = {"name": "stderr", "text": text + "\n"}
+        self.publish("stream", content, request, {MARK: NOTICE})
+
+    def tell_waiting_cell(self, text: str) -> bool:
+        """Show the user a sentence in the first cell that waits; False if there is none."""
+        request = next((one for one in self._table if one.is_execute), None)
+        if request is None:
+            return False
+        self.tell(text, request)
+        return True
 
     def reply(
         self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
@@ -55,11 +78,13 @@ class Publisher:
         request.is_replied = True
         self._channels.reply(request.channel, request.idents, self._channels.frames_of(message))
 
-    def answer(self, request: Request, content: dict[str, Any]) -> None:
+    def answer(
+        self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> None:
         """Do a whole request here: busy, reply, idle."""
         self.begin(request)
         if request.wants_reply and not request.is_replied:
-            self.reply(request, content)
+            self.reply(request, content, metadata)
         self.status("idle", request)
         self._table.finish(request)
 
@@ -82,7 +107,7 @@ class Publisher:
         if request.is_execute:
             self.publish("error", content, request)
             content |= {"execution_count": 0, "user_expressions": {}, "payload": []}
-        self.answer(request, {"status": "error", **content})
+        self.answer(request, {"status": "error", **content}, {MARK: FAILURE})
 
     def fail_with(self, request: Request, error: AcaKernelError) -> None:
         """End a request with an error of ours."""

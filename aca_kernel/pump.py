@@ -26,7 +26,6 @@ from .checkpoint.schedule import Schedule
 from .checkpoint.store import Store
 from .errors import AcaKernelError, CheckpointFailed, EnvironmentGone
 from .forwarder import Forwarder
-from .launch import Launcher
 from .life import Life
 from .overlap import OverlapProbe
 from .pacing import Pacer
@@ -39,6 +38,7 @@ from .subshells import Subshells
 if TYPE_CHECKING:
     from .backend import Backend
     from .channels import Channels
+    from .launch import Launcher
     from .messages import Publisher
     from .relay import Relay
     from .settings import AcaKernel
@@ -58,7 +58,7 @@ class Pump:
         channels: Channels,
         publisher: Publisher,
         table: RequestTable,
-        config: dict[str, Any],
+        launcher: Launcher,
         on_exit: Callable[[], None],
         log: logging.Logger,
     ) -> None:
@@ -69,9 +69,10 @@ class Pump:
         self._on_exit = on_exit
         self._log = log
         self._work = asyncio.Event()
-        self._launcher = Launcher(backend, settings, publisher, table, config, log)
-        self._life = Life(self._launcher)
-        self._is_starting = False
+        self._launcher = launcher
+        launcher.tell = publisher.tell_waiting_cell
+        self._life = Life(launcher)
+        self._is_starting = launcher.has_begun
         self._interrupt_pending = False
         self._owes_answer = False
         self._polls = BackgroundPolls()
@@ -82,6 +83,7 @@ class Pump:
         self._pacer = Pacer()
         notices = self._launcher.notices
         self._backlog = Backlog(table, publisher, self._subshells, self._announcer, notices)
+        config = launcher.config
         self._carrier = Carrier(config["session"], config["username"], self._hurry)
         self._checkpoints = Checkpoints(
             Store(config["kernel_id"], config["session_name"]), self._carrier, settings, log
@@ -107,7 +109,7 @@ class Pump:
             self._schedule,
             self._launcher.tell_waiting,
             self._answer_later,
-            self._launcher.tell,
+            publisher.tell_waiting_cell,
         )
         self.kernel_info: dict[str, Any] | None = None
 
@@ -136,11 +138,6 @@ class Pump:
         """Keep what has been answered already; its outputs are shown to nobody."""
         self._backlog.add_setup(request)
         self._forwarder.muted.add(request.msg_id)
-
-    def start_now(self) -> None:
-        """Launch an environment though nothing has to run in it yet."""
-        self._is_starting = True
-        self._work.set()
 
     def interrupt(self) -> None:
         """Interrupt the running cell; what is queued behind it follows ipykernel's rules."""
@@ -488,11 +485,14 @@ class Pump:
             if not succeeded and item.aborts_on_error:
                 self._backlog.abort(None)
 
-    async def close(self) -> None:
-        """End the remote kernel, if that can be done at once, and forget everything."""
+    async def close(self, *, for_restart: bool) -> None:
+        """End the remote kernel, if that can be done at once, and forget everything.
+
+        for_restart: this kernel is about to be started again, and wants its environment back.
+        """
         for task in self._asides:
             task.cancel()
         self._overlap.cancel()
         self._calls.close()
         self._checkpoints.close()
-        await self._life.close(is_embedded=self._backend.is_embedded)
+        await self._life.close(is_embedded=self._backend.is_embedded, for_restart=for_restart)

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from .environment import Environment, Tell
     from .mcp import ToolResult
 
-REMOTE_FILES = ("__init__.py", "wire.py", "calls.py", "agent.py", "retirement.py", "process.py",
-                "launcher.py", "extension.py", "shell.py", "magic.py", "command_line.py",
-                "files.py", "transfer.py", "session_ipython.py", "depot.py",
+REMOTE_FILES = ("__init__.py", "wire.py", "calls.py", "agent.py", "retirement.py", "spawn.py",
+                "process.py", "launcher.py", "extension.py", "shell.py", "magic.py",
+                "command_line.py", "files.py", "transfer.py", "session_ipython.py", "depot.py",
                 "state.py", "origin.py", "beside/__init__.py", "beside/entries.py",
                 "beside/fetching.py", "beside/hinting.py", "beside/hooks.py",
                 "beside/importing.py", "beside/mirror.py", "beside/missing.py",

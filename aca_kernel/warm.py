@@ -7,6 +7,10 @@ lock is an environment without a kernel: left by one that has shut down, or that
 The next kernel of the same user and pool takes it over by taking the lock, and starts afresh
 in it (remote/agent.py, `retire`).
 
+A kernel that is restarted must find its own again, also while others wait for a place in a
+full pool. So what was left for a restart is its own kernel's for a while, and what a killed
+kernel has left is not taken at once by those who wait.
+
 The lock is the operating system's, so that it cannot outlive its holder. The files hold no
 key: who has the id alone can do nothing with it.
 """
@@ -19,9 +23,11 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_runtime_dir
@@ -34,6 +40,23 @@ _FORGOTTEN_SECONDS = 24 * 3600.0
 
 # The file's time is the environment's last use; setting it more often changes nothing.
 _TOUCH_SECONDS = 1.0
+
+# A front end that restarts a kernel, also one that was killed, has started the new one by
+# then, on a slow machine too; Jupyter Server looks after its kernels every 3 s.
+_RESTART_SECONDS = 15.0
+
+# Of two kernels that look at one file at the same time, one finds it locked for an instant.
+_LOCK_ATTEMPTS = 5
+_LOCK_PAUSE_SECONDS = 0.002
+
+
+class State(Enum):
+    """What an environment's file says of it, and means once nobody holds the lock."""
+
+    NEW = "new"  # it has an id and no place in the pool: nobody needs it
+    USED = "used"  # its kernel was killed
+    LEFT = "left"  # its kernel has shut down
+    RESTARTING = "restarting"  # its kernel is about to be started again
 
 
 @dataclass
@@ -48,6 +71,7 @@ class Claim:
     path: Path
     descriptor: int
     nonce: str = ""
+    _state: State = State.NEW
     _touched: float = 0.0
 
     def touch(self) -> None:
@@ -61,20 +85,41 @@ class Claim:
     def begin(self, nonce: str) -> None:
         """A generation begins in it; the next kernel must be able to end its processes."""
         self.nonce = nonce
-        with contextlib.suppress(OSError):  # the disk is full: then it is not handed over
-            self.write()
+        self.write(self._state)
 
-    def write(self) -> None:
-        """Write down what another kernel has to know."""
-        content = {"environment_id": self.environment_id, "owner": self.owner, "nonce": self.nonce}
+    def write(self, state: State) -> None:
+        """Write down what another kernel has to know; the time of its last use stays."""
+        if self.descriptor >= 0:
+            with contextlib.suppress(OSError):  # the disk is full: then it is not handed over
+                self.write_or_fail(state)
+
+    def write_or_fail(self, state: State) -> None:
+        """Do the same. Raises OSError."""
+        self._state = state
+        content = {
+            "environment_id": self.environment_id,
+            "owner": self.owner,
+            "nonce": self.nonce,
+            "state": state.value,
+            # Not the file's time, which is that of the last use.
+            "written": time.time(),
+        }
+        used_at = os.fstat(self.descriptor).st_mtime_ns
         os.truncate(self.descriptor, 0)
         os.pwrite(self.descriptor, json.dumps(content).encode("ascii"), 0)
+        os.utime(self.descriptor, ns=(used_at, used_at))
 
-    def release(self, *, keep: bool) -> None:
-        """Let go of it; keep: the environment lives, and another kernel may have it."""
+    def release(self, *, keep: bool, for_restart: bool = False) -> None:
+        """Let go of it.
+
+        keep: the environment lives, if it ever did, and another kernel may have it;
+        for_restart: but its own one first, which is about to start.
+        """
         if self.descriptor < 0:
             return
-        if not keep:
+        if keep and self._state is not State.NEW:
+            self.write(State.RESTARTING if for_restart else State.LEFT)
+        else:
             with contextlib.suppress(OSError):
                 self.path.unlink()
         os.close(self.descriptor)
@@ -89,18 +134,25 @@ class WarmEnvironments:
     """
 
     def __init__(self, endpoint: str, owner: str, *, is_shared: bool, log: logging.Logger) -> None:
-        self._directory = Path(jupyter_runtime_dir()) / "aca-kernel" / _digest(endpoint)
+        self._directory = _directory_of(endpoint)
         self._owner = _digest(owner)
         self._is_shared = is_shared
         self._log = log
+        # When what a killed kernel has left was seen first, by monotonic clock.
+        self._seen: dict[Path, float] = {}
 
-    def take(self, cooldown_seconds: float) -> Iterator[Claim]:
+    def take(
+        self, cooldown_seconds: float, *, is_waiting: bool = False, others_wait: bool = False
+    ) -> Iterator[Claim]:
         """Yield claims on environments that nobody has, likeliest to be alive first.
 
+        is_waiting: this is asked again and again; what a killed kernel has left is taken only
+        when its own kernel has had the time to be started again.
+        others_wait: for what may be had by all; only this kernel's own are yielded.
         Whoever gets one releases it. What has cooled down is removed from the list.
         """
         for path in self._candidates():
-            claim = self._lock(path)
+            claim = self._lock(path, is_waiting=is_waiting, others_wait=others_wait)
             if claim is None:
                 continue
             left = cooldown_seconds - (time.time() - _used_at(path))
@@ -122,7 +174,7 @@ class WarmEnvironments:
         claim = Claim(environment_id, self._owner, path, descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            claim.write()
+            claim.write_or_fail(State.NEW)
         except OSError as error:  # a file system without locks, or a full one
             os.close(descriptor)
             self._log.info("environments cannot be handed over: %s", error.strerror)
@@ -143,37 +195,91 @@ class WarmEnvironments:
         except OSError:
             return []
         # This kernel's own from before a restart, then what was used last.
-        return sorted(paths, key=lambda path: (self._is_ours(path), _used_at(path)), reverse=True)
+        return sorted(
+            paths, key=lambda path: (self._is_ours(_read(path)), _used_at(path)), reverse=True
+        )
 
-    def _is_ours(self, path: Path) -> bool:
-        return _read(path).get("owner") == self._owner
-
-    def _lock(self, path: Path) -> Claim | None:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
+    def _lock(self, path: Path, *, is_waiting: bool, others_wait: bool) -> Claim | None:
+        """Claim what is in a file, if it is anybody's, and may be this kernel's."""
+        content = _read(path)
+        # Looked at without the lock first: its own kernel may come for it at this moment.
+        if not self._may_have(content, others_wait=others_wait):
             return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Between opening and locking, another kernel may have taken and removed it.
-            is_same = os.fstat(descriptor).st_ino == os.stat(path).st_ino
-        except OSError:
-            is_same = False
-        content = _read(path) if is_same else {}
+        descriptor = _open_locked(path, _LOCK_ATTEMPTS if self._is_ours(content) else 1)
+        if descriptor is None:
+            self._seen.pop(path, None)
+            return None
+        content = _read(path)
         environment_id, nonce = content.get("environment_id"), content.get("nonce")
-        may_have = self._is_shared or content.get("owner") == self._owner
-        if not isinstance(environment_id, str) or not may_have:
+        if (
+            not isinstance(environment_id, str)
+            or not self._may_have(content, others_wait=others_wait)
+            or (is_waiting and self._may_be_restarted(path, content))
+        ):
             os.close(descriptor)
             return None
         claim = Claim(environment_id, self._owner, path, descriptor)
+        if content.get("state") == State.NEW.value:
+            claim.release(keep=False)
+            return None
         # It will stand in a shell command.
         claim.nonce = nonce if isinstance(nonce, str) and nonce.isalnum() else ""
         # From now on it is this kernel's, also for the time after a restart.
-        with contextlib.suppress(OSError):
-            used_at = os.fstat(descriptor).st_mtime
-            claim.write()
-            os.utime(path, (used_at, used_at))
+        claim.write(State.USED)
         return claim
+
+    def _may_have(self, content: dict[str, object], *, others_wait: bool) -> bool:
+        if self._is_ours(content):
+            return True
+        written = content.get("written")
+        is_reserved = (
+            content.get("state") == State.RESTARTING.value
+            and isinstance(written, float)
+            and abs(time.time() - written) < _RESTART_SECONDS
+        )
+        return self._is_shared and not others_wait and not is_reserved
+
+    def _may_be_restarted(self, path: Path, content: dict[str, object]) -> bool:
+        """Tell whether a kernel was killed, and not long before this waiter saw it first."""
+        if self._is_ours(content) or content.get("state") != State.USED.value:
+            return False
+        seen = self._seen.setdefault(path, time.monotonic())
+        return time.monotonic() - seen < _RESTART_SECONDS
+
+    def _is_ours(self, content: dict[str, object]) -> bool:
+        return content.get("owner") == self._owner
+
+
+def forget_pool(endpoint: str) -> None:
+    """Remove what is listed for a pool that has ended, with all of its environments."""
+    shutil.rmtree(_directory_of(endpoint), ignore_errors=True)
+
+
+def _directory_of(endpoint: str) -> Path:
+    return Path(jupyter_runtime_dir()) / "aca-kernel" / _digest(endpoint)
+
+
+def _open_locked(path: Path, attempts: int) -> int | None:
+    """Open a file and lock it; None where it is gone, or locked by somebody else."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    for attempt in range(attempts):
+        if attempt:
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between opening and locking, another kernel may have taken and removed it.
+            if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
+                return descriptor
+        except BlockingIOError:
+            continue
+        except OSError:
+            pass
+        break
+    os.close(descriptor)
+    return None
 
 
 def _digest(text: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import random
 import signal
 import subprocess
 import sys
@@ -76,6 +77,19 @@ class Pool:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def kill_an_environment(self, chance: random.Random) -> int:
+        """Kill one of those that there are; return how many there were to be killed."""
+        try:
+            sessions = psutil.Process(self.process.pid).children()
+            session = chance.choice(sessions)
+            doomed = [*session.children(recursive=True), session]
+        except (psutil.NoSuchProcess, IndexError):
+            return 0
+        for one in doomed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        return 1
 
     def wait_for_cooldown(self) -> None:
         """Wait until every environment of now has been released."""

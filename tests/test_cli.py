@@ -47,6 +47,15 @@ GIVEN = {
     "files_largest_mb": ("--files-largest-mb=10", 10),
     "files_total_mb": ("--files-total-mb=100", 100),
     "files_back": ("--files-back", True),
+    "checkpoint": ("--checkpoint=on-request", "on-request"),
+    "checkpoint_before_seconds": ("--checkpoint-before-seconds=20", 20.0),
+    "checkpoint_after_seconds": ("--checkpoint-after-seconds=60", 60.0),
+    "checkpoint_variable_mb": ("--checkpoint-variable-mb=50", 50),
+    "checkpoint_total_mb": ("--checkpoint-total-mb=100", 100),
+    "checkpoint_files_mb": ("--checkpoint-files-mb=0", 0),
+    "checkpoint_keep": ("--checkpoint-keep", True),
+    "restore": ("--restore=off", "off"),
+    "keep_alive_minutes": ("--keep-alive-minutes=90", 90.0),
 }
 
 

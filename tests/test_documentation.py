@@ -14,7 +14,7 @@ from aca_kernel.checkpoint import wording
 from aca_kernel.checkpoint.carrier import Carrier
 from aca_kernel.checkpoint.checkpoints import Checkpoints
 from aca_kernel.checkpoint.store import Store
-from aca_kernel.cli import _COMMANDS, _Group
+from aca_kernel.cli import _COMMANDS, _Group, run
 from aca_kernel.cli.doctor import control, inside, network, session
 from aca_kernel.localpool import app, options
 from aca_kernel.recovery import Recovery
@@ -87,6 +87,15 @@ def test_pool_table_lists_every_option() -> None:
     app.add_arguments(parser)
     offered = {option for action in parser._actions for option in action.option_strings}
     assert set(table("option")) == offered
+
+
+def test_table_of_run_lists_every_argument_in_order() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    run.add_arguments(parser)
+    rows = table("argument")
+    listed = [re.findall(r"(?<![\w-])--?\w[\w-]*", row) for row in rows]
+    assert listed == [action.option_strings for action in parser._actions]
+    assert rows["--retries N"] == str(parser.get_default("retries"))
 
 
 def test_quirk_table_lists_every_quirk() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 
-from .support import Client, Pool, eventually, running_kernel, running_pool
+from .support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
 
 def test_after_the_cooldown_a_cell_gets_a_new_environment_and_is_told() -> None:
@@ -189,6 +190,21 @@ def test_nothing_is_left_when_the_kernel_process_is_killed(how: signal.Signals) 
         assert len(family) > 2
         os.kill(pid, how)
         assert eventually(lambda: not any(psutil.pid_exists(one) for one in family))
+
+
+def test_a_kernel_ends_whose_parent_was_killed_while_it_started() -> None:
+    with subprocess.Popen(["true"]) as parent:
+        pass
+    kernel = subprocess.Popen(
+        [sys.executable, "-m", "aca_kernel"],
+        env={**os.environ, "JPY_PARENT_PID": str(parent.pid)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        assert kernel.wait(TIMEOUT) == 0
+    finally:
+        kernel.kill()
+        kernel.wait()
 
 
 def test_shutdown_is_quick_and_restart_gives_a_clean_namespace() -> None:

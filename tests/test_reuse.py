@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
-from .support import Client, Pool, eventually, running_kernel, running_pool
+from aca_kernel.warm import State, WarmEnvironments, forget_pool
+
+from .support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
 START = "%%writefile left.txt\nsomething"
 CHECK = "import os; (os.listdir(), 'kept' in globals())"
@@ -152,3 +159,142 @@ def test_the_files_are_the_owners_and_hold_no_key(runtime: Path, one_place: Pool
     (file.parent / "y.json").write_bytes(b"\xff\x00")
     with running_kernel(one_place.env) as kernel:
         use(kernel)
+
+
+def test_who_waits_for_a_full_pool_gets_what_the_next_to_end_leaves(one_place: Pool) -> None:
+    with running_kernel(one_place.env) as waiting:
+        with running_kernel(one_place.env) as holder:
+            use(holder)
+            cell = waiting.send(CHECK)
+            waiting.wait_for_stream(cell, "Waiting")
+        # Its cooldown would take five minutes.
+        assert waiting.collect(cell).result == FRESH
+    assert sessions(one_place) == 1
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_a_restarted_kernel_keeps_its_place_though_others_wait(one_place: Pool, now: bool) -> None:
+    with running_kernel(one_place.env) as waiting, running_kernel(one_place.env) as holder:
+        use(holder)
+        cell = waiting.send(CHECK)
+        waiting.wait_for_stream(cell, "Waiting")
+        holder.restart(now=now)
+        assert holder.run(CHECK).result == FRESH
+        holder.run("'still mine'")
+        assert [one for one in waiting.drain() if one["msg_type"] == "execute_result"] == []
+        waiting.interrupt()
+        assert waiting.collect(cell).error is not None
+    assert sessions(one_place) == 1
+
+
+def test_who_gives_up_waiting_leaves_nothing_behind(one_place: Pool, runtime: Path) -> None:
+    with running_kernel(one_place.env) as holder, running_kernel(one_place.env) as waiting:
+        use(holder)
+        cell = waiting.send("1")
+        waiting.wait_for_stream(cell, "Waiting")
+        assert len(list(runtime.glob("aca-kernel/*/*.json"))) == 2
+        waiting.interrupt()
+        error = waiting.collect(cell).error
+        assert error is not None
+        assert error["ename"] == "KeyboardInterrupt"
+        assert eventually(lambda: len(list(runtime.glob("aca-kernel/*/*.json"))) == 1)
+        assert eventually(lambda: not list(runtime.glob("aca-kernel-waiting/*/*")))
+
+
+def test_notebooks_one_after_another_need_one_place(one_place: Pool, tmp_path: Path) -> None:
+    """Run by `jupyter execute`, nbconvert, papermill and nbclient, which know nothing of it."""
+    names = [f"{n}.ipynb" for n in range(4)]
+    for name in names:
+        cells = [nbformat.v4.new_code_cell(source) for source in (CHECK, "kept = 1", START)]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        notebook.metadata.kernelspec = {"name": "aca", "display_name": "aca", "language": "python"}
+        nbformat.write(notebook, tmp_path / name)
+    env = {**os.environ, **one_place.env}
+    for command in (
+        ["jupyter", "execute", "--inplace", *names],
+        ["nbconvert", "--to", "notebook", "--execute", "--inplace", names[0]],
+        ["papermill", names[1], names[1]],
+    ):
+        words = [sys.executable, "-m", *command]
+        subprocess.run(words, cwd=tmp_path, env=env, check=True, timeout=TIMEOUT)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in one_place.env.items():
+            patch.setenv(name, value)
+        NotebookClient(nbformat.read(tmp_path / names[2], as_version=4)).execute()
+    for name in names:
+        shown = nbformat.read(tmp_path / name, as_version=4).cells[0].outputs[0]
+        assert shown.data["text/plain"] == FRESH
+    # Anything more would have been refused for the five minutes of the cooldown.
+    assert sessions(one_place) == 1
+
+
+# -- the list --------------------------------------------------------------------------
+
+
+def environments(owner: str, *, is_shared: bool = True) -> WarmEnvironments:
+    return WarmEnvironments(
+        "https://pool.example", owner, is_shared=is_shared, log=logging.getLogger("test")
+    )
+
+
+def left_by(owner: str, state: State | None, environment_id: str = "id") -> None:
+    """List an environment whose kernel has ended, in one way or another."""
+    claim = environments(owner).add(environment_id)
+    assert claim is not None
+    claim.write(State.USED if state is not State.NEW else state)
+    if state in (State.LEFT, State.RESTARTING):
+        claim.release(keep=True, for_restart=state is State.RESTARTING)
+    else:
+        os.close(claim.descriptor)
+
+
+def taken(warm: WarmEnvironments, **options: bool) -> list[str]:
+    """What a kernel would be offered; it lets all of it go again, as a killed one does."""
+    found = []
+    for claim in warm.take(300, **options):
+        found.append(claim.environment_id)
+        os.close(claim.descriptor)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("state", "by_others", "by_waiting"),
+    [
+        (State.LEFT, ["id"], ["id"]),
+        (State.USED, ["id"], []),
+        (State.RESTARTING, [], []),
+        (State.NEW, [], []),
+    ],
+)
+def test_who_may_have_an_environment_depends_on_how_its_kernel_ended(
+    runtime: Path, state: State, by_others: list[str], by_waiting: list[str]
+) -> None:
+    left_by("one", state)
+    assert taken(environments("two", is_shared=False)) == []
+    assert taken(environments("two"), others_wait=True) == []
+    assert taken(environments("two"), is_waiting=True) == by_waiting
+    left_by("one", state)
+    assert taken(environments("two")) == by_others
+    left_by("one", state)
+    own = [] if state is State.NEW else ["id"]
+    assert taken(environments("one", is_shared=False), others_wait=True, is_waiting=True) == own
+    assert len(list(runtime.glob("aca-kernel/*/*.json"))) == len(own)
+
+
+def test_what_nobody_comes_back_for_is_everybodys_after_a_while(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert runtime.is_dir()
+    left_by("one", State.RESTARTING, "first")
+    left_by("one", State.USED, "second")
+    waiting = environments("two")
+    assert taken(waiting, is_waiting=True) == []
+    monkeypatch.setattr("aca_kernel.warm._RESTART_SECONDS", 0.0)
+    assert sorted(taken(waiting, is_waiting=True)) == ["first", "second"]
+
+
+def test_what_a_pool_leaves_that_has_ended_is_removed(runtime: Path) -> None:
+    left_by("one", State.LEFT)
+    forget_pool("https://pool.example")
+    assert list(runtime.glob("aca-kernel/*")) == []
+    assert taken(environments("one")) == []

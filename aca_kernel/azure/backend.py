@@ -80,6 +80,13 @@ class AzureBackend(Backend):
             )
         return client
 
+    async def max_sessions(self) -> int | None:
+        """Return the pool's maxConcurrentSessions, None if Azure does not say.
+
+        Raises the errors of SessionPools.get, and SettingInvalid: there is no such name.
+        """
+        return (await self._look_up()).max_sessions
+
     async def close(self) -> None:
         """See Backend."""
         self._key = ""

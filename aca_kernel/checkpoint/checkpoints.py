@@ -273,7 +273,6 @@ class Checkpoints:
         pieces = self._store.pieces(sorted(leftovers.references(manifest)))
         index: dict[str, tuple[int, int]] = {}
         end = 0
-        await self._carrier.put(_PACK, 0, b"")
         reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
         try:
             while page := await reading:
@@ -287,6 +286,8 @@ class Checkpoints:
         finally:
             # It holds the store, and must not outlive this.
             await asyncio.gather(reading, return_exceptions=True)
+        if not index:
+            await self._carrier.put(_PACK, 0, b"")
         await self._put(_MANIFEST, json.dumps({**manifest, "pack": index}).encode("ascii"))
         return True
 
@@ -305,8 +306,9 @@ class Checkpoints:
     async def _send_sources(self) -> None:
         if self._has_sources:
             return
-        for name, data in (await asyncio.to_thread(limits.remote_files)).items():
-            await self._put(name, data)
+        files = await asyncio.to_thread(limits.remote_files)
+        # All in one exchange: on a slow line each would take its time.
+        await asyncio.gather(*(self._put(name, data) for name, data in files.items()))
         self._has_sources = True
         # Once for each environment is more than often enough.
         await asyncio.to_thread(remove_abandoned, self._store.path)

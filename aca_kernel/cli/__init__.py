@@ -57,6 +57,7 @@ _COMMANDS: Mapping[str, _Command | _Group] = {
         "connect GitHub Copilot in VS Code to a session pool",
         "aca_kernel.cli.mcp_config",
     ),
+    "run": _Command("run many notebooks, several at a time", "aca_kernel.cli.run"),
     "checkpoints": _Group(
         "list and delete the checkpoints that kernels have kept",
         {

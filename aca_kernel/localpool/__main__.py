@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import sys
 from typing import Any
 
@@ -43,15 +42,13 @@ def main() -> int:
     """Run the pool; returns the exit code."""
     from ..errors import AcaKernelError
 
-    # A parent that starts the pool before it knows its settings leaves time for this.
-    if not select.select([0], [], [], 0)[0]:
-        from . import embedded  # noqa: F401 - for what it imports
     line = _read_line()
     if not line:
         return 0
     try:
         prepared = prepare(from_mapping({"port": 0, **json.loads(line)}))
-        # Not before the first sandbox is on its way: this imports tornado.
+        # Not before the first sandbox is on its way, even if the settings are waited for:
+        # this imports tornado, which takes as long as a sandbox does to come up.
         from .embedded import serve_parent
 
         return serve_parent(prepared, _say)

@@ -43,6 +43,7 @@ from . import retirement, session_ipython, wire
 from .calls import Calls
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
+from .spawn import spawn
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
 # many seconds: most cells are over by then and cost one call in all.
@@ -242,10 +243,6 @@ class Agent:
     # -- the remote kernel -------------------------------------------------------
 
     def _start_kernel(self) -> None:
-        import zmq
-
-        from .process import RemoteKernel
-
         if self.kernel is not None:
             self.kernel.close()
         self.kernel_number += 1
@@ -255,7 +252,13 @@ class Agent:
         self.kernel_queue: list[tuple[str, list[bytes]]] = []
         self.probed_at = 0.0
         config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
-        self.kernel = RemoteKernel(self.directory, self.kernel_number, config)
+        spawned = spawn(self.directory, self.kernel_number, config)
+        # The first time, this takes as long as a Python to come up.
+        import zmq
+
+        from .process import RemoteKernel
+
+        self.kernel = RemoteKernel(spawned)
         self.poller = zmq.Poller()
         self.kernel.register(self.poller)
         self.poller.register(self.wake_fd, zmq.POLLIN)

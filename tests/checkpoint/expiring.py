@@ -76,6 +76,13 @@ class Notebook:
         """As the front end's button does: a clean start."""
         self.kernel.restart()
 
+    def begin_anew(self) -> None:
+        """Go on as a kernel that has run nothing, in an environment that has not either."""
+        assert self.run("%aca restart").error is None
+        assert eventually(lambda: self.manifest()["groups"] == [])
+        # The pool would keep the old one until its cooldown has passed.
+        self.pool.expire()
+
     def is_idle(self) -> bool:
         """Whether the kernel leaves the pool alone for as long as two checkpoints would take."""
         calls = self.pool.calls()

@@ -1,0 +1,339 @@
+"""nbclient, with what a batch needs besides.
+
+- Its kernels do not take over Ctrl-C: the batch has one answer to it for all of them.
+- What the kernel itself says ("the pool is full") is progress, not output of a cell.
+- What happens to the kernel is told from what the user's code does, with --allow-errors too:
+  a notebook goes on neither in an empty environment nor without any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+from jupyter_core.utils import ensure_async
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+
+from ..launch import loss_of
+from ..messages import FAILURE, MARK, NOTICE
+from .injection import has_tag
+from .outcomes import CellError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+# Outputs may follow a reply: a long backlog on a busy machine, and nbclient would drop
+# what comes later.
+_LATE_OUTPUT_SECONDS = 30
+
+# An interrupted cell may clean up after itself; then its kernel is killed.
+GRACE_SECONDS = 10.0
+
+TIMEOUT_NAME = "CellTimeoutError"
+
+# The kernel says so when the environment was replaced between two cells. Whatever came back from a
+# checkpoint, a batch begins anew: cells may have run since.
+_LOSS = loss_of(0.0).partition(" after ")[0]
+_DEATHS = frozenset({"EnvironmentGone", "RemoteKernelDied"})
+
+
+class EnvironmentLost(Exception):
+    """The environment, or a process that the notebook needs, has ended; its code has not failed.
+
+    error: where and how.
+    """
+
+    def __init__(self, error: CellError) -> None:
+        super().__init__(error.short)
+        self.error = error
+
+
+class KernelFailed(Exception):
+    """The kernel cannot run cells, and says why; as EnvironmentLost."""
+
+    def __init__(self, error: CellError) -> None:
+        super().__init__(error.short)
+        self.error = error
+
+
+class Stopped(Exception):
+    """The batch is being stopped, and this notebook with it."""
+
+
+async def to_the_end(work: Awaitable[None]) -> None:
+    """Wait for something that must not be left half done, however often this is cancelled."""
+    task = asyncio.ensure_future(work)
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        raise asyncio.CancelledError
+    task.result()
+
+
+class BatchClient(NotebookClient):
+    """Runs one notebook once, in a kernel of its own.
+
+    timeout_seconds: of each cell; None for no limit.
+    is_remote: the kernel may have to wait for an environment, which no cell's limit counts.
+    tell: is given each notice of the kernel.
+    on_cell: is called when a cell begins, with its number; on_end when one has ended.
+    errors: of cells, in order, as far as their cells do not expect them.
+    """
+
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        *,
+        kernel_name: str,
+        folder: str,
+        arguments: list[str],
+        timeout_seconds: float | None,
+        is_remote: bool,
+        allow_errors: bool,
+        tell: Callable[[str], None],
+        on_cell: Callable[[int], None],
+        on_end: Callable[[int], None],
+    ) -> None:
+        super().__init__(
+            notebook,
+            kernel_name=kernel_name,
+            resources={"metadata": {"path": folder}},
+            extra_arguments=arguments,
+            timeout_func=lambda _cell: timeout_seconds,
+            # The traceback shows where the cell was, and --allow-errors can go on.
+            interrupt_on_timeout=True,
+            error_on_timeout={
+                "ename": TIMEOUT_NAME,
+                "evalue": f"The cell did not finish within {timeout_seconds or 0:g} s.",
+                "traceback": [],
+            },
+            allow_errors=allow_errors,
+            iopub_timeout=_LATE_OUTPUT_SECONDS,
+            raise_on_iopub_timeout=True,
+            on_cell_execute=self._begin_cell,
+            on_cell_error=self._note_error,
+        )
+        self.errors: list[CellError] = []
+        self._tell = tell
+        self._on_cell = on_cell
+        self._on_end = on_end
+        self._is_ready = timeout_seconds is None or not is_remote
+        self._is_running_cell = False
+        self._is_stopping = False
+        self._is_lost = False
+        self._is_ending = False
+        self._is_killed = False
+        # The stream output that is being printed to, and what it is made of.
+        self._stream: NotebookNode | None = None
+        self._pieces: list[str] = []
+        self._asides: set[asyncio.Task[None]] = set()
+
+    # -- stopping ------------------------------------------------------------------
+
+    def interrupt(self) -> bool:
+        """Interrupt the running cell and end with Stopped; False if there is none yet.
+
+        A cell that goes on regardless is killed with its kernel.
+        """
+        self._is_stopping = True
+        if self._is_running_cell:
+            self._aside(self._interrupt_cell())
+        return self._is_running_cell or self._is_ending
+
+    async def kill(self) -> None:
+        """Kill the kernel's process, now."""
+        self._is_stopping = self._is_killed = True
+        manager = self.km
+        if manager is not None and manager.has_kernel:
+            with contextlib.suppress(OSError, RuntimeError):  # it has ended by itself
+                await ensure_async(manager.signal_kernel(signal.SIGKILL))
+
+    async def _interrupt_cell(self) -> None:
+        manager = self.km
+        if manager is None or not manager.has_kernel:
+            return
+        with contextlib.suppress(OSError, RuntimeError):  # it has ended meanwhile
+            await ensure_async(manager.interrupt_kernel())
+        if self._is_stopping:
+            await asyncio.sleep(GRACE_SECONDS)
+            await self.kill()
+
+    def _aside(self, call: Any) -> None:
+        task = asyncio.ensure_future(call)
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+
+    # -- nbclient's ----------------------------------------------------------------
+
+    @asynccontextmanager
+    async def async_setup_kernel(self, **kwargs: Any) -> AsyncIterator[None]:
+        """Start a kernel and end it, leaving signals to the batch."""
+        manager = self.create_kernel_manager()
+        try:
+            await self.async_start_new_kernel(**kwargs)
+            await self.async_start_new_kernel_client()
+            yield
+        finally:
+            self._is_ending = True
+            for task in self._asides:
+                task.cancel()
+            # Whatever is cancelled meanwhile, no process is left behind.
+            await to_the_end(self._end_kernel(manager))
+
+    async def _end_kernel(self, manager: Any) -> None:
+        if await manager.is_alive():
+            await manager.shutdown_kernel(now=self._is_killed)
+        else:
+            await manager.cleanup_resources()
+        if self.kc is not None:
+            self.kc.stop_channels()
+
+    async def async_execute_cell(
+        self,
+        cell: NotebookNode,
+        cell_index: int,
+        execution_count: int | None = None,
+        store_history: bool = True,
+    ) -> NotebookNode:
+        """See nbclient. Raises EnvironmentLost, KernelFailed, Stopped besides its errors."""
+        if self._is_stopping:
+            raise Stopped
+        before = self.code_cells_executed
+        try:
+            if not self._is_ready:
+                await self._get_ready()
+            executed = await super().async_execute_cell(
+                cell, cell_index, execution_count, store_history
+            )
+        except DeadKernelError as error:
+            self._check_stopping()
+            text = "The local kernel process ended while the cell was running."
+            raise EnvironmentLost(
+                CellError(self.code_cells_executed, "DeadKernelError", text)
+            ) from error
+        except Exception:
+            self._check_stopping()
+            self._check_lost()
+            raise
+        finally:
+            self._is_running_cell = False
+            self._join_stream()
+            if self.code_cells_executed > before:
+                self._on_end(self.code_cells_executed)
+        self._check_stopping()
+        self._check_lost()
+        return executed
+
+    async def _get_ready(self) -> None:
+        """Run nothing, and see to it that there is an environment for what follows."""
+        assert self.kc is not None  # noqa: S101 - nbclient has made it
+        msg_id = self.kc.execute("pass", store_history=False, allow_stdin=False)
+        outputs = asyncio.ensure_future(self._take_notices(msg_id))
+        try:
+            reply = await self.async_wait_for_reply(msg_id)
+        finally:
+            outputs.cancel()
+        content = (reply or {}).get("content", {})
+        if content.get("status") != "ok":
+            name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
+            raise _failure(CellError(0, name, value))
+        self._is_ready = True
+
+    async def _take_notices(self, msg_id: str) -> None:
+        assert self.kc is not None  # noqa: S101 - nbclient has made it
+        while True:
+            message = await ensure_async(self.kc.iopub_channel.get_msg(timeout=None))
+            is_notice = message.get("metadata", {}).get(MARK) == NOTICE
+            if is_notice and message["parent_header"].get("msg_id") == msg_id:
+                self._tell(str(message["content"].get("text", "")).strip())
+
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        """See nbclient."""
+        if msg.get("metadata", {}).get(MARK) != NOTICE:
+            return super().process_message(msg, cell, cell_index)
+        text = str(msg["content"].get("text", "")).strip()
+        if text.startswith(_LOSS):
+            # This cell has begun in an empty environment: what it does there is for nothing.
+            self._is_lost = True
+            self._aside(self._interrupt_cell())
+        else:
+            self._tell(text)
+        return None
+
+    def output(
+        self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
+    ) -> NotebookNode | None:
+        """See nbclient; joins what one stream prints in a row.
+
+        How it was cut into messages is chance. nbclient's coalesce_streams takes time that
+        grows with the square of a line's length, and moves outputs that later cells update.
+        """
+        is_stream = msg["msg_type"] == "stream"
+        same = self._stream
+        if (
+            is_stream
+            and same is not None
+            and outs
+            and outs[-1] is same
+            and same["name"] == msg["content"]["name"]
+            and not self.clear_before_next_output
+            and not self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        ):
+            self._pieces.append(msg["content"]["text"])
+            return None
+        self._join_stream()
+        made = super().output(outs, msg, display_id, cell_index)
+        if is_stream and made is not None:
+            self._stream, self._pieces = made, [made["text"]]
+        return made
+
+    def _join_stream(self) -> None:
+        if self._stream is not None:
+            self._stream["text"] = "".join(self._pieces)
+        self._stream, self._pieces = None, []
+
+    def _check_stopping(self) -> None:
+        if self._is_stopping:
+            raise Stopped
+
+    def _check_lost(self) -> None:
+        if self._is_lost:
+            text = "The session environment was released between two cells."
+            raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
+
+    def _begin_cell(self, **_: Any) -> None:
+        self._is_running_cell = True
+        self._on_cell(self.code_cells_executed + 1)
+
+    def _note_error(self, cell: NotebookNode, execute_reply: dict[str, Any], **_: Any) -> None:
+        content = execute_reply["content"]
+        name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
+        error = CellError(self.code_cells_executed, name, value)
+        if self._is_stopping or self._is_lost:
+            return
+        if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
+            raise _failure(error)
+        if not has_tag(cell, "raises-exception"):
+            self.errors.append(error)
+        if name == TIMEOUT_NAME:
+            cell.outputs.append(
+                nbformat.v4.new_output(  # type: ignore[no-untyped-call]
+                    "error", ename=name, evalue=value, traceback=[]
+                )
+            )
+
+
+def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
+    return EnvironmentLost(error) if error.ename in _DEATHS else KernelFailed(error)

@@ -1,0 +1,120 @@
+"""Notebooks on disk, and what the output of a run remembers of it.
+
+The output's metadata hold `aca_kernel.run`: {"state": ..., "fingerprint": ...}. With that,
+--resume tells what is done and unchanged, with no file beside the notebooks that could be
+lost or left behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.reader import NotJSONError
+
+from ..errors import SettingInvalid
+from .injection import INJECTED_TAG, has_tag
+
+_METADATA = "aca_kernel"
+
+
+class NotebookInvalid(SettingInvalid):
+    """A file is no notebook: this one fails, and the others run."""
+
+
+def read_notebook(path: str) -> NotebookNode:
+    """Return a notebook, in nbformat 4.
+
+    Raises NotebookInvalid: there is none that can be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise NotebookInvalid("The notebook is not UTF-8 text.") from error
+    except OSError as error:
+        raise NotebookInvalid(f"The notebook cannot be read: {error.strerror}.") from error
+    try:
+        with warnings.catch_warnings():
+            # Missing cell ids, which nbformat adds: nothing that a batch could act upon.
+            warnings.simplefilter("ignore")
+            notebook: NotebookNode = nbformat.reads(  # type: ignore[no-untyped-call]
+                text, as_version=4
+            )
+        notebook.cells, notebook.metadata  # noqa: B018 - AttributeError: JSON of another kind
+    except NotJSONError as error:
+        raise NotebookInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
+    except Exception as error:  # nbformat raises what its converters happen to trip over
+        raise NotebookInvalid("The file is JSON, and not a notebook.") from error
+    return notebook
+
+
+def _where(text: str) -> str:
+    try:
+        json.loads(text)
+    except ValueError as error:
+        return f": {error}"
+    return ""
+
+
+def text_of(notebook: NotebookNode) -> str:
+    """Return a notebook as Jupyter writes it."""
+    text: str = nbformat.v4.writes_json(notebook)  # type: ignore[no-untyped-call]
+    return text + "\n"
+
+
+# -- what a run remembers --------------------------------------------------------------
+
+
+def fingerprint(notebook: NotebookNode, **circumstances: Any) -> str:
+    """Return a hash of what decides about a notebook's outputs.
+
+    Outputs, numbers, times and injected parameters do not count, so that a notebook
+    that was run in place has the same one as before.
+    circumstances: kernel, parameters and the like; JSON.
+    """
+    cells = [
+        [
+            cell.cell_type,
+            cell.source,
+            {key: value for key, value in cell.metadata.items() if key != "execution"},
+        ]
+        for cell in notebook.cells
+        if not has_tag(cell, INJECTED_TAG)
+    ]
+    text = json.dumps([cells, circumstances], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def remember(notebook: NotebookNode, state: str, print_: str) -> None:
+    """Note in a notebook how far its run has come."""
+    ours = notebook.metadata.setdefault(_METADATA, {})
+    ours["run"] = {"state": state, "fingerprint": print_}
+
+
+def is_done(path: str, print_: str) -> bool:
+    """Tell whether a file is the output of a finished run with this fingerprint."""
+    if not os.path.exists(path):
+        return False
+    try:
+        run = read_notebook(path).metadata.get(_METADATA, {}).get("run", {})
+    except (NotebookInvalid, AttributeError):
+        return False
+    return isinstance(run, Mapping) and dict(run) == {"state": "done", "fingerprint": print_}
+
+
+def prepare(notebook: NotebookNode) -> None:
+    """Take away what an earlier run has left: what is seen then is of this one."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell.execution_count = None
+            cell.metadata.pop("execution", None)
+    # Of widgets in those outputs.
+    notebook.metadata.pop("widgets", None)

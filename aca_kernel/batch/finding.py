@@ -1,0 +1,135 @@
+"""Which notebooks are meant, and where the output of each goes."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import SettingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SUFFIX = ".ipynb"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A notebook to run.
+
+    source, output: absolute paths, the same for a notebook that is run in place.
+    name: how the notebook is called in what people and programs read.
+    """
+
+    source: str
+    output: str
+    name: str
+
+
+def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
+    """Return the notebooks that a command line names, each once, in its order.
+
+    words: notebooks, folders (searched with their subfolders) and patterns.
+    output_dir: None to run in place. Below it, outputs keep the tree that the notebooks
+    lie in, seen from the current folder, or from the folder that holds all of them if
+    some lie elsewhere.
+    Raises SettingInvalid: no notebook is there, or an output would overwrite one.
+    """
+    outputs = os.path.abspath(output_dir) if output_dir is not None else None
+    sources: dict[str, str] = {}
+    for word in words:
+        for path in _expand(word, outputs):
+            absolute = os.path.abspath(path)
+            # The same file by two names must not be run twice, at worst at the same time.
+            sources.setdefault(os.path.realpath(absolute), absolute)
+    found = list(sources.values())
+    here = os.getcwd()
+    if outputs is None:
+        return [Job(path, path, _name(path, here)) for path in found]
+    base = here
+    if not all(_is_below(path, here) for path in found):
+        base = os.path.commonpath([os.path.dirname(path) for path in found])
+    jobs = [
+        Job(path, os.path.join(outputs, os.path.relpath(path, base)), _name(path, here))
+        for path in found
+    ]
+    overwritten = next((job for job in jobs if os.path.realpath(job.output) in sources), None)
+    if overwritten is not None:
+        raise SettingInvalid(
+            f"The output of {overwritten.name} would overwrite a notebook: choose another "
+            "--output-dir, or --inplace if that is meant."
+        )
+    return jobs
+
+
+def make_folders(jobs: Sequence[Job]) -> None:
+    """Make the folders that outputs go to, before anything runs.
+
+    Raises SettingInvalid: one cannot be made or written.
+    """
+    for folder in sorted({os.path.dirname(job.output) for job in jobs}):
+        try:
+            os.makedirs(folder, exist_ok=True)
+            is_writable = os.access(folder, os.W_OK | os.X_OK)
+            reason = "permission denied"
+        except OSError as error:
+            is_writable = False
+            reason = (error.strerror or "it cannot be made").lower()
+        if not is_writable:
+            raise SettingInvalid(
+                f"Outputs cannot be written to the folder {folder} ({reason}): choose another "
+                "--output-dir, or make it writable."
+            )
+
+
+def _expand(word: str, outputs: str | None) -> Iterator[str]:
+    if os.path.isfile(word):
+        if not word.endswith(_SUFFIX):
+            raise SettingInvalid(f"{word} is no notebook: its name does not end in {_SUFFIX}.")
+        yield word
+        return
+    folder = os.path.abspath(word)
+    if os.path.isdir(word):
+        paths = list(_below(word))
+        missing = f"There is no notebook in the folder {word}."
+    elif glob.has_magic(word):
+        paths = sorted(path for path in glob.glob(word, recursive=True) if _is_notebook(path))
+        folder = os.path.dirname(folder[: _magic_at(folder)])
+        missing = f"No notebook matches {word}: check the pattern, and the current folder."
+    else:
+        raise SettingInvalid(f"There is no notebook {word}: check the path.")
+    if outputs is not None and not _is_below(folder, outputs):
+        # What an earlier run has written is no input of this one.
+        paths = [path for path in paths if not _is_below(os.path.abspath(path), outputs)]
+    if not paths:
+        raise SettingInvalid(missing)
+    yield from paths
+
+
+def _magic_at(pattern: str) -> int:
+    return next(n for n in range(len(pattern)) if glob.has_magic(pattern[n]))
+
+
+def _below(folder: str) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        # Among hidden folders are JupyterLab's .ipynb_checkpoints and virtual environments.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = os.path.join(parent, name)
+            if _is_notebook(path):
+                yield path
+
+
+def _is_notebook(path: str) -> bool:
+    name = os.path.basename(path)
+    return name.endswith(_SUFFIX) and not name.startswith(".") and os.path.isfile(path)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return os.path.commonpath([path, folder]) == folder
+
+
+def _name(path: str, here: str) -> str:
+    return os.path.relpath(path, here) if _is_below(path, here) else path

@@ -1,0 +1,201 @@
+"""One notebook, from its source to its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any
+
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
+from ..errors import AcaKernelError
+from .client import TIMEOUT_NAME, BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
+from .files import fingerprint, is_done, prepare, read_notebook
+from .injection import has_tag, inject
+from .outcomes import CellError, Outcome, Status
+from .saving import Saver
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from .finding import Job
+    from .kernels import Kernels, Target
+    from .progress import Progress
+
+# Where nbclient skips a cell.
+_SKIP_TAG = "skip-execution"
+
+# Of what a kernel that did not start has written, the end says why.
+_LOG_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for every notebook of a batch.
+
+    timeout_seconds: of each cell; None for no limit.
+    retries: how often a notebook begins anew when its environment ended under it.
+    """
+
+    timeout_seconds: float | None = None
+    allow_errors: bool = False
+    resume: bool = False
+    retries: int = 3
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NotebookRun:
+    """Runs one notebook; `outcome` is right at any time."""
+
+    def __init__(self, job: Job, options: Options, kernels: Kernels, progress: Progress) -> None:
+        self.outcome = Outcome(job.name, job.source, job.output)
+        self._job = job
+        self._options = options
+        self._kernels = kernels
+        self._progress = progress
+        self._client: BatchClient | None = None
+        self._is_stopping = False
+        self._is_saving = False
+
+    async def run(self) -> None:
+        """Run it, in as many attempts as it may have; what goes wrong is in the outcome.
+
+        Cancelling it is what stops it where `interrupt` cannot.
+        """
+        started = time.monotonic()
+        try:
+            await self._run()
+        except (asyncio.CancelledError, Stopped):
+            if not self._is_stopping:
+                raise
+            self.outcome.status = Status.INTERRUPTED
+        except AcaKernelError as error:
+            self._fail(CellError(0, type(error).__name__, error.message))
+        except OSError as error:
+            text = f"{error.strerror or error}: {error.filename or self._job.output}"
+            self._fail(CellError(0, "OSError", text))
+        finally:
+            self._client = None
+            self.outcome.seconds = time.monotonic() - started
+
+    def interrupt(self) -> bool:
+        """See to it that `run` ends soon; False if it must be cancelled for that."""
+        self._is_stopping = True
+        return self._is_saving or (self._client is not None and self._client.interrupt())
+
+    async def kill(self) -> None:
+        """Kill the kernel, so that `run` ends at once."""
+        self._is_stopping = True
+        if self._client is not None:
+            await self._client.kill()
+
+    async def _run(self) -> None:
+        outcome, options = self.outcome, self._options
+        notebook = read_notebook(self._job.source)
+        target = self._kernels.target_of(notebook)
+        outcome.kernel = target.name
+        print_ = fingerprint(
+            notebook,
+            kernel=target.name,
+            parameters=dict(options.parameters),
+            allow_errors=options.allow_errors,
+        )
+        if options.resume and is_done(self._job.output, print_):
+            outcome.status = Status.SKIPPED
+            return
+        while True:
+            outcome.attempts += 1
+            try:
+                await self._attempt(notebook, target, print_)
+            except EnvironmentLost as lost:
+                outcome.errors = [lost.error]
+                if outcome.attempts > options.retries:
+                    outcome.status = Status.FAILED
+                    return
+                self._progress.say(outcome.name, f"{lost.error.short} It begins anew.")
+                notebook = read_notebook(self._job.source)
+            else:
+                return
+
+    async def _attempt(self, notebook: NotebookNode, target: Target, print_: str) -> None:
+        """Run every cell, saving them as they finish. Raises EnvironmentLost."""
+        outcome = self.outcome
+        prepare(notebook)
+        inject(notebook, self._options.parameters, target.name, target.language)
+        outcome.cells, outcome.cells_run = _count(notebook), 0
+        saver = Saver(notebook, self._job.output, print_)
+        with tempfile.TemporaryFile() as log:
+            client = self._client = BatchClient(
+                notebook,
+                kernel_name=target.name,
+                folder=os.path.dirname(self._job.source),
+                arguments=list(target.arguments),
+                timeout_seconds=self._options.timeout_seconds,
+                is_remote=target.settings is not None,
+                allow_errors=self._options.allow_errors,
+                tell=lambda text: self._progress.say(outcome.name, text),
+                on_cell=lambda number: self._progress.cell(outcome.name, number, outcome.cells),
+                on_end=lambda number: self._on_end(number, saver),
+            )
+            state = "interrupted"
+            try:
+                # What a kernel writes there is for its log, not for the terminal.
+                await client.async_execute(env=target.environment(), stdout=log, stderr=log)
+                outcome.errors = client.errors
+                outcome.status, state = Status.DONE, "done"
+            except EnvironmentLost:
+                raise
+            except KernelFailed as failed:
+                state = "failed"
+                self._fail(failed.error)
+            except CellExecutionError:
+                state = "failed"
+                outcome.errors = client.errors
+                outcome.status = Status.FAILED
+            except CellTimeoutError as error:
+                # Only after a cell's own timeout: one that cannot be interrupted either.
+                state = "failed"
+                text = str(error).splitlines()[0]
+                self._fail(CellError(client.code_cells_executed, TIMEOUT_NAME, text))
+            except RuntimeError as error:
+                # nbclient's and jupyter_client's word for a kernel that does not start.
+                self._fail(CellError(0, "KernelNotStarted", f"{error}{_last_line(log)}"))
+            finally:
+                # A notebook of which no cell has run keeps the outputs it had.
+                self._is_saving = True
+                if outcome.cells_run or state == "done":
+                    await to_the_end(saver.finish(state))
+                self._is_saving = False
+                # nbclient's objects hold each other; the outputs shall not wait until Python
+                # finds out, or many notebooks would be in memory at a time.
+                notebook.cells = []
+                notebook.metadata.clear()
+                client.reset_execution_trackers()
+
+    def _on_end(self, number: int, saver: Saver) -> None:
+        self.outcome.cells_run = number
+        saver.changed()
+
+    def _fail(self, error: CellError) -> None:
+        self.outcome.status = Status.FAILED
+        self.outcome.errors = [error]
+
+
+def _count(notebook: NotebookNode) -> int:
+    """Count the cells that nbclient runs."""
+    return sum(
+        cell.cell_type == "code" and bool(cell.source.strip()) and not has_tag(cell, _SKIP_TAG)
+        for cell in notebook.cells
+    )
+
+
+def _last_line(log: IO[bytes]) -> str:
+    """Return what a kernel said last, behind a space, or nothing."""
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - _LOG_BYTES))
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    return f" ({lines[-1].strip()})" if lines else ""

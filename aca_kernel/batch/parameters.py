@@ -1,0 +1,85 @@
+"""Values that notebooks get from outside: from a command line, a JSON or a YAML file."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import keyword
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import SettingInvalid
+
+_WORDS = {"True": True, "False": False, "None": None}
+
+
+def read_parameters(path: str | None, pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return the values of a file and of a command line, which counts more.
+
+    path: a JSON or YAML object; None for no file. pairs: names and values as text.
+    Raises SettingInvalid: the file cannot be read, or a name is no Python name.
+    """
+    values = _read_file(path) if path is not None else {}
+    values |= {name: typed(text) for name, text in pairs}
+    for name in values:
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise SettingInvalid(
+                f"The parameter {name!r} is not a name: use letters, digits and underscores, as "
+                "for a Python variable."
+            )
+    return values
+
+
+def typed(text: str) -> Any:
+    """Return what a value on the command line means: a number, a truth value, None or text.
+
+    The same as papermill's `-p` makes of it.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _read_file(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise SettingInvalid(f"The parameters in {path} cannot be read: {reason}.") from error
+    values = _parse_json(text, path) if path.endswith(".json") else _parse_yaml(text, path)
+    if not isinstance(values, dict):
+        raise SettingInvalid(
+            f"The parameters in {os.path.basename(path)} must be names with values, not a "
+            f"{type(values).__name__}."
+        )
+    return values
+
+
+def _parse_json(text: str, path: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise SettingInvalid(f"The parameters in {path} are not valid JSON: {error}.") from error
+
+
+def _parse_yaml(text: str, path: str) -> Any:
+    try:
+        yaml = importlib.import_module("yaml")
+    except ImportError:
+        raise SettingInvalid(
+            f"Reading {path} needs PyYAML: pip install pyyaml, or write the parameters as JSON "
+            "into a file whose name ends in .json."
+        ) from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark is not None else ""
+        raise SettingInvalid(f"The parameters in {path} are not valid YAML{where}.") from error

@@ -1,0 +1,141 @@
+"""What programs read at the end of a batch: JSON, or JUnit's XML, which CI systems show."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
+
+from .. import __version__
+from ..errors import SettingInvalid
+from .outcomes import Outcome, Status
+from .writing import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Raised when a member goes or changes its meaning.
+FORMAT_VERSION = 1
+
+# What XML 1.0 has no way to write (its section 2.2), and colours of tracebacks.
+_NOT_XML = re.compile("\x1b\\[[0-9;]*m|[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What all notebooks have in common. started: ISO 8601, UTC."""
+
+    started: str
+    seconds: float
+    jobs: int
+    is_stopped: bool
+
+
+def check_report(path: str) -> str:
+    """Return the path of a report that can be written.
+
+    Raises SettingInvalid: its name is of no known kind, or there is no such folder.
+    """
+    if os.path.splitext(path)[1].lower() not in (".json", ".xml"):
+        raise SettingInvalid(
+            f"What kind of report is {path}? Give it a name that ends in .json, or in .xml for "
+            "JUnit."
+        )
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path):
+        raise SettingInvalid(
+            f"The report {path} cannot be written: there must be a folder {folder} that is yours "
+            "to write to."
+        )
+    return path
+
+
+def write_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> None:
+    """Write a report, of the kind that its name says. Raises SettingInvalid: it cannot be."""
+    is_json = path.lower().endswith(".json")
+    text = json_report(batch, outcomes) if is_json else junit_report(batch, outcomes)
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise SettingInvalid(f"The report {path} cannot be written: {error.strerror}.") from error
+
+
+def json_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
+    """Return the report as JSON."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    report = {
+        "version": FORMAT_VERSION,
+        "generator": f"aca-kernel {__version__}",
+        "started": batch.started,
+        "seconds": round(batch.seconds, 3),
+        "jobs": batch.jobs,
+        "stopped": batch.is_stopped,
+        "totals": {status.value: counts[status] for status in Status},
+        "notebooks": [
+            {
+                **asdict(outcome),
+                "status": outcome.status.value,
+                "seconds": round(outcome.seconds, 3),
+            }
+            for outcome in outcomes
+        ],
+    }
+    return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+
+
+def junit_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
+    """Return the report as JUnit's XML: a notebook is a test case, its folder the class.
+
+    Source: the schema of Jenkins' xUnit plugin, junit-10.xsd, which CI systems follow.
+    """
+    counts = Counter(outcome.status for outcome in outcomes)
+    suite = Xml.Element(
+        "testsuite",
+        name="aca-kernel run",
+        timestamp=batch.started,
+        time=f"{batch.seconds:.3f}",
+        tests=str(len(outcomes)),
+        failures=str(counts[Status.FAILED]),
+        errors=str(counts[Status.INTERRUPTED]),
+        skipped=str(counts[Status.SKIPPED] + counts[Status.NOT_RUN]),
+    )
+    for outcome in outcomes:
+        folder, name = os.path.split(outcome.name)
+        case = Xml.SubElement(
+            suite,
+            "testcase",
+            name=_clean(name),
+            classname=_clean(folder.replace(os.sep, ".") or "."),
+            time=f"{outcome.seconds:.3f}",
+        )
+        _describe(case, outcome)
+    root = Xml.Element("testsuites")
+    root.append(suite)
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _describe(case: Xml.Element, outcome: Outcome) -> None:
+    if outcome.status is Status.FAILED:
+        last = outcome.errors[-1]
+        failure = Xml.SubElement(
+            case, "failure", type=_clean(last.ename), message=_clean(last.short)
+        )
+        failure.text = _clean(
+            "\n".join(f"cell {one.cell}: {one.ename}: {one.evalue}" for one in outcome.errors)
+        )
+    elif outcome.status is Status.INTERRUPTED:
+        text = f"interrupted after {outcome.cells_run} of {outcome.cells} cells"
+        Xml.SubElement(case, "error", type="Interrupted", message=text)
+    elif outcome.status is Status.SKIPPED:
+        Xml.SubElement(case, "skipped", message="done before, and unchanged")
+    elif outcome.status is Status.NOT_RUN:
+        Xml.SubElement(case, "skipped", message="not run")
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("", text)

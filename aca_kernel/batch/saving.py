@@ -1,0 +1,66 @@
+"""Writes a running notebook as its cells finish."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from .files import remember, text_of
+from .writing import write_whole
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+# Of the time that a notebook runs, what writing it may take: a large one is written less
+# often. A small one takes some milliseconds, and is on disk before its next cell has begun.
+_LARGEST_SHARE = 0.2
+
+
+class Saver:
+    """Saves one notebook to one file; used by one task.
+
+    A failure to write is raised by `finish`, not under the cell that happened to end.
+    """
+
+    def __init__(self, notebook: NotebookNode, path: str, print_: str) -> None:
+        self._notebook = notebook
+        self._path = path
+        self._fingerprint = print_
+        self._task: asyncio.Task[None] | None = None
+        self._is_stale = False
+        self._pause = 0.0
+
+    def changed(self) -> None:
+        """A cell has finished: see to it that it is on disk soon."""
+        self._is_stale = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._save_while_stale())
+
+    async def finish(self, state: str) -> None:
+        """Write the notebook's end, and how its run ended. Raises OSError."""
+        self._is_stale = False
+        if self._task is not None:
+            self._task.cancel()
+            # A write that has begun is waited for: it must not come after the last one.
+            await asyncio.gather(self._task, return_exceptions=True)
+        remember(self._notebook, state, self._fingerprint)
+        await asyncio.to_thread(write_whole, self._path, text_of(self._notebook))
+
+    async def _save_while_stale(self) -> None:
+        while self._is_stale:
+            await asyncio.sleep(self._pause)
+            self._is_stale = False
+            started = time.monotonic()
+            remember(self._notebook, "running", self._fingerprint)
+            # Here and not in the thread: cells go on changing it.
+            text = text_of(self._notebook)
+            writing = asyncio.ensure_future(
+                asyncio.to_thread(write_whole, self._path, text, is_final=False)
+            )
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait([writing])
+                raise
+            self._pause = (time.monotonic() - started) * (1 / _LARGEST_SHARE - 1)

@@ -1,0 +1,36 @@
+"""What a person reads at the end of a batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .outcomes import Outcome, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+HEADS = ("notebook", "status", "cell", "error")
+
+
+def rows_of(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str, str]]:
+    """Return the rows of the table: every error, and every notebook that is not done."""
+    return [row for outcome in outcomes for row in _rows(outcome)]
+
+
+def totals(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Return the last line."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
+    noun = "notebook" if len(outcomes) == 1 else "notebooks"
+    anew = sum(outcome.attempts > 1 for outcome in outcomes)
+    remark = f" {anew} began anew, because environments ended under them." if anew else ""
+    return f"{len(outcomes)} {noun} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
+
+
+def _rows(outcome: Outcome) -> Iterator[tuple[str, str, str, str]]:
+    status = outcome.status.value
+    for error in outcome.errors:
+        yield outcome.name, status, str(error.cell or "-"), error.short
+    if not outcome.errors and outcome.status in (Status.INTERRUPTED, Status.NOT_RUN):
+        yield outcome.name, status, str(outcome.cells_run or "-"), ""

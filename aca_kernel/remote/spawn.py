@@ -1,0 +1,70 @@
+"""Starts a remote kernel's process, without waiting for anything that it will be asked with.
+
+Needs nothing but the standard library: the process comes up while this one imports zmq.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+NONCE_VARIABLE = "ACA_KERNEL_NONCE"
+
+_SOCKETS = ("shell", "control", "stdin", "iopub", "hb")
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """A process that will be a kernel. addresses: of its sockets, by channel."""
+
+    process: subprocess.Popen[bytes]
+    key: bytes
+    addresses: dict[str, str]
+    log_path: str
+
+
+def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
+    """Start the remote kernel of this number; what it needs to know lies in the directory."""
+    key = os.urandom(24).hex()
+    base = os.path.join(directory, f"k{number}")
+    ports = {name: index for index, name in enumerate(_SOCKETS, 1)}
+    connection = {
+        "transport": "ipc",
+        "ip": base,
+        "key": key,
+        "signature_scheme": "hmac-sha256",
+        "kernel_name": "python3",
+        **{f"{name}_port": port for name, port in ports.items()},
+    }
+    connection_file = os.path.join(directory, f"kernel-{number}.json")
+    with open(connection_file, "w", encoding="utf-8") as file:
+        os.chmod(connection_file, 0o600)
+        json.dump(connection, file)
+    with open(os.path.join(directory, f"config-{number}.json"), "w", encoding="utf-8") as file:
+        json.dump({**config, "number": number}, file)
+    launcher = os.path.join(os.path.dirname(__file__), "launcher.py")
+    env_vars = dict(os.environ)
+    # ipykernel ends itself when this process, its parent, has ended.
+    env_vars["JPY_PARENT_PID"] = str(os.getpid())
+    # By which everything that it starts is known (agent.py, `retire`).
+    env_vars[NONCE_VARIABLE] = str(config["nonce"])
+    if config.get("session_name"):
+        env_vars["JPY_SESSION_NAME"] = str(config["session_name"])
+    log_path = os.path.join(directory, f"kernel-{number}.log")
+    # Its own session: the service may interrupt the session interpreter's group.
+    # Not our stdout: what it writes there would end up between our frames.
+    with open(log_path, "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, launcher, "-f", connection_file],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=env_vars,
+            start_new_session=True,
+        )
+    addresses = {name: f"ipc://{base}-{port}" for name, port in ports.items()}
+    return Spawned(process, key.encode("ascii"), addresses, log_path)

@@ -1,0 +1,1 @@
+"""`aca-kernel run`: real batches, on real kernels and real local pools."""

@@ -1,0 +1,171 @@
+"""Batches on pools that misbehave: exact results, and nothing runs that should not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import time
+from pathlib import Path
+
+import psutil
+
+from ..support import TIMEOUT as BOUND
+from ..support import Pool, eventually, running_kernel, running_pool
+from .support import alive, family, kernels, run, started, texts, write_notebook
+
+
+def report(folder: Path) -> dict[str, dict]:
+    return {one["name"]: one for one in json.loads((folder / "r.json").read_text())["notebooks"]}
+
+
+def is_quiet(pool: Pool) -> bool:
+    """Tell whether a pool's kernels have no call pending: their cells have ended."""
+    before = pool.calls()
+    time.sleep(0.5)
+    return pool.calls() == before
+
+
+def test_a_notebook_whose_environment_is_killed_begins_anew(tmp_path: Path) -> None:
+    runs, gate = tmp_path / "runs", tmp_path / "gate"
+    code = f"""\
+import os, time
+open({str(runs)!r}, 'a').write('x')
+while not os.path.exists({str(gate)!r}): time.sleep(0.05)
+"""
+    write_notebook(tmp_path / "x.ipynb", "x = 20", code, "print(x + 1)")
+    words = ("x.ipynb", "--inplace", "--report", "r.json")
+    with (
+        running_pool(isolation="process") as pool,
+        started(tmp_path, *words, env=pool.env) as batch,
+    ):
+        assert eventually(lambda: runs.exists() and runs.read_text() == "x", BOUND)
+        pool.kill_environments()
+        assert eventually(lambda: runs.read_text() == "xx", BOUND)
+        gate.touch()
+        out, _ = batch.communicate(timeout=BOUND)
+    assert batch.returncode == 0, out
+    assert texts(tmp_path / "x.ipynb") == ["", "", "21\n"]
+    assert report(tmp_path)["x.ipynb"]["attempts"] == 2
+    assert "It begins anew." in out
+
+
+def test_an_environment_that_is_lost_between_two_cells_is_noticed(tmp_path: Path) -> None:
+    runs, gate, end = tmp_path / "runs", tmp_path / "gate", tmp_path / "end"
+    code = f"""\
+import os, time
+x = 20
+open({str(runs)!r}, 'a').write('x')
+while not os.path.exists({str(gate)!r}): time.sleep(0.05)
+open({str(end)!r}, 'w').close()
+"""
+    path = write_notebook(tmp_path / "x.ipynb", code, "print('x' in dir())")
+    # With --allow-errors nothing would stop it from going on in an empty environment.
+    words = ("x.ipynb", "--inplace", "--allow-errors", "--report", "r.json")
+    with (
+        running_pool(isolation="process") as pool,
+        started(tmp_path, *words, env=pool.env) as batch,
+    ):
+        assert eventually(runs.exists, BOUND)
+        # The batch stands still between its two cells while the environment goes.
+        batch.send_signal(signal.SIGSTOP)
+        gate.touch()
+        assert eventually(end.exists, BOUND)
+        assert eventually(lambda: is_quiet(pool), BOUND)
+        pool.kill_environments()
+        batch.send_signal(signal.SIGCONT)
+        out, _ = batch.communicate(timeout=BOUND)
+    assert batch.returncode == 0, out
+    assert texts(path) == ["", "True\n"]
+    assert runs.read_text() == "xx"
+    assert report(tmp_path)["x.ipynb"]["attempts"] == 2
+    assert "The session environment was released between two cells." in out
+
+
+def test_it_begins_anew_as_often_as_retries_say_and_code_that_fails_is_never_run_again(
+    tmp_path: Path,
+) -> None:
+    write_notebook(tmp_path / "x.ipynb", "print('begun')", "import os; os._exit(3)", "print('no')")
+    runs = tmp_path / "runs"
+    code = f"open({str(runs)!r}, 'a').write('x')\nclass EnvironmentGone(Exception): pass\n"
+    write_notebook(tmp_path / "y.ipynb", code + "raise EnvironmentGone('by name only')")
+    with running_pool(isolation="process") as pool:
+        done = run(tmp_path, ".", "--inplace", "--retries", "1", "--report", "r.json",
+                   env=pool.env)  # fmt: skip
+    assert done.returncode == 1
+    assert "RemoteKernelDied: The remote kernel ended with exit status 3." in done.stdout
+    assert "1 began anew, because environments ended under them." in done.stdout
+    assert report(tmp_path)["x.ipynb"]["attempts"] == 2
+    assert texts(tmp_path / "x.ipynb") == ["begun\n", "RemoteKernelDied", ""]
+    assert "EnvironmentGone: by name only" in done.stdout
+    assert report(tmp_path)["y.ipynb"]["attempts"] == 1
+    assert runs.read_text() == "x"
+
+
+def test_a_local_kernel_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    path = write_notebook(
+        tmp_path / "x.ipynb",
+        "print('begun')",
+        f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)",
+        kernel="python3",
+    )
+    with started(
+        tmp_path, "x.ipynb", "--inplace", "--kernel", "python3", "--report", "r.json"
+    ) as batch:
+        assert eventually(lambda: texts(path)[0] == "begun\n", BOUND)
+        (kernel,) = kernels(family(batch.pid))
+        kernel.kill()
+        gate.touch()
+        out, _ = batch.communicate(timeout=BOUND)
+        assert batch.returncode == 0, out
+        assert report(tmp_path)["x.ipynb"]["attempts"] == 2
+
+
+def test_the_wait_for_a_place_is_no_time_of_a_cell(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "x.ipynb", "print('ran')")
+    with running_pool(max_concurrent_sessions=1) as pool, running_kernel(pool.env) as holder:
+        holder.run("1")
+        words = ("x.ipynb", "--inplace", "--timeout", "3")
+        with started(tmp_path, *words, env=pool.env) as batch:
+            assert batch.stdout is not None
+            assert "The session pool is full" in batch.stdout.readline()
+            time.sleep(3.5)
+            holder.manager.shutdown_kernel()
+            out, _ = batch.communicate(timeout=BOUND)
+    assert batch.returncode == 0, out
+    assert texts(path) == ["ran\n"]
+
+
+def test_a_batch_stays_as_large_as_it_was_and_has_no_more_kernels_than_jobs(
+    tmp_path: Path,
+) -> None:
+    # ipykernel's own kernels: what is looked at is the batch, and they start soonest.
+    for n in range(14):
+        write_notebook(tmp_path / f"{n:02}.ipynb", "print('x' * 8_000_000)", "1", kernel="python3")
+    with started(
+        tmp_path, ".", "--output-dir", "out", "--jobs", "2", "--kernel", "python3"
+    ) as batch:
+        process = psutil.Process(batch.pid)
+        sizes: dict[int, int] = {}
+        most = 0
+
+        def look() -> bool:
+            nonlocal most
+            most = max(most, len(alive(kernels(process.children()))))
+            ended = len(list(tmp_path.glob("out/*.ipynb")))
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                size = process.memory_info().rss
+                # Between its peaks, which are those of a single notebook.
+                sizes[ended] = min(sizes.get(ended, size), size)
+            return batch.poll() is not None
+
+        assert eventually(look, 150)
+        batch.communicate()
+        assert batch.returncode == 0
+        # One that is ending may overlap with the next.
+        assert 1 <= most <= 2
+        early = max(size for ended, size in sizes.items() if 3 <= ended <= 5)
+        late = min(size for ended, size in sizes.items() if ended >= 11)
+        # Six notebooks with 8 MB of output lie between: kept, they would be 48 MB and more.
+        assert late - early < 24 << 20, sizes
