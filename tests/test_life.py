@@ -186,8 +186,9 @@ def test_nothing_is_left_when_the_kernel_process_is_killed(how: signal.Signals) 
     with running_kernel() as kernel:
         kernel.run("import subprocess\nsubprocess.Popen(['sleep', '300'])")
         pid = kernel.manager.provisioner.pid
-        family = {process.pid for process in psutil.Process(pid).children(recursive=True)}
-        assert len(family) > 2
+        children = psutil.Process(pid).children(recursive=True)
+        family = {process.pid for process in children}
+        assert ["sleep", "300"] in [process.cmdline() for process in children]
         os.kill(pid, how)
         assert eventually(lambda: not any(psutil.pid_exists(one) for one in family))
 
@@ -218,10 +219,3 @@ def test_shutdown_is_quick_and_restart_gives_a_clean_namespace() -> None:
         started = time.monotonic()
         kernel.manager.shutdown_kernel()
         assert time.monotonic() - started < 2
-
-
-def test_no_defunct_or_stray_process_is_left_by_this_module() -> None:
-    names = subprocess.run(
-        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    assert not [name for name in names if name.startswith("sleep 300")]

@@ -69,7 +69,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
     from ipykernel.iostream import OutStream
 
     OutStream.flush_interval = FLUSH_INTERVAL_SECONDS
-    _wait_for_few_flushes(OutStream)
+    _skip_empty_flushes(OutStream)
     # A pause before each reply that lets outputs overtake it: the agent sees to that.
     app.kernel._execute_sleep = 0.0  # noqa: SLF001 - a trait, private by name only
     app.session.message_count = _COUNT_STEP * (
@@ -86,50 +86,30 @@ def load(app: Any, config: dict[str, Any]) -> None:
     _Background(config["calls"], notebook).watch(app.kernel)
 
 
-def _wait_for_few_flushes(stream_class: Any) -> None:
-    """Make the flushes of a cell that cost it time and change nothing cost nothing.
+def _skip_empty_flushes(stream_class: Any) -> None:
+    """Make a flush with nothing to flush cost nothing; a cell makes six of them.
 
-    A cell makes six of them, and each would wait for a hop to the IOPub thread and back.
-    With nothing written there is nothing to wait for. Where ipykernel itself flushes, before
-    a result, a display or the end of a cell, it is enough to hand the text to the IOPub
-    thread, which sends what it is given in turn. Replies go another way, but the agent keeps
-    them behind the outputs; for a prompt, which does too, the flush is waited for.
+    Each would wait for a hop to the IOPub thread and back. That hop also keeps replies
+    behind outputs that are under way, which the agent does for us.
     """
     flush, send = stream_class.flush, stream_class._flush  # noqa: SLF001
-    # Held from the moment that text is out of the buffer until it is handed over.
-    lock = threading.RLock()
+    stream_class.is_sending = False
 
-    def renew_lock() -> None:
-        nonlocal lock
-        lock = threading.RLock()
-
-    os.register_at_fork(after_in_child=renew_lock)
-
-    def send_alone(self: Any) -> None:
-        with lock:
-            send(self)
-
-    def flush_if_needed(self: Any) -> None:
-        # A hook belongs to the thread that sends.
-        if _is_in_turn(sys._getframe(1)) and not self._hooks:  # noqa: SLF001
-            with lock:
-                if self._buffers:
-                    send(self)
-            return
-        is_free = lock.acquire(blocking=False)
-        if is_free:
-            lock.release()
-        if self._buffers or not is_free:
+    def flush_if_written(self: Any) -> None:
+        # What another thread has taken out of the buffer and not sent yet must be waited
+        # for: the cell's idle would overtake it.
+        if self._buffers or self.is_sending:
             flush(self)
 
-    stream_class.flush = flush_if_needed
-    stream_class._flush = send_alone  # noqa: SLF001
+    def send_noted(self: Any) -> None:
+        self.is_sending = True
+        try:
+            send(self)
+        finally:
+            self.is_sending = False
 
-
-def _is_in_turn(caller: Any) -> bool:
-    """Tell whether what comes after a flush goes the same way: not after one of the user's."""
-    module = str(caller.f_globals.get("__name__"))
-    return module.startswith("ipykernel.") and caller.f_code.co_name != "_input_request"
+    stream_class.flush = flush_if_written
+    stream_class._flush = send_noted  # noqa: SLF001
 
 
 def _watch_descriptor(stream: Any) -> None:
