@@ -68,7 +68,10 @@ class Limits:
 
 @dataclass
 class Job:
-    """One checkpoint to be taken. known: hashes of the pieces that need not be written."""
+    """One checkpoint to be taken.
+
+    known: hashes of the pieces that need not be written. began: the moment that it is of.
+    """
 
     shell: Any
     origin: Origin
@@ -77,6 +80,7 @@ class Job:
     known: set[str]
     # Whether it is a cell that asks for it, which is not counted yet.
     is_in_cell: bool = False
+    began: float = field(default_factory=time.time)
     # Read before the fork: Python seeds the copy's generator anew.
     random_state: Any = field(default_factory=random.getstate)
     refused: dict[str, str] = field(default_factory=dict)
@@ -133,7 +137,7 @@ def _become_a_copy() -> None:
         os.dup2(nothing, descriptor)
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     with contextlib.suppress(OSError):
-        os.nice(10)
+        os.nice(5)
     # If memory runs out it is this process that must go.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
@@ -243,7 +247,6 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
         finally:
             tell([])
 
-    began = time.time()
     pack = Pack(os.path.join(job.folder, PACK), job.known)
     # First, because cells that run meanwhile may write to them.
     files = Files(job.origin, pack, job.limits.files_bytes)
@@ -265,7 +268,7 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
     manifest = {
         "format": FORMAT,
         "python": list(sys.version_info[:2]),
-        "taken": began,
+        "taken": job.began,
         "groups": variables,
         "order": order,
         "imports": imports,
