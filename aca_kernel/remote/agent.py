@@ -35,6 +35,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -267,6 +268,7 @@ class Agent:
         for channel in ("shell", "control"):
             self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
         self._probe()
+        threading.Thread(target=_compile_package, daemon=True).start()
 
     def _probe(self) -> None:
         """Ask the new kernel for kernel_info: its answer and its idle prove both ways."""
@@ -476,3 +478,10 @@ def _load(data: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _compile_package() -> None:
+    """Compile for the remote kernel what it will import of ours, while it imports ipykernel."""
+    import compileall
+
+    compileall.compile_dir(os.path.dirname(__file__), quiet=2)
