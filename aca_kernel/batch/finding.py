@@ -93,7 +93,7 @@ def _expand(word: str, outputs: str | None) -> Iterator[str]:
     folder = os.path.abspath(word)
     if os.path.isdir(word):
         paths = list(_below(word))
-        missing = f"There is no notebook in the folder {word}."
+        missing = f"There is no notebook in the folder {word!r}."
     elif glob.has_magic(word):
         paths = sorted(path for path in glob.glob(word, recursive=True) if _is_notebook(path))
         folder = os.path.dirname(folder[: _magic_at(folder)])

@@ -53,6 +53,8 @@ async def local_pool(
         # never stands in a command line.
         target.arguments = (
             f"--AcaKernel.endpoint={endpoint}",
+            # What is the default on an embedded pool, which this one stands for.
+            f"--AcaKernel.files={settings.files_mode}",
             # Its first cell comes as soon as the kernel is there.
             "--AcaKernel.start=kernel",
         )

@@ -74,7 +74,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_itself() -> None:
     ("words", "output_dir", "says"),
     [
         (["no.ipynb"], None, "There is no notebook no.ipynb: check the path."),
-        (["empty"], None, "There is no notebook in the folder empty."),
+        (["empty"], None, "There is no notebook in the folder 'empty'."),
         (["no*.ipynb"], None, "No notebook matches no*.ipynb"),
         (["notes.txt"], None, "notes.txt is no notebook"),
         (["x.ipynb"], ".", "would overwrite a notebook"),

@@ -58,6 +58,26 @@ def test_outputs_are_saved_below_the_output_folder_and_sources_stay(
     assert texts(folder / "out" / "books" / "other.ipynb")[-1] == "runs on aca\n"
 
 
+def test_each_notebook_finds_the_files_beside_it_and_none_of_the_one_before(
+    tmp_path: Path,
+) -> None:
+    for name in ("one", "two"):
+        write_notebook(
+            tmp_path / name / "book.ipynb",
+            "import os\nnames = sorted(os.listdir())\nimport helper",
+            "names, open('data.txt').read(), helper.NAME",
+        )
+        (tmp_path / name / "data.txt").write_text(name)
+        (tmp_path / name / "helper.py").write_text(f"NAME = {name!r}")
+    # In one environment, which the first leaves to the second.
+    done = run(tmp_path, "one", "two", "--output-dir", "out", "--jobs", "1")
+    assert done.returncode == 0, done.stdout
+    for name in ("one", "two"):
+        listed = ["book.ipynb", "data.txt", "helper.py"]
+        expected = repr((listed, name, name))
+        assert texts(tmp_path / "out" / name / "book.ipynb") == ["", expected]
+
+
 def test_parameters_are_injected_behind_the_defaults(batch: tuple[Path, str, str, int]) -> None:
     folder, *_ = batch
     assert texts(folder / "out" / "books" / "given.ipynb") == ["", "", "42 somebody\n"]
