@@ -305,7 +305,7 @@ def _from_rpc_error(error: dict[str, Any]) -> AcaKernelError:
     if _GONE.search(text):
         return EnvironmentGone("The session environment no longer exists.", detail=detail)
     if _FULL.search(text):
-        return PoolBusy("The session pool is full.", detail=detail)
+        return _full(detail)
     if code in (401, -32001) or _DENIED.search(text):
         return KeyRefused(
             "The session pool refused the API key. Fetch the current key and set "
@@ -334,7 +334,7 @@ def _tool_result(result: dict[str, Any]) -> ToolResult:
         if _GONE.search(error_text):
             raise EnvironmentGone("The session environment no longer exists.")
         if _FULL.search(error_text):
-            raise PoolBusy("The session pool is full.")
+            raise _full("a tool's result")
     inner = structured.get("result")
     values = {**inner, **structured} if isinstance(inner, dict) else structured
     exit_code = values.get("exitCode")

@@ -109,6 +109,11 @@ GONE_TEXTS = [
         (200, rpc_error(-32001, "Unauthorized"), errors.KeyRefused),
         (200, rpc_error(-32000, "Invalid API key"), errors.KeyRefused),
         (200, rpc_error(-32000, "too many sessions"), errors.PoolBusy),
+        (
+            200,
+            rpc_result(isError=True, content=[{"type": "text", "text": "too many sessions"}]),
+            errors.PoolBusy,
+        ),
         *[(200, rpc_error(-32000, text), errors.EnvironmentGone) for text in GONE_TEXTS],
         *[
             (
@@ -129,6 +134,8 @@ def test_every_failure_has_its_leaf(
     assert type(caught.value) is expected
     assert caught.value.message.endswith((".", "…")) or ":" in caught.value.message
     assert "secret-key" not in repr(caught.value.__dict__)
+    if expected is errors.PoolBusy:
+        assert "raise maxConcurrentSessions" in caught.value.message
 
 
 def test_retry_after_is_passed_on(endpoint: str) -> None:
