@@ -71,8 +71,11 @@ class Checkpoints:
         self._left: Leftovers | None = Leftovers()
         # Names of variables that ended the remote kernel when they were brought back.
         self._deadly: set[str] = set()
-        # Which notebook's state this is, told apart by what `clear` makes of it.
+        # Which notebook's state this is, told apart by what `clear` makes of it; and which
+        # environment and remote kernel there are: an answer may be late for both.
         self._history = object()
+        self._environment = object()
+        self._variables = object()
 
     def ran_cell(self) -> None:
         """A cell has ended."""
@@ -81,14 +84,15 @@ class Checkpoints:
 
     def forget_environment(self) -> None:
         """There will be another environment, which knows nothing yet."""
-        self.is_claimed = False
         self._has_sources = False
-        self._left = None
+        self._environment = object()
+        self.lose_variables()
 
     def lose_variables(self) -> None:
         """There is another remote kernel in the same environment, whose files are as they were."""
         self.is_claimed = False
         self._left = None
+        self._variables = object()
 
     # -- taking --------------------------------------------------------------------
 
@@ -139,7 +143,7 @@ class Checkpoints:
         pack = _checked_pack(manifest, limits.largest_pack_bytes(self._settings))
         used = leftovers.references(manifest)
         sent = manifest.pop("size")
-        history = self._history
+        history, variables = self._history, self._variables
         sent += await self._fetch({name: pack[name] for name in used if name in pack})
         del manifest["pack"]
         manifest["named"] = _named(manifest)
@@ -148,7 +152,8 @@ class Checkpoints:
         if history is not self._history:  # it was cleared meanwhile
             await asyncio.to_thread(self._store.clear)
             raise EnvironmentGone("The session environment was given up meanwhile.")
-        self._left = left
+        if variables is self._variables:
+            self._left = left
         # Cells that ran meanwhile are not in it.
         self.cells_since -= cells
         self.has_any, self.problem = True, ""
@@ -306,10 +311,12 @@ class Checkpoints:
     async def _send_sources(self) -> None:
         if self._has_sources:
             return
+        environment = self._environment
         files = await asyncio.to_thread(limits.remote_files)
         # All in one exchange: on a slow line each would take its time.
         await asyncio.gather(*(self._put(name, data) for name, data in files.items()))
-        self._has_sources = True
+        # What was sent to another one, this one does not have; the carrier ends the work then.
+        self._has_sources = environment is self._environment
         # Once for each environment is more than often enough.
         await asyncio.to_thread(remove_abandoned, self._store.path)
 

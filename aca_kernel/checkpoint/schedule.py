@@ -43,7 +43,9 @@ class Schedule:
         self._changed = asyncio.Event()
         self._environment: Environment | None = None
         self._is_due_now = False
-        # How many cells had run when a checkpoint failed: not tried again for the same ones.
+        # How many cells have run, ever, and had when a checkpoint failed: it is not tried again
+        # for the same ones.
+        self._cells = 0
         self._failed_after = 0
         # Until then the environment is kept; None: as the setting says.
         self._keep_until: float | None = None
@@ -65,6 +67,7 @@ class Schedule:
     def ran_cell(self, seconds: float) -> None:
         """A cell has ended, after so many seconds."""
         self._checkpoints.ran_cell()
+        self._cells += 1
         self._last_cell = time.monotonic()
         limit = self._settings.checkpoint_after_seconds
         if limit and seconds > limit and self._settings.checkpoint != "off":
@@ -117,9 +120,8 @@ class Schedule:
 
     def _is_wanted(self) -> bool:
         checkpoints = self._checkpoints
-        cells = checkpoints.cells_since
         is_free = not (checkpoints.is_busy or checkpoints.is_claimed)
-        return bool(cells) and cells != self._failed_after and is_free
+        return bool(checkpoints.cells_since) and self._cells != self._failed_after and is_free
 
     def _checkpoint_at(self) -> float:
         """Return the idle time after which a checkpoint is taken."""
@@ -149,7 +151,7 @@ class Schedule:
         return _KEEP_SHARE * self._settings.cooldown_seconds
 
     async def _take(self) -> None:
-        cells = self._checkpoints.cells_since
+        cells = self._cells
         try:
             self._log.info("%s", await self._checkpoints.take())
         except (EnvironmentGone, CheckpointSuperseded):
@@ -158,5 +160,3 @@ class Schedule:
             self._failed_after = cells
             self._checkpoints.problem = error.message
             self._log.warning("%s %s", error.message, error.detail)
-        else:
-            self._failed_after = 0

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ..support import Cell, Pool, eventually
+from ..support import TIMEOUT, Cell, Pool, eventually
 from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, notebook
 from .notebooks import IN_A_FRONT_END
 
@@ -176,6 +176,17 @@ def test_what_did_not_come_back_stays_until_it_does(one: Notebook) -> None:
     assert {"thing", "other"} <= one.stored_names()
     assert "came back in" in one.run("%aca restore").text
     assert one.run("print(thing.n, other)").text == "7 6\n"
+
+
+def test_a_failure_is_not_held_against_the_next_cell(one: Notebook) -> None:
+    one.run("import os\ndef fork(): raise OSError('no memory')\nos.fork = fork")
+    assert eventually(one.is_idle, TIMEOUT)
+    assert one.manifest()["groups"] == []
+    # As many cells after a new beginning as had run when it failed.
+    for code in ("%aca restart", "x = 1"):
+        one.run(code)
+    one.wait_until_stored()
+    assert "x" in one.stored_names()
 
 
 def test_restart_with_keep_brings_everything_along_and_without_it_nothing(one: Notebook) -> None:

@@ -11,7 +11,10 @@ from ..support import Pool, running_pool
 from .expiring import AFTER_EACH_CELL, notebook
 
 # Folders of agents, where checkpoints are made, and variables.
-LEFT = "import glob, tempfile; len(glob.glob(tempfile.gettempdir() + '/aca-*')), 'x' in dir()"
+LEFT = (
+    "import glob, tempfile\n"
+    "len(glob.glob(tempfile.gettempdir() + '/aca-*/_aca_remote')), 'x' in dir()"
+)
 
 
 @pytest.fixture(scope="module")
