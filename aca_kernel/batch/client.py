@@ -221,7 +221,7 @@ class BatchClient(NotebookClient):
             raise EnvironmentLost(
                 CellError(self.code_cells_executed, "DeadKernelError", text)
             ) from error
-        except Exception:
+        except Exception:  # whatever the cell failed of, these two come before it
             self._check_stopping()
             self._check_lost()
             raise

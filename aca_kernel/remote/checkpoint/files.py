@@ -158,7 +158,7 @@ def _write(path: str, entry: dict[str, Any], pieces: Pieces) -> None:
             os.chmod(partial, entry["mode"])
             os.utime(partial, ns=(entry["changed"], entry["changed"]))
         os.replace(partial, path)
-    except BaseException:
+    except BaseException:  # an interrupt, too: half a file is nobody's
         if os.path.lexists(partial):
             os.unlink(partial)
         raise
