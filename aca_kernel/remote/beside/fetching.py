@@ -17,7 +17,7 @@ from ..files import FileProblem
 from . import is_quiet, quiet, words
 from .entries import Scan, status_of
 from .mirror import Item, Mirror, Refused
-from .missing import MissingFile, MissingModule, bring, show
+from .missing import bring, show
 
 
 class Fetching:
@@ -26,14 +26,7 @@ class Fetching:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
 
-    def errors(self) -> tuple[type[Exception], ...]:
-        """Return the errors that `show` shows."""
-        return MissingFile, MissingModule
-
-    @staticmethod
-    def show(ip: Any, kind: Any, error: Any, traceback: Any, tb_offset: Any = None) -> None:
-        """Show an error of a file that could not be sent."""
-        show(ip, kind, error, traceback, tb_offset)
+    show = staticmethod(show)
 
     # -- audit events --------------------------------------------------------------
 

@@ -27,10 +27,6 @@ class Hinting:
         """Return what replaces functions of `os`, by their names."""
         return {"stat": self._stat()}
 
-    def errors(self) -> tuple[type[Exception], ...]:
-        """Return the errors that `show` shows."""
-        return FileNotFoundError, MissingModule
-
     def _on_open(self, path: Any, mode: Any, flags: int) -> None:
         __tracebackhide__ = True
         # os.open, which has no mode, may be told a folder that this event does not tell.
@@ -85,7 +81,8 @@ class Hinting:
     def show(self, ip: Any, kind: Any, error: Any, traceback: Any, tb_offset: Any = None) -> None:
         """Show an error of who has looked before, as numpy does, or opens in C, with its hint."""
         text = str(error)
-        for relative in self._mirror.missed:
+        is_missing = isinstance(error, (FileNotFoundError, MissingModule))
+        for relative in self._mirror.missed if is_missing else ():
             hint = hint_of(relative)
             if relative in text and hint not in text:
                 if len(error.args) == 1:

@@ -22,6 +22,7 @@ from . import importing, is_quiet
 from .fetching import Fetching
 from .hinting import Hinting
 from .mirror import Mirror
+from .missing import SHOWN, MissingFile
 
 
 def install(ip: Any, mirror: Mirror) -> None:
@@ -29,7 +30,7 @@ def install(ip: Any, mirror: Mirror) -> None:
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
     noticing = Hinting(mirror) if mirror.is_hinting else Fetching(mirror)
-    ip.set_custom_exc(noticing.errors(), noticing.show)
+    ip.set_custom_exc(SHOWN, noticing.show)
     _replace_os(noticing.functions())
     importing.install(mirror)
     get = noticing.handlers().get
@@ -37,8 +38,17 @@ def install(ip: Any, mirror: Mirror) -> None:
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         __tracebackhide__ = True
         handler = get(event)
-        if handler is not None and not is_quiet():
+        if handler is None or is_quiet():
+            return
+        try:
             handler(*arguments)
+        except MissingFile:
+            raise
+        except Exception as error:  # noqa: BLE001 - what the code does must not fail of us
+            mirror.tell_once(
+                f"{event} failed",
+                f"Files beside the notebook may be missing: {error or type(error).__name__}",
+            )
 
     # It cannot be removed again, and need not be: it lives as long as the notebook's process.
     sys.addaudithook(audit)

@@ -18,13 +18,13 @@ from .mirror import Mirror, Refused
 _MOST_NAMED = 1000
 
 
-def of_database(database: Any) -> list[str]:
-    """Return the path of an SQLite database and of the log that belongs to it."""
+def of_database(database: Any) -> tuple[str, str]:
+    """Return the paths of an SQLite database and its log, empty for one in memory."""
     path = os.fsdecode(database) if isinstance(database, (str, bytes, os.PathLike)) else ""
     if path.startswith("file:"):
         path = unquote(path[5:].partition("?")[0].partition("#")[0])
         path = "/" + path.lstrip("/") if path.startswith("//") else path
-    return [path, f"{path}-wal"] if path and path != ":memory:" else [""]
+    return (path, f"{path}-wal") if path and path != ":memory:" else ("", "")
 
 
 def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
