@@ -78,7 +78,7 @@ class Hinting:
 
         return look
 
-    def show(self, ip: Any, kind: Any, error: Any, traceback: Any, tb_offset: Any = None) -> None:
+    def show(self, ip: Any, kind: Any, error: Any, traceback: Any) -> None:
         """Show an error of who has looked before, as numpy does, or opens in C, with its hint."""
         text = str(error)
         is_missing = isinstance(error, (FileNotFoundError, MissingModule))
@@ -90,4 +90,4 @@ class Hinting:
                 else:
                     error.strerror = f"{error.strerror}. {hint}"
                 break
-        show(ip, kind, error, traceback, tb_offset)
+        show(ip, kind, error, traceback)

