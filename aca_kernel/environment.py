@@ -17,6 +17,7 @@ from .errors import (
     PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
+    WaitInterrupted,
 )
 from .mcp import LAUNCH_TOOLS, POOL_FULL, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
 from .warm import State
@@ -70,13 +71,16 @@ async def persist(
     key_pending_seconds: float,
     repeat_unknown: bool,
     line: WaitingLine | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> T:
     """Repeat a call through what passes by itself, with growing pauses.
 
     repeat_unknown: the call is idempotent, so that a lost answer is asked for again.
     line: of a call that needs a place in the pool: it is made in turn with other kernels'.
     tell: called whenever it waits, from the moment the wait is no longer short.
+    is_stopped: asked while it waits, at least each half second.
     Raises EnvironmentLeft: there is another way to a place; the line is not left.
+    Raises WaitInterrupted: it is stopped.
     Raises the last error when its time is over, and any other error at once; AccessDenied
     when a key has been refused for longer than a rotation takes.
     """
@@ -106,7 +110,7 @@ async def persist(
                 wait = max(wait, 0.5)
                 if line is not None:
                     line.join()
-            await _sleep(min(wait, max(0.0, limit - waited) + 0.01), line)
+            await _sleep(min(wait, max(0.0, limit - waited) + 0.01), line, is_stopped)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
 
@@ -125,10 +129,12 @@ async def _wait_for_turn(
         await asyncio.sleep(_TURN_SECONDS)
 
 
-async def _sleep(seconds: float, line: WaitingLine | None) -> None:
+async def _sleep(seconds: float, line: WaitingLine | None, is_stopped: Callable[[], bool]) -> None:
     """Sleep, unless what is waited for comes meanwhile by another way: then EnvironmentLeft."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
+        if is_stopped():
+            raise WaitInterrupted("Interrupted while waiting for the session pool. Nothing ran.")
         if line is not None and line.joined is not None and line.look and line.is_first():
             claim = line.look()
             if claim is not None:
@@ -225,7 +231,13 @@ class Environment:
         arguments = {"environmentId": self.environment_id, "pythonCode": code}
         return await self._call(RUN_PYTHON, arguments, timeout_seconds)
 
-    async def persist(self, call: Callable[[], Awaitable[T]], *, tell: Tell) -> T:
+    async def persist(
+        self,
+        call: Callable[[], Awaitable[T]],
+        *,
+        tell: Tell,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> T:
         """Repeat an idempotent call of this environment as long as the settings allow.
 
         Raises as the function persist.
@@ -238,6 +250,7 @@ class Environment:
             key_pending_seconds=self._settings.key_rotation_timeout_seconds,
             repeat_unknown=True,
             line=None if self._has_place else self.line,
+            is_stopped=is_stopped,
         )
 
     async def run_shell(

@@ -113,6 +113,12 @@ class ResultUnknown(AcaKernelError):
     reason = "result-unknown"
 
 
+class WaitInterrupted(AcaKernelError):
+    """The user has interrupted what waited for the pool: nothing ran."""
+
+    reason = "wait-interrupted"
+
+
 class EnvironmentGone(AcaKernelError):
     """The session environment no longer exists, or was replaced by an empty one."""
 

@@ -24,8 +24,9 @@ from .checkpoint.carrier import Carrier
 from .checkpoint.checkpoints import Checkpoints
 from .checkpoint.schedule import Schedule
 from .checkpoint.store import Store
-from .errors import AcaKernelError, CheckpointFailed, EnvironmentGone
+from .errors import AcaKernelError, CheckpointFailed, EnvironmentGone, WaitInterrupted
 from .forwarder import Forwarder
+from .interrupter import Interrupter
 from .life import Life
 from .overlap import OverlapProbe
 from .pacing import Pacer
@@ -42,10 +43,6 @@ if TYPE_CHECKING:
     from .messages import Publisher
     from .relay import Relay
     from .settings import AcaKernel
-
-
-# While a restore does not end that was interrupted.
-_INTERRUPT_AGAIN_SECONDS = 0.3
 
 
 class Pump:
@@ -73,7 +70,7 @@ class Pump:
         launcher.tell = publisher.tell_waiting_cell
         self._life = Life(launcher)
         self._is_starting = launcher.has_begun
-        self._interrupt_pending = False
+        self._interrupter = Interrupter(self._life, table, publisher, self._aside, self._work.set)
         self._owes_answer = False
         self._polls = BackgroundPolls()
         self._asides: set[asyncio.Task[None]] = set()
@@ -141,40 +138,7 @@ class Pump:
 
     def interrupt(self) -> None:
         """Interrupt the running cell; what is queued behind it follows ipykernel's rules."""
-        if self._life.interrupt_launch():
-            return
-        if self._life.plain is not None:
-            self._life.plain.interrupt()
-            return
-        cell = next((one for one in self._table if one.is_execute), None)
-        if self._life.relay is None or cell is None:
-            return
-        if self._restoring is not None:
-            self._interrupt_pending = True
-            self._aside(self._interrupt_restore(self._life.relay, self._restoring))
-            return
-        if cell.is_started:
-            self._aside(self._send_interrupt())
-        else:
-            # Not begun as far as we know: a signal now might come before the cell, which
-            # ipykernel ignores. It is sent when the cell's busy arrives.
-            self._interrupt_pending = True
-            self._aside(self._life.relay.wake())
-
-    async def _interrupt_restore(self, relay: Relay, restoring: asyncio.Future[bool]) -> None:
-        if not self._carrier.awaits_reply:
-            # Nothing runs over there yet that a signal could reach.
-            restoring.cancel()
-        while not restoring.done():
-            # ipykernel ignores what comes before it has begun with a request.
-            await relay.interrupt()
-            await asyncio.wait([restoring], timeout=_INTERRUPT_AGAIN_SECONDS)
-
-    async def _send_interrupt(self) -> None:
-        self._interrupt_pending = False
-        if self._life.relay is not None:
-            await self._life.relay.interrupt()
-            self._work.set()
+        self._interrupter.interrupt(self._carrier, self._restoring)
 
     def _aside(self, call: Any) -> None:
         task = asyncio.ensure_future(call)
@@ -301,15 +265,14 @@ class Pump:
             return
         # Not when it is sent: the environment may turn out to be gone by then.
         self._life.holds_state = True
-        if self._interrupt_pending:
-            self._aside(self._send_interrupt())
+        self._interrupter.begun(request)
 
     def _ended(self, request: Request, seconds: float) -> None:
         """The remote kernel is idle again, and the request is finished."""
         if not request.is_execute:
             return
         self._schedule.ran_cell(seconds)
-        self._interrupt_pending = False
+        self._interrupter.is_pending = False
         if self._forwarder.asks_exit:
             # The remote kernel is ending; ipykernel's process would end now too.
             self._on_exit()
@@ -404,8 +367,8 @@ class Pump:
                 self._recovery.give_up("It was interrupted.")
             elif restoring.result():
                 self._life.holds_state = True
-            if self._interrupt_pending:
-                self._interrupt_pending = False
+            if self._interrupter.is_pending:
+                self._interrupter.is_pending = False
                 self._backlog.fail_all(
                     "KeyboardInterrupt", "Interrupted while variables were brought back."
                 )
@@ -456,7 +419,7 @@ class Pump:
     def _forget_environment(self) -> None:
         self._life.forget()
         self._calls.restarting = None
-        self._interrupt_pending = self._owes_answer = False
+        self._interrupter.is_pending = self._owes_answer = False
         self._subshells.forget()
         self._announcer.forget()
         self._polls.stop()
@@ -467,11 +430,13 @@ class Pump:
 
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
+        self._interrupter.is_pending = False
         self._carrier.fail(CheckpointFailed(error.message))
         if self._life.relay is not None:
             # What has been reported as failed must not run when the pool is back.
             self._life.relay.withdraw()
-        self._backlog.fail_all(type(error).__name__, error.message)
+        name = "KeyboardInterrupt" if isinstance(error, WaitInterrupted) else type(error).__name__
+        self._backlog.fail_all(name, error.message)
 
     # -- plain mode --------------------------------------------------------------
 

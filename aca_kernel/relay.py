@@ -27,7 +27,10 @@ from typing import TYPE_CHECKING, Any
 from .errors import (
     AcaKernelError,
     EnvironmentGone,
+    KeyPending,
     LocalProtocolError,
+    PoolBusy,
+    PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
     ToolFailed,
@@ -144,6 +147,10 @@ class Relay:
         self.has_background = False
         # Whether what comes now has piled up while nothing could be fetched.
         self.is_catching_up = False
+        # Why the pool does not do what is asked of it at present.
+        self.trouble: AcaKernelError | None = None
+        self._is_to_stop = False
+        self._stop_place: int | None = None
 
     # -- life --------------------------------------------------------------------
 
@@ -224,12 +231,25 @@ class Relay:
         """Take back what is queued and has certainly not reached the agent."""
         self._outgoing.withdraw(max(self._acknowledged, self._risked))
 
+    def stop_waiting(self, place: int | None) -> None:
+        """Let the pending exchange end with WaitInterrupted when it would have to be repeated.
+
+        place: what must not have reached the agent then; None: it has not been sent at all.
+        """
+        self._is_to_stop = self._pending_number is not None
+        self._stop_place = place
+
+    def _is_stopped(self) -> bool:
+        place = self._stop_place
+        return self._is_to_stop and (place is None or self.is_safe_to_repeat(place))
+
     async def exchange(self, wait_seconds: float) -> list[wire.Record]:
         """Deliver what is queued and return what the agent has to say.
 
         wait_seconds: how long the agent may wait for something to say while requests
         are unfinished; 0 to look only.
         Raises EnvironmentGone: the environment, or the agent in it, is not there.
+        Raises WaitInterrupted: see stop_waiting.
         Raises the errors of Environment.persist, when its time is over.
         """
         self._number += 1
@@ -241,6 +261,7 @@ class Relay:
         finally:
             self._pending_number = None
             self.is_held = False
+            self._is_to_stop = False
         seconds = time.monotonic() - started
         if seconds > wait_seconds + _STALL_SECONDS:
             self.is_catching_up = True
@@ -304,18 +325,23 @@ class Relay:
                 result = await self.environment.run_python(
                     code, timeout_seconds=wait_seconds + EXCHANGE_GRACE_SECONDS
                 )
-            except ResultUnknown:
+            except (PoolBusy, PoolUnreachable, KeyPending) as error:
+                self.trouble = error
+                raise
+            except ResultUnknown as error:
+                self.trouble = error
                 self._risked = max(self._risked, end)
                 # The lost exchange may still be pending over there, and the next one
                 # would wait behind it.
                 if wait_seconds:
                     await self._wake_quietly(self._number)
                 raise
+            self.trouble = None
             if not wait_seconds and len(code) < _SHORT_CODE_CHARACTERS:
                 self.round_trips.append(time.monotonic() - started)
             return result
 
-        return await self.environment.persist(attempt, tell=self._tell)
+        return await self.environment.persist(attempt, tell=self._tell, is_stopped=self._is_stopped)
 
     async def measure_round_trip(self) -> None:
         """Add the time of a call that does nothing; only while no exchange is pending.

@@ -143,3 +143,41 @@ def test_an_interrupt_is_felt_while_the_pool_answers_slowly(pool: Pool) -> None:
         kernel.wait_for_stream(running, "started")
         kernel.interrupt()
         assert kernel.collect(running, timeout=15).status == "error"
+
+
+def test_an_interrupt_ends_the_wait_of_a_cell_that_has_not_been_sent(
+    pool: Pool, certificate: str | None
+) -> None:
+    with (
+        running_proxy(pool.endpoint, certificate) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool) | trusting(certificate)) as kernel,
+    ):
+        count(kernel, 1)
+        proxy.refuse()
+        cells = [kernel.send("counter += 1"), kernel.send("counter += 1")]
+        kernel.wait_for_stream(cells[0], "cannot be reached")
+        kernel.interrupt()
+        for cell in cells:
+            error = kernel.collect(cell, timeout=15).error
+            assert error is not None
+            assert error["ename"] == "KeyboardInterrupt"
+        proxy.accept_again()
+        assert kernel.run("counter").result == "1"
+
+
+def test_an_interrupt_of_a_cell_that_cannot_be_reached_is_promised_and_kept(pool: Pool) -> None:
+    with (
+        running_proxy(pool.endpoint) as proxy,
+        running_kernel(env_through(proxy.endpoint, pool)) as kernel,
+    ):
+        running = kernel.send("import time\nprint('started', flush=True)\ntime.sleep(600)")
+        kernel.wait_for_stream(running, "started")
+        proxy.refuse()
+        kernel.wait_for_stream(running, "cannot be reached")
+        kernel.interrupt()
+        kernel.wait_for_stream(running, "interrupted as soon as the pool answers")
+        proxy.accept_again()
+        error = kernel.collect(running, timeout=30).error
+        assert error is not None
+        assert error["ename"] == "KeyboardInterrupt"
+        assert kernel.run("6 * 7").result == "42"
