@@ -10,10 +10,12 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -21,6 +23,7 @@ import pexpect
 import pytest
 
 from aca_kernel.cli import main
+from aca_kernel.cli.doctor import inside
 from aca_kernel.cli.kernelspec import install_spec, make_spec
 
 from .azure.support import clean
@@ -337,6 +340,29 @@ def test_a_pool_that_runs_shells_only(doctor: Any, control_plane: ControlPlane) 
     assert findings.of("warning") == ["pool"]
     assert findings.of("failed") == ["tools"]
     assert "PythonLTS" in findings["tools"]["remedy"]
+
+
+def test_a_slow_way_is_told(doctor: Any, pool: Pool) -> None:
+    pool.fault(kind="delay", seconds=1.1, every=1, tool="runPythonCodeInRemoteEnvironment")
+    try:
+        findings = doctor(pool.env)
+    finally:
+        httpx.delete(pool._url("faults"), headers=pool.headers)
+    assert "round-trip" in findings.of("warning")
+    assert re.match(r"median 1\d{3} ms, slowest \d{4} ms, of 7", findings["round-trip"]["detail"])
+    assert "nearer location" in findings["round-trip"]["remedy"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_wrong_is_told(
+    doctor: Any, pool: Pool, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    wrong = SimpleNamespace(time=lambda: time.time() + 3600 * hours, monotonic=time.monotonic)
+    monkeypatch.setattr(inside, "time", wrong)
+    findings = doctor(pool.env)
+    assert findings.of("warning") == ["clock"]
+    assert re.search(r"are 3[56]\d\d s apart", findings["clock"]["detail"])
+    assert "Set this machine's clock" in findings["clock"]["remedy"]
 
 
 def test_lost_answers_do_not_spoil_it(doctor: Any, pool: Pool) -> None:
