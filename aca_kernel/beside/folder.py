@@ -8,6 +8,7 @@ environment can tell.
 
 from __future__ import annotations
 
+import enum
 import os
 import stat
 from collections.abc import Iterator
@@ -29,6 +30,13 @@ class Item:
     changed: int
 
 
+class Reason(enum.Enum):
+    """Why a file of the folder is not sent: by its name, or by a pattern that ignores it."""
+
+    NAME = enum.auto()
+    IGNORED = enum.auto()
+
+
 class Folder:
     """A folder of the user's machine, by its path when the kernel was started."""
 
@@ -41,10 +49,13 @@ class Folder:
         found = self._resolve(path)
         return None if found is None else found[1]
 
-    def is_ignored_only(self, path: str) -> bool:
-        """Tell whether there is a file that would be sent if no pattern excluded it."""
-        found = self._resolve(path, with_ignored=True)
-        return found is not None and not found[1].is_folder and self.find(path) is None
+    def reason_withheld(self, path: str) -> Reason | None:
+        """Return why a file is not sent that is in the folder; None: it is sent, or is none."""
+        everything = self._resolve(path, with_ignored=True, with_withheld=True)
+        if everything is None or everything[1].is_folder or self.find(path) is not None:
+            return None
+        named = self._resolve(path, with_ignored=True)
+        return Reason.NAME if named is None else Reason.IGNORED
 
     def items(self, path: str) -> Iterator[tuple[str, Item]] | None:
         """Return the names in a folder that may be sent, with what they are; None: no folder."""
@@ -100,9 +111,11 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def _resolve(self, path: str, *, with_ignored: bool = False) -> tuple[list[str], Item] | None:
+    def _resolve(
+        self, path: str, *, with_ignored: bool = False, with_withheld: bool = False
+    ) -> tuple[list[str], Item] | None:
         """Return where a path leads to in the folder, links followed, and what is there."""
-        named = parts_of(path)
+        named = parts_of(path, with_withheld=with_withheld)
         # A folder that holds the whole system is nobody's notebook folder.
         if named is None or self.root == os.sep:
             return None
@@ -113,7 +126,7 @@ class Folder:
         elif real == self.root:
             inner = []
         elif real.startswith(self.root + os.sep):
-            inner = parts_of(os.path.relpath(real, self.root))
+            inner = parts_of(os.path.relpath(real, self.root), with_withheld=with_withheld)
         else:
             inner = None
         if inner is None:

@@ -43,7 +43,7 @@ def is_withheld(name: str) -> bool:
     return name.startswith(".") or _secret_expression().match(name.casefold()) is not None
 
 
-def parts_of(path: str) -> list[str] | None:
+def parts_of(path: str, *, with_withheld: bool = False) -> list[str] | None:
     """Return the parts of a relative path, none for the folder itself.
 
     None: it is not a path in the folder's own terms, or one of its names is withheld.
@@ -51,9 +51,9 @@ def parts_of(path: str) -> list[str] | None:
     if not path:
         return []
     parts = path.split("/")
-    if len(parts) > _DEEPEST:
+    if len(parts) > _DEEPEST or not all(map(_is_plain, parts)):
         return None
-    return parts if all(_is_plain(part) and not is_withheld(part) for part in parts) else None
+    return None if not with_withheld and any(map(is_withheld, parts)) else parts
 
 
 def _is_plain(name: str) -> bool:

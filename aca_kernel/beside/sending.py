@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import CallRefused
 from ..remote.files import FileProblem, SourceFile
 from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
-from .folder import Folder, Item
+from .folder import Folder, Item, Reason
 
 if TYPE_CHECKING:
     from ..call import Answer, Call
@@ -44,8 +44,19 @@ _MOST_NAMES = 100_000
 # transfer that is given up is not always heard of. Each process in the environment has two.
 _MOST_OPEN = 64
 
-# Sentences about files that are ignored, in the life of a kernel.
+# Sentences about files that are withheld, in the life of a kernel.
 _MOST_TOLD = 5
+
+_BECAUSE = {
+    Reason.IGNORED: (
+        ".gitignore or .acaignore excludes it. A line !{path} in a file .acaignore beside the "
+        "notebook lets it through."
+    ),
+    Reason.NAME: (
+        "files with names that are usual for keys and passwords never are by themselves. "
+        "`%aca upload {path}` sends it."
+    ),
+}
 
 
 class Sending:
@@ -78,6 +89,10 @@ class Sending:
             raise CallRefused("The request has no list `paths`.")
         texts = [path if isinstance(path, str) else "." for path in paths]
         found = await asyncio.to_thread(lambda: [self._folder.find(path) for path in texts])
+        for path, item in zip(texts, found, strict=True):
+            # Nobody opens a module that does not seem to be there.
+            if item is None and path.endswith(".py"):
+                await self._tell_withheld(path)
         return {"found": [None if item is None else _row(item) for item in found]}, ()
 
     async def list(self, call: Call) -> Answer:
@@ -107,7 +122,7 @@ class Sending:
         known = call.head.get("size"), call.head.get("changed")
         head, data, file = await _do(lambda: self._look_and_open(path, known))
         if head["state"] == "none":
-            await self._tell_ignored(path)
+            await self._tell_withheld(path)
         if file is None:
             return head, ()
         self._has_sent = True
@@ -189,16 +204,15 @@ class Sending:
             )
         return ""
 
-    async def _tell_ignored(self, path: str) -> None:
+    async def _tell_withheld(self, path: str) -> None:
         """Say why a file is not found that the user sees beside the notebook."""
         if path in self._told or len(self._told) >= _MOST_TOLD:
             return
-        if await asyncio.to_thread(self._folder.is_ignored_only, path):
+        reason = await asyncio.to_thread(self._folder.reason_withheld, path)
+        if reason is not None:
             self._told.add(path)
-            self._tell(
-                f"{path} is not sent to the environment, because .gitignore or .acaignore excludes "
-                f"it. A line !{path} in a file .acaignore beside the notebook lets it through."
-            )
+            because = _BECAUSE[reason].format(path=path)
+            self._tell(f"{path} is not sent to the environment, because {because}")
 
     # -- life ----------------------------------------------------------------------
 

@@ -243,3 +243,24 @@ def test_the_user_is_told_why_an_ignored_file_is_missing_and_the_environment_is_
         )
         (folder / ".acaignore").write_text("!data.csv\n")
         assert kernel.run("open('data.csv').read()").result == "'mine'"
+
+
+def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
+    folder: Path,
+) -> None:
+    (folder / "env.py").write_text("VALUE = 7\n")
+    (folder / "credentials.json").write_text("{}")
+    because = "because files with names that are usual for keys and passwords never are"
+    with running_kernel() as kernel:
+        for code, path in (
+            ("open('credentials.json')", "credentials.json"),
+            ("import env", "env.py"),
+        ):
+            cell = kernel.run(code)
+            assert cell.status == "error"
+            assert cell.stream("stderr") == (
+                f"{path} is not sent to the environment, {because} by themselves. "
+                f"`%aca upload {path}` sends it.\n"
+            )
+        assert kernel.run("open('api_key.txt')").stream("stderr") == ""
+        assert kernel.run("%aca upload env.py\nimport env\nenv.VALUE").result == "7"
