@@ -47,14 +47,14 @@ _MOST_OPEN = 64
 # Sentences about files that are withheld, in the life of a kernel.
 _MOST_TOLD = 5
 
-_BECAUSE = {
+_WITHHELD = {
     Reason.IGNORED: (
-        ".gitignore or .acaignore excludes it. A line !{path} in a file .acaignore beside the "
-        "notebook lets it through."
+        "{0} is not sent to the environment, because .gitignore or .acaignore excludes it. "
+        "A line !{0} in a file .acaignore beside the notebook lets it through."
     ),
     Reason.NAME: (
-        "files with names that are usual for keys and passwords never are by themselves. "
-        "`%aca upload {path}` sends it."
+        "{0} is not sent to the environment, because files with names that are usual for keys "
+        "and passwords never are by themselves. `%aca upload {0}` sends it."
     ),
 }
 
@@ -211,8 +211,7 @@ class Sending:
         reason = await asyncio.to_thread(self._folder.reason_withheld, path)
         if reason is not None:
             self._told.add(path)
-            because = _BECAUSE[reason].format(path=path)
-            self._tell(f"{path} is not sent to the environment, because {because}")
+            self._tell(_WITHHELD[reason].format(path))
 
     # -- life ----------------------------------------------------------------------
 
