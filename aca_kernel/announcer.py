@@ -38,9 +38,10 @@ class Announcer:
             return
         self._publisher.begin(cell)
         count = self._next_count
-        if count is not None and cell.told_count is None and not cell.content.get("silent", False):
+        code = json.loads(cell.frames[3]).get("code")
+        is_shown = isinstance(code, str) and not cell.content.get("silent", False)
+        if count is not None and cell.told_count is None and is_shown:
             cell.told_count = count
-            code = json.loads(cell.frames[3]).get("code", "")
             content = {"code": code, "execution_count": count}
             self._publisher.publish("execute_input", content, cell)
 
@@ -52,6 +53,11 @@ class Announcer:
         stays = not cell.content.get("store_history", True) or cell.content.get("silent", False)
         self._next_count = count if stays else count + 1
         return cell.told_count == count
+
+    def replied(self, count: object) -> None:
+        """Take the execution count of a cell's reply: one less than the next, whatever it did."""
+        if isinstance(count, int):
+            self._next_count = count + 1
 
     def forget(self) -> None:
         """Another remote kernel counts from the beginning."""

@@ -92,8 +92,10 @@ class Forwarder:
 
     def _look_at_reply(self, request: Request, frames: list[bytes]) -> None:
         """Do what ipykernel does after a cell, as far as it concerns what is still here."""
+        content = json.loads(frames[3])
+        self._announcer.replied(content.get("execution_count"))
         if b'"ask_exit"' in frames[3]:
-            payload = json.loads(frames[3]).get("payload", [])
+            payload = content.get("payload", [])
             self.asks_exit = any(
                 one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
             )

@@ -170,7 +170,13 @@ def kernel_info() -> dict[str, Any]:
         ),
         "help_links": [
             {"text": "Python Reference", "url": f"https://docs.python.org/{version[:4]}"},
+            # As ipykernel lists them.
             {"text": "IPython Reference", "url": "https://ipython.readthedocs.io/en/stable/"},
+            {"text": "NumPy Reference", "url": "https://docs.scipy.org/doc/numpy/reference/"},
+            {"text": "SciPy Reference", "url": "https://docs.scipy.org/doc/scipy/reference/"},
+            {"text": "Matplotlib Reference", "url": "https://matplotlib.org/contents.html"},
+            {"text": "SymPy Reference", "url": "http://docs.sympy.org/latest/index.html"},
+            {"text": "pandas Reference", "url": "https://pandas.pydata.org/pandas-docs/stable/"},
             {
                 "text": "Azure Container Apps dynamic sessions",
                 "url": "https://learn.microsoft.com/azure/container-apps/sessions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .comparison import running_pair
 from .support import Client, Pool, eventually, running_kernel, running_pool
 
 
@@ -257,20 +258,27 @@ def test_a_cell_is_busy_and_numbered_before_the_pool_has_answered(
     assert [m["content"]["execution_state"] for m in cell.of_type("status")] == ["busy", "idle"]
 
 
-def test_the_number_of_a_cell_is_the_remote_kernels(shared_kernel: Client) -> None:
-    """What is announced ahead is corrected where the remote kernel counts differently."""
-    shared_kernel.run("get_ipython().execution_count = 40")
-    first, unstored, silent, second = (
-        shared_kernel.run("'a'"),
-        shared_kernel.run("'b'", store_history=False),
-        shared_kernel.run("'c'", silent=True),
-        shared_kernel.run("'d'"),
-    )
-    told = [
-        [m["content"]["execution_count"] for m in cell.of_type("execute_input")]
-        for cell in (first, unstored, silent, second)
-    ]
-    replied = [c.reply["content"]["execution_count"] for c in (first, unstored, second)]
-    assert told[0][-1] == replied[0]
-    assert told[1:] == [[replied[0] + 1], [], [replied[0] + 1]]
-    assert replied[2] == replied[0] + 1
+# Each with what is sent beside its code.
+COUNTED = [
+    ("1", {}), ("", {}), ("2", {}), (" \n", {}), ("3", {"store_history": False}), ("4", {}),
+    ("5", {"silent": True}), ("6", {}), ("x =", {}), ("1 / 0", {}), ("# nothing", {}), ("7", {}),
+    ("get_ipython().execution_count = 50", {}), ("8", {}),
+    ("get_ipython().run_cell('1', store_history=True)", {}), ("9", {}), ("%reset -f", {}),
+    ("10", {}),
+]  # fmt: skip
+
+
+def test_cells_are_numbered_once_and_as_by_ipykernel() -> None:
+    """What is announced ahead is what the remote kernel will count."""
+    with running_pair() as pair:
+        for kernel in (pair.ours, pair.theirs):
+            kernel.run("0")
+        for code, options in COUNTED:
+            ours, theirs = (
+                [
+                    *(m["content"]["execution_count"] for m in cell.of_type("execute_input")),
+                    cell.reply["content"].get("execution_count"),
+                ]
+                for cell in (pair.ours.run(code, **options), pair.theirs.run(code, **options))
+            )
+            assert ours == theirs, code

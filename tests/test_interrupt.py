@@ -59,7 +59,8 @@ def test_an_interrupt_stops_a_shell_command(shared_kernel: Client) -> None:
     shared_kernel.wait_for_stream(msg_id, "started")
     started = time.monotonic()
     shared_kernel.interrupt()
-    shared_kernel.collect(msg_id)
+    # As ipykernel's terminal shows it, with the end of the line.
+    assert shared_kernel.collect(msg_id).text.endswith("^C\r\n")
     assert time.monotonic() - started < 3
     assert shared_kernel.run("!pgrep -fx 'sleep 61' | wc -l").text.strip() == "0"
 

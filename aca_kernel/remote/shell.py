@@ -225,7 +225,7 @@ class _Command:
     def _stop(self, decoder: Any, show: Callable[[str], object]) -> None:
         """Interrupt the command as a terminal would, then end it; as IPython does."""
         if self.is_terminal:
-            os.write(self.output_fd, b"\x03")
+            os.write(self.output_fd, b"\x03\n")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self.exit_code is not None:
                 break
