@@ -86,7 +86,8 @@ class BatchClient(NotebookClient):
     timeout_seconds: of each cell; None for no limit.
     is_remote: the kernel may have to wait for an environment, which no cell's limit counts.
     tell: is given each notice of the kernel.
-    on_cell: is called when a cell begins, with its number; on_end when one has ended.
+    on_cell: is called when a cell is sent, with its number; on_end when one that has begun has
+    ended, and whether it came to its end by itself.
     errors: of cells, in order, as far as their cells do not expect them.
     """
 
@@ -102,7 +103,7 @@ class BatchClient(NotebookClient):
         allow_errors: bool,
         tell: Callable[[str], None],
         on_cell: Callable[[int], None],
-        on_end: Callable[[int], None],
+        on_end: Callable[[int, bool], None],
     ) -> None:
         super().__init__(
             notebook,
@@ -129,6 +130,8 @@ class BatchClient(NotebookClient):
         self._on_end = on_end
         self._is_ready = timeout_seconds is None or not is_remote
         self._is_running_cell = False
+        # Of the running cell: it may still wait for an environment.
+        self._has_begun = False
         self._is_stopping = False
         self._is_lost = False
         self._is_ending = False
@@ -208,7 +211,7 @@ class BatchClient(NotebookClient):
         """See nbclient. Raises EnvironmentLost, KernelFailed, Stopped besides its errors."""
         if self._is_stopping:
             raise Stopped
-        before = self.code_cells_executed
+        before, self._has_begun = self.code_cells_executed, False
         try:
             if not self._is_ready:
                 await self._get_ready()
@@ -228,8 +231,9 @@ class BatchClient(NotebookClient):
         finally:
             self._is_running_cell = False
             self._join_stream()
-            if self.code_cells_executed > before:
-                self._on_end(self.code_cells_executed)
+            if self.code_cells_executed > before and self._has_begun:
+                is_whole = not (self._is_stopping or self._is_lost)
+                self._on_end(self.code_cells_executed, is_whole)
         self._check_stopping()
         self._check_lost()
         return executed
@@ -261,6 +265,8 @@ class BatchClient(NotebookClient):
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
         """See nbclient."""
+        if msg["msg_type"] == "execute_input":
+            self._has_begun = True
         if msg.get("metadata", {}).get(MARK) != NOTICE:
             return super().process_message(msg, cell, cell_index)
         text = str(msg["content"].get("text", "")).strip()

@@ -60,6 +60,8 @@ class NotebookRun:
         self._client: BatchClient | None = None
         self._is_stopping = False
         self._is_saving = False
+        # In this attempt a cell has begun, so that there is something to save.
+        self._has_begun = False
 
     async def run(self) -> None:
         """Run it, in as many attempts as it may have; what goes wrong is in the outcome.
@@ -127,6 +129,7 @@ class NotebookRun:
         prepare(notebook)
         inject(notebook, self._options.parameters, target.name, target.language)
         outcome.cells, outcome.cells_run = _count(notebook), 0
+        self._has_begun = False
         saver = Saver(notebook, self._job.output, print_)
         with tempfile.TemporaryFile() as log:
             client = self._client = BatchClient(
@@ -139,7 +142,7 @@ class NotebookRun:
                 allow_errors=self._options.allow_errors,
                 tell=lambda text: self._progress.say(outcome.name, text),
                 on_cell=lambda number: self._progress.cell(outcome.name, number, outcome.cells),
-                on_end=lambda number: self._on_end(number, saver),
+                on_end=lambda number, is_whole: self._on_end(number, saver, is_whole=is_whole),
             )
             state = "interrupted"
             try:
@@ -167,7 +170,7 @@ class NotebookRun:
             finally:
                 # A notebook of which no cell has run keeps the outputs it had.
                 self._is_saving = True
-                if outcome.cells_run or state == "done":
+                if self._has_begun or state == "done":
                     await to_the_end(saver.finish(state))
                 self._is_saving = False
                 # nbclient's objects hold each other; the outputs shall not wait until Python
@@ -176,8 +179,10 @@ class NotebookRun:
                 notebook.metadata.clear()
                 client.reset_execution_trackers()
 
-    def _on_end(self, number: int, saver: Saver) -> None:
-        self.outcome.cells_run = number
+    def _on_end(self, number: int, saver: Saver, *, is_whole: bool) -> None:
+        self._has_begun = True
+        if is_whole:
+            self.outcome.cells_run = number
         saver.changed()
 
     def _fail(self, error: CellError) -> None:

@@ -46,7 +46,8 @@ class CellError:
 class Outcome:
     """One notebook's run.
 
-    cells: code cells that it has, cells_run: of them, those that ended; in the last attempt.
+    cells: code cells that it has, cells_run: of them, those that ended, not those that were
+    interrupted; in the last attempt.
     errors: every error of a cell, and last the reason why it failed, if it did.
     """
 
