@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellControlSignal, DeadKernelError
 
 from ..launch import loss_of
 from ..messages import FAILURE, MARK, NOTICE
@@ -132,6 +132,8 @@ class BatchClient(NotebookClient):
         self._is_running_cell = False
         # Of the running cell: it may still wait for an environment.
         self._has_begun = False
+        # The first of its outputs that cannot be saved.
+        self._oddity: Exception | None = None
         self._is_stopping = False
         self._is_lost = False
         self._is_ending = False
@@ -211,7 +213,7 @@ class BatchClient(NotebookClient):
         """See nbclient. Raises EnvironmentLost, KernelFailed, Stopped besides its errors."""
         if self._is_stopping:
             raise Stopped
-        before, self._has_begun = self.code_cells_executed, False
+        before, self._has_begun, self._oddity = self.code_cells_executed, False, None
         try:
             if not self._is_ready:
                 await self._get_ready()
@@ -236,6 +238,8 @@ class BatchClient(NotebookClient):
                 self._on_end(self.code_cells_executed, is_whole)
         self._check_stopping()
         self._check_lost()
+        if self._oddity is not None:
+            raise self._oddity
         return executed
 
     async def _get_ready(self) -> None:
@@ -268,7 +272,13 @@ class BatchClient(NotebookClient):
         if msg["msg_type"] == "execute_input":
             self._has_begun = True
         if msg.get("metadata", {}).get(MARK) != NOTICE:
-            return super().process_message(msg, cell, cell_index)
+            try:
+                return super().process_message(msg, cell, cell_index)
+            except CellControlSignal:
+                raise
+            except Exception as error:  # noqa: BLE001 - nbformat raises many; the cell goes on
+                self._oddity = self._oddity or error
+                return None
         text = str(msg["content"].get("text", "")).strip()
         if text.startswith(_LOSS):
             # This cell has begun in an empty environment: what it does there is for nothing.

@@ -47,12 +47,43 @@ def read_notebook(path: str) -> NotebookNode:
             notebook: NotebookNode = nbformat.reads(  # type: ignore[no-untyped-call]
                 text, as_version=4
             )
-        notebook.cells, notebook.metadata  # noqa: B018 - AttributeError: JSON of another kind
+        flaw = _flaw_of(notebook)
     except NotJSONError as error:
         raise NotebookInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
     except Exception as error:  # nbformat raises what its converters happen to trip over
         raise NotebookInvalid("The file is JSON, and not a notebook.") from error
+    if flaw:
+        raise NotebookInvalid(f"{flaw}: open the file in an editor and correct that.")
     return notebook
+
+
+def _flaw_of(notebook: NotebookNode) -> str:
+    """Say what of a notebook nothing here could work with; nothing, if there is no such thing.
+
+    No more than that: notebooks that are not quite valid are common, and run.
+    Raises AttributeError: it is JSON of another kind.
+    """
+    if not isinstance(notebook.metadata, Mapping):
+        return "The notebook's metadata are not an object"
+    if not isinstance(notebook.cells, list):
+        return "The notebook's cells are not a list"
+    flaws = (
+        f"The notebook's cell {number} has no {missing}"
+        for number, cell in enumerate(notebook.cells, 1)
+        if (missing := _missing_of(cell))
+    )
+    return next(flaws, "")
+
+
+def _missing_of(cell: Any) -> str:
+    if not isinstance(cell, Mapping) or not isinstance(cell.get("cell_type"), str):
+        return "kind"
+    if not isinstance(cell.get("source"), str):
+        return "source"
+    metadata = cell.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return "metadata"
+    return "" if isinstance(metadata.get("tags", []), list) else "list as its tags"
 
 
 def _where(text: str) -> str:
@@ -94,8 +125,10 @@ def fingerprint(notebook: NotebookNode, **circumstances: Any) -> str:
 
 def remember(notebook: NotebookNode, state: str, print_: str) -> None:
     """Note in a notebook how far its run has come."""
-    ours = notebook.metadata.setdefault(_METADATA, {})
-    ours["run"] = {"state": state, "fingerprint": print_}
+    if not isinstance(notebook.metadata.get(_METADATA), dict):
+        notebook.metadata[_METADATA] = {}
+    # Which is a copy of what was set.
+    notebook.metadata[_METADATA]["run"] = {"state": state, "fingerprint": print_}
 
 
 def is_done(path: str, print_: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import tempfile
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .finding import Job
     from .kernels import Kernels, Target
     from .progress import Progress
+
+_log = logging.getLogger(__name__)
 
 # Where nbclient skips a cell.
 _SKIP_TAG = "skip-execution"
@@ -80,6 +83,8 @@ class NotebookRun:
         except OSError as error:
             text = f"{error.strerror or error}: {error.filename or self._job.output}"
             self._fail(CellError(0, "OSError", text))
+        except Exception as error:  # noqa: BLE001 - one odd notebook must not end the others
+            self._fail_oddly(0, error)
         finally:
             self._client = None
             self.outcome.seconds = time.monotonic() - started
@@ -150,7 +155,7 @@ class NotebookRun:
                 await client.async_execute(env=target.environment(), stdout=log, stderr=log)
                 outcome.errors = client.errors
                 outcome.status, state = Status.DONE, "done"
-            except EnvironmentLost:
+            except (EnvironmentLost, Stopped):
                 raise
             except KernelFailed as failed:
                 state = "failed"
@@ -167,6 +172,10 @@ class NotebookRun:
             except RuntimeError as error:
                 # nbclient's and jupyter_client's word for a kernel that does not start.
                 self._fail(CellError(0, "KernelNotStarted", f"{error}{_last_line(log)}"))
+            except Exception as error:  # noqa: BLE001 - an output that nbformat trips over
+                state = "failed"
+                self._fail_oddly(client.code_cells_executed, error)
+                outcome.errors = [*client.errors, *outcome.errors]
             finally:
                 # A notebook of which no cell has run keeps the outputs it had.
                 self._is_saving = True
@@ -184,6 +193,10 @@ class NotebookRun:
         if is_whole:
             self.outcome.cells_run = number
         saver.changed()
+
+    def _fail_oddly(self, cell: int, error: Exception) -> None:
+        _log.info("%s has failed", self.outcome.name, exc_info=error)
+        self._fail(CellError(cell, type(error).__name__, str(error)))
 
     def _fail(self, error: CellError) -> None:
         self.outcome.status = Status.FAILED

@@ -182,7 +182,12 @@ def _targets(jobs: Sequence[Job], kernels: Kernels) -> list[Target]:
             notebook = read_notebook(job.source)
         except NotebookInvalid:
             continue  # said when its turn comes: the others need not wait for it
-        target = kernels.target_of(notebook)
+        try:
+            target = kernels.target_of(notebook)
+        except SettingInvalid:
+            raise
+        except Exception:  # noqa: BLE001, S112 - as above, of a notebook that is odd
+            continue
         targets[target.name] = target
     return list(targets.values())
 
