@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 
 from ..errors import SettingInvalid
-from .injection import INJECTED_TAG, has_tag
+from .injection import injected_at
 
 _METADATA = "aca_kernel"
 
@@ -103,24 +103,36 @@ def text_of(notebook: NotebookNode) -> str:
 # -- what a run remembers --------------------------------------------------------------
 
 
-def fingerprint(notebook: NotebookNode, **circumstances: Any) -> str:
+def fingerprint(notebook: NotebookNode, parameters: Mapping[str, Any], **circumstances: Any) -> str:
     """Return a hash of what decides about a notebook's outputs.
 
-    Outputs, numbers, times and injected parameters do not count, so that a notebook
-    that was run in place has the same one as before.
-    circumstances: kernel, parameters and the like; JSON.
+    Outputs, numbers, times and the cell that parameters replace do not count, so that a
+    notebook that was run in place has the same one as before.
+    circumstances: kernel and the like; JSON.
     """
+    replaced = injected_at(notebook) if parameters else None
     cells = [
         [
             cell.cell_type,
             cell.source,
             {key: value for key, value in cell.metadata.items() if key != "execution"},
         ]
-        for cell in notebook.cells
-        if not has_tag(cell, INJECTED_TAG)
+        for number, cell in enumerate(notebook.cells)
+        if number != replaced
     ]
-    text = json.dumps([cells, circumstances], sort_keys=True, default=str)
+    everything = [cells, {**circumstances, "parameters": _sortable(parameters)}]
+    text = json.dumps(everything, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _sortable(value: Any) -> Any:
+    """Return a value of YAML, whose keys may be of several types, with text for keys."""
+    if isinstance(value, Mapping):
+        return {
+            key if isinstance(key, str) else f"{type(key).__name__} {key!r}": _sortable(item)
+            for key, item in value.items()
+        }
+    return [_sortable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def remember(notebook: NotebookNode, state: str, print_: str) -> None:

@@ -107,8 +107,8 @@ class NotebookRun:
         outcome.kernel = target.name
         print_ = fingerprint(
             notebook,
+            options.parameters,
             kernel=target.name,
-            parameters=dict(options.parameters),
             allow_errors=options.allow_errors,
         )
         if options.resume and is_done(self._job.output, print_):

@@ -196,6 +196,22 @@ def test_resume_runs_what_failed_and_what_changed(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "same.ipynb").stat().st_mtime_ns == before
 
 
+def test_resume_runs_what_changed_in_an_injected_cell(tmp_path: Path) -> None:
+    tag = "injected-parameters"
+    words = ("x.ipynb", "--output-dir", "out", "--resume", "--kernel", "python3")
+    write_notebook(tmp_path / "x.ipynb", ("n = 1", tag), ("m = 1", tag), "print(n, m)")
+    assert "1 done" in run(tmp_path, *words).stdout
+    write_notebook(tmp_path / "x.ipynb", ("n = 2", tag), ("m = 1", tag), "print(n, m)")
+    assert "1 done" in run(tmp_path, *words).stdout
+    assert texts(tmp_path / "out" / "x.ipynb")[-1] == "2 1\n"
+    # With values, only the first is replaced.
+    assert "1 done" in run(tmp_path, *words, "-p", "n", "3").stdout
+    write_notebook(tmp_path / "x.ipynb", ("n = 4", tag), ("m = 1", tag), "print(n, m)")
+    assert "1 skipped" in run(tmp_path, *words, "-p", "n", "3").stdout
+    write_notebook(tmp_path / "x.ipynb", ("n = 4", tag), ("m = 2", tag), "print(n, m)")
+    assert "1 done" in run(tmp_path, *words, "-p", "n", "3").stdout
+
+
 def test_allow_errors_goes_on_and_tells(tmp_path: Path) -> None:
     write_notebook(tmp_path / "x.ipynb", "1/0", "print('went on')")
     done = run(tmp_path, "x.ipynb", "--inplace", "--allow-errors", "--report", "r.json")
