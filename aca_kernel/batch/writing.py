@@ -18,11 +18,16 @@ def write_whole(path: str, text: str, *, is_final: bool = True) -> None:
     folder, name = os.path.split(path)
     # One name for each file: what a killed run leaves behind, the next one replaces.
     scratch = os.path.join(folder, f".{name}.tmp")
-    with open(scratch, "wb") as file:
-        file.write(content)
-        if is_final:
-            file.flush()
-            os.fsync(file.fileno())
-    with contextlib.suppress(FileNotFoundError):  # it is new: as the umask has it
-        os.chmod(scratch, stat.S_IMODE(os.stat(path).st_mode))
-    os.replace(scratch, path)
+    try:
+        with open(scratch, "wb") as file:
+            file.write(content)
+            if is_final:
+                file.flush()
+                os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):  # it is new: as the umask has it
+            os.chmod(scratch, stat.S_IMODE(os.stat(path).st_mode))
+        os.replace(scratch, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(scratch)
+        raise

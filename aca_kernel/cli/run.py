@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import os
 import signal
 import sys
 import time
@@ -97,6 +100,7 @@ def run(namespace: argparse.Namespace) -> int:
     from ..batch.parameters import read_parameters
     from ..batch.reports import check_report
 
+    _mend_streams()
     _check(namespace)
     for path in namespace.report:
         check_report(path)
@@ -120,6 +124,21 @@ def run(namespace: argparse.Namespace) -> int:
         return asyncio.run(_run(namespace, jobs, kernels, options))
     except asyncio.CancelledError:
         return _EXIT_INTERRUPTED
+
+
+def _mend_streams() -> None:
+    """See to it that what is said can be written, or goes nowhere: notebooks run all the same."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Closed by who started this: else a file of ours would get the number.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _check(namespace: argparse.Namespace) -> None:
@@ -164,9 +183,16 @@ async def _run(
         parallel,
         runner.is_stopped,
     )
-    _show(runner, batch.seconds)
+    # First, because who reads what is shown may have gone.
+    failures = []
     for path in namespace.report:
-        write_report(path, batch, outcomes)
+        try:
+            write_report(path, batch, outcomes)
+        except SettingInvalid as error:
+            failures.append(error)
+    _show(runner, batch.seconds)
+    if failures:
+        raise failures[0]
     if interrupts:
         return _EXIT_INTERRUPTED
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
@@ -215,6 +241,19 @@ def _on_interrupt(runner: Runner, progress: Progress) -> list[int]:
 
 
 def _show(runner: Runner, seconds: float) -> None:
+    """Print how it ended, if anybody reads that: it changes nothing about the notebooks."""
+    with contextlib.suppress(OSError):
+        _print(runner, seconds)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            # Python would flush at its end, and fail at that. Source: the documentation of signal.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _print(runner: Runner, seconds: float) -> None:
     from ..batch.summary import HEADS, rows_of, totals
 
     rows = rows_of(runner.outcomes)

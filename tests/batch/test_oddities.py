@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
-from .support import run, texts, write_notebook
+import pytest
+
+from aca_kernel.batch.writing import write_whole
+
+from .support import RUN, TIMEOUT, environment, run, texts, write_notebook
 
 SURROGATE = "x = '\ud800'"
 
@@ -64,3 +73,75 @@ def test_an_odd_notebook_does_not_end_the_others(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "marked.ipynb").read_text())["cells"][1]["source"] == [
         SURROGATE
     ]
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a notebook that fails in Japanese."""
+    folder = tmp_path_factory.mktemp("books")
+    write_notebook(folder / "x.ipynb", "raise ValueError('失敗')", kernel="python3")
+    return folder
+
+
+WORDS = "x.ipynb --output-dir out --kernel python3 --report r.json --report r.xml"
+
+
+def shell(folder: Path, streams: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a batch whose streams a shell has changed, and its status is the pipe's."""
+    for name in ("r.json", "r.xml"):
+        (folder / name).unlink(missing_ok=True)
+    command = f"set -o pipefail; {shlex.join(RUN)} {WORDS} {streams}"
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment(env), capture_output=True, text=True,
+        timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "streams",
+    ["| true", "2>&1 | true", ">/dev/full", ">/dev/full 2>&1", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"],
+)
+def test_reports_and_status_are_right_whatever_becomes_of_what_is_shown(
+    books: Path, streams: str
+) -> None:
+    done = shell(books, streams)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert report(books)["x.ipynb"] == ("failed", "ValueError 失敗")
+    assert Xml.parse(books / "r.xml").getroot().find(".//failure") is not None
+
+
+def test_an_encoding_that_lacks_characters_shows_something_else_for_them(books: Path) -> None:
+    done = shell(books, "", PYTHONIOENCODING="latin-1")
+    assert done.returncode == 1
+    assert "ValueError: ??" in done.stdout
+    assert report(books)["x.ipynb"] == ("failed", "ValueError 失敗")
+
+
+def test_a_file_name_that_is_not_utf_8_can_be_reported(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.ipynb")
+    write_notebook(tmp_path / name, "1/0", kernel="python3")
+    done = run(tmp_path, ".", "--output-dir", "out", "--kernel", "python3", "--report", "r.json",
+               "--report", "r.xml")  # fmt: skip
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stdout
+    assert list(report(tmp_path)) == [name]
+    case = Xml.parse(tmp_path / "r.xml").getroot().find(".//testcase")
+    assert case is not None
+    assert case.get("name") == "caf\ufffd.ipynb"
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.ipynb"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As on a full disk: an error in the middle. Python ignores the signal.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_whole(str(path), "x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [one.name for one in tmp_path.iterdir()] == ["x.ipynb"]
+    assert path.read_text() == "old"
