@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
 from ..launch import loss_of
 from ..messages import FAILURE, MARK, NOTICE
@@ -125,6 +125,7 @@ class BatchClient(NotebookClient):
             on_cell_error=self._note_error,
         )
         self.errors: list[CellError] = []
+        self._timeout_seconds = timeout_seconds
         self._tell = tell
         self._on_cell = on_cell
         self._on_end = on_end
@@ -134,6 +135,7 @@ class BatchClient(NotebookClient):
         self._has_begun = False
         # The first of its outputs that cannot be saved.
         self._oddity: Exception | None = None
+        self._is_overdue = False
         self._is_stopping = False
         self._is_lost = False
         self._is_ending = False
@@ -213,7 +215,8 @@ class BatchClient(NotebookClient):
         """See nbclient. Raises EnvironmentLost, KernelFailed, Stopped besides its errors."""
         if self._is_stopping:
             raise Stopped
-        before, self._has_begun, self._oddity = self.code_cells_executed, False, None
+        before = self.code_cells_executed
+        self._has_begun, self._oddity, self._is_overdue = False, None, False
         try:
             if not self._is_ready:
                 await self._get_ready()
@@ -226,6 +229,10 @@ class BatchClient(NotebookClient):
             raise EnvironmentLost(
                 CellError(self.code_cells_executed, "DeadKernelError", text)
             ) from error
+        except CellTimeoutError as error:
+            self._check_stopping()
+            self._check_lost()
+            raise KernelFailed(self._give_up(cell)) from error
         except Exception:  # whatever the cell failed of, these two come before it
             self._check_stopping()
             self._check_lost()
@@ -233,6 +240,7 @@ class BatchClient(NotebookClient):
         finally:
             self._is_running_cell = False
             self._join_stream()
+            self.iopub_timeout = _LATE_OUTPUT_SECONDS
             if self.code_cells_executed > before and self._has_begun:
                 is_whole = not (self._is_stopping or self._is_lost)
                 self._on_end(self.code_cells_executed, is_whole)
@@ -241,6 +249,26 @@ class BatchClient(NotebookClient):
         if self._oddity is not None:
             raise self._oddity
         return executed
+
+    async def _async_handle_timeout(
+        self, timeout: int, cell: NotebookNode | None = None
+    ) -> dict[str, Any] | None:
+        """See nbclient, which then waits for the end of the cell's outputs."""
+        self._is_overdue = True
+        self.iopub_timeout = int(GRACE_SECONDS)
+        return await super()._async_handle_timeout(timeout, cell)
+
+    def _give_up(self, cell: NotebookNode) -> CellError:
+        """Return the error of a cell that goes on regardless, which the cell shows too.
+
+        It ends with its kernel, which is not killed for that: it ends its remote one as well.
+        """
+        text = f"The outputs of the cell did not come within {self.iopub_timeout} s."
+        if self._is_overdue:
+            text = f"The cell did not finish within {self._timeout_seconds or 0:g} s, nor when "
+            text += "interrupted."
+        _add_error(cell, TIMEOUT_NAME, text)
+        return CellError(self.code_cells_executed, TIMEOUT_NAME, text)
 
     async def _get_ready(self) -> None:
         """Run nothing, and see to it that there is an environment for what follows."""
@@ -344,12 +372,15 @@ class BatchClient(NotebookClient):
         if not has_tag(cell, "raises-exception"):
             self.errors.append(error)
         if name == TIMEOUT_NAME:
-            cell.outputs.append(
-                nbformat.v4.new_output(  # type: ignore[no-untyped-call]
-                    "error", ename=name, evalue=value, traceback=[]
-                )
-            )
+            _add_error(cell, name, value)
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
     return EnvironmentLost(error) if error.ename in _DEATHS else KernelFailed(error)
+
+
+def _add_error(cell: NotebookNode, name: str, value: str) -> None:
+    output = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
+        "error", ename=name, evalue=value, traceback=[]
+    )
+    cell.outputs.append(output)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError
 
 from ..errors import AcaKernelError
-from .client import TIMEOUT_NAME, BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
+from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
 from .files import fingerprint, is_done, prepare, read_notebook
 from .injection import has_tag, inject
 from .outcomes import CellError, Outcome, Status
@@ -160,15 +160,11 @@ class NotebookRun:
             except KernelFailed as failed:
                 state = "failed"
                 self._fail(failed.error)
+                outcome.errors = [*client.errors, failed.error]
             except CellExecutionError:
                 state = "failed"
                 outcome.errors = client.errors
                 outcome.status = Status.FAILED
-            except CellTimeoutError as error:
-                # Only after a cell's own timeout: one that cannot be interrupted either.
-                state = "failed"
-                text = str(error).splitlines()[0]
-                self._fail(CellError(client.code_cells_executed, TIMEOUT_NAME, text))
             except RuntimeError as error:
                 # nbclient's and jupyter_client's word for a kernel that does not start.
                 self._fail(CellError(0, "KernelNotStarted", f"{error}{_last_line(log)}"))

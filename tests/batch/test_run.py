@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
 import nbformat
+import psutil
 import pytest
 
 from aca_kernel.cli import main
@@ -229,6 +231,34 @@ def test_a_cell_that_takes_too_long_is_interrupted_and_has_failed(tmp_path: Path
     assert done.returncode == 1
     assert "CellTimeoutError: The cell did not finish within 1.5 s." in done.stdout
     assert texts(tmp_path / "x.ipynb") == ["", "KeyboardInterruptCellTimeoutError", ""]
+
+
+@pytest.mark.parametrize("kernel", ["aca", "python3"])
+def test_a_cell_that_ignores_its_interrupt_is_killed_and_says_so(
+    tmp_path: Path, kernel: str
+) -> None:
+    code = """\
+import time, os
+print(os.getpid())
+while True:
+    try: time.sleep(60)
+    except KeyboardInterrupt: pass
+"""
+    path = write_notebook(tmp_path / "x.ipynb", code, "print('not run')", old="old\n")
+    with running_pool(isolation="process") as pool:
+        begun = time.monotonic()
+        words = ("x.ipynb", "--inplace", "--timeout", "2", "--kernel", kernel)
+        done = run(tmp_path, *words, env=pool.env)
+        # It has 2 s, then 10 to clean up after itself.
+        assert time.monotonic() - begun < 25
+        shown, nothing = texts(path)
+        # In the environment, too, which goes on for others.
+        assert not psutil.pid_exists(int(shown.split()[0]))
+    assert done.returncode == 1
+    said = "CellTimeoutError: The cell did not finish within 2 s, nor when interrupted."
+    assert said in done.stdout
+    assert shown.endswith("\nCellTimeoutError")
+    assert nothing == ""
 
 
 def test_fail_fast_interrupts_the_others(tmp_path: Path) -> None:
