@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import math
 import os
 import signal
 import sys
@@ -151,6 +152,8 @@ def _check(namespace: argparse.Namespace) -> None:
         raise SettingInvalid("--jobs must be 1 or more.")
     if namespace.timeout is not None and not namespace.timeout > 0:
         raise SettingInvalid("--timeout must be more than 0 seconds; leave it out for no limit.")
+    if namespace.timeout == math.inf:
+        namespace.timeout = None
     if namespace.retries < 0:
         raise SettingInvalid("--retries must be 0 or more.")
 

@@ -261,6 +261,14 @@ while True:
     assert nothing == ""
 
 
+def test_an_infinite_timeout_is_none(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "x.ipynb", "print(1)")
+    words = ("x.ipynb", "--inplace", "--timeout", "inf", "--kernel", "python3")
+    done = run(tmp_path, *words)
+    assert done.returncode == 0, done.stdout
+    assert texts(tmp_path / "x.ipynb") == ["1\n"]
+
+
 def test_fail_fast_interrupts_the_others(tmp_path: Path) -> None:
     write_notebook(tmp_path / "1.ipynb", "import time; time.sleep(600)")
     write_notebook(tmp_path / "2.ipynb", "import time; time.sleep(1)", "1/0")
@@ -307,6 +315,7 @@ def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path:
         (["x.ipynb", "--inplace", "--kernel", "nobody"], "There is no kernel 'nobody'"),
         (["x.ipynb", "--inplace", "--jobs", "0"], "--jobs must be 1 or more"),
         (["x.ipynb", "--inplace", "--timeout", "0"], "--timeout must be more than 0"),
+        (["x.ipynb", "--inplace", "--timeout", "nan"], "--timeout must be more than 0"),
         (["x.ipynb", "--inplace", "--retries", "-1"], "--retries must be 0 or more"),
         (["x.ipynb", "--inplace", "--report", "r.txt"], "What kind of report is r.txt?"),
         (["x.ipynb", "--inplace", "--report", "no/r.xml"], "cannot be written"),
