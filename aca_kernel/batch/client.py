@@ -13,6 +13,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -282,7 +283,7 @@ class BatchClient(NotebookClient):
         content = (reply or {}).get("content", {})
         if content.get("status") != "ok":
             name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
-            raise _failure(CellError(0, name, value))
+            raise _failure(CellError(0, name, value, is_ours=True))
         self._is_ready = True
 
     async def _take_notices(self, msg_id: str) -> None:
@@ -368,7 +369,7 @@ class BatchClient(NotebookClient):
         if self._is_stopping or self._is_lost:
             return
         if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
-            raise _failure(error)
+            raise _failure(replace(error, is_ours=True))
         if not has_tag(cell, "raises-exception"):
             self.errors.append(error)
         if name == TIMEOUT_NAME:

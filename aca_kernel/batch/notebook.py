@@ -79,7 +79,7 @@ class NotebookRun:
                 raise
             self.outcome.status = Status.INTERRUPTED
         except AcaKernelError as error:
-            self._fail(CellError(0, type(error).__name__, error.message))
+            self._fail(CellError(0, type(error).__name__, error.message, is_ours=True))
         except OSError as error:
             text = f"{error.strerror or error}: {error.filename or self._job.output}"
             self._fail(CellError(0, "OSError", text))
@@ -123,7 +123,7 @@ class NotebookRun:
                 if outcome.attempts > options.retries:
                     outcome.status = Status.FAILED
                     return
-                self._progress.say(outcome.name, f"{lost.error.short} It begins anew.")
+                self._progress.say(outcome.name, f"{lost.error.sentence} It begins anew.")
                 notebook = read_notebook(self._job.source)
             else:
                 return

@@ -12,10 +12,10 @@ import contextlib
 import os
 import shutil
 import time
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from .lines import cut, plain
 from .outcomes import Outcome, Status
 
 # Often enough for seconds to move.
@@ -103,7 +103,7 @@ class Progress:
     def _print(self, text: str) -> None:
         """Print a line that stays."""
         self._erase()
-        self._write(text + "\n")
+        self._write(plain(text) + "\n")
         self._redraw()
 
     def _write(self, text: str) -> None:
@@ -148,19 +148,6 @@ class Progress:
         where = f"cell {running.cell} of {running.cells}" if running.cell else "starting"
         note = f"  {running.note}" if running.note else ""
         return f"  {name}  {where}  {seconds:.0f} s{note}"
-
-
-def cut(text: str, columns: int) -> str:
-    """Return what of a line fits into so many columns, without control characters."""
-    width, kept = 0, []
-    for character in text:
-        if unicodedata.category(character).startswith("C"):
-            continue
-        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if width > columns:
-            break
-        kept.append(character)
-    return "".join(kept)
 
 
 def _ended(outcome: Outcome) -> str:

@@ -83,6 +83,10 @@ def json_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
                 **asdict(outcome),
                 "status": outcome.status.value,
                 "seconds": round(outcome.seconds, 3),
+                "errors": [
+                    {"cell": one.cell, "ename": one.ename, "evalue": one.evalue}
+                    for one in outcome.errors
+                ],
             }
             for outcome in outcomes
         ],

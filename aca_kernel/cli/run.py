@@ -15,7 +15,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ..errors import SettingInvalid
-from .pool.common import print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -257,11 +256,10 @@ def _show(runner: Runner, seconds: float) -> None:
 
 
 def _print(runner: Runner, seconds: float) -> None:
-    from ..batch.summary import HEADS, rows_of, totals
+    from ..batch.summary import table, totals
 
-    rows = rows_of(runner.outcomes)
-    if rows:
-        print_table(HEADS, rows)
+    for line in table(runner.outcomes):
+        print(line)
     print(totals(runner.outcomes, seconds), flush=True)
     if runner.is_stopped:
         print("With --resume, it goes on with what is not done.", flush=True)

@@ -304,6 +304,8 @@ def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path:
         done = run(tmp_path, "x.ipynb", "--inplace", "--allow-errors", env=env)
     assert done.returncode == 1
     assert done.stdout.count("KeyRefused: The session pool refused the API key.") == 1
+    # With what to do, however long that is.
+    assert "it may take five minutes to be accepted." in done.stdout
     assert "wrong-key" not in done.stdout + done.stderr
 
 
