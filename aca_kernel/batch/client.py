@@ -21,7 +21,7 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
-from ..launch import loss_of
+from ..launch import death_of, loss_of
 from ..messages import FAILURE, MARK, NOTICE
 from .injection import has_tag
 from .outcomes import CellError
@@ -42,6 +42,9 @@ TIMEOUT_NAME = "CellTimeoutError"
 # checkpoint, a batch begins anew: cells may have run since.
 _LOSS = loss_of(0.0).partition(" after ")[0]
 _DEATHS = frozenset({"EnvironmentGone", "RemoteKernelDied"})
+
+# How it says that code has ended its own process. That is a failure of the code: it would again.
+_EXIT = f"The remote kernel {death_of(0).removesuffix('0')}"
 
 
 class EnvironmentLost(Exception):
@@ -123,6 +126,7 @@ class BatchClient(NotebookClient):
             iopub_timeout=_LATE_OUTPUT_SECONDS,
             raise_on_iopub_timeout=True,
             on_cell_execute=self._begin_cell,
+            on_cell_executed=self._look_for_quit,
             on_cell_error=self._note_error,
         )
         self.errors: list[CellError] = []
@@ -137,6 +141,7 @@ class BatchClient(NotebookClient):
         # The first of its outputs that cannot be saved.
         self._oddity: Exception | None = None
         self._is_overdue = False
+        self._has_quit = False
         self._is_stopping = False
         self._is_lost = False
         self._is_ending = False
@@ -226,10 +231,7 @@ class BatchClient(NotebookClient):
             )
         except DeadKernelError as error:
             self._check_stopping()
-            text = "The local kernel process ended while the cell was running."
-            raise EnvironmentLost(
-                CellError(self.code_cells_executed, "DeadKernelError", text)
-            ) from error
+            raise await self._death(cell) from error
         except CellTimeoutError as error:
             self._check_stopping()
             self._check_lost()
@@ -270,6 +272,17 @@ class BatchClient(NotebookClient):
             text += "interrupted."
         _add_error(cell, TIMEOUT_NAME, text)
         return CellError(self.code_cells_executed, TIMEOUT_NAME, text)
+
+    async def _death(self, cell: NotebookNode) -> EnvironmentLost | KernelFailed:
+        """Return the error of a cell whose local process has ended; the cell shows it, too."""
+        provisioner = self.km.provisioner if self.km is not None else None
+        code = await provisioner.poll() if provisioner is not None else None
+        is_exit = code is not None and code >= 0
+        how = f"ended with exit status {code}" if is_exit else "was killed"
+        text = f"The local kernel process {how} while the cell was running."
+        _add_error(cell, "DeadKernelError", text)
+        error = CellError(self.code_cells_executed, "DeadKernelError", text)
+        return KernelFailed(error) if is_exit else EnvironmentLost(error)
 
     async def _get_ready(self) -> None:
         """Run nothing, and see to it that there is an environment for what follows."""
@@ -359,8 +372,17 @@ class BatchClient(NotebookClient):
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
 
     def _begin_cell(self, **_: Any) -> None:
+        if self._has_quit:
+            text = "The cell has ended its kernel, and other cells follow it: take out its quit()."
+            raise KernelFailed(CellError(self.code_cells_executed, "KernelEnded", text))
         self._is_running_cell = True
         self._on_cell(self.code_cells_executed + 1)
+
+    def _look_for_quit(self, execute_reply: dict[str, Any], **_: Any) -> None:
+        payload = execute_reply["content"].get("payload", [])
+        self._has_quit |= any(
+            one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
+        )
 
     def _note_error(self, cell: NotebookNode, execute_reply: dict[str, Any], **_: Any) -> None:
         content = execute_reply["content"]
@@ -377,7 +399,8 @@ class BatchClient(NotebookClient):
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
-    return EnvironmentLost(error) if error.ename in _DEATHS else KernelFailed(error)
+    is_lost = error.ename in _DEATHS and not error.evalue.startswith(_EXIT)
+    return EnvironmentLost(error) if is_lost else KernelFailed(error)
 
 
 def _add_error(cell: NotebookNode, name: str, value: str) -> None:
