@@ -34,7 +34,8 @@ def read_notebook(path: str) -> NotebookNode:
     Raises NotebookInvalid: there is none that can be read.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        # With or without the mark that some editors put at the beginning.
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except UnicodeDecodeError as error:
         raise NotebookInvalid("The notebook is not UTF-8 text.") from error
@@ -51,6 +52,12 @@ def read_notebook(path: str) -> NotebookNode:
     except NotJSONError as error:
         raise NotebookInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
     except Exception as error:  # nbformat raises what its converters happen to trip over
+        newer = _newer_format(text)
+        if newer:
+            raise NotebookInvalid(
+                f"The notebook's format is {newer}, which is newer than any that is known here: "
+                "save it in format 4."
+            ) from error
         raise NotebookInvalid("The file is JSON, and not a notebook.") from error
     if flaw:
         raise NotebookInvalid(f"{flaw}: open the file in an editor and correct that.")
@@ -84,6 +91,15 @@ def _missing_of(cell: Any) -> str:
     if not isinstance(metadata, Mapping):
         return "metadata"
     return "" if isinstance(metadata.get("tags", []), list) else "list as its tags"
+
+
+def _newer_format(text: str) -> int:
+    """Return the number of a notebook's format if nobody here knows it, else 0."""
+    try:
+        number = json.loads(text)["nbformat"]
+    except Exception:  # noqa: BLE001 - JSON of any kind
+        return 0
+    return number if isinstance(number, int) and number > nbformat.current_nbformat else 0
 
 
 def _where(text: str) -> str:

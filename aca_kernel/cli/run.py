@@ -147,6 +147,8 @@ def _check(namespace: argparse.Namespace) -> None:
             "Where should the outputs go? Give --output-dir DIR, or --inplace to write them into "
             "the notebooks."
         )
+    if namespace.output_dir == "":
+        raise SettingInvalid("The name of --output-dir is empty: give a folder, or . for this one.")
     if namespace.jobs is not None and namespace.jobs < 1:
         raise SettingInvalid("--jobs must be 1 or more.")
     if namespace.timeout is not None and not namespace.timeout > 0:

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
+import nbformat
 import pytest
 
+from aca_kernel.batch.files import NotebookInvalid, read_notebook, remember, text_of
+from aca_kernel.batch.parameters import read_parameters
 from aca_kernel.batch.writing import write_whole
 
 from .support import RUN, TIMEOUT, environment, run, texts, write_notebook
@@ -73,6 +76,36 @@ def test_an_odd_notebook_does_not_end_the_others(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "marked.ipynb").read_text())["cells"][1]["source"] == [
         SURROGATE
     ]
+
+
+@pytest.mark.parametrize("metadata", [{}, {"aca_kernel": "text"}, {"aca_kernel": {"own": 1}}])
+def test_the_first_thing_that_is_written_says_how_far_it_is(metadata: dict[str, Any]) -> None:
+    notebook = nbformat.v4.new_notebook(metadata=metadata)
+    remember(notebook, "running", "print")
+    expected = {"state": "running", "fingerprint": "print"}
+    assert json.loads(text_of(notebook))["metadata"]["aca_kernel"]["run"] == expected
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_none_of_its_text(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "x.ipynb", "1")
+    path.write_text("\ufeff" + path.read_text())
+    assert read_notebook(str(path)).cells[0].source == "1"
+    (tmp_path / "p.json").write_text('\ufeff{"a": 1}')
+    assert read_parameters(str(tmp_path / "p.json"), []) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"nbformat": 5, "nbformat_minor": 0, "metadata": {}, "cells": []}', "format is 5, which"),
+        ('{"nbformat": "5"}', "not a notebook"),
+        ("[5]", "not a notebook"),
+    ],
+)
+def test_a_newer_format_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "x.ipynb").write_text(text)
+    with pytest.raises(NotebookInvalid, match=says):
+        read_notebook(str(tmp_path / "x.ipynb"))
 
 
 @pytest.fixture(scope="module")

@@ -322,6 +322,8 @@ def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path:
         (["x.ipynb", "--inplace", "--report", "r.txt"], "What kind of report is r.txt?"),
         (["x.ipynb", "--inplace", "--report", "no/r.xml"], "cannot be written"),
         (["x.ipynb", "--inplace", "-p", "1x", "2"], "The parameter '1x' is not a name"),
+        (["x.ipynb", "--output-dir", ""], "The name of --output-dir is empty"),
+        (["x.ipynb", "", "--inplace"], "The name of a notebook is empty"),
         (["no.ipynb", "--inplace"], "There is no notebook no.ipynb"),
     ],
 )
