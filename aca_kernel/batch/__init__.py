@@ -13,6 +13,7 @@
     kernels      which kernel runs a notebook, and on which pool
     localpool    the session pool on this machine that a batch shares
     progress     what is shown meanwhile
+    lines        text that goes to a terminal
     summary      what is shown at the end
     reports      the same for programs: JSON and JUnit
 

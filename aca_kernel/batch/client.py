@@ -13,14 +13,15 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
-from ..launch import loss_of
+from ..launch import death_of, loss_of
 from ..messages import FAILURE, MARK, NOTICE
 from .injection import has_tag
 from .outcomes import CellError
@@ -41,6 +42,9 @@ TIMEOUT_NAME = "CellTimeoutError"
 # checkpoint, a batch begins anew: cells may have run since.
 _LOSS = loss_of(0.0).partition(" after ")[0]
 _DEATHS = frozenset({"EnvironmentGone", "RemoteKernelDied"})
+
+# How it says that code has ended its own process. That is a failure of the code: it would again.
+_EXIT = f"The remote kernel {death_of(0).removesuffix('0')}"
 
 
 class EnvironmentLost(Exception):
@@ -86,7 +90,8 @@ class BatchClient(NotebookClient):
     timeout_seconds: of each cell; None for no limit.
     is_remote: the kernel may have to wait for an environment, which no cell's limit counts.
     tell: is given each notice of the kernel.
-    on_cell: is called when a cell begins, with its number; on_end when one has ended.
+    on_cell: is called when a cell is sent, with its number; on_end when one that has begun has
+    ended, and whether it came to its end by itself.
     errors: of cells, in order, as far as their cells do not expect them.
     """
 
@@ -102,7 +107,7 @@ class BatchClient(NotebookClient):
         allow_errors: bool,
         tell: Callable[[str], None],
         on_cell: Callable[[int], None],
-        on_end: Callable[[int], None],
+        on_end: Callable[[int, bool], None],
     ) -> None:
         super().__init__(
             notebook,
@@ -121,14 +126,22 @@ class BatchClient(NotebookClient):
             iopub_timeout=_LATE_OUTPUT_SECONDS,
             raise_on_iopub_timeout=True,
             on_cell_execute=self._begin_cell,
+            on_cell_executed=self._look_for_quit,
             on_cell_error=self._note_error,
         )
         self.errors: list[CellError] = []
+        self._timeout_seconds = timeout_seconds
         self._tell = tell
         self._on_cell = on_cell
         self._on_end = on_end
         self._is_ready = timeout_seconds is None or not is_remote
         self._is_running_cell = False
+        # Of the running cell: it may still wait for an environment.
+        self._has_begun = False
+        # The first of its outputs that cannot be saved.
+        self._oddity: Exception | None = None
+        self._is_overdue = False
+        self._has_quit = False
         self._is_stopping = False
         self._is_lost = False
         self._is_ending = False
@@ -209,6 +222,7 @@ class BatchClient(NotebookClient):
         if self._is_stopping:
             raise Stopped
         before = self.code_cells_executed
+        self._has_begun, self._oddity, self._is_overdue = False, None, False
         try:
             if not self._is_ready:
                 await self._get_ready()
@@ -217,10 +231,11 @@ class BatchClient(NotebookClient):
             )
         except DeadKernelError as error:
             self._check_stopping()
-            text = "The local kernel process ended while the cell was running."
-            raise EnvironmentLost(
-                CellError(self.code_cells_executed, "DeadKernelError", text)
-            ) from error
+            raise await self._death(cell) from error
+        except CellTimeoutError as error:
+            self._check_stopping()
+            self._check_lost()
+            raise KernelFailed(self._give_up(cell)) from error
         except Exception:  # whatever the cell failed of, these two come before it
             self._check_stopping()
             self._check_lost()
@@ -228,11 +243,46 @@ class BatchClient(NotebookClient):
         finally:
             self._is_running_cell = False
             self._join_stream()
-            if self.code_cells_executed > before:
-                self._on_end(self.code_cells_executed)
+            self.iopub_timeout = _LATE_OUTPUT_SECONDS
+            if self.code_cells_executed > before and self._has_begun:
+                is_whole = not (self._is_stopping or self._is_lost)
+                self._on_end(self.code_cells_executed, is_whole)
         self._check_stopping()
         self._check_lost()
+        if self._oddity is not None:
+            raise self._oddity
         return executed
+
+    async def _async_handle_timeout(
+        self, timeout: int, cell: NotebookNode | None = None
+    ) -> dict[str, Any] | None:
+        """See nbclient, which then waits for the end of the cell's outputs."""
+        self._is_overdue = True
+        self.iopub_timeout = int(GRACE_SECONDS)
+        return await super()._async_handle_timeout(timeout, cell)
+
+    def _give_up(self, cell: NotebookNode) -> CellError:
+        """Return the error of a cell that goes on regardless, which the cell shows too.
+
+        It ends with its kernel, which is not killed for that: it ends its remote one as well.
+        """
+        text = f"The outputs of the cell did not come within {self.iopub_timeout} s."
+        if self._is_overdue:
+            text = f"The cell did not finish within {self._timeout_seconds or 0:g} s, nor when "
+            text += "interrupted."
+        _add_error(cell, TIMEOUT_NAME, text)
+        return CellError(self.code_cells_executed, TIMEOUT_NAME, text)
+
+    async def _death(self, cell: NotebookNode) -> EnvironmentLost | KernelFailed:
+        """Return the error of a cell whose local process has ended; the cell shows it, too."""
+        provisioner = self.km.provisioner if self.km is not None else None
+        code = await provisioner.poll() if provisioner is not None else None
+        is_exit = code is not None and code >= 0
+        how = f"ended with exit status {code}" if is_exit else "was killed"
+        text = f"The local kernel process {how} while the cell was running."
+        _add_error(cell, "DeadKernelError", text)
+        error = CellError(self.code_cells_executed, "DeadKernelError", text)
+        return KernelFailed(error) if is_exit else EnvironmentLost(error)
 
     async def _get_ready(self) -> None:
         """Run nothing, and see to it that there is an environment for what follows."""
@@ -246,7 +296,7 @@ class BatchClient(NotebookClient):
         content = (reply or {}).get("content", {})
         if content.get("status") != "ok":
             name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
-            raise _failure(CellError(0, name, value))
+            raise _failure(CellError(0, name, value, is_ours=True))
         self._is_ready = True
 
     async def _take_notices(self, msg_id: str) -> None:
@@ -261,8 +311,16 @@ class BatchClient(NotebookClient):
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
         """See nbclient."""
+        if msg["msg_type"] == "execute_input":
+            self._has_begun = True
         if msg.get("metadata", {}).get(MARK) != NOTICE:
-            return super().process_message(msg, cell, cell_index)
+            try:
+                return super().process_message(msg, cell, cell_index)
+            except CellControlSignal:
+                raise
+            except Exception as error:  # noqa: BLE001 - nbformat raises many; the cell goes on
+                self._oddity = self._oddity or error
+                return None
         text = str(msg["content"].get("text", "")).strip()
         if text.startswith(_LOSS):
             # This cell has begun in an empty environment: what it does there is for nothing.
@@ -314,8 +372,17 @@ class BatchClient(NotebookClient):
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
 
     def _begin_cell(self, **_: Any) -> None:
+        if self._has_quit:
+            text = "The cell has ended its kernel, and other cells follow it: take out its quit()."
+            raise KernelFailed(CellError(self.code_cells_executed, "KernelEnded", text))
         self._is_running_cell = True
         self._on_cell(self.code_cells_executed + 1)
+
+    def _look_for_quit(self, execute_reply: dict[str, Any], **_: Any) -> None:
+        payload = execute_reply["content"].get("payload", [])
+        self._has_quit |= any(
+            one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
+        )
 
     def _note_error(self, cell: NotebookNode, execute_reply: dict[str, Any], **_: Any) -> None:
         content = execute_reply["content"]
@@ -324,16 +391,20 @@ class BatchClient(NotebookClient):
         if self._is_stopping or self._is_lost:
             return
         if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
-            raise _failure(error)
+            raise _failure(replace(error, is_ours=True))
         if not has_tag(cell, "raises-exception"):
             self.errors.append(error)
         if name == TIMEOUT_NAME:
-            cell.outputs.append(
-                nbformat.v4.new_output(  # type: ignore[no-untyped-call]
-                    "error", ename=name, evalue=value, traceback=[]
-                )
-            )
+            _add_error(cell, name, value)
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
-    return EnvironmentLost(error) if error.ename in _DEATHS else KernelFailed(error)
+    is_lost = error.ename in _DEATHS and not error.evalue.startswith(_EXIT)
+    return EnvironmentLost(error) if is_lost else KernelFailed(error)
+
+
+def _add_error(cell: NotebookNode, name: str, value: str) -> None:
+    output = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
+        "error", ename=name, evalue=value, traceback=[]
+    )
+    cell.outputs.append(output)

@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 
 from ..errors import SettingInvalid
-from .injection import INJECTED_TAG, has_tag
+from .injection import injected_at
 
 _METADATA = "aca_kernel"
 
@@ -34,7 +34,8 @@ def read_notebook(path: str) -> NotebookNode:
     Raises NotebookInvalid: there is none that can be read.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        # With or without the mark that some editors put at the beginning.
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except UnicodeDecodeError as error:
         raise NotebookInvalid("The notebook is not UTF-8 text.") from error
@@ -47,12 +48,58 @@ def read_notebook(path: str) -> NotebookNode:
             notebook: NotebookNode = nbformat.reads(  # type: ignore[no-untyped-call]
                 text, as_version=4
             )
-        notebook.cells, notebook.metadata  # noqa: B018 - AttributeError: JSON of another kind
+        flaw = _flaw_of(notebook)
     except NotJSONError as error:
         raise NotebookInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
     except Exception as error:  # nbformat raises what its converters happen to trip over
+        newer = _newer_format(text)
+        if newer:
+            raise NotebookInvalid(
+                f"The notebook's format is {newer}, which is newer than any that is known here: "
+                "save it in format 4."
+            ) from error
         raise NotebookInvalid("The file is JSON, and not a notebook.") from error
+    if flaw:
+        raise NotebookInvalid(f"{flaw}: open the file in an editor and correct that.")
     return notebook
+
+
+def _flaw_of(notebook: NotebookNode) -> str:
+    """Say what of a notebook nothing here could work with; nothing, if there is no such thing.
+
+    No more than that: notebooks that are not quite valid are common, and run.
+    Raises AttributeError: it is JSON of another kind.
+    """
+    if not isinstance(notebook.metadata, Mapping):
+        return "The notebook's metadata are not an object"
+    if not isinstance(notebook.cells, list):
+        return "The notebook's cells are not a list"
+    flaws = (
+        f"The notebook's cell {number} has no {missing}"
+        for number, cell in enumerate(notebook.cells, 1)
+        if (missing := _missing_of(cell))
+    )
+    return next(flaws, "")
+
+
+def _missing_of(cell: Any) -> str:
+    if not isinstance(cell, Mapping) or not isinstance(cell.get("cell_type"), str):
+        return "kind"
+    if not isinstance(cell.get("source"), str):
+        return "source"
+    metadata = cell.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return "metadata"
+    return "" if isinstance(metadata.get("tags", []), list) else "list as its tags"
+
+
+def _newer_format(text: str) -> int:
+    """Return the number of a notebook's format if nobody here knows it, else 0."""
+    try:
+        number = json.loads(text)["nbformat"]
+    except Exception:  # noqa: BLE001 - JSON of any kind
+        return 0
+    return number if isinstance(number, int) and number > nbformat.current_nbformat else 0
 
 
 def _where(text: str) -> str:
@@ -72,30 +119,44 @@ def text_of(notebook: NotebookNode) -> str:
 # -- what a run remembers --------------------------------------------------------------
 
 
-def fingerprint(notebook: NotebookNode, **circumstances: Any) -> str:
+def fingerprint(notebook: NotebookNode, parameters: Mapping[str, Any], **circumstances: Any) -> str:
     """Return a hash of what decides about a notebook's outputs.
 
-    Outputs, numbers, times and injected parameters do not count, so that a notebook
-    that was run in place has the same one as before.
-    circumstances: kernel, parameters and the like; JSON.
+    Outputs, numbers, times and the cell that parameters replace do not count, so that a
+    notebook that was run in place has the same one as before.
+    circumstances: kernel and the like; JSON.
     """
+    replaced = injected_at(notebook) if parameters else None
     cells = [
         [
             cell.cell_type,
             cell.source,
             {key: value for key, value in cell.metadata.items() if key != "execution"},
         ]
-        for cell in notebook.cells
-        if not has_tag(cell, INJECTED_TAG)
+        for number, cell in enumerate(notebook.cells)
+        if number != replaced
     ]
-    text = json.dumps([cells, circumstances], sort_keys=True, default=str)
+    everything = [cells, {**circumstances, "parameters": _sortable(parameters)}]
+    text = json.dumps(everything, sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _sortable(value: Any) -> Any:
+    """Return a value of YAML, whose keys may be of several types, with text for keys."""
+    if isinstance(value, Mapping):
+        return {
+            key if isinstance(key, str) else f"{type(key).__name__} {key!r}": _sortable(item)
+            for key, item in value.items()
+        }
+    return [_sortable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def remember(notebook: NotebookNode, state: str, print_: str) -> None:
     """Note in a notebook how far its run has come."""
-    ours = notebook.metadata.setdefault(_METADATA, {})
-    ours["run"] = {"state": state, "fingerprint": print_}
+    if not isinstance(notebook.metadata.get(_METADATA), dict):
+        notebook.metadata[_METADATA] = {}
+    # Which is a copy of what was set.
+    notebook.metadata[_METADATA]["run"] = {"state": state, "fingerprint": print_}
 
 
 def is_done(path: str, print_: str) -> bool:

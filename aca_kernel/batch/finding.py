@@ -85,6 +85,11 @@ def make_folders(jobs: Sequence[Job]) -> None:
 
 
 def _expand(word: str, outputs: str | None) -> Iterator[str]:
+    if not word:
+        raise SettingInvalid(
+            "The name of a notebook is empty: check the command line, for a variable that is not "
+            "set perhaps."
+        )
     if os.path.isfile(word):
         if not word.endswith(_SUFFIX):
             raise SettingInvalid(f"{word} is no notebook: its name does not end in {_SUFFIX}.")

@@ -37,12 +37,17 @@ def inject(
     cell.metadata["tags"] = [INJECTED_TAG]
     if (notebook.nbformat, notebook.nbformat_minor) < (4, 5):
         del cell["id"]  # which came with 4.5
-    old = _first_tagged(notebook, INJECTED_TAG)
+    old = injected_at(notebook)
     if old is not None:
         notebook.cells[old] = cell
         return
     defaults = _first_tagged(notebook, PARAMETERS_TAG)
     notebook.cells.insert(0 if defaults is None else defaults + 1, cell)
+
+
+def injected_at(notebook: NotebookNode) -> int | None:
+    """Return the index of the cell that `inject` replaces, if there are values; None for none."""
+    return _first_tagged(notebook, INJECTED_TAG)
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:

@@ -82,7 +82,8 @@ class Kernels:
         """Return the kernel for a notebook. Raises SettingInvalid: there is none."""
         if self._chosen is not None:
             return self.target(self._chosen)
-        own = notebook.metadata.get("kernelspec", {}).get("name")
+        spec = notebook.metadata.get("kernelspec")
+        own = spec.get("name") if isinstance(spec, Mapping) else None
         if isinstance(own, str) and own != DEFAULT_KERNEL:
             try:
                 target = self.target(own)

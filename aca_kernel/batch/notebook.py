@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import tempfile
 import time
@@ -10,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from nbclient.exceptions import CellExecutionError
 
 from ..errors import AcaKernelError
-from .client import TIMEOUT_NAME, BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
+from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
 from .files import fingerprint, is_done, prepare, read_notebook
 from .injection import has_tag, inject
 from .outcomes import CellError, Outcome, Status
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .finding import Job
     from .kernels import Kernels, Target
     from .progress import Progress
+
+_log = logging.getLogger(__name__)
 
 # Where nbclient skips a cell.
 _SKIP_TAG = "skip-execution"
@@ -60,6 +63,8 @@ class NotebookRun:
         self._client: BatchClient | None = None
         self._is_stopping = False
         self._is_saving = False
+        # In this attempt a cell has begun, so that there is something to save.
+        self._has_begun = False
 
     async def run(self) -> None:
         """Run it, in as many attempts as it may have; what goes wrong is in the outcome.
@@ -74,10 +79,12 @@ class NotebookRun:
                 raise
             self.outcome.status = Status.INTERRUPTED
         except AcaKernelError as error:
-            self._fail(CellError(0, type(error).__name__, error.message))
+            self._fail(CellError(0, type(error).__name__, error.message, is_ours=True))
         except OSError as error:
             text = f"{error.strerror or error}: {error.filename or self._job.output}"
             self._fail(CellError(0, "OSError", text))
+        except Exception as error:  # noqa: BLE001 - one odd notebook must not end the others
+            self._fail_oddly(0, error)
         finally:
             self._client = None
             self.outcome.seconds = time.monotonic() - started
@@ -100,8 +107,8 @@ class NotebookRun:
         outcome.kernel = target.name
         print_ = fingerprint(
             notebook,
+            options.parameters,
             kernel=target.name,
-            parameters=dict(options.parameters),
             allow_errors=options.allow_errors,
         )
         if options.resume and is_done(self._job.output, print_):
@@ -116,7 +123,7 @@ class NotebookRun:
                 if outcome.attempts > options.retries:
                     outcome.status = Status.FAILED
                     return
-                self._progress.say(outcome.name, f"{lost.error.short} It begins anew.")
+                self._progress.say(outcome.name, f"{lost.error.sentence} It begins anew.")
                 notebook = read_notebook(self._job.source)
             else:
                 return
@@ -127,6 +134,7 @@ class NotebookRun:
         prepare(notebook)
         inject(notebook, self._options.parameters, target.name, target.language)
         outcome.cells, outcome.cells_run = _count(notebook), 0
+        self._has_begun = False
         saver = Saver(notebook, self._job.output, print_)
         with tempfile.TemporaryFile() as log:
             client = self._client = BatchClient(
@@ -139,7 +147,7 @@ class NotebookRun:
                 allow_errors=self._options.allow_errors,
                 tell=lambda text: self._progress.say(outcome.name, text),
                 on_cell=lambda number: self._progress.cell(outcome.name, number, outcome.cells),
-                on_end=lambda number: self._on_end(number, saver),
+                on_end=lambda number, is_whole: self._on_end(number, saver, is_whole=is_whole),
             )
             state = "interrupted"
             try:
@@ -147,27 +155,27 @@ class NotebookRun:
                 await client.async_execute(env=target.environment(), stdout=log, stderr=log)
                 outcome.errors = client.errors
                 outcome.status, state = Status.DONE, "done"
-            except EnvironmentLost:
+            except (EnvironmentLost, Stopped):
                 raise
             except KernelFailed as failed:
                 state = "failed"
                 self._fail(failed.error)
+                outcome.errors = [*client.errors, failed.error]
             except CellExecutionError:
                 state = "failed"
                 outcome.errors = client.errors
                 outcome.status = Status.FAILED
-            except CellTimeoutError as error:
-                # Only after a cell's own timeout: one that cannot be interrupted either.
-                state = "failed"
-                text = str(error).splitlines()[0]
-                self._fail(CellError(client.code_cells_executed, TIMEOUT_NAME, text))
             except RuntimeError as error:
                 # nbclient's and jupyter_client's word for a kernel that does not start.
                 self._fail(CellError(0, "KernelNotStarted", f"{error}{_last_line(log)}"))
+            except Exception as error:  # noqa: BLE001 - an output that nbformat trips over
+                state = "failed"
+                self._fail_oddly(client.code_cells_executed, error)
+                outcome.errors = [*client.errors, *outcome.errors]
             finally:
                 # A notebook of which no cell has run keeps the outputs it had.
                 self._is_saving = True
-                if outcome.cells_run or state == "done":
+                if self._has_begun or state == "done":
                     await to_the_end(saver.finish(state))
                 self._is_saving = False
                 # nbclient's objects hold each other; the outputs shall not wait until Python
@@ -176,9 +184,15 @@ class NotebookRun:
                 notebook.metadata.clear()
                 client.reset_execution_trackers()
 
-    def _on_end(self, number: int, saver: Saver) -> None:
-        self.outcome.cells_run = number
+    def _on_end(self, number: int, saver: Saver, *, is_whole: bool) -> None:
+        self._has_begun = True
+        if is_whole:
+            self.outcome.cells_run = number
         saver.changed()
+
+    def _fail_oddly(self, cell: int, error: Exception) -> None:
+        _log.info("%s has failed", self.outcome.name, exc_info=error)
+        self._fail(CellError(cell, type(error).__name__, str(error)))
 
     def _fail(self, error: CellError) -> None:
         self.outcome.status = Status.FAILED

@@ -8,6 +8,9 @@ from enum import Enum
 # Of a value's text, what a line has room for.
 _SHORT_CHARACTERS = 120
 
+# Of our own sentences, none of which is that long; what they quote may be.
+_OUR_CHARACTERS = 1000
+
 
 class Status(Enum):
     """How a notebook's run ended."""
@@ -26,27 +29,34 @@ class CellError:
     """An error of one cell.
 
     cell: its number among the code cells that run, as In[…] shows it; 0 if it was none.
+    is_ours: a sentence for the user, which ends in what to do.
     """
 
     cell: int
     ename: str
     evalue: str
+    is_ours: bool = False
 
     @property
     def short(self) -> str:
         """One line of it."""
         lines = self.evalue.strip().splitlines()
         text = f"{self.ename}: {lines[0]}" if lines else self.ename
-        if len(text) <= _SHORT_CHARACTERS:
-            return text
-        return text[: _SHORT_CHARACTERS - 1] + "…"
+        room = _OUR_CHARACTERS if self.is_ours else _SHORT_CHARACTERS
+        return text if len(text) <= room else text[: room - 1] + "…"
+
+    @property
+    def sentence(self) -> str:
+        """The first sentence of it, with its full stop."""
+        return self.short.partition(". ")[0].removesuffix(".") + "."
 
 
 @dataclass
 class Outcome:
     """One notebook's run.
 
-    cells: code cells that it has, cells_run: of them, those that ended; in the last attempt.
+    cells: code cells that it has, cells_run: of them, those that ended, not those that were
+    interrupted; in the last attempt.
     errors: every error of a cell, and last the reason why it failed, if it did.
     """
 

@@ -6,10 +6,13 @@ import importlib
 import json
 import keyword
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingInvalid
+
+# Values within values. Python's own parser takes some 200, and nobody needs that.
+_DEEPEST = 100
 
 _WORDS = {"True": True, "False": False, "None": None}
 
@@ -48,18 +51,39 @@ def typed(text: str) -> Any:
 
 def _read_file(path: str) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
+        # With or without the mark that some editors put at the beginning.
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SettingInvalid(f"The parameters in {path} cannot be read: {reason}.") from error
-    values = _parse_json(text, path) if path.endswith(".json") else _parse_yaml(text, path)
+    parse = _parse_json if path.endswith(".json") else _parse_yaml
+    try:
+        values = parse(text, path)
+        is_deep = _is_deeper(values, _DEEPEST)
+    except RecursionError:
+        is_deep = True
+    if is_deep:
+        raise SettingInvalid(
+            f"The parameters in {path} are nested more than {_DEEPEST} levels deep, or in "
+            "themselves: make them flatter."
+        )
     if not isinstance(values, dict):
         raise SettingInvalid(
             f"The parameters in {os.path.basename(path)} must be names with values, not a "
             f"{type(values).__name__}."
         )
     return values
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if isinstance(value, Mapping):
+        items: Iterable[Any] = value.values()
+    elif isinstance(value, (list, tuple)):
+        items = value
+    else:
+        return False
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
 
 
 def _parse_json(text: str, path: str) -> Any:
@@ -78,8 +102,10 @@ def _parse_yaml(text: str, path: str) -> Any:
             "into a file whose name ends in .json."
         ) from None
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a date that there is not
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise SettingInvalid(f"The parameters in {path} are not valid YAML{where}.") from error
+    # An empty file, or one with nothing but remarks, as papermill takes it.
+    return {} if values is None else values

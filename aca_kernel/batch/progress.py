@@ -8,13 +8,14 @@ which every terminal since the VT100 knows, and so no library.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import time
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from .lines import cut, plain
 from .outcomes import Outcome, Status
 
 # Often enough for seconds to move.
@@ -58,7 +59,7 @@ class Progress:
         if self._ticker is not None:
             self._ticker.cancel()
         self._erase()
-        self._stream.flush()
+        self._write("")
 
     # -- what happens ----------------------------------------------------------------
 
@@ -102,9 +103,14 @@ class Progress:
     def _print(self, text: str) -> None:
         """Print a line that stays."""
         self._erase()
-        self._stream.write(text + "\n")
+        self._write(plain(text) + "\n")
         self._redraw()
-        self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        # A terminal that has gone, a full disk: the notebooks run all the same.
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
 
     async def _tick(self) -> None:
         while True:
@@ -113,7 +119,7 @@ class Progress:
 
     def _erase(self) -> None:
         if self._drawn:
-            self._stream.write(_LINES_UP % self._drawn + _ERASE_BELOW)
+            self._write(_LINES_UP % self._drawn + _ERASE_BELOW)
             self._drawn = 0
 
     def _redraw(self) -> None:
@@ -124,8 +130,7 @@ class Progress:
         # What has scrolled out cannot be erased.
         lines = [cut(line, size.columns - 1) for line in lines[: max(1, size.lines - 1)]]
         self._erase()
-        self._stream.write("".join(line + "\n" for line in lines))
-        self._stream.flush()
+        self._write("".join(line + "\n" for line in lines))
         self._drawn = len(lines)
 
     def _bar(self) -> str:
@@ -143,19 +148,6 @@ class Progress:
         where = f"cell {running.cell} of {running.cells}" if running.cell else "starting"
         note = f"  {running.note}" if running.note else ""
         return f"  {name}  {where}  {seconds:.0f} s{note}"
-
-
-def cut(text: str, columns: int) -> str:
-    """Return what of a line fits into so many columns, without control characters."""
-    width, kept = 0, []
-    for character in text:
-        if unicodedata.category(character).startswith("C"):
-            continue
-        width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if width > columns:
-            break
-        kept.append(character)
-    return "".join(kept)
 
 
 def _ended(outcome: Outcome) -> str:

@@ -24,6 +24,9 @@ FORMAT_VERSION = 1
 # What XML 1.0 has no way to write (its section 2.2), and colours of tracebacks.
 _NOT_XML = re.compile("\x1b\\[[0-9;]*m|[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# What stands for a byte of a file name that is not UTF-8, among others.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -80,6 +83,10 @@ def json_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
                 **asdict(outcome),
                 "status": outcome.status.value,
                 "seconds": round(outcome.seconds, 3),
+                "errors": [
+                    {"cell": one.cell, "ename": one.ename, "evalue": one.evalue}
+                    for one in outcome.errors
+                ],
             }
             for outcome in outcomes
         ],
@@ -138,4 +145,4 @@ def _describe(case: Xml.Element, outcome: Outcome) -> None:
 
 
 def _clean(text: str) -> str:
-    return _NOT_XML.sub("", text)
+    return _NOT_XML.sub("", _SURROGATE.sub("\ufffd", text))

@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from .lines import plain, width
 from .outcomes import Outcome, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-HEADS = ("notebook", "status", "cell", "error")
+_HEADS = ("notebook", "status", "cell", "error")
 
 
-def rows_of(outcomes: Sequence[Outcome]) -> list[tuple[str, str, str, str]]:
-    """Return the rows of the table: every error, and every notebook that is not done."""
-    return [row for outcome in outcomes for row in _rows(outcome)]
+def table(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the lines of the table: every error, and every notebook that is not done."""
+    rows = [tuple(map(plain, row)) for outcome in outcomes for row in _rows(outcome)]
+    if not rows:
+        return []
+    columns = zip(_HEADS, *rows, strict=True)
+    widths = [max(map(width, column)) for column in columns]
+    return [_line(row, widths) for row in (_HEADS, *rows)]
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True))
+    return "  ".join(cells).rstrip()
 
 
 def totals(outcomes: Sequence[Outcome], seconds: float) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import math
+import os
 import signal
 import sys
 import time
@@ -11,7 +15,6 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ..errors import SettingInvalid
-from .pool.common import print_table
 
 if TYPE_CHECKING:
     import argparse
@@ -97,6 +100,7 @@ def run(namespace: argparse.Namespace) -> int:
     from ..batch.parameters import read_parameters
     from ..batch.reports import check_report
 
+    _mend_streams()
     _check(namespace)
     for path in namespace.report:
         check_report(path)
@@ -122,16 +126,35 @@ def run(namespace: argparse.Namespace) -> int:
         return _EXIT_INTERRUPTED
 
 
+def _mend_streams() -> None:
+    """See to it that what is said can be written, or goes nowhere: notebooks run all the same."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Closed by who started this: else a file of ours would get the number.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def _check(namespace: argparse.Namespace) -> None:
     if not namespace.inplace and namespace.output_dir is None:
         raise SettingInvalid(
             "Where should the outputs go? Give --output-dir DIR, or --inplace to write them into "
             "the notebooks."
         )
+    if namespace.output_dir == "":
+        raise SettingInvalid("The name of --output-dir is empty: give a folder, or . for this one.")
     if namespace.jobs is not None and namespace.jobs < 1:
         raise SettingInvalid("--jobs must be 1 or more.")
     if namespace.timeout is not None and not namespace.timeout > 0:
         raise SettingInvalid("--timeout must be more than 0 seconds; leave it out for no limit.")
+    if namespace.timeout == math.inf:
+        namespace.timeout = None
     if namespace.retries < 0:
         raise SettingInvalid("--retries must be 0 or more.")
 
@@ -164,9 +187,16 @@ async def _run(
         parallel,
         runner.is_stopped,
     )
-    _show(runner, batch.seconds)
+    # First, because who reads what is shown may have gone.
+    failures = []
     for path in namespace.report:
-        write_report(path, batch, outcomes)
+        try:
+            write_report(path, batch, outcomes)
+        except SettingInvalid as error:
+            failures.append(error)
+    _show(runner, batch.seconds)
+    if failures:
+        raise failures[0]
     if interrupts:
         return _EXIT_INTERRUPTED
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
@@ -182,7 +212,12 @@ def _targets(jobs: Sequence[Job], kernels: Kernels) -> list[Target]:
             notebook = read_notebook(job.source)
         except NotebookInvalid:
             continue  # said when its turn comes: the others need not wait for it
-        target = kernels.target_of(notebook)
+        try:
+            target = kernels.target_of(notebook)
+        except SettingInvalid:
+            raise
+        except Exception:  # noqa: BLE001, S112 - as above, of a notebook that is odd
+            continue
         targets[target.name] = target
     return list(targets.values())
 
@@ -210,11 +245,23 @@ def _on_interrupt(runner: Runner, progress: Progress) -> list[int]:
 
 
 def _show(runner: Runner, seconds: float) -> None:
-    from ..batch.summary import HEADS, rows_of, totals
+    """Print how it ended, if anybody reads that: it changes nothing about the notebooks."""
+    with contextlib.suppress(OSError):
+        _print(runner, seconds)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            # Python would flush at its end, and fail at that. Source: the documentation of signal.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
-    rows = rows_of(runner.outcomes)
-    if rows:
-        print_table(HEADS, rows)
+
+def _print(runner: Runner, seconds: float) -> None:
+    from ..batch.summary import table, totals
+
+    for line in table(runner.outcomes):
+        print(line)
     print(totals(runner.outcomes, seconds), flush=True)
     if runner.is_stopped:
         print("With --resume, it goes on with what is not done.", flush=True)

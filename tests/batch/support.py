@@ -19,8 +19,11 @@ TIMEOUT = 120
 RUN = [sys.executable, "-c", "import sys; from aca_kernel.cli import main; sys.exit(main())", "run"]
 
 
-def write_notebook(path: Path, *cells: Any, kernel: str | None = "aca") -> Path:
-    """Write a notebook; a cell is its source, or a pair of that and a tag."""
+def write_notebook(path: Path, *cells: Any, kernel: str | None = "aca", old: str = "") -> Path:
+    """Write a notebook; a cell is its source, or a pair of that and a tag.
+
+    old: what an earlier run has printed in each.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     notebook = nbformat.v4.new_notebook()
     for cell in cells:
@@ -28,6 +31,8 @@ def write_notebook(path: Path, *cells: Any, kernel: str | None = "aca") -> Path:
         made = nbformat.v4.new_code_cell(source)
         if tags:
             made.metadata["tags"] = tags
+        if old:
+            made.outputs = [nbformat.v4.new_output("stream", text=old)]
         notebook.cells.append(made)
     if kernel is not None:
         notebook.metadata.kernelspec = {"name": kernel, "display_name": kernel}

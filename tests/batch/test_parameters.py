@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from aca_kernel.batch.files import fingerprint
 from aca_kernel.batch.injection import inject
 from aca_kernel.batch.parameters import read_parameters, typed
 from aca_kernel.errors import SettingInvalid
@@ -111,6 +112,12 @@ def test_a_file_gives_values_and_the_command_line_counts_more(
     [
         ("p.json", "{", "are not valid JSON"),
         ("p.json", "[1]", "must be names with values, not a list"),
+        ("p.json", "null", "must be names with values, not a NoneType"),
+        ("p.json", '{"a": ' + "[" * 5000 + "]" * 5000 + "}", "more than 100 levels deep"),
+        ("p.yaml", "a: " + "[" * 150 + "]" * 150, "more than 100 levels deep"),
+        ("p.yaml", "a: &x [*x]", "or in themselves"),
+        ("p.yaml", "a: &x {b: *x}", "or in themselves"),
+        ("p.yaml", "a: 2024-99-99", "are not valid YAML"),
         ("p.yaml", "a: b: c", "are not valid YAML in line 1"),
         ("p.yaml", "1: 2", "The parameter 1 is not a name"),
         ("p.yaml", "a-b: 2", "The parameter 'a-b' is not a name"),
@@ -129,6 +136,22 @@ def test_what_gives_no_values_is_said_in_one_sentence(
         read_parameters(str(path), [])
     assert says in refused.value.message
     assert "\n" not in refused.value.message
+
+
+@pytest.mark.parametrize("text", ["", "# a: 1\n", "---\n"])
+def test_an_empty_yaml_file_gives_no_values(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    assert read_parameters(str(tmp_path / "p.yaml"), [("a", "1")]) == {"a": 1}
+
+
+def test_a_notebook_is_told_from_another_by_values_with_any_keys(tmp_path: Path) -> None:
+    one = notebook(("q", ""))
+    prints = set()
+    for text in ("q: {a: b, 3: c}", "q: {a: b, '3': c}", "q: {a: b}", "q: [{3: c}]"):
+        (tmp_path / "p.yaml").write_text(text)
+        prints.add(fingerprint(one, read_parameters(str(tmp_path / "p.yaml"), [])))
+    assert len(prints) == 4
+    assert fingerprint(one, {"q": {3: "c", "a": "b"}}) in prints
 
 
 def test_yaml_without_pyyaml_says_what_to_do(

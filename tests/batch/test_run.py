@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
 import nbformat
+import psutil
 import pytest
 
 from aca_kernel.cli import main
@@ -196,6 +198,22 @@ def test_resume_runs_what_failed_and_what_changed(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "same.ipynb").stat().st_mtime_ns == before
 
 
+def test_resume_runs_what_changed_in_an_injected_cell(tmp_path: Path) -> None:
+    tag = "injected-parameters"
+    words = ("x.ipynb", "--output-dir", "out", "--resume", "--kernel", "python3")
+    write_notebook(tmp_path / "x.ipynb", ("n = 1", tag), ("m = 1", tag), "print(n, m)")
+    assert "1 done" in run(tmp_path, *words).stdout
+    write_notebook(tmp_path / "x.ipynb", ("n = 2", tag), ("m = 1", tag), "print(n, m)")
+    assert "1 done" in run(tmp_path, *words).stdout
+    assert texts(tmp_path / "out" / "x.ipynb")[-1] == "2 1\n"
+    # With values, only the first is replaced.
+    assert "1 done" in run(tmp_path, *words, "-p", "n", "3").stdout
+    write_notebook(tmp_path / "x.ipynb", ("n = 4", tag), ("m = 1", tag), "print(n, m)")
+    assert "1 skipped" in run(tmp_path, *words, "-p", "n", "3").stdout
+    write_notebook(tmp_path / "x.ipynb", ("n = 4", tag), ("m = 2", tag), "print(n, m)")
+    assert "1 done" in run(tmp_path, *words, "-p", "n", "3").stdout
+
+
 def test_allow_errors_goes_on_and_tells(tmp_path: Path) -> None:
     write_notebook(tmp_path / "x.ipynb", "1/0", "print('went on')")
     done = run(tmp_path, "x.ipynb", "--inplace", "--allow-errors", "--report", "r.json")
@@ -213,6 +231,42 @@ def test_a_cell_that_takes_too_long_is_interrupted_and_has_failed(tmp_path: Path
     assert done.returncode == 1
     assert "CellTimeoutError: The cell did not finish within 1.5 s." in done.stdout
     assert texts(tmp_path / "x.ipynb") == ["", "KeyboardInterruptCellTimeoutError", ""]
+
+
+@pytest.mark.parametrize("kernel", ["aca", "python3"])
+def test_a_cell_that_ignores_its_interrupt_is_killed_and_says_so(
+    tmp_path: Path, kernel: str
+) -> None:
+    code = """\
+import time, os
+print(os.getpid())
+while True:
+    try: time.sleep(60)
+    except KeyboardInterrupt: pass
+"""
+    path = write_notebook(tmp_path / "x.ipynb", code, "print('not run')", old="old\n")
+    with running_pool(isolation="process") as pool:
+        begun = time.monotonic()
+        words = ("x.ipynb", "--inplace", "--timeout", "2", "--kernel", kernel)
+        done = run(tmp_path, *words, env=pool.env)
+        # It has 2 s, then 10 to clean up after itself.
+        assert time.monotonic() - begun < 25
+        shown, nothing = texts(path)
+        # In the environment, too, which goes on for others.
+        assert not psutil.pid_exists(int(shown.split()[0]))
+    assert done.returncode == 1
+    said = "CellTimeoutError: The cell did not finish within 2 s, nor when interrupted."
+    assert said in done.stdout
+    assert shown.endswith("\nCellTimeoutError")
+    assert nothing == ""
+
+
+def test_an_infinite_timeout_is_none(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "x.ipynb", "print(1)")
+    words = ("x.ipynb", "--inplace", "--timeout", "inf", "--kernel", "python3")
+    done = run(tmp_path, *words)
+    assert done.returncode == 0, done.stdout
+    assert texts(tmp_path / "x.ipynb") == ["1\n"]
 
 
 def test_fail_fast_interrupts_the_others(tmp_path: Path) -> None:
@@ -250,6 +304,8 @@ def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path:
         done = run(tmp_path, "x.ipynb", "--inplace", "--allow-errors", env=env)
     assert done.returncode == 1
     assert done.stdout.count("KeyRefused: The session pool refused the API key.") == 1
+    # With what to do, however long that is.
+    assert "it may take five minutes to be accepted." in done.stdout
     assert "wrong-key" not in done.stdout + done.stderr
 
 
@@ -261,10 +317,13 @@ def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path:
         (["x.ipynb", "--inplace", "--kernel", "nobody"], "There is no kernel 'nobody'"),
         (["x.ipynb", "--inplace", "--jobs", "0"], "--jobs must be 1 or more"),
         (["x.ipynb", "--inplace", "--timeout", "0"], "--timeout must be more than 0"),
+        (["x.ipynb", "--inplace", "--timeout", "nan"], "--timeout must be more than 0"),
         (["x.ipynb", "--inplace", "--retries", "-1"], "--retries must be 0 or more"),
         (["x.ipynb", "--inplace", "--report", "r.txt"], "What kind of report is r.txt?"),
         (["x.ipynb", "--inplace", "--report", "no/r.xml"], "cannot be written"),
         (["x.ipynb", "--inplace", "-p", "1x", "2"], "The parameter '1x' is not a name"),
+        (["x.ipynb", "--output-dir", ""], "The name of --output-dir is empty"),
+        (["x.ipynb", "", "--inplace"], "The name of a notebook is empty"),
         (["no.ipynb", "--inplace"], "There is no notebook no.ipynb"),
     ],
 )

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from ..support import TIMEOUT as BOUND
 from ..support import Pool, eventually, running_kernel, running_pool
@@ -85,7 +86,9 @@ open({str(end)!r}, 'w').close()
 def test_it_begins_anew_as_often_as_retries_say_and_code_that_fails_is_never_run_again(
     tmp_path: Path,
 ) -> None:
-    write_notebook(tmp_path / "x.ipynb", "print('begun')", "import os; os._exit(3)", "print('no')")
+    write_notebook(
+        tmp_path / "x.ipynb", "print('begun')", "import os; os.kill(os.getpid(), 9)", "print('no')"
+    )
     runs = tmp_path / "runs"
     code = f"open({str(runs)!r}, 'a').write('x')\nclass EnvironmentGone(Exception): pass\n"
     write_notebook(tmp_path / "y.ipynb", code + "raise EnvironmentGone('by name only')")
@@ -93,13 +96,43 @@ def test_it_begins_anew_as_often_as_retries_say_and_code_that_fails_is_never_run
         done = run(tmp_path, ".", "--inplace", "--retries", "1", "--report", "r.json",
                    env=pool.env)  # fmt: skip
     assert done.returncode == 1
-    assert "RemoteKernelDied: The remote kernel ended with exit status 3." in done.stdout
+    assert "RemoteKernelDied: The remote kernel was killed (SIGKILL)" in done.stdout
     assert "1 began anew, because environments ended under them." in done.stdout
     assert report(tmp_path)["x.ipynb"]["attempts"] == 2
     assert texts(tmp_path / "x.ipynb") == ["begun\n", "RemoteKernelDied", ""]
     assert "EnvironmentGone: by name only" in done.stdout
     assert report(tmp_path)["y.ipynb"]["attempts"] == 1
     assert runs.read_text() == "x"
+
+
+@pytest.mark.parametrize("kernel", ["aca", "python3"])
+def test_a_notebook_that_ends_its_own_process_has_failed_and_is_not_run_again(
+    tmp_path: Path, kernel: str
+) -> None:
+    runs = tmp_path / "runs"
+    ways = {"zero": "os._exit(0)", "three": "os._exit(3)", "quit": "quit()"}
+    for name, way in ways.items():
+        mark = f"import os\nprint(1)\nopen({str(runs)!r}, 'a').write('x')\n"
+        write_notebook(tmp_path / f"{name}.ipynb", mark + way, "# remark", "print('no')")
+    # What nothing follows is nobody's trouble.
+    write_notebook(tmp_path / "last.ipynb", "print(1)", "quit()", "")
+    words = (".", "--inplace", "--kernel", kernel, "--jobs", "2", "--report", "r.json")
+    with running_pool(isolation="process") as pool:
+        done = run(tmp_path, *words, env=pool.env)
+    found = report(tmp_path)
+    assert {one["attempts"] for one in found.values()} == {1}, done.stderr
+    assert runs.read_text() == "xxx"
+    assert "Traceback" not in done.stderr
+    assert found["last.ipynb"]["status"] == "done"
+    died = {"aca": "RemoteKernelDied", "python3": "DeadKernelError"}[kernel]
+    for name, status in {"zero": 0, "three": 3}.items():
+        (error,) = found[f"{name}.ipynb"]["errors"]
+        assert (error["cell"], error["ename"]) == (1, died)
+        assert f"ended with exit status {status}" in error["evalue"]
+        assert died in texts(tmp_path / f"{name}.ipynb")[0]
+    (error,) = found["quit.ipynb"]["errors"]
+    assert (error["cell"], error["ename"]) == (1, "KernelEnded")
+    assert texts(tmp_path / "quit.ipynb")[2] == ""
 
 
 def test_a_local_kernel_that_is_killed_is_replaced(tmp_path: Path) -> None:
