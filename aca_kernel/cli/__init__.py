@@ -105,12 +105,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    _add_commands(parser, _COMMANDS, words)
-    namespace = parser.parse_args(words)
+    program = parser.prog
     try:
+        # The subcommand's module is imported here, which may take a while.
+        _add_commands(parser, _COMMANDS, words)
+        namespace = parser.parse_args(words)
+        program = namespace.prog
         return int(importlib.import_module(namespace.module).run(namespace))
     except AcaKernelError as error:
-        print(f"{namespace.prog}: {error.message}", file=sys.stderr)
+        print(f"{program}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1
     except BrokenPipeError:
         # Python would flush at its end, and fail at that. Source: the documentation of signal.
