@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, CheckpointFailed, CheckpointSuperseded, EnvironmentGone
 from . import leftovers, limits, wording
+from .intact import is_intact
 from .leftovers import Leftovers
 from .store import Store, remove_abandoned
 
@@ -33,7 +34,6 @@ _LARGE_PAGE_BYTES = 3 * 1024 * 1024
 _KNOWN = "state/known"
 _PACK = "state/pack"
 _MANIFEST = "state/manifest"
-_FAILURE = "state/failure"
 _LOADING = "state/loading"
 
 # While the copy is at work it is looked after at these intervals, the last one repeated.
@@ -65,8 +65,10 @@ class Checkpoints:
         self._log = log
         self._lock = asyncio.Lock()
         self._has_sources = False
-        # By which the remote kernel knows a request that has been superseded.
+        # By which the remote kernel knows a request that has been superseded, and where it writes.
         self._number = 0
+        # Names of pieces that are not what they were: they are to be sent again.
+        self._damaged: set[str] = set()
         # What the store holds and the environment does not; None: all of it.
         self._left: Leftovers | None = Leftovers()
         # Names of variables that ended the remote kernel when they were brought back.
@@ -132,7 +134,7 @@ class Checkpoints:
 
     async def _prepare_taking(self) -> dict[str, Any]:
         await self._send_sources()
-        names = await asyncio.to_thread(self._store.names)
+        names = set(await asyncio.to_thread(self._store.names)) - self._damaged
         self._number += 1
         number = str(self._number)
         await self._put(_KNOWN, "\n".join([number, *names]).encode("ascii"))
@@ -159,7 +161,7 @@ class Checkpoints:
         self.has_any, self.problem = True, ""
         self._log.info("checkpoint taken, %s bytes sent", sent)
         with contextlib.suppress(CheckpointFailed):
-            await self._carrier.drop([_PACK, _MANIFEST])
+            await self._carrier.drop([self._taken("pack"), self._taken("manifest")])
         return wording.stored(what, skipped, sent, time.monotonic() - started)
 
     def _commit(self, manifest: dict[str, Any]) -> Leftovers:
@@ -175,15 +177,20 @@ class Checkpoints:
         self._store.commit(manifest, leftovers.references(manifest))
         return carried
 
+    def _taken(self, name: str) -> str:
+        """Return what the request that was made last writes under this name."""
+        return f"state/{self._number}/{name}"
+
     async def _manifest(self) -> dict[str, Any]:
         deadline = time.monotonic() + _LONGEST_SECONDS
         looks = 0
+        manifest_path, failure_path = self._taken("manifest"), self._taken("failure")
         while True:
-            size, failure = await self._carrier.sizes([_MANIFEST, _FAILURE])
+            size, failure = await self._carrier.sizes([manifest_path, failure_path])
             if size >= 0:
                 break
             if failure >= 0:
-                reason = await self._carrier.get(_FAILURE, [(0, min(failure, 500))])
+                reason = await self._carrier.get(failure_path, [(0, min(failure, 500))])
                 text = reason.decode("utf-8", "replace").strip() or "it does not say why"
                 raise CheckpointFailed(f"The checkpoint could not be taken: {text}.")
             if time.monotonic() > deadline:
@@ -193,7 +200,7 @@ class Checkpoints:
         if size > limits.LARGEST_MANIFEST_BYTES:
             raise CheckpointFailed("The checkpoint could not be taken: there is too much in it.")
         parts = [
-            await self._carrier.get(_MANIFEST, [(start, min(_PAGE_BYTES, size - start))])
+            await self._carrier.get(manifest_path, [(start, min(_PAGE_BYTES, size - start))])
             for start in range(0, size, _PAGE_BYTES)
         ]
         try:
@@ -211,17 +218,23 @@ class Checkpoints:
             # A cell that stores waits for all of it anyway.
             for names in _pages(pack, _LARGE_PAGE_BYTES if self.is_claimed else _PAGE_BYTES):
                 ranges = [pack[name] for name in names]
-                data = await self._carrier.get(_PACK, ranges)
+                data = await self._carrier.get(self._taken("pack"), ranges)
                 sent += len(data)
                 # The next page comes while this one is written.
                 if storing is not None:
                     await storing
                 pieces = list(_cut(names, ranges, data))
-                storing = asyncio.ensure_future(asyncio.to_thread(self._store.add, pieces))
+                storing = asyncio.ensure_future(asyncio.to_thread(self._add, pieces))
         finally:
             if storing is not None:
                 await storing
         return sent
+
+    def _add(self, pieces: list[tuple[str, bytes]]) -> None:
+        if not all(is_intact(name, data) for name, data in pieces):
+            raise CheckpointFailed("A part of the checkpoint was damaged on its way.")
+        self._store.add(pieces)
+        self._damaged.difference_update(name for name, _ in pieces)
 
     # -- restoring -----------------------------------------------------------------
 
@@ -275,7 +288,7 @@ class Checkpoints:
             return False
         leftovers.leave_out(manifest, without, "bringing it back ends the remote kernel")
         await self._send_sources()
-        pieces = self._store.pieces(sorted(leftovers.references(manifest)))
+        pieces = self._noted(self._store.pieces(sorted(leftovers.references(manifest))))
         index: dict[str, tuple[int, int]] = {}
         end = 0
         reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
@@ -295,6 +308,13 @@ class Checkpoints:
             await self._carrier.put(_PACK, 0, b"")
         await self._put(_MANIFEST, json.dumps({**manifest, "pack": index}).encode("ascii"))
         return True
+
+    def _noted(self, pieces: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Yield pieces; note those that are damaged, which the environment will name."""
+        for name, data in pieces:
+            if not is_intact(name, data):
+                self._damaged.add(name)
+            yield name, data
 
     # -- common --------------------------------------------------------------------
 

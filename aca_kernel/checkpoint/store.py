@@ -4,7 +4,7 @@ A file holds the manifest of the last checkpoint and the pieces that it consists
 replaced in one transaction: a checkpoint is there as a whole or, whatever happens meanwhile,
 the one before it is. Pieces that nothing refers to any more are removed, and the file shrinks.
 
-Pieces come from the environment and go back to it; they are never looked into.
+Pieces come from the environment and go back to it; they are not looked into.
 Every method blocks and may be called in any thread, one at a time.
 """
 

@@ -59,6 +59,8 @@ def register(ip: Any, kernel: Any, calls_path: str, notebook: State, files: File
             _run(line, kernel, calls_path, notebook, files)
         except (CommandInvalid, FileProblem) as error:
             raise AcaError(str(error)) from None
+        except _Interrupted:
+            raise
         except KeyboardInterrupt:
             raise _Interrupted(
                 "Interrupted; nothing is left of a file that was on its way."
@@ -110,9 +112,21 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
 
 
 def _checkpoint(asked: transfer.Kernel, notebook: State) -> str:
-    told = asked.ask("checkpoint").head
-    notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
-    return str(asked.ask("checkpoint_end").head["told"])
+    try:
+        told = asked.ask("checkpoint").head
+        notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
+    except KeyboardInterrupt:
+        notebook.end_copies()
+        raise _Interrupted(
+            "Interrupted; no checkpoint is stored by this line, and the one before it is kept."
+        ) from None
+    try:
+        return str(asked.ask("checkpoint_end").head["told"])
+    except KeyboardInterrupt:
+        # The kernel on the user's machine fetches it, and does not stop in the middle of that.
+        raise _Interrupted(
+            "Interrupted; the checkpoint is still being brought to your machine."
+        ) from None
 
 
 def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:

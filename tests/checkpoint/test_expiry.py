@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import time
@@ -13,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ..support import TIMEOUT, Cell, Pool, eventually
-from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, notebook
+from ..support import TIMEOUT, Cell, eventually
+from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, is_running, notebook
 from .notebooks import IN_A_FRONT_END
 
 
@@ -279,14 +278,6 @@ class Slow:
     def __setstate__(self, _): subprocess.run(['sleep', '61.5'])
 x, slow = 1, Slow()
 """
-
-
-def is_running(pool: Pool, argument: str) -> bool:
-    for pid in pool.processes():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if argument in psutil.Process(pid).cmdline():
-                return True
-    return False
 
 
 def test_an_interrupted_restore_leaves_what_there_is_and_keeps_the_checkpoint(

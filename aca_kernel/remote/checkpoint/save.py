@@ -100,6 +100,10 @@ def start(job: Job) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python 3.12 warns of what is said above
             pid = os.fork()
+        # A group of its own, by which it can be ended together with what it starts. By both, so
+        # that it is there for whoever comes first.
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
         if not pid:
             _leave_after(_supervise, job)
     finally:
