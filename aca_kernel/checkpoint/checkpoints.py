@@ -104,11 +104,17 @@ class Checkpoints:
         Raises CheckpointFailed, EnvironmentGone.
         """
         async with self._at_work():
-            started, cells = time.monotonic(), self.cells_since
+            started, cells = time.monotonic(), 0
             asked = await self._prepare_taking()
             if self.is_claimed:
                 raise _superseded()
-            await self._carrier.request({"op": "take", **asked})
+
+            def count() -> None:
+                nonlocal cells
+                cells = self.cells_since
+
+            # Not before: cells that wait over there already run before it.
+            await self._carrier.request({"op": "take", **asked}, count)
             return await self._finish_taking(started, cells)
 
     async def begin(self) -> dict[str, Any]:

@@ -240,6 +240,21 @@ def test_a_cell_does_not_wait_for_a_checkpoint(one: Notebook) -> None:
     assert sorted(times)[len(times) // 2] < quick + 0.5
 
 
+def test_cells_that_are_in_it_are_not_counted_as_lost(tmp_path: Path) -> None:
+    with notebook(tmp_path, "--AcaKernel.checkpoint_after_seconds=1") as one:
+        one.run("k = 0")
+        sent = [one.kernel.send("import time; time.sleep(1.5)")]
+        # The checkpoint is asked for behind the first cell, and served behind these.
+        sent += [one.kernel.send("k += 1") for _ in range(30)]
+        one.kernel.collect(sent[-1])
+        assert eventually(lambda: "k" in one.stored_names())
+        one.pool.expire()
+        cell = one.run("k")
+        assert cell.result == "30"
+        assert "came back in" in cell.stream("stderr")
+        assert "as they were before" not in cell.stream("stderr")
+
+
 def timed(one: Notebook, code: str) -> float:
     started = time.monotonic()
     assert one.kernel.run(code).error is None
