@@ -16,7 +16,13 @@ import time
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AcaKernelError, CheckpointFailed, CheckpointSuperseded, EnvironmentGone
+from ..errors import (
+    AcaKernelError,
+    CheckpointDamaged,
+    CheckpointFailed,
+    CheckpointSuperseded,
+    EnvironmentGone,
+)
 from . import leftovers, limits, wording
 from .intact import is_intact
 from .leftovers import Leftovers
@@ -103,6 +109,13 @@ class Checkpoints:
 
         Raises CheckpointFailed, EnvironmentGone.
         """
+        try:
+            return await self._take()
+        except CheckpointDamaged:
+            # Nothing is known any more, and all is sent.
+            return await self._take()
+
+    async def _take(self) -> str:
         async with self._at_work():
             started, cells = time.monotonic(), 0
             asked = await self._prepare_taking()
@@ -255,6 +268,7 @@ class Checkpoints:
             if after_death:
                 self._deadly |= await self._names_of_death()
             if not await self._put_checkpoint(self._deadly):
+                self.has_any = False
                 return None
             reply = await self._carrier.request({"op": "restore"})
             report = reply.get("report")
@@ -283,6 +297,7 @@ class Checkpoints:
             await self._carrier.drop([_KNOWN])
             await asyncio.to_thread(self._store.adopt)
             if not await self._put_checkpoint():
+                self.has_any = False
                 return False
             # Until the cell tells what came of it.
             self.has_any, self._left = True, None
@@ -357,6 +372,9 @@ class Checkpoints:
             self._carrier.begin()
             try:
                 yield
+            except CheckpointDamaged:
+                self.has_any, self._left = False, Leftovers()
+                raise
             except AcaKernelError:
                 raise
             except (KeyError, TypeError, ValueError, AttributeError) as error:

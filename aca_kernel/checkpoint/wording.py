@@ -35,12 +35,14 @@ def restored(report: dict[str, Any], cells_since: int) -> str:
     return text + _not("not restored", pairs(report.get("missing")))
 
 
-def not_restored(reason: str) -> str:
+# Begins lower case, too.
+LOST = "what was stored is not on your machine any more"
+
+
+def not_restored(reason: str, *, is_kept: bool) -> str:
     """Say that nothing, or not all, came back; begins lower case."""
-    return (
-        f"what was stored could not be brought back: {reason} It is kept, and `%aca restore` "
-        "tries it again"
-    )
+    text = f"what was stored could not be brought back: {reason}"
+    return f"{text} It is kept, and `%aca restore` tries it again" if is_kept else text
 
 
 def pairs(value: Any) -> list[tuple[str, str]]:

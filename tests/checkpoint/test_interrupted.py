@@ -118,6 +118,36 @@ def test_a_piece_that_was_found_damaged_is_sent_again(one: Notebook) -> None:
     assert "not restored" not in cell.stream("stderr")
 
 
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_checkpoint_that_is_lost_on_this_machine_is_told_and_the_next_begins_anew(
+    is_removed: bool, one: Notebook
+) -> None:
+    one.run("x = [1]")
+    store(one)
+    (path,) = one.files
+    if is_removed:
+        path.unlink()
+        told = "; what was stored is not on your machine any more. This cell runs in a new one."
+    else:
+        path.write_bytes(b"x" * 20_000)
+        told = "; what was stored could not be brought back: The checkpoint in "
+    one.pool.expire()
+    notice = one.run("1").stream("stderr")
+    assert told in notice
+    assert "%aca restore" not in notice
+    error = one.run("%aca restore").error
+    assert error is not None
+    assert "There is nothing to restore" in error["evalue"]
+    one.run("x = [2]")
+    # Between two of them, too.
+    for damage in ((lambda: None), path.unlink, (lambda: path.write_bytes(b"x" * 20_000))):
+        store(one)
+        damage()
+        store(one)
+    one.pool.expire()
+    assert one.run("x").result == "[2]"
+
+
 def test_a_piece_is_known_by_its_hash_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
 
