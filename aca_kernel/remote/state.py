@@ -121,7 +121,12 @@ class State:
     def wait(self, pid: int) -> None:
         """Wait until the checkpoint begun last has been taken, or has failed."""
         names = [os.path.join(self._taking, name) for name in ("manifest", "failure")]
-        while pid in self.copies() and not any(map(os.path.exists, names)):
+        while not any(map(os.path.exists, names)):
+            if pid not in self.copies():
+                if not any(map(os.path.exists, names)):
+                    with open(names[1], "w", encoding="ascii") as file:
+                        file.write("what took it was killed, which mostly means too little memory")
+                return
             time.sleep(0.005)
 
     def restore(self, *, is_in_cell: bool) -> dict[str, Any]:

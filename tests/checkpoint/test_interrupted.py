@@ -98,6 +98,28 @@ def test_a_copy_that_lives_on_spoils_no_later_checkpoint(one: Notebook) -> None:
     assert "not restored" not in cell.stream("stderr")
 
 
+ENDING = """
+import os
+class Ending:
+    def __reduce__(self):
+        {}
+x, ending = 1, Ending()
+"""
+
+
+def test_a_variable_that_ends_the_process_as_if_all_were_well_is_named(one: Notebook) -> None:
+    one.run(ENDING.format("os._exit(0)"))
+    assert "not stored: ending (storing it ended the process)." in store(one)
+    assert "x" in one.stored_names()
+
+
+def test_it_is_told_at_once_if_what_stores_is_killed(one: Notebook) -> None:
+    one.run(ENDING.format("os.kill(os.getppid(), 9); os._exit(0)"))
+    error = one.run("%aca checkpoint").error
+    assert error is not None
+    assert "The checkpoint could not be taken: what took it was killed" in error["evalue"]
+
+
 def test_a_piece_that_was_found_damaged_is_sent_again(one: Notebook) -> None:
     make = "import random; b = random.Random(1).randbytes(2_000_000)"
     one.run(make)

@@ -163,7 +163,10 @@ def _supervise(job: Job) -> None:
         culprits, reason = _watch(pid, reading, notebook, deadline, job.limits.variable_seconds)
         os.close(reading)
         if not reason:
-            return
+            if os.path.exists(os.path.join(job.folder, MANIFEST)):
+                return
+            # A `__reduce__` may end the process as if all had gone well.
+            reason = "storing it ended the process"
         if not culprits:
             raise RuntimeError(reason)
         job.refused.update(dict.fromkeys(culprits, reason))
@@ -173,7 +176,10 @@ def _supervise(job: Job) -> None:
 def _watch(
     pid: int, reading: int, notebook: int, deadline: float, seconds: float
 ) -> tuple[list[str], str]:
-    """Wait for a worker; return the variables it failed at and why, an empty text if it did not."""
+    """Wait for a worker; return the variables it was at last, and why it failed.
+
+    The reason is empty if it did not fail, as far as its status says.
+    """
     import select
 
     names: list[str] = []
@@ -197,7 +203,7 @@ def _watch(
             raise RuntimeError("it took too long")
     status = os.waitpid(pid, 0)[1]
     if status == 0:
-        return [], ""
+        return names, ""
     if os.WIFSIGNALED(status):
         return names, f"storing it crashed (signal {os.WTERMSIG(status)})"
     return names, "storing it failed"
