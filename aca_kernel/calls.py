@@ -165,7 +165,7 @@ class Calls:
     # -- checkpoints ---------------------------------------------------------------
 
     async def _checkpoint(self, call: Call) -> None:
-        self._find_either("checkpoint", "restart")
+        self._find_storing(call)
         if self._settings.checkpoint == "off":
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
 
@@ -175,21 +175,19 @@ class Calls:
         self._later(call, work())
 
     async def _checkpoint_end(self, call: Call) -> None:
-        self._find_either("checkpoint", "restart")
+        self._find_storing(call)
 
         async def work() -> dict[str, Any]:
             return {"told": await self._checkpoints.end()}
 
         self._later(call, work())
 
-    def _find_either(self, *names: str) -> None:
-        for name in names[:-1]:
-            try:
-                find_permission(self._table, name)
-            except CallRefused:
-                continue
-            return
-        find_permission(self._table, names[-1])
+    def _find_storing(self, call: Call) -> None:
+        """Raises CallRefused: no running cell has the line that the call says it is of."""
+        if call.text("line") == "restart":
+            find_permission(self._table, "restart", lambda one: one.keep)
+        else:
+            find_permission(self._table, "checkpoint")
 
     async def _restore(self, call: Call) -> None:
         find_permission(self._table, "restore")

@@ -100,7 +100,7 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
         elif command.name == "status":
             _show_status(asked.ask("status").head)
         elif command.name == "checkpoint":
-            print(_checkpoint(asked, notebook))  # noqa: T201
+            print(_checkpoint(asked, notebook, command.name))  # noqa: T201
         elif command.name == "restore":
             asked.ask("restore")
             report = notebook.restore(is_in_cell=True)
@@ -111,9 +111,10 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
             _restart(asked, command, kernel, notebook)
 
 
-def _checkpoint(asked: transfer.Kernel, notebook: State) -> str:
+def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
+    """Take a checkpoint and return a sentence about it. line: the command that wants it."""
     try:
-        told = asked.ask("checkpoint").head
+        told = asked.ask("checkpoint", line=line).head
         notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
     except KeyboardInterrupt:
         notebook.end_copies()
@@ -121,7 +122,7 @@ def _checkpoint(asked: transfer.Kernel, notebook: State) -> str:
             "Interrupted; no checkpoint is stored by this line, and the one before it is kept."
         ) from None
     try:
-        return str(asked.ask("checkpoint_end").head["told"])
+        return str(asked.ask("checkpoint_end", line=line).head["told"])
     except KeyboardInterrupt:
         # The kernel on the user's machine fetches it, and does not stop in the middle of that.
         raise _Interrupted(
@@ -131,7 +132,7 @@ def _checkpoint(asked: transfer.Kernel, notebook: State) -> str:
 
 def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:
     if command.keep:
-        print(_checkpoint(asked, notebook))  # noqa: T201
+        print(_checkpoint(asked, notebook, command.name))  # noqa: T201
     told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))
     _run_no_more_cells(kernel)
     restarting = _RESTARTING_KEPT if command.keep else _RESTARTING

@@ -113,6 +113,14 @@ def test_a_variable_that_ends_the_process_as_if_all_were_well_is_named(one: Note
     assert "x" in one.stored_names()
 
 
+@pytest.mark.parametrize("line", ["checkpoint", "restart --keep"])
+def test_a_line_that_the_cell_does_not_have_is_called_by_its_name(line: str, one: Notebook) -> None:
+    error = one.run(f"get_ipython().run_line_magic('aca', '{line}')").error
+    assert error is not None
+    name = line.split(maxsplit=1)[0]
+    assert f"No line of the running cell begins with `%aca {name}` and says" in error["evalue"]
+
+
 def test_it_is_told_at_once_if_what_stores_is_killed(one: Notebook) -> None:
     one.run(ENDING.format("os.kill(os.getppid(), 9); os._exit(0)"))
     error = one.run("%aca checkpoint").error
