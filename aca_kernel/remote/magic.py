@@ -27,7 +27,8 @@ _RESTARTING = (
 
 _RESTARTING_KEPT = (
     "This environment is given up at the end of this cell. The next cell runs in a new one, to "
-    "which variables and files are brought before."
+    "which variables and files are brought before, as they are now: what this cell does behind "
+    "this line is not kept."
 )
 
 

@@ -199,6 +199,12 @@ def test_restart_with_keep_brings_everything_along_and_without_it_nothing(one: N
     assert "x" not in one.stored_names()
 
 
+def test_what_a_cell_does_behind_its_restart_is_said_to_be_lost(one: Notebook) -> None:
+    text = one.run("y = 1\n%aca restart --keep\ny = 2; late = 1").text
+    assert "as they are now: what this cell does behind this line is not kept." in text
+    assert one.run("y, 'late' in dir()").result == "(1, False)"
+
+
 def test_on_request_nothing_happens_by_itself(tmp_path: Path) -> None:
     arguments = ("--AcaKernel.checkpoint=on-request", "--AcaKernel.restore=on-request")
     with notebook(tmp_path, *SHORT, *arguments) as one:
