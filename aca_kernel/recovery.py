@@ -110,6 +110,8 @@ class Recovery:
         self.is_due = False
         if report is None:
             self.tell(wording.LOST)
+        elif report.get("is_interrupted"):
+            self.tell(wording.interrupted(report))
         else:
             self.tell(wording.restored(report, self._checkpoints.cells_since))
         return True

@@ -274,6 +274,8 @@ class Checkpoints:
             report = reply.get("report")
             report = dict(report) if isinstance(report, dict) else {}
             report["seconds"] = time.monotonic() - started
+            if report.get("is_interrupted"):
+                return report
             self.restored(report)
             if self._left is not None:
                 self._left.names |= self._deadly

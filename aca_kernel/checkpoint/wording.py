@@ -35,6 +35,15 @@ def restored(report: dict[str, Any], cells_since: int) -> str:
     return text + _not("not restored", pairs(report.get("missing")))
 
 
+def interrupted(report: dict[str, Any]) -> str:
+    """Say what had come back when a restore was interrupted; begins lower case."""
+    text = "bringing back what was stored was interrupted"
+    if "files" in report:
+        what = _what(_count(report, "variables"), _count(report, "files"))
+        text = f"{what} came back before that was interrupted"
+    return f"{text}. All that was stored is kept, and `%aca restore` brings the rest"
+
+
 # Begins lower case, too.
 LOST = "what was stored is not on your machine any more"
 

@@ -103,9 +103,7 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
         elif command.name == "checkpoint":
             print(_checkpoint(asked, notebook, command.name))  # noqa: T201
         elif command.name == "restore":
-            asked.ask("restore")
-            report = notebook.restore(is_in_cell=True)
-            print(asked.ask("restored", report=report).head["told"])  # noqa: T201
+            print(_restore(asked, notebook))  # noqa: T201
         elif command.name == "keep":
             print(asked.ask("keep", time=command.path).head["told"])  # noqa: T201
         else:
@@ -129,6 +127,20 @@ def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
         raise _Interrupted(
             "Interrupted; the checkpoint is still being brought to your machine."
         ) from None
+
+
+def _restore(asked: transfer.Kernel, notebook: State) -> str:
+    try:
+        asked.ask("restore")
+        report = notebook.restore(is_in_cell=True)
+        if not report.get("is_interrupted"):
+            return str(asked.ask("restored", report=report).head["told"])
+    except KeyboardInterrupt:
+        pass
+    raise _Interrupted(
+        "Interrupted; what had come back by then is here. All that was stored is kept, and "
+        "`%aca restore` brings the rest."
+    )
 
 
 def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:

@@ -313,11 +313,20 @@ def test_an_interrupted_restore_leaves_what_there_is_and_keeps_the_checkpoint(
     cell = one.kernel.collect(sent)
     assert cell.error is not None
     assert cell.error["ename"] == "KeyboardInterrupt"
-    cell = one.run("'slow' in dir()")
-    assert cell.result == "False"
-    assert "`%aca restore` tries it again" in cell.stream("stderr")
+    cell = one.run("x, 'slow' in dir()")
+    assert cell.result == "(1, False)"
+    told = cell.stream("stderr")
+    assert "; 3 variables and 0 files came back before that was interrupted. All that was" in told
     one.wait_until_stored()
     assert stored <= one.stored_names()
+    # So it is if a line asks for it.
+    sent = one.kernel.send("del x\n%aca restore")
+    assert eventually(lambda: is_running(one.pool, "61.5"))
+    one.kernel.interrupt()
+    error = one.kernel.collect(sent).error
+    assert error is not None
+    assert error["evalue"].startswith("Interrupted; what had come back by then is here.")
+    assert one.run("x").result == "1"
 
 
 def test_a_restore_is_interrupted_while_it_is_being_prepared(one: Notebook) -> None:
