@@ -148,7 +148,9 @@ class Calls:
 
     async def _status(self, call: Call) -> Answer:
         kept = self._schedule.kept_seconds()
-        return {"rows": await status_rows(call, self._backend, self._settings, kept)}, ()
+        rows = await status_rows(call, self._backend, self._settings, kept)
+        rows += wording.status_rows(self._checkpoints.skipped, self._checkpoints.missing)
+        return {"rows": rows}, ()
 
     async def _restart(self, call: Call) -> Answer:
         keep = call.head.get("keep") is True
@@ -206,7 +208,7 @@ class Calls:
         given = call.head.get("report")
         report = given if isinstance(given, dict) else {}
         self._checkpoints.restored(report)
-        return {"told": wording.restored(report, 0) + "."}, ()
+        return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
 
     async def _keep(self, call: Call) -> Answer:
         time = call.text("time")

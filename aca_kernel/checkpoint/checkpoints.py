@@ -54,6 +54,7 @@ class Checkpoints:
 
     cells_since: cells that have run since the last checkpoint, or since the start.
     problem: why the last attempt failed, empty if it did not.
+    skipped, missing: names that the last one left out, and that did not come back last, with why.
     is_claimed: whether the running cell stores or restores, and nothing else is to be begun.
     """
 
@@ -63,6 +64,8 @@ class Checkpoints:
         self.cells_since = 0
         self.has_any = False
         self.problem = ""
+        self.skipped: list[tuple[str, str]] = []
+        self.missing: list[tuple[str, str]] = []
         self.is_busy = False
         self.is_claimed = False
         self._store = store
@@ -168,7 +171,7 @@ class Checkpoints:
         sent += await self._fetch({name: pack[name] for name in used if name in pack})
         del manifest["pack"]
         manifest["named"] = _named(manifest)
-        what, skipped = wording.what_of(manifest), list(manifest["skipped"])
+        what, skipped = wording.what_of(manifest), wording.pairs(manifest["skipped"])
         left = await asyncio.to_thread(self._commit, manifest)
         if history is not self._history:  # it was cleared meanwhile
             await asyncio.to_thread(self._store.clear)
@@ -177,7 +180,7 @@ class Checkpoints:
             self._left = left
         # Cells that ran meanwhile are not in it.
         self.cells_since -= cells
-        self.has_any, self.problem = True, ""
+        self.has_any, self.problem, self.skipped = True, "", skipped
         self._log.info("checkpoint taken, %s bytes sent", sent)
         with contextlib.suppress(CheckpointFailed):
             await self._carrier.drop([self._taken("pack"), self._taken("manifest")])
@@ -290,6 +293,7 @@ class Checkpoints:
     def restored(self, report: dict[str, Any]) -> None:
         """The checkpoint has been brought back, as far as this report of the environment's says."""
         self._left = leftovers.of_report(report)
+        self.missing = wording.pairs(report.get("missing"))
 
     async def begin_restoring(self) -> bool:
         """Put the last checkpoint where a running cell can load it; tell whether there is one."""
@@ -345,6 +349,7 @@ class Checkpoints:
         """There is nothing any more to bring back."""
         self.cells_since, self.has_any, self.problem = 0, False, ""
         self._left, self._history = Leftovers(), object()
+        self.skipped, self.missing = [], []
         await asyncio.to_thread(self._store.clear)
 
     def close(self) -> None:

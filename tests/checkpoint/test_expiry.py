@@ -89,6 +89,26 @@ def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> Non
     assert one.run("1").stream("stderr") == ""
 
 
+def test_everything_that_was_lost_is_named_somewhere(one: Notebook) -> None:
+    one.run("for n in range(25): globals()[f'g{n}'] = (_ for _ in ())\n_private = g0")
+    names = {*(f"g{number}" for number in range(25)), "_private"}
+
+    def named(text: str) -> set[str]:
+        return set(re.findall(r"(\w+) \(it is, or holds, a generator", text))
+
+    assert named(one.run("%aca checkpoint").text) == names
+    assert named(one.run("%aca restore").text) == names
+    one.expire_when_stored()
+    notice = one.run("1").stream("stderr")
+    assert len(named(notice)) == 10
+    assert "and 16 more, which `%aca status` names. This cell" in notice
+    (table,) = one.run("%aca status").of_type("display_data")
+    shown = table["content"]["data"]["text/plain"]
+    for row in ("not stored", "not restored"):
+        (line,) = [line for line in shown.splitlines() if line.startswith(row)]
+        assert named(line) == names
+
+
 def test_before_the_cooldown_ends_there_is_one_checkpoint_and_then_silence(
     tmp_path: Path,
 ) -> None:
