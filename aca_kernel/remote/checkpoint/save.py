@@ -165,7 +165,7 @@ def _supervise(job: Job) -> None:
         if not reason:
             if os.path.exists(os.path.join(job.folder, MANIFEST)):
                 return
-            # A `__reduce__` may end the process as if all had gone well.
+            # Something has ended the process as if all was done.
             reason = "storing it ended the process"
         if not culprits:
             raise RuntimeError(reason)
@@ -176,10 +176,7 @@ def _supervise(job: Job) -> None:
 def _watch(
     pid: int, reading: int, notebook: int, deadline: float, seconds: float
 ) -> tuple[list[str], str]:
-    """Wait for a worker; return the variables it was at last, and why it failed.
-
-    The reason is empty if it did not fail, as far as its status says.
-    """
+    """Wait for a worker; return the variables it ended at, and why if it did not by itself."""
     import select
 
     names: list[str] = []
