@@ -148,7 +148,9 @@ class Calls:
 
     async def _status(self, call: Call) -> Answer:
         kept = self._schedule.kept_seconds()
-        return {"rows": await status_rows(call, self._backend, self._settings, kept)}, ()
+        rows = await status_rows(call, self._backend, self._settings, kept)
+        rows += wording.status_rows(self._checkpoints.skipped, self._checkpoints.missing)
+        return {"rows": rows}, ()
 
     async def _restart(self, call: Call) -> Answer:
         keep = call.head.get("keep") is True
@@ -165,7 +167,7 @@ class Calls:
     # -- checkpoints ---------------------------------------------------------------
 
     async def _checkpoint(self, call: Call) -> None:
-        self._find_either("checkpoint", "restart")
+        self._find_storing(call)
         if self._settings.checkpoint == "off":
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
 
@@ -175,21 +177,19 @@ class Calls:
         self._later(call, work())
 
     async def _checkpoint_end(self, call: Call) -> None:
-        self._find_either("checkpoint", "restart")
+        self._find_storing(call)
 
         async def work() -> dict[str, Any]:
             return {"told": await self._checkpoints.end()}
 
         self._later(call, work())
 
-    def _find_either(self, *names: str) -> None:
-        for name in names[:-1]:
-            try:
-                find_permission(self._table, name)
-            except CallRefused:
-                continue
-            return
-        find_permission(self._table, names[-1])
+    def _find_storing(self, call: Call) -> None:
+        """Raises CallRefused: no running cell has the line that the call says it is of."""
+        if call.text("line") == "restart":
+            find_permission(self._table, "restart", lambda one: one.keep)
+        else:
+            find_permission(self._table, "checkpoint")
 
     async def _restore(self, call: Call) -> None:
         find_permission(self._table, "restore")
@@ -208,7 +208,7 @@ class Calls:
         given = call.head.get("report")
         report = given if isinstance(given, dict) else {}
         self._checkpoints.restored(report)
-        return {"told": wording.restored(report, 0) + "."}, ()
+        return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
 
     async def _keep(self, call: Call) -> Answer:
         time = call.text("time")

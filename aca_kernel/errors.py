@@ -16,6 +16,7 @@
     ├── ToolFailed              the tool ran and reported a failure: show its text
     ├── CallRefused             the environment may not have what it asks for: tell it why
     ├── CheckpointFailed        the state was not stored or brought back: tell why, go on
+    │   ├── CheckpointDamaged     what was stored is lost: store all of it anew
     │   └── CheckpointSuperseded  a cell does it itself: nothing need be told
     ├── LocalProtocolError      our message is wrong: a bug here
     └── RemoteProtocolError     their message is wrong: show what was received
@@ -141,6 +142,12 @@ class CheckpointFailed(AcaKernelError):
     """The notebook's state could not be stored or brought back; the one before is kept."""
 
     reason = "checkpoint-failed"
+
+
+class CheckpointDamaged(CheckpointFailed):
+    """What was stored cannot be read any more, and has been removed: the next one begins anew."""
+
+    reason = "checkpoint-damaged"
 
 
 class CheckpointSuperseded(CheckpointFailed):

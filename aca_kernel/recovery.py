@@ -108,7 +108,11 @@ class Recovery:
             self.give_up(error.message)
             return False
         self.is_due = False
-        if report is not None:
+        if report is None:
+            self.tell(wording.LOST)
+        elif report.get("is_interrupted"):
+            self.tell(wording.interrupted(report))
+        else:
             self.tell(wording.restored(report, self._checkpoints.cells_since))
         return True
 
@@ -124,7 +128,7 @@ class Recovery:
     def give_up(self, reason: str) -> None:
         """What could not be brought back is not tried again by itself. reason: a sentence."""
         self.is_due = False
-        self.tell(wording.not_restored(reason))
+        self.tell(wording.not_restored(reason, is_kept=self._checkpoints.has_any))
 
     def tell(self, restored: str = "") -> None:
         """Say, with the next cell, what was lost and what came back, if there is anything to say.

@@ -2,12 +2,13 @@
 
     carrier      asks the agent for files, and the remote kernel for work, by way of the pump
     store        keeps manifest and pieces in a file that only the user can read
+    intact       whether pieces are what they are called by
     limits       what is sent along, and what a checkpoint may hold
     leftovers    what has not come back stays in the checkpoints that follow
     checkpoints  takes and restores
     wording      what the user is told
     schedule     when: before the cooldown ends, after long cells; and keeping alive
 
-What is in a piece is never looked at here, and a manifest only as JSON: both were made by
-the environment. How they are made is told in remote/checkpoint.
+What is in a piece is only hashed here, and a manifest read as JSON: both were made by the
+environment. How they are made is told in remote/checkpoint.
 """

@@ -36,6 +36,8 @@ class Carrier:
         self.is_urgent = 0
         self._files: dict[str, asyncio.Future[Record]] = {}
         self._requests: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        # What is to be called when a request is answered, by its id.
+        self._on_reply: dict[str, Callable[[], None]] = {}
         self._failure: AcaKernelError | None = None
 
     # -- asking --------------------------------------------------------------------
@@ -83,9 +85,13 @@ class Carrier:
             raise CheckpointFailed(f"The environment says: {answer.head['error']}.")
         return answer
 
-    async def request(self, content: dict[str, Any]) -> dict[str, Any]:
+    async def request(
+        self, content: dict[str, Any], on_reply: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
         """Ask the remote kernel, which answers when it runs no cell; return the reply.
 
+        on_reply: called with the reply in its place among what cells say: those that ran before
+        have ended by then, and none of those behind has begun.
         Raises CheckpointFailed, and what `fail` was given.
         """
         self._check()
@@ -100,13 +106,14 @@ class Carrier:
         }
         frames = [json.dumps(one).encode("ascii") for one in (header, {}, {}, content)]
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._requests[msg_id] = future
+        self._requests[msg_id], self._on_reply[msg_id] = future, on_reply
         self._outgoing.append(Record({"kind": "msg", "channel": "shell"}, tuple(frames)))
         self._notify()
         try:
             reply = await future
         finally:
             self._requests.pop(msg_id, None)
+            del self._on_reply[msg_id]
         if reply.get("status") != "ok":
             raise CheckpointFailed(f"The environment could not do it: {reply.get('evalue', '?')}")
         return reply
@@ -145,6 +152,7 @@ class Carrier:
         waiting = self._requests.get(parent)
         if waiting is not None and not waiting.done():
             if record.head.get("type") == REPLY:
+                self._on_reply[parent]()
                 waiting.set_result(_content(record))
             elif record.head.get("state") == "idle":  # an older or broken remote half
                 waiting.set_result({"status": "error", "evalue": "there was no answer"})

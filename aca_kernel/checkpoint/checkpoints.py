@@ -16,8 +16,15 @@ import time
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AcaKernelError, CheckpointFailed, CheckpointSuperseded, EnvironmentGone
+from ..errors import (
+    AcaKernelError,
+    CheckpointDamaged,
+    CheckpointFailed,
+    CheckpointSuperseded,
+    EnvironmentGone,
+)
 from . import leftovers, limits, wording
+from .intact import is_intact
 from .leftovers import Leftovers
 from .store import Store, remove_abandoned
 
@@ -33,7 +40,6 @@ _LARGE_PAGE_BYTES = 3 * 1024 * 1024
 _KNOWN = "state/known"
 _PACK = "state/pack"
 _MANIFEST = "state/manifest"
-_FAILURE = "state/failure"
 _LOADING = "state/loading"
 
 # While the copy is at work it is looked after at these intervals, the last one repeated.
@@ -48,6 +54,7 @@ class Checkpoints:
 
     cells_since: cells that have run since the last checkpoint, or since the start.
     problem: why the last attempt failed, empty if it did not.
+    skipped, missing: names that the last one left out, and that did not come back last, with why.
     is_claimed: whether the running cell stores or restores, and nothing else is to be begun.
     """
 
@@ -57,6 +64,8 @@ class Checkpoints:
         self.cells_since = 0
         self.has_any = False
         self.problem = ""
+        self.skipped: list[tuple[str, str]] = []
+        self.missing: list[tuple[str, str]] = []
         self.is_busy = False
         self.is_claimed = False
         self._store = store
@@ -65,8 +74,10 @@ class Checkpoints:
         self._log = log
         self._lock = asyncio.Lock()
         self._has_sources = False
-        # By which the remote kernel knows a request that has been superseded.
+        # By which the remote kernel knows a request that has been superseded, and where it writes.
         self._number = 0
+        # Names of pieces that are not what they were: they are to be sent again.
+        self._damaged: set[str] = set()
         # What the store holds and the environment does not; None: all of it.
         self._left: Leftovers | None = Leftovers()
         # Names of variables that ended the remote kernel when they were brought back.
@@ -101,12 +112,25 @@ class Checkpoints:
 
         Raises CheckpointFailed, EnvironmentGone.
         """
+        try:
+            return await self._take()
+        except CheckpointDamaged:
+            # Nothing is known any more, and all is sent.
+            return await self._take()
+
+    async def _take(self) -> str:
         async with self._at_work():
-            started, cells = time.monotonic(), self.cells_since
+            started, cells = time.monotonic(), 0
             asked = await self._prepare_taking()
             if self.is_claimed:
                 raise _superseded()
-            await self._carrier.request({"op": "take", **asked})
+
+            def count() -> None:
+                nonlocal cells
+                cells = self.cells_since
+
+            # Not before: cells that wait over there already run before it.
+            await self._carrier.request({"op": "take", **asked}, count)
             return await self._finish_taking(started, cells)
 
     async def begin(self) -> dict[str, Any]:
@@ -132,7 +156,7 @@ class Checkpoints:
 
     async def _prepare_taking(self) -> dict[str, Any]:
         await self._send_sources()
-        names = await asyncio.to_thread(self._store.names)
+        names = set(await asyncio.to_thread(self._store.names)) - self._damaged
         self._number += 1
         number = str(self._number)
         await self._put(_KNOWN, "\n".join([number, *names]).encode("ascii"))
@@ -147,7 +171,7 @@ class Checkpoints:
         sent += await self._fetch({name: pack[name] for name in used if name in pack})
         del manifest["pack"]
         manifest["named"] = _named(manifest)
-        what, skipped = wording.what_of(manifest), list(manifest["skipped"])
+        what, skipped = wording.what_of(manifest), wording.pairs(manifest["skipped"])
         left = await asyncio.to_thread(self._commit, manifest)
         if history is not self._history:  # it was cleared meanwhile
             await asyncio.to_thread(self._store.clear)
@@ -156,10 +180,10 @@ class Checkpoints:
             self._left = left
         # Cells that ran meanwhile are not in it.
         self.cells_since -= cells
-        self.has_any, self.problem = True, ""
+        self.has_any, self.problem, self.skipped = True, "", skipped
         self._log.info("checkpoint taken, %s bytes sent", sent)
         with contextlib.suppress(CheckpointFailed):
-            await self._carrier.drop([_PACK, _MANIFEST])
+            await self._carrier.drop([self._taken("pack"), self._taken("manifest")])
         return wording.stored(what, skipped, sent, time.monotonic() - started)
 
     def _commit(self, manifest: dict[str, Any]) -> Leftovers:
@@ -175,15 +199,20 @@ class Checkpoints:
         self._store.commit(manifest, leftovers.references(manifest))
         return carried
 
+    def _taken(self, name: str) -> str:
+        """Return what the request that was made last writes under this name."""
+        return f"state/{self._number}/{name}"
+
     async def _manifest(self) -> dict[str, Any]:
         deadline = time.monotonic() + _LONGEST_SECONDS
         looks = 0
+        manifest_path, failure_path = self._taken("manifest"), self._taken("failure")
         while True:
-            size, failure = await self._carrier.sizes([_MANIFEST, _FAILURE])
+            size, failure = await self._carrier.sizes([manifest_path, failure_path])
             if size >= 0:
                 break
             if failure >= 0:
-                reason = await self._carrier.get(_FAILURE, [(0, min(failure, 500))])
+                reason = await self._carrier.get(failure_path, [(0, min(failure, 500))])
                 text = reason.decode("utf-8", "replace").strip() or "it does not say why"
                 raise CheckpointFailed(f"The checkpoint could not be taken: {text}.")
             if time.monotonic() > deadline:
@@ -193,7 +222,7 @@ class Checkpoints:
         if size > limits.LARGEST_MANIFEST_BYTES:
             raise CheckpointFailed("The checkpoint could not be taken: there is too much in it.")
         parts = [
-            await self._carrier.get(_MANIFEST, [(start, min(_PAGE_BYTES, size - start))])
+            await self._carrier.get(manifest_path, [(start, min(_PAGE_BYTES, size - start))])
             for start in range(0, size, _PAGE_BYTES)
         ]
         try:
@@ -211,17 +240,23 @@ class Checkpoints:
             # A cell that stores waits for all of it anyway.
             for names in _pages(pack, _LARGE_PAGE_BYTES if self.is_claimed else _PAGE_BYTES):
                 ranges = [pack[name] for name in names]
-                data = await self._carrier.get(_PACK, ranges)
+                data = await self._carrier.get(self._taken("pack"), ranges)
                 sent += len(data)
                 # The next page comes while this one is written.
                 if storing is not None:
                     await storing
                 pieces = list(_cut(names, ranges, data))
-                storing = asyncio.ensure_future(asyncio.to_thread(self._store.add, pieces))
+                storing = asyncio.ensure_future(asyncio.to_thread(self._add, pieces))
         finally:
             if storing is not None:
                 await storing
         return sent
+
+    def _add(self, pieces: list[tuple[str, bytes]]) -> None:
+        if not all(is_intact(name, data) for name, data in pieces):
+            raise CheckpointFailed("A part of the checkpoint was damaged on its way.")
+        self._store.add(pieces)
+        self._damaged.difference_update(name for name, _ in pieces)
 
     # -- restoring -----------------------------------------------------------------
 
@@ -236,11 +271,14 @@ class Checkpoints:
             if after_death:
                 self._deadly |= await self._names_of_death()
             if not await self._put_checkpoint(self._deadly):
+                self.has_any = False
                 return None
             reply = await self._carrier.request({"op": "restore"})
             report = reply.get("report")
             report = dict(report) if isinstance(report, dict) else {}
             report["seconds"] = time.monotonic() - started
+            if report.get("is_interrupted"):
+                return report
             self.restored(report)
             if self._left is not None:
                 self._left.names |= self._deadly
@@ -255,6 +293,7 @@ class Checkpoints:
     def restored(self, report: dict[str, Any]) -> None:
         """The checkpoint has been brought back, as far as this report of the environment's says."""
         self._left = leftovers.of_report(report)
+        self.missing = wording.pairs(report.get("missing"))
 
     async def begin_restoring(self) -> bool:
         """Put the last checkpoint where a running cell can load it; tell whether there is one."""
@@ -264,6 +303,7 @@ class Checkpoints:
             await self._carrier.drop([_KNOWN])
             await asyncio.to_thread(self._store.adopt)
             if not await self._put_checkpoint():
+                self.has_any = False
                 return False
             # Until the cell tells what came of it.
             self.has_any, self._left = True, None
@@ -275,7 +315,7 @@ class Checkpoints:
             return False
         leftovers.leave_out(manifest, without, "bringing it back ends the remote kernel")
         await self._send_sources()
-        pieces = self._store.pieces(sorted(leftovers.references(manifest)))
+        pieces = self._noted(self._store.pieces(sorted(leftovers.references(manifest))))
         index: dict[str, tuple[int, int]] = {}
         end = 0
         reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
@@ -296,12 +336,20 @@ class Checkpoints:
         await self._put(_MANIFEST, json.dumps({**manifest, "pack": index}).encode("ascii"))
         return True
 
+    def _noted(self, pieces: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """Yield pieces; note those that are damaged, which the environment will name."""
+        for name, data in pieces:
+            if not is_intact(name, data):
+                self._damaged.add(name)
+            yield name, data
+
     # -- common --------------------------------------------------------------------
 
     async def clear(self) -> None:
         """There is nothing any more to bring back."""
         self.cells_since, self.has_any, self.problem = 0, False, ""
         self._left, self._history = Leftovers(), object()
+        self.skipped, self.missing = [], []
         await asyncio.to_thread(self._store.clear)
 
     def close(self) -> None:
@@ -331,6 +379,9 @@ class Checkpoints:
             self._carrier.begin()
             try:
                 yield
+            except CheckpointDamaged:
+                self.has_any, self._left = False, Leftovers()
+                raise
             except AcaKernelError:
                 raise
             except (KeyError, TypeError, ValueError, AttributeError) as error:

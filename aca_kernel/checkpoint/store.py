@@ -3,8 +3,9 @@
 A file holds the manifest of the last checkpoint and the pieces that it consists of. It is
 replaced in one transaction: a checkpoint is there as a whole or, whatever happens meanwhile,
 the one before it is. Pieces that nothing refers to any more are removed, and the file shrinks.
+Should it be removed or damaged by others, the next checkpoint begins a new one.
 
-Pieces come from the environment and go back to it; they are never looked into.
+Pieces come from the environment and go back to it; they are not looked into.
 Every method blocks and may be called in any thread, one at a time.
 """
 
@@ -23,7 +24,7 @@ from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 
-from ..errors import CheckpointFailed
+from ..errors import CheckpointDamaged, CheckpointFailed
 
 _SUFFIX = ".sqlite"
 
@@ -51,12 +52,18 @@ class Entry:
 
 
 class Store:
-    """The checkpoint of one kernel. The file is made with the first one."""
+    """The checkpoint of one kernel. The file is made with the first one.
+
+    Whatever reads or writes raises CheckpointFailed if it cannot, and CheckpointDamaged if what
+    was stored is lost by that.
+    """
 
     def __init__(self, kernel_id: str, notebook: str) -> None:
         self.path = directory() / f"{kernel_id}{_SUFFIX}"
         self._notebook = notebook
         self._connection: sqlite3.Connection | None = None
+        # Device and inode of the file that is connected: another one may take its place.
+        self._file = (0, 0)
         self._is_closed = False
         self._lock = threading.Lock()
 
@@ -66,11 +73,11 @@ class Store:
             return None if connection is None else _manifest(connection)
 
     def names(self) -> list[str]:
-        """Return the hashes of the pieces that are here."""
-        with self._open(create=False) as connection:
-            if connection is None:
-                return []
-            return [name for (name,) in connection.execute("SELECT name FROM pieces")]
+        """Return the hashes of the pieces that are here: none if they are damaged."""
+        with contextlib.suppress(CheckpointDamaged), self._open(create=False) as connection:
+            if connection is not None:
+                return [name for (name,) in connection.execute("SELECT name FROM pieces")]
+        return []
 
     def sizes(self) -> dict[str, int]:
         """Return the bytes of each piece that is here, by its name."""
@@ -80,7 +87,7 @@ class Store:
             return dict(connection.execute("SELECT name, length(data) FROM pieces"))
 
     def add(self, pieces: Iterable[tuple[str, bytes]]) -> None:
-        """Keep pieces for the next checkpoint, by their names. Raises CheckpointFailed."""
+        """Keep pieces for the next checkpoint, by their names."""
         with self._open(create=True) as connection:
             assert connection is not None  # noqa: S101 - made above
             with connection:
@@ -146,8 +153,7 @@ class Store:
     def clear(self) -> None:
         """Remove everything; the next checkpoint is the first."""
         with self._lock:
-            self._disconnect()
-            remove(self.path)
+            self._discard()
 
     def close(self, *, keep: bool) -> None:
         """Let go of the file for good; keep: it stays, in place of what was kept before."""
@@ -160,14 +166,22 @@ class Store:
             self._is_closed = True
             self._disconnect()
             if not is_kept:
-                remove(self.path)
+                self._discard()
         for entry in self._kept_before() if is_kept else ():
-            remove(entry.path)
+            with contextlib.suppress(OSError):
+                remove(entry.path)
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
             self._connection = None
+
+    def _discard(self) -> None:
+        self._disconnect()
+        # What others have put into its place need not be removed.
+        with contextlib.suppress(OSError):
+            remove(self.path)
 
     @contextlib.contextmanager
     def _open(self, *, create: bool) -> Iterator[sqlite3.Connection | None]:
@@ -176,13 +190,21 @@ class Store:
                 if self._is_closed:
                     # Of work that was under way when the kernel ended, and has no place any more.
                     raise CheckpointFailed("The kernel has ended.")
+                if self._connection is not None and _identity(self.path) != self._file:
+                    self._disconnect()
                 if self._connection is None and (create or self.path.exists()):
                     self._connection = _connect(self.path)
+                    self._file = _identity(self.path)
                     # From now on it is this kernel's, and goes with it.
                     process = f"{socket.gethostname()} {os.getpid()}"
                     _describe(self._connection, notebook=self._notebook, process=process)
                 yield self._connection
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, ValueError) as error:
+                if _is_damage(error):
+                    self._discard()
+                    raise CheckpointDamaged(
+                        f"The checkpoint in {self.path.parent} was damaged ({error})."
+                    ) from error
                 raise CheckpointFailed(
                     f"The checkpoint cannot be kept in {self.path.parent} ({error}).",
                 ) from error
@@ -251,8 +273,30 @@ def _connect(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     os.chmod(path, 0o600)
     connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-    connection.executescript(_SCHEMA)
+    try:
+        connection.executescript(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Tell whether a file is of no use any more; others are full, locked or forbidden."""
+    # Of a manifest that is no JSON; or of a file that is no database, or has no tables.
+    return (
+        isinstance(error, ValueError)
+        or type(error) is sqlite3.DatabaseError
+        or "no such table" in str(error)
+    )
 
 
 def _describe(connection: sqlite3.Connection, **about: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-# So many names with their reasons are told; the others are counted.
-_MOST_NAMES = 10
+# So many names with their reasons are told, unasked and where the user asks; others are counted.
+_FEW_NAMES = 10
+_MOST_NAMES = 1000
 
 
 def what_of(manifest: dict[str, Any]) -> str:
@@ -13,14 +14,17 @@ def what_of(manifest: dict[str, Any]) -> str:
     return _what(int(manifest["named"]), sum("folder" not in one for one in manifest["files"]))
 
 
-def stored(what: str, skipped: Any, sent_bytes: int, seconds: float) -> str:
+def stored(what: str, skipped: list[tuple[str, str]], sent_bytes: int, seconds: float) -> str:
     """Say what of an environment was stored and what was not. what: from what_of."""
     text = f"Stored {what} on your machine in {seconds:.1f} s, {_size(sent_bytes)} of them new"
-    return text + _not("not stored", pairs(skipped)) + "."
+    return text + _not("not stored", _names(skipped)) + "."
 
 
-def restored(report: dict[str, Any], cells_since: int) -> str:
-    """Say what came back and what did not; begins lower case."""
+def restored(report: dict[str, Any], cells_since: int, *, is_asked: bool = False) -> str:
+    """Say what came back and what did not; begins lower case.
+
+    is_asked: by a line of the user's, so that all is told.
+    """
     what = _what(_count(report, "variables"), _count(report, "files"))
     seconds = float(report.get("seconds") or 0)
     text = f"{what} came back in {seconds:.1f} s"
@@ -32,15 +36,29 @@ def restored(report: dict[str, Any], cells_since: int) -> str:
             f"; of its variables only modules, because the others were stored by Python "
             f"{str(report['python'])[:10]} and the new environment has another version"
         )
-    return text + _not("not restored", pairs(report.get("missing")))
+    missing = pairs(report.get("missing"))
+    if is_asked:
+        return text + _not("not restored", _names(missing))
+    return text + _not("not restored", _names(missing, _FEW_NAMES, ", which `%aca status` names"))
 
 
-def not_restored(reason: str) -> str:
+def interrupted(report: dict[str, Any]) -> str:
+    """Say what had come back when a restore was interrupted; begins lower case."""
+    text = "bringing back what was stored was interrupted"
+    if "files" in report:
+        what = _what(_count(report, "variables"), _count(report, "files"))
+        text = f"{what} came back before that was interrupted"
+    return f"{text}. All that was stored is kept, and `%aca restore` brings the rest"
+
+
+# Begins lower case, too.
+LOST = "what was stored is not on your machine any more"
+
+
+def not_restored(reason: str, *, is_kept: bool) -> str:
     """Say that nothing, or not all, came back; begins lower case."""
-    return (
-        f"what was stored could not be brought back: {reason} It is kept, and `%aca restore` "
-        "tries it again"
-    )
+    text = f"what was stored could not be brought back: {reason}"
+    return f"{text} It is kept, and `%aca restore` tries it again" if is_kept else text
 
 
 def pairs(value: Any) -> list[tuple[str, str]]:
@@ -54,14 +72,24 @@ def pairs(value: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _not(verb: str, missing: list[tuple[str, str]]) -> str:
+def status_rows(
+    skipped: list[tuple[str, str]], missing: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return what `%aca status` shows of the last checkpoint and the last restore."""
+    rows = [("not stored", _names(skipped)), ("not restored", _names(missing))]
+    return [(name, value) for name, value in rows if value]
+
+
+def _not(verb: str, names: str) -> str:
+    return f"; {verb}: {names}" if names else ""
+
+
+def _names(missing: list[tuple[str, str]], most: int = _MOST_NAMES, where: str = "") -> str:
+    """Return names with their reasons, at most so many. where: the others are to be found."""
     # What `Out` and `_` hold is mostly a variable's value, too.
-    told = [one for one in missing if not one[0].startswith(("Out[", "_"))]
-    if not told:
-        return ""
-    shown = ", ".join(f"{name} ({reason})" for name, reason in told[:_MOST_NAMES])
-    more = f" and {len(told) - _MOST_NAMES} more" if len(told) > _MOST_NAMES else ""
-    return f"; {verb}: {shown}{more}"
+    told = [one for one in missing if not one[0].startswith("Out[")]
+    shown = ", ".join(f"{name} ({reason})" for name, reason in told[:most])
+    return shown + (f" and {len(told) - most} more{where}" if len(told) > most else "")
 
 
 def _what(variables: int, files: int) -> str:

@@ -27,7 +27,8 @@ _RESTARTING = (
 
 _RESTARTING_KEPT = (
     "This environment is given up at the end of this cell. The next cell runs in a new one, to "
-    "which variables and files are brought before."
+    "which variables and files are brought before, as they are now: what this cell does behind "
+    "this line is not kept."
 )
 
 
@@ -59,6 +60,8 @@ def register(ip: Any, kernel: Any, calls_path: str, notebook: State, files: File
             _run(line, kernel, calls_path, notebook, files)
         except (CommandInvalid, FileProblem) as error:
             raise AcaError(str(error)) from None
+        except _Interrupted:
+            raise
         except KeyboardInterrupt:
             raise _Interrupted(
                 "Interrupted; nothing is left of a file that was on its way."
@@ -98,26 +101,51 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
         elif command.name == "status":
             _show_status(asked.ask("status").head)
         elif command.name == "checkpoint":
-            print(_checkpoint(asked, notebook))  # noqa: T201
+            print(_checkpoint(asked, notebook, command.name))  # noqa: T201
         elif command.name == "restore":
-            asked.ask("restore")
-            report = notebook.restore(is_in_cell=True)
-            print(asked.ask("restored", report=report).head["told"])  # noqa: T201
+            print(_restore(asked, notebook))  # noqa: T201
         elif command.name == "keep":
             print(asked.ask("keep", time=command.path).head["told"])  # noqa: T201
         else:
             _restart(asked, command, kernel, notebook)
 
 
-def _checkpoint(asked: transfer.Kernel, notebook: State) -> str:
-    told = asked.ask("checkpoint").head
-    notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
-    return str(asked.ask("checkpoint_end").head["told"])
+def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
+    """Take a checkpoint and return a sentence about it. line: the command that wants it."""
+    try:
+        told = asked.ask("checkpoint", line=line).head
+        notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
+    except KeyboardInterrupt:
+        notebook.end_copies()
+        raise _Interrupted(
+            "Interrupted; no checkpoint is stored by this line, and the one before it is kept."
+        ) from None
+    try:
+        return str(asked.ask("checkpoint_end", line=line).head["told"])
+    except KeyboardInterrupt:
+        # The kernel on the user's machine fetches it, and does not stop in the middle of that.
+        raise _Interrupted(
+            "Interrupted; the checkpoint is still being brought to your machine."
+        ) from None
+
+
+def _restore(asked: transfer.Kernel, notebook: State) -> str:
+    try:
+        asked.ask("restore")
+        report = notebook.restore(is_in_cell=True)
+        if not report.get("is_interrupted"):
+            return str(asked.ask("restored", report=report).head["told"])
+    except KeyboardInterrupt:
+        pass
+    raise _Interrupted(
+        "Interrupted; what had come back by then is here. All that was stored is kept, and "
+        "`%aca restore` brings the rest."
+    )
 
 
 def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:
     if command.keep:
-        print(_checkpoint(asked, notebook))  # noqa: T201
+        print(_checkpoint(asked, notebook, command.name))  # noqa: T201
     told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))
     _run_no_more_cells(kernel)
     restarting = _RESTARTING_KEPT if command.keep else _RESTARTING

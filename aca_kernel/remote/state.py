@@ -5,9 +5,10 @@ done between cells, in the main thread. Its content is {"op": "take" or "restore
 files that belong to it lie in the folder `state` beside this package, by way of depot.py:
 
     known       the number of the request, and hashes of the pieces that the kernel has, one a line
-    pack        pieces, written by `take` and read by `restore`
-    manifest    what the pieces are, likewise
-    failure     written by `take` instead of a manifest
+    pack        pieces, which `restore` reads
+    manifest    what the pieces are
+    N/          what `take` writes for the request of this number: `pack`, `manifest`, or `failure`
+                instead of a manifest; so that nothing of one request is taken for another's
 
 The package `checkpoint` and, for environments that have none, cloudpickle come the same way
 before the first request, because most environments never need them.
@@ -20,6 +21,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import shutil
+import signal
 import sys
 import time
 from typing import Any
@@ -46,8 +49,10 @@ class State:
         # What files the environment gets from elsewhere are added to, as they come.
         self.origin = origin.remember(os.path.join(self._root, "origin"))
         self._folder = os.path.join(self._root, STATE)
-        # Copies of this process that take a checkpoint, or have taken one.
+        # Copies of this process that take a checkpoint, or have taken one, each with a process
+        # group of its own; and where the last one writes.
         self._copies: set[int] = set()
+        self._taking = ""
 
     def listen(self) -> None:
         """Answer requests of the kernel."""
@@ -63,6 +68,15 @@ class State:
             if ended:
                 self._copies.discard(pid)
         return set(self._copies)
+
+    def end_copies(self) -> None:
+        """End what still takes a checkpoint that nobody waits for, with all that it has started."""
+        for pid in self.copies():
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            self._copies.discard(pid)
 
     def _on_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         content = parent["content"]
@@ -90,11 +104,13 @@ class State:
             raise OSError("another one has been asked for since")
         self._import_cloudpickle()
         save = importlib.import_module(f"{__package__}.checkpoint.save")
-        for name in ("pack", "manifest", "failure"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(self._folder, name))
+        self.end_copies()
+        for name in filter(str.isdigit, os.listdir(self._folder)):
+            shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)
+        self._taking = os.path.join(self._folder, number)
+        os.mkdir(self._taking, mode=0o700)
         allowed = save.Limits(**limits)
-        job = save.Job(self._shell, self.origin, self._folder, allowed, set(known), is_in_cell)
+        job = save.Job(self._shell, self.origin, self._taking, allowed, set(known), is_in_cell)
         # The copy must find the environment's files, and none that are only beside the notebook.
         with quiet():
             pid = int(save.start(job))
@@ -103,9 +119,14 @@ class State:
         return pid
 
     def wait(self, pid: int) -> None:
-        """Wait until a checkpoint has been taken, or has failed."""
-        names = [os.path.join(self._folder, name) for name in ("manifest", "failure")]
-        while pid in self.copies() and not any(map(os.path.exists, names)):
+        """Wait until the checkpoint begun last has been taken, or has failed."""
+        names = [os.path.join(self._taking, name) for name in ("manifest", "failure")]
+        while not any(map(os.path.exists, names)):
+            if pid not in self.copies():
+                if not any(map(os.path.exists, names)):
+                    with open(names[1], "w", encoding="ascii") as file:
+                        file.write("what took it was killed, which mostly means too little memory")
+                return
             time.sleep(0.005)
 
     def restore(self, *, is_in_cell: bool) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from jupyter_client.jsonutil import parse_date
 
 from ..support import TIMEOUT, Cell, Client, Pool, eventually, running_kernel, running_pool
@@ -94,6 +95,15 @@ class Notebook:
         calls = self.pool.calls()
         time.sleep(1.5)
         return self.pool.calls() == calls
+
+
+def is_running(pool: Pool, argument: str) -> bool:
+    """Whether a process with this argument runs in an environment of the pool."""
+    for pid in pool.processes():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if argument in psutil.Process(pid).cmdline():
+                return True
+    return False
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import time
@@ -13,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ..support import TIMEOUT, Cell, Pool, eventually
-from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, notebook
+from ..support import TIMEOUT, Cell, eventually
+from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, is_running, notebook
 from .notebooks import IN_A_FRONT_END
 
 
@@ -88,6 +87,26 @@ def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> Non
         cell.stream("stderr"),
     )
     assert one.run("1").stream("stderr") == ""
+
+
+def test_everything_that_was_lost_is_named_somewhere(one: Notebook) -> None:
+    one.run("for n in range(25): globals()[f'g{n}'] = (_ for _ in ())\n_private = g0")
+    names = {*(f"g{number}" for number in range(25)), "_private"}
+
+    def named(text: str) -> set[str]:
+        return set(re.findall(r"(\w+) \(it is, or holds, a generator", text))
+
+    assert named(one.run("%aca checkpoint").text) == names
+    assert named(one.run("%aca restore").text) == names
+    one.expire_when_stored()
+    notice = one.run("1").stream("stderr")
+    assert len(named(notice)) == 10
+    assert "and 16 more, which `%aca status` names. This cell" in notice
+    (table,) = one.run("%aca status").of_type("display_data")
+    shown = table["content"]["data"]["text/plain"]
+    for row in ("not stored", "not restored"):
+        (line,) = [line for line in shown.splitlines() if line.startswith(row)]
+        assert named(line) == names
 
 
 def test_before_the_cooldown_ends_there_is_one_checkpoint_and_then_silence(
@@ -200,6 +219,12 @@ def test_restart_with_keep_brings_everything_along_and_without_it_nothing(one: N
     assert "x" not in one.stored_names()
 
 
+def test_what_a_cell_does_behind_its_restart_is_said_to_be_lost(one: Notebook) -> None:
+    text = one.run("y = 1\n%aca restart --keep\ny = 2; late = 1").text
+    assert "as they are now: what this cell does behind this line is not kept." in text
+    assert one.run("y, 'late' in dir()").result == "(1, False)"
+
+
 def test_on_request_nothing_happens_by_itself(tmp_path: Path) -> None:
     arguments = ("--AcaKernel.checkpoint=on-request", "--AcaKernel.restore=on-request")
     with notebook(tmp_path, *SHORT, *arguments) as one:
@@ -239,6 +264,21 @@ def test_a_cell_does_not_wait_for_a_checkpoint(one: Notebook) -> None:
         times.append(timed(one, "large[0] > 0"))
     assert len(times) > 1
     assert sorted(times)[len(times) // 2] < quick + 0.5
+
+
+def test_cells_that_are_in_it_are_not_counted_as_lost(tmp_path: Path) -> None:
+    with notebook(tmp_path, "--AcaKernel.checkpoint_after_seconds=1") as one:
+        one.run("k = 0")
+        sent = [one.kernel.send("import time; time.sleep(1.5)")]
+        # The checkpoint is asked for behind the first cell, and served behind these.
+        sent += [one.kernel.send("k += 1") for _ in range(30)]
+        one.kernel.collect(sent[-1])
+        assert eventually(lambda: "k" in one.stored_names())
+        one.pool.expire()
+        cell = one.run("k")
+        assert cell.result == "30"
+        assert "came back in" in cell.stream("stderr")
+        assert "as they were before" not in cell.stream("stderr")
 
 
 def timed(one: Notebook, code: str) -> float:
@@ -281,14 +321,6 @@ x, slow = 1, Slow()
 """
 
 
-def is_running(pool: Pool, argument: str) -> bool:
-    for pid in pool.processes():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if argument in psutil.Process(pid).cmdline():
-                return True
-    return False
-
-
 def test_an_interrupted_restore_leaves_what_there_is_and_keeps_the_checkpoint(
     one: Notebook,
 ) -> None:
@@ -301,11 +333,20 @@ def test_an_interrupted_restore_leaves_what_there_is_and_keeps_the_checkpoint(
     cell = one.kernel.collect(sent)
     assert cell.error is not None
     assert cell.error["ename"] == "KeyboardInterrupt"
-    cell = one.run("'slow' in dir()")
-    assert cell.result == "False"
-    assert "`%aca restore` tries it again" in cell.stream("stderr")
+    cell = one.run("x, 'slow' in dir()")
+    assert cell.result == "(1, False)"
+    told = cell.stream("stderr")
+    assert "; 3 variables and 0 files came back before that was interrupted. All that was" in told
     one.wait_until_stored()
     assert stored <= one.stored_names()
+    # So it is if a line asks for it.
+    sent = one.kernel.send("del x\n%aca restore")
+    assert eventually(lambda: is_running(one.pool, "61.5"))
+    one.kernel.interrupt()
+    error = one.kernel.collect(sent).error
+    assert error is not None
+    assert error["evalue"].startswith("Interrupted; what had come back by then is here.")
+    assert one.run("x").result == "1"
 
 
 def test_a_restore_is_interrupted_while_it_is_being_prepared(one: Notebook) -> None:

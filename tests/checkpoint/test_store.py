@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ import pytest
 
 from aca_kernel.checkpoint import store
 from aca_kernel.checkpoint.store import Store, entries
-from aca_kernel.errors import CheckpointFailed
+from aca_kernel.errors import CheckpointDamaged, CheckpointFailed
 
 MANIFEST: dict[str, Any] = {"taken": 1_700_000_000.0, "named": 3}
 
@@ -106,6 +110,62 @@ def test_a_directory_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path
     (tmp_path / "aca-kernel").write_text("in the way")
     with pytest.raises(CheckpointFailed, match="cannot be kept in"):
         stored()
+
+
+def in_tables(statement: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(statement)
+
+    return damage
+
+
+def by_another_file(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(bytes(5000))
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "removed": lambda path: path.unlink(),
+    "removed with its folder": lambda path: shutil.rmtree(path.parent),
+    "replaced": by_another_file,
+    "overwritten": lambda path: path.write_bytes(b"x" * 20_000) and None,
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "empty": lambda path: os.truncate(path, 0),
+    "no tables": in_tables("DROP TABLE pieces"),
+    "no manifest": in_tables("UPDATE about SET value = '{' WHERE key = 'manifest'"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_the_next_checkpoint_begins_anew_if_the_file_is_lost(name: str) -> None:
+    one = stored()
+    # More than a page of the file, so that there is something to cut off.
+    one.add([("large", bytes(20_000))])
+    DAMAGES[name](one.path)
+    if name.startswith(("removed", "replaced")):
+        one.names()
+    else:
+        with pytest.raises(CheckpointDamaged, match="was damaged"):
+            one.manifest(), one.add([("s", b"4")]), list(one.pieces(["large"]))
+    assert one.manifest() is None
+    assert one.names() == []
+    one.add([("r", b"3")])
+    one.commit(MANIFEST, {"r"})
+    assert list(one.pieces(["r"])) == [("r", b"3")]
+    assert stat.S_IMODE(one.path.stat().st_mode) == 0o600
+    one.close(keep=False)
+    assert list(one.path.parent.iterdir()) == []
+
+
+def test_a_kernel_ends_quietly_though_its_folder_has_gone() -> None:
+    one = stored()
+    shutil.rmtree(one.path.parent)
+    one.path.parent.write_text("in the way")
+    with pytest.raises(CheckpointFailed, match="cannot be kept in"):
+        one.add([("r", b"3")])
+    one.clear()
+    one.close(keep=True)
 
 
 def test_the_commands_list_and_delete() -> None:

@@ -41,6 +41,7 @@ def restore(
     the reason, those included that had not been stored, and `python`, the version that the
     variables are of, if that is not this one: then only modules and files have come back; and
     `left`, {"names", "paths"} of what the checkpoint holds and is not here now.
+    Of one that was interrupted: `is_interrupted`, `variables`, and `files` if all are here.
     """
     started = time.monotonic()
     if manifest["format"] != FORMAT:
@@ -49,7 +50,13 @@ def restore(
     progress = os.path.join(os.path.dirname(pack), LOADING)
     try:
         with open(progress, "wb", buffering=0) as loading:
-            report = _restore(_Loader(shell, pieces, loading), origin, manifest, is_in_cell)
+            loader = _Loader(shell, pieces, loading)
+            report: dict[str, Any] = {"missing": loader.missing}
+            try:
+                _restore(loader, origin, manifest, is_in_cell, report)
+            except KeyboardInterrupt:
+                report = {**report, "is_interrupted": True, "missing": []}
+            report["variables"] = loader.count
     finally:
         pieces.close()
         os.unlink(progress)
@@ -58,8 +65,12 @@ def restore(
 
 
 def _restore(
-    loader: _Loader, origin: Origin, manifest: dict[str, Any], is_in_cell: bool
-) -> dict[str, Any]:
+    loader: _Loader,
+    origin: Origin,
+    manifest: dict[str, Any],
+    is_in_cell: bool,
+    report: dict[str, Any],
+) -> None:
     loader.missing += [(name, reason) for name, reason in manifest["skipped"]]
     written, told, paths = write_files(
         manifest["files"], loader.pieces, origin.directory, manifest["taken"]
@@ -68,16 +79,16 @@ def _restore(
     session.set_process_state(manifest["process"])
     # Modules may have come that were looked for in vain before.
     importlib.invalidate_caches()
-    report: dict[str, Any] = {"files": written, "missing": loader.missing}
+    report["files"] = written
     with _silent(), session.findable(manifest["process"]["directory"]):
         settings = manifest["settings"]
         # A figure that is loaded belongs to the backend that is chosen by then. Once more
         # afterwards, because modules change settings when they are imported.
         loader.settings([one for one in settings if one[0] in session.NEEDED_EARLY], is_early=True)
-        report["variables"] = loader.modules(manifest["imports"], manifest["submodules"])
+        loader.modules(manifest["imports"], manifest["submodules"])
         # What pickles hold of functions and classes is bytecode, which changes with Python.
         if list(manifest["python"]) == list(sys.version_info[:2]):
-            report["variables"] += loader.variables(manifest["groups"])
+            loader.variables(manifest["groups"])
             loader.settings(settings)
             loader.history(manifest["history"], is_in_cell)
             session.sort(loader.shell, manifest["order"])
@@ -86,7 +97,7 @@ def _restore(
             loader.left += [name for group in manifest["groups"] for name in _names(group)]
     # Last: modules may lie in the directory that the process started in.
     loader.missing += session.set_directory(manifest["process"]["directory"])
-    return {**report, "left": {"names": loader.left, "paths": paths}}
+    report["left"] = {"names": loader.left, "paths": paths}
 
 
 @contextlib.contextmanager
@@ -99,10 +110,12 @@ def _silent() -> Iterator[None]:
 class _Loader:
     """Loads into one namespace.
 
+    count: variables and modules that have come back, of those that the user has named.
     missing: what failed, by name, with the reason. left: names that are not here now.
     """
 
     def __init__(self, shell: Any, pieces: Pieces, loading: Any) -> None:
+        self.count = 0
         self.missing: list[tuple[str, str]] = []
         self.left: list[str] = []
         self.shell = shell
@@ -111,13 +124,12 @@ class _Loader:
         self._names: set[str] = set()
         rebuild.restore_into(shell.user_ns)
 
-    def modules(self, imports: list[tuple[str, str]], submodules: list[str]) -> int:
-        """Import modules under the names that they had; return how many."""
-        count = 0
+    def modules(self, imports: list[tuple[str, str]], submodules: list[str]) -> None:
+        """Import modules under the names that they had."""
         for name, module in imports:
             try:
                 self.shell.user_ns[name] = importlib.import_module(module)
-                count += 1
+                self.count += 1
             # A module may raise anything while it is imported.
             except Exception as error:  # noqa: BLE001
                 self.missing.append((name, reason_of(error)))
@@ -126,11 +138,9 @@ class _Loader:
             if module not in sys.modules:
                 with contextlib.suppress(Exception):
                     importlib.import_module(module)
-        return count
 
-    def variables(self, groups: list[dict[str, Any]]) -> int:
-        """Load variables; return how many of those that the user has named."""
-        count = 0
+    def variables(self, groups: list[dict[str, Any]]) -> None:
+        """Load variables."""
         self._names = {name for group in groups for name in _names(group)}
         for group in groups:
             names = _names(group)
@@ -149,8 +159,7 @@ class _Loader:
             for number, aliases in enumerate(group["names"]):
                 for name in aliases:
                     self._set(name, values[number])
-            count += sum(session.is_shown(name) for name in names)
-        return count
+            self.count += sum(session.is_shown(name) for name in names)
 
     def _set(self, name: str, value: Any) -> None:
         if session.is_output(name):

@@ -100,6 +100,10 @@ def start(job: Job) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python 3.12 warns of what is said above
             pid = os.fork()
+        # A group of its own, by which it can be ended together with what it starts. By both, so
+        # that it is there for whoever comes first.
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
         if not pid:
             _leave_after(_supervise, job)
     finally:
@@ -159,7 +163,10 @@ def _supervise(job: Job) -> None:
         culprits, reason = _watch(pid, reading, notebook, deadline, job.limits.variable_seconds)
         os.close(reading)
         if not reason:
-            return
+            if os.path.exists(os.path.join(job.folder, MANIFEST)):
+                return
+            # Something has ended the process as if all was done.
+            reason = "storing it ended the process"
         if not culprits:
             raise RuntimeError(reason)
         job.refused.update(dict.fromkeys(culprits, reason))
@@ -169,7 +176,7 @@ def _supervise(job: Job) -> None:
 def _watch(
     pid: int, reading: int, notebook: int, deadline: float, seconds: float
 ) -> tuple[list[str], str]:
-    """Wait for a worker; return the variables it failed at and why, an empty text if it did not."""
+    """Wait for a worker; return the variables it ended at, and why if it did not by itself."""
     import select
 
     names: list[str] = []
@@ -193,7 +200,7 @@ def _watch(
             raise RuntimeError("it took too long")
     status = os.waitpid(pid, 0)[1]
     if status == 0:
-        return [], ""
+        return names, ""
     if os.WIFSIGNALED(status):
         return names, f"storing it crashed (signal {os.WTERMSIG(status)})"
     return names, "storing it failed"
