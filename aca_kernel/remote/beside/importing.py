@@ -19,9 +19,9 @@ from typing import Any
 
 from ..files import FileProblem
 from . import is_quiet, quiet
+from .fetching import bring_tree
 from .mirror import Mirror, Refused, hint_of
 from .missing import MissingModule
-from .missing import bring as fetch
 
 
 def install(mirror: Mirror) -> None:
@@ -176,11 +176,12 @@ def _patch_pyarrow(mirror: Mirror, module: Any) -> None:
 
 def _notice(mirror: Mirror, path: Any) -> None:
     relative = None if is_quiet() else mirror.inside(path)
-    if not relative:
+    if relative is None:
         return
     if not mirror.is_hinting:
-        fetch(mirror, path, relative)
-    elif not os.path.lexists(mirror.path_of(relative)):
+        # Of a folder everything: which of its files are read is decided in C.
+        bring_tree(mirror, path, relative, with_links=True)
+    elif relative and not os.path.lexists(mirror.path_of(relative)):
         # It may be about to be written: the error, if there is one, gets the hint.
         found = mirror.look(relative)
         if found is not None and not found.is_folder:
