@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,34 @@ def test_what_a_command_removes_stays_away(pair: Pair) -> None:
         "!rm -r c",
         "os.path.exists('c/y.txt'), os.path.isdir('c'), sorted(os.listdir())",
         "open('a.txt', 'w').write('new'); read('a.txt'), os.path.getsize('a.txt')",
+    )
+
+
+def test_commands_that_take_folders_get_all_of_them(pair: Pair) -> None:
+    files = {f"{name}/{path}": path for name in "abc" for path in ("1.txt", "in/2.txt")}
+    pair.fill("commands", files)
+    pair.check(
+        "commands",
+        "!cp -r a aa && cat aa/in/2.txt",
+        "!tar cf b.tar b && tar tf b.tar | sort",
+        "!mv c cc; cat cc/1.txt",
+        "tree('cc'), os.path.exists('c')",
+    )
+
+
+def test_modules_are_found_where_python_is_told_to_look(pair: Pair) -> None:
+    pair.fill("modules", {"lib/in_lib.py": "VALUE = 1", "lib/in_pack/__init__.py": "VALUE = 2"})
+    for root in pair.kernels:
+        with zipfile.ZipFile(root / "modules" / "packed.zip", "w") as archive:
+            archive.writestr("in_zip.py", "VALUE = 3")
+    pair.check(
+        "modules",
+        "import sys; sys.path.insert(0, 'lib'); sys.path.insert(0, 'packed.zip')",
+        "import in_lib, in_pack, in_zip; in_lib.VALUE, in_pack.VALUE, in_zip.VALUE",
+        lambda: Path("lib/later.py").write_text("VALUE = 4"),
+        "import later; later.VALUE",
+        "import in_none",
+        "sys.path.append('nowhere'); import colorsys",
     )
 
 
