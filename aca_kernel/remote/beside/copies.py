@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
+import struct
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 from ..origin import Stamp, stamp
 
-# Of the environment, not of what is beside the notebook: hooks.py replaces these in `os`.
-_stat, _lstat = os.stat, os.lstat
+# Of the environment, not of what is beside the notebook: hooks.py replaces it in `os`.
+_lstat = os.lstat
+
+# Who wrote to the journal last: the process, and how often it has.
+_MARK = struct.Struct("qq")
 
 # A path that leads through more links than this leads nowhere, as in Linux.
 _MOST_LINKS = 40
@@ -67,17 +73,27 @@ class Copies:
         # Of those the links: where they lead.
         self.links: dict[str, str] = {}
         self._removed: set[str] = set()
-        # The files by their folders.
+        # The names of all these by their folders.
         self._names: dict[str, set[str]] = {}
         self._root = root
         self._journal = journal
         self._known = known
+        # How far the journal was read, and what says that somebody has written to it since: memory
+        # that forked processes share, because to look at the file each time would take longer.
         self._position = 0
+        self._last = mmap.mmap(-1, _MARK.size)
+        self._seen = b""
+        self._written = 0
+        self._lock = threading.RLock()
+        os.register_at_fork(after_in_child=self._forget_other_threads)
         self.read()
+
+    def _forget_other_threads(self) -> None:
+        self._lock = threading.RLock()
 
     def path_of(self, relative: str) -> str:
         """Return the absolute path of what is inside."""
-        return os.path.join(self._root, relative) if relative else self._root
+        return f"{self._root}/{relative}" if relative else self._root
 
     def stamp_of(self, relative: str) -> Stamp | None:
         """Return the stamp of what is here; None: nothing."""
@@ -113,16 +129,18 @@ class Copies:
         self._note("gone", relative)
 
     def _note(self, kind: str, *facts: Any) -> None:
-        self._apply(kind, *facts)
         line = json.dumps([kind, *facts]) + "\n"
-        with contextlib.suppress(OSError), open(self._journal, "a", encoding="ascii") as file:
-            file.write(line)
+        with self._lock:
+            self._apply(kind, *facts)
+            with contextlib.suppress(OSError), open(self._journal, "a", encoding="ascii") as file:
+                file.write(line)
+            self._written += 1
+            self._last[:] = _MARK.pack(os.getpid(), self._written)
 
     def _apply(self, kind: str, relative: str, *facts: Any) -> None:
         path = self.path_of(relative)
-        if kind in ("file", "same"):
-            folder, name = os.path.split(relative)
-            self._names.setdefault(folder, set()).add(name)
+        folder, name = os.path.split(relative)
+        self._names.setdefault(folder, set()).add(name)
         if kind == "file":
             size, changed, own = facts
             self.files[relative] = Copy(size, changed, tuple(own))
@@ -139,52 +157,63 @@ class Copies:
         else:
             if self.files.pop(relative, None) is not None:
                 self._known.pop(path, None)
-                folder, name = os.path.split(relative)
-                self._names[folder].discard(name)
             self.folders.pop(relative, None)
             self.links.pop(relative, None)
             if kind == "removed":
                 self._removed.add(relative)
+            elif relative not in self._removed:
+                self._names[folder].discard(name)
 
     def read(self) -> None:
         """Take in what other processes have noted since."""
-        try:
-            if _stat(self._journal).st_size <= self._position:
-                return
+        if self._last[:] == self._seen:
+            return
+        with self._lock, contextlib.suppress(FileNotFoundError):  # there is none yet
+            self._seen = self._last[:]
             with open(self._journal, "rb") as file:
                 file.seek(self._position)
                 whole = file.read().rpartition(b"\n")[0]
-        except OSError:  # there is none yet
-            return
-        if not whole:
-            return
-        # Its own are among them: they lead to the same.
-        self._position += len(whole) + 1
-        for line in whole.split(b"\n"):
-            with contextlib.suppress(ValueError, TypeError):  # one that was cut off by a death
-                self._apply(*json.loads(line))
+            if not whole:
+                return
+            # Its own are among them: they lead to the same.
+            self._position += len(whole) + 1
+            for line in whole.split(b"\n"):
+                with contextlib.suppress(ValueError, TypeError):  # one that a death cut off
+                    self._apply(*json.loads(line))
 
     # -- what is asked -------------------------------------------------------------
 
     def is_removed(self, relative: str) -> bool:
         """Tell whether the code has removed something, or what it was in."""
         self.read()
-        parts = relative.split("/")
-        return any(self._is_gone("/".join(parts[:end])) for end in range(1, len(parts) + 1))
+        end = relative.find("/")
+        while end >= 0:
+            if self._is_gone(relative[:end]):
+                return True
+            end = relative.find("/", end + 1)
+        return self._is_gone(relative)
 
     def _is_gone(self, path: str) -> bool:
         if path in self._removed:
             return True
-        if (path in self.files or path in self.folders) and self.stamp_of(path) is None:
+        if not self._has_come(path) or self.stamp_of(path) is not None:
+            return False
+        # Who removes what is gone there says so before.
+        self.read()
+        if self._has_come(path):
             self.note_removed(path)
-            return True
-        return False
+        return path in self._removed
+
+    def _has_come(self, path: str) -> bool:
+        return path in self.files or path in self.folders
 
     def without_removed(self, relative: str, found: dict[str, Item]) -> dict[str, Item]:
         """Return what is in a folder there but for what the code has removed from it."""
         self.read()
         prefix = relative + "/" if relative else ""
-        return {name: item for name, item in found.items() if not self._is_gone(prefix + name)}
+        noted = list(self._names.get(relative, ()))
+        gone = {name for name in noted if self._is_gone(prefix + name)}
+        return {name: item for name, item in found.items() if name not in gone} if gone else found
 
     def is_unchanged(self, relative: str) -> bool:
         """Tell whether a file has come and is here as it came."""
@@ -197,7 +226,9 @@ class Copies:
 
     def in_folder(self, relative: str) -> list[str]:
         """Return the names of files in a folder that have come."""
-        return list(self._names.get(relative, ()))
+        prefix = relative + "/" if relative else ""
+        noted = list(self._names.get(relative, ()))
+        return [name for name in noted if prefix + name in self.files]
 
     def within(self, relative: str) -> tuple[list[str], list[str]]:
         """Return the paths of files and folders beneath one, the deepest first."""

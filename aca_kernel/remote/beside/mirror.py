@@ -140,7 +140,9 @@ class Mirror:
 
     def look(self, relative: str) -> Item | None:
         """Return what is there. Raises FileProblem: it cannot be asked."""
-        return self.look_at([relative])[0]
+        if self._copies.is_removed(relative):
+            return None
+        return self._asked.look_at([relative])[0]
 
     def look_at(self, paths: list[str]) -> list[Item | None]:
         """As `look`, with one question for all that is not known."""
@@ -197,7 +199,8 @@ class Mirror:
 
         Raises FileProblem and Refused, as `bring`.
         """
-        if self.is_copy(relative) or relative in self._copies.folders:
+        self._copies.read()
+        if relative in self._copies.files or relative in self._copies.folders:
             self.bring(relative)
 
     def bring(self, relative: str) -> None:
@@ -212,12 +215,11 @@ class Mirror:
 
     def _bring(self, relative: str) -> None:
         copies = self._copies
-        if copies.is_removed(relative):
-            return
+        copies.read()
         if relative in copies.folders:
             self._check_folder(relative)
         here, copy = copies.stamp_of(relative), copies.files.get(relative)
-        if here is not None and copy is None:
+        if copy is None if here is not None else copies.is_removed(relative):
             return
         if copy is not None and here is not None and here != copy.own:
             self._look_for_both_changed(relative, copy)
