@@ -285,6 +285,9 @@ def test_links_to_folders_are_links(pair: Pair) -> None:
 
     pair.check(
         "links",
+        "os.readlink('run1/root'), Path('run1/next').readlink()",
+        "os.readlink('data')",
+        "os.readlink('none')",
         "sum(1 for _ in os.walk('.'))",
         "sorted((one.name, one.is_symlink(), one.is_dir(), one.is_dir(follow_symlinks=False)) "
         "for one in os.scandir('run0'))",
@@ -296,6 +299,8 @@ def test_links_to_folders_are_links(pair: Pair) -> None:
         turn,
         "read('data/latest/a.csv'), os.path.exists('data/latest/in/b.csv')",
         "os.unlink('other'); os.path.lexists('other'), read('data/v2/a.csv')",
+        "shutil.copytree('data', 'copied', symlinks=True); tree('copied'), os.listdir('copied')",
+        "shutil.copytree('data', 'double'); tree('double')",
         "shutil.rmtree('data/latest')",
         "open('data/latest/mine.txt', 'w').write('x'); sorted(os.listdir('data/v2'))",
     )

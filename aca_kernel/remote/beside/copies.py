@@ -114,7 +114,7 @@ class Copies:
 
     def note_folder(self, relative: str, link: str | None) -> None:
         """A folder that is there has been made."""
-        self._note("folder", relative, link)
+        self._note("folder", relative, link, self.stamp_of(relative) or _NONE)
 
     def note_own(self, relative: str) -> None:
         """Something of the code's has the name of a file there: removed, it does not uncover it."""
@@ -151,12 +151,15 @@ class Copies:
             self._known.pop(path, None)
             self._removed.discard(relative)
         elif kind == "folder":
-            self.folders[relative] = facts[0]
-            if facts[0] is not None:
-                self.links[relative] = facts[0]
+            link, own = facts
+            self.folders[relative] = link
+            self._known[path] = tuple(own)
+            if link is not None:
+                self.links[relative] = link
         else:
-            if self.files.pop(relative, None) is not None:
+            if self._has_come(relative):
                 self._known.pop(path, None)
+            self.files.pop(relative, None)
             self.folders.pop(relative, None)
             self.links.pop(relative, None)
             if kind == "removed":

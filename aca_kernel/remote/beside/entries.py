@@ -31,7 +31,7 @@ def status_of(item: Item, relative: str, device: int) -> os.stat_result:
 
 def _inode(relative: str) -> int:
     """Return a number of its own: files with the same one count as the same file."""
-    digest = hashlib.blake2b(os.fsencode(relative), digest_size=7).digest()
+    digest = hashlib.sha256(os.fsencode(relative)).digest()[:7]
     return int.from_bytes(digest, "big") | 1 << 56
 
 

@@ -233,6 +233,7 @@ class Fetching:
             "access": self._access(look),
             "listdir": self._listdir(),
             "scandir": self._scandir(),
+            "readlink": self._readlink(),
         }
 
     def _looking(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -318,6 +319,19 @@ class Fetching:
 
         return scandir
 
+    def _readlink(self) -> Callable[..., Any]:
+        original = os.readlink
+
+        @functools.wraps(original)
+        def readlink(path: Any, *, dir_fd: Any = None) -> Any:
+            __tracebackhide__ = True
+            relative = "" if is_quiet() else self._inside(path, dir_fd)
+            if relative:
+                self._find(relative)
+            return original(path, dir_fd=dir_fd)
+
+        return readlink
+
     def _names(self, path: Any) -> tuple[str, dict[str, Item]]:
         """Return where a folder is and what is in it there; one that is only there is made."""
         relative = None
@@ -332,6 +346,9 @@ class Fetching:
             if self._mirror.leads_to(relative) != relative:
                 relative = self._mirror.leads_to(relative)
                 names = self._mirror.names(relative) or {}
+            for name, item in names.items():
+                if item.link is not None:  # who sees one asks where it leads
+                    self._mirror.bring_folder(f"{relative}/{name}" if relative else name)
         except FileProblem:
             return "", {}
         return relative, {name: item for name, item in names.items() if name != "__pycache__"}

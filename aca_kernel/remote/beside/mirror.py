@@ -313,8 +313,9 @@ class Mirror:
                 target = self.path_of(link)
                 os.symlink(os.path.relpath(target, os.path.dirname(path)), path)
         except OSError:  # something of the code's has the name, or another thread was quicker
-            return
-        self._copies.note_folder(relative, link)
+            pass
+        else:
+            self._copies.note_folder(relative, link)
         if link:
             self.bring_folder(link)
 
