@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,47 @@ def test_what_a_forked_process_removes_stays_away(folder: Path) -> None:
         kernel.run("os.kill(os.getpid(), 9)")
         code = "import os; os.path.exists('one.txt'), os.listdir('sub')"
         assert kernel.run(code).result == "(False, [])"
+
+
+def test_processes_and_threads_at_a_time_take_no_fetching_for_the_codes_work(folder: Path) -> None:
+    (folder / "many").mkdir()
+    paths = [folder / "many" / f"{number}.txt" for number in range(20)]
+    end = threading.Event()
+
+    def rewrite() -> None:
+        for count, path in enumerate(itertools.cycle(paths)):
+            if count % 3 == 0:
+                path.unlink(missing_ok=True)
+            (folder / "new").write_text(str(count))
+            os.replace(folder / "new", path)
+            if end.wait(0.01):
+                return
+
+    code = """
+import glob, multiprocessing, os, threading, time
+def work(_):
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        for path in glob.glob('many/*'):
+            try:
+                open(path).close(), os.path.getsize(path)
+            except OSError:
+                pass
+threads = [threading.Thread(target=work, args=(None,)) for _ in range(2)]
+for one in threads: one.start()
+with multiprocessing.get_context('fork').Pool(3) as pool: pool.map(work, range(3))
+for one in threads: one.join()
+"""
+    for path in paths:
+        path.write_text("first")
+    writer = threading.Thread(target=rewrite)
+    with running_kernel() as kernel:
+        writer.start()
+        try:
+            cell = kernel.run(code)
+        finally:
+            end.set()
+            writer.join()
+        assert (cell.status, cell.text) == ("ok", "")
+        found = kernel.run("{path: open(path).read() for path in glob.glob('many/*')}").result
+        assert eval(str(found)) == {f"many/{path.name}": path.read_text() for path in paths}

@@ -11,15 +11,18 @@ that the notebook forks: what one of them fetches, the others read there.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import mmap
 import os
 import struct
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..origin import Stamp, stamp
+from . import quiet
 
 # Of the environment, not of what is beside the notebook: hooks.py replaces it in `os`.
 _lstat = os.lstat
@@ -84,12 +87,37 @@ class Copies:
         self._last = mmap.mmap(-1, _MARK.size)
         self._seen = b""
         self._written = 0
-        self._lock = threading.RLock()
+        self._forget_other_threads()
         os.register_at_fork(after_in_child=self._forget_other_threads)
         self.read()
 
     def _forget_other_threads(self) -> None:
         self._lock = threading.RLock()
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other thread or process change what has come, and know what they have changed.
+
+        Not to be held while the kernel is asked for something.
+        """
+        with quiet(), self._lock:
+            self._depth += 1
+            lock = -1
+            try:
+                if self._depth == 1:
+                    with contextlib.suppress(OSError):  # no room on the disk: without it
+                        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+                        lock = os.open(f"{self._journal}.lock", flags, 0o600)
+                        fcntl.flock(lock, fcntl.LOCK_EX)
+                self.read()
+                yield
+            finally:
+                self._depth -= 1
+                if lock >= 0:
+                    # Said, because a process that was forked meanwhile has it open, too.
+                    fcntl.flock(lock, fcntl.LOCK_UN)
+                    os.close(lock)
 
     def path_of(self, relative: str) -> str:
         """Return the absolute path of what is inside."""
@@ -201,10 +229,9 @@ class Copies:
             return True
         if not self._has_come(path) or self.stamp_of(path) is not None:
             return False
-        # Who removes what is gone there says so before.
-        self.read()
-        if self._has_come(path):
-            self.note_removed(path)
+        with self.alone():
+            if self._has_come(path) and self.stamp_of(path) is None:
+                self.note_removed(path)
         return path in self._removed
 
     def _has_come(self, path: str) -> bool:
@@ -222,6 +249,12 @@ class Copies:
         """Tell whether a file has come and is here as it came."""
         copy = self.files.get(relative)
         return copy is not None and copy.own == self.stamp_of(relative)
+
+    def is_free(self, relative: str) -> bool:
+        """Tell whether a file may come: nothing of the code's has its place."""
+        if self.is_removed(relative):
+            return False
+        return self.stamp_of(relative) is None or self.is_unchanged(relative)
 
     def is_known(self, relative: str) -> bool:
         """Tell whether a file that has come is none of the code's."""

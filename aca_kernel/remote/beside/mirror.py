@@ -222,8 +222,11 @@ class Mirror:
         if copy is None if here is not None else copies.is_removed(relative):
             return
         if copy is not None and here is not None and here != copy.own:
-            self._look_for_both_changed(relative, copy)
-            return
+            with copies.alone():  # another process may be fetching it
+                here, copy = copies.stamp_of(relative), copies.files.get(relative)
+            if copy is None or (here is not None and here != copy.own):
+                self._look_for_both_changed(relative, copy)
+                return
         if self._asked.knows(relative):
             found = self._asked.item(relative)
             if found is None or found.is_folder:
@@ -234,8 +237,8 @@ class Mirror:
                 return
         self._fetch(relative, copy if here is not None else None)
 
-    def _look_for_both_changed(self, relative: str, copy: Copy) -> None:
-        if relative in self._told or copy.size < 0:
+    def _look_for_both_changed(self, relative: str, copy: Copy | None) -> None:
+        if relative in self._told or copy is None or copy.size < 0:
             return
         found = self.look(relative)
         if found is not None and not copy.is_of(found):
@@ -248,13 +251,14 @@ class Mirror:
     def _forget(self, relative: str) -> None:
         """The user's file is gone, or is not sent any more: an unchanged copy goes, too."""
         copies = self._copies
-        if copies.is_removed(relative) or relative not in copies.files:
-            return
-        is_unchanged = copies.is_unchanged(relative) and copies.is_known(relative)
-        copies.drop(relative)
-        if is_unchanged:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path_of(relative))
+        with copies.alone():
+            if copies.is_removed(relative) or relative not in copies.files:
+                return
+            is_unchanged = copies.is_unchanged(relative) and copies.is_known(relative)
+            copies.drop(relative)
+            if is_unchanged:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.path_of(relative))
 
     def _fetch(self, relative: str, copy: Copy | None) -> None:
         for _ in range(_ATTEMPTS):
@@ -272,11 +276,9 @@ class Mirror:
                 place = self._copies.canonical(relative)
                 if place != relative:  # a folder on its way is a link: it may be here already
                     break
-                path = self.path_of(relative)
-                taken = receiving.receive(kernel, relative, path, answer, self._stream)
+                taken = receiving.receive(kernel, relative, answer, self._copies, self._stream)
                 if taken is not None:
-                    self._copies.note_file(relative, taken)
-                    self._asked.note(relative, Item(False, taken.size, taken.changed))
+                    self._asked.note(relative, taken)
                     return
         else:
             raise FileProblem(f"{relative} goes on changing on your machine while it is read.")
@@ -306,15 +308,13 @@ class Mirror:
 
     def _make(self, relative: str, link: str | None) -> None:
         path = self.path_of(relative)
-        try:
+        # Something of the code's may have the name, or another thread was quicker.
+        with self._copies.alone(), contextlib.suppress(OSError):
             if link is None:
                 os.mkdir(path)
             else:
                 target = self.path_of(link)
                 os.symlink(os.path.relpath(target, os.path.dirname(path)), path)
-        except OSError:  # something of the code's has the name, or another thread was quicker
-            pass
-        else:
             self._copies.note_folder(relative, link)
         if link:
             self.bring_folder(link)
@@ -365,7 +365,7 @@ class Mirror:
 
     def _vacate(self, relative: str) -> None:
         """Remove a folder, but not what the code has put into it."""
-        with quiet():
+        with self._copies.alone():
             files, folders = self._copies.within(relative)
             for path in files:
                 self._forget(path)
@@ -392,12 +392,12 @@ class Mirror:
                 self.bring_folder(relative)
             elif here is None:
                 self._make_parents(relative)
-                path = self.path_of(relative)
-                open(path, "xb").close()
                 # Of no file that there could be: if it is not removed, it is fetched.
-                own = copies.stamp_of(relative)
-                if own is not None:
-                    copies.note_file(relative, Copy(-1, -1, own))
+                with copies.alone(), contextlib.suppress(FileExistsError):
+                    open(self.path_of(relative), "xb").close()
+                    own = copies.stamp_of(relative)
+                    if own is not None:
+                        copies.note_file(relative, Copy(-1, -1, own))
             elif relative not in copies.files and relative not in copies.folders:
                 copies.note_own(relative)
             return found

@@ -12,7 +12,7 @@ from typing import Any
 from .. import transfer
 from ..files import PartialFile
 from ..origin import stamp
-from .copies import Copy
+from .copies import Copies, Copy, Item
 
 # Another transfer fills the way: ask again so soon.
 _LATER_SECONDS = 0.05
@@ -31,13 +31,13 @@ def ask(kernel: transfer.Kernel, relative: str, copy: Copy | None) -> Any:
 
 
 def receive(
-    kernel: transfer.Kernel, relative: str, path: str, answer: Any, stream: Any
-) -> Copy | None:
-    """Write what is sent to a path; return None if it was changed meanwhile.
+    kernel: transfer.Kernel, relative: str, answer: Any, copies: Copies, stream: Any
+) -> Item | None:
+    """Take what is sent, and note it; return what it is there, None if it changed meanwhile.
 
     stream: where a slow transfer shows its progress. Raises FileProblem.
     """
-    head = answer.head
+    head, path = answer.head, copies.path_of(relative)
     size, changed = int(head["size"]), int(head["changed"])
     file = PartialFile(path, relative, size, may_replace=True)
     try:
@@ -48,13 +48,17 @@ def receive(
             file.write(answer.parts[0])
         if digest is None:
             return None
-        file.commit(digest)
+        with copies.alone():
+            # The code may have written one, and another process may have fetched it.
+            if copies.is_free(relative):
+                file.commit(digest)
+                if head.get("is_executable"):
+                    os.chmod(path, os.stat(path).st_mode | 0o111)  # noqa: S103 - as it is there
+                os.utime(path, ns=(changed, changed))
+                copies.note_file(relative, Copy(size, changed, stamp(os.lstat(path))))
     finally:
         file.discard()
-    if head.get("is_executable"):
-        os.chmod(path, os.stat(path).st_mode | 0o111)  # noqa: S103 - as it is there
-    os.utime(path, ns=(changed, changed))
-    return Copy(size, changed, stamp(os.lstat(path)))
+    return Item(False, size, changed)
 
 
 def _receive_pages(
