@@ -12,7 +12,7 @@ import enum
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..remote.files import FileProblem, SourceFile
 from .ignore import Ignore
@@ -23,11 +23,15 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True)
 class Item:
-    """A file or folder. size: in bytes, 0 of a folder; changed: in nanoseconds since 1970."""
+    """A file or folder. size: in bytes, 0 of a folder; changed: in nanoseconds since 1970.
+
+    link: of a folder that is a link, the path that it leads to; otherwise None.
+    """
 
     is_folder: bool
     size: int
     changed: int
+    link: str | None = None
 
 
 class Reason(enum.Enum):
@@ -98,7 +102,9 @@ class Folder:
         inner = found[0]
         # What was resolved is opened name by name without following links: whatever becomes
         # a link meanwhile leads nowhere.
-        return SourceFile(path, path, opener=lambda _, flags: self._open(inner, flags))
+        return SourceFile(
+            path, path, opener=lambda _, flags: self._open(inner, flags), may_grow=True
+        )
 
     def _open(self, inner: list[str], flags: int) -> int:
         descriptor = os.open(self.root, _FOLDER_FLAGS)
@@ -143,6 +149,8 @@ class Folder:
             for parts in ([named] if inner == named else [named, inner])
         ):
             return None
+        if item.is_folder and os.path.islink(whole):
+            item = replace(item, link="/".join(inner))
         return inner, item
 
 

@@ -1,12 +1,14 @@
 """Answers what the environment asks of the notebook's folder (remote/beside/mirror.py).
 
-    files_look   {paths}                 {found}: [is_folder, size, changed] or null for each
+    files_look   {paths}                 {found}: [is_folder, size, changed] or null for each,
+                                         of a folder that is a link also where it leads to
     files_list   {path}                  {is_folder} with the names as JSON, the same behind each
-    files_open   {path, size, changed}   {state}: `same` as size and changed say; `none`;
-                                         `refused` for what `told` says; `later`; else `sent`,
-                                         with {size, changed, is_executable, page} and either
-                                         {digest} and all bytes, or {transfer}
-    files_page   {transfer}              {digest, changed} with the next bytes, or {later}
+    files_open   {path, size, changed}   {state}: `same` as size and changed say; `none`, with
+                                         {is_folder}; `refused` for what `told` says; `later`;
+                                         else `sent`, with {size, changed, is_executable, page}
+                                         and either {digest} and all bytes, or {transfer}
+    files_page   {transfer}              {digest, changed} with the next bytes, or {later}; changed
+                                         is another one if what has been sent is not so any more
     files_sent   {}                      {rows}: [path, size] of what was sent to this environment
 
 Everything here is asked without a cell that names it, so nothing is answered beyond what the
@@ -142,7 +144,7 @@ class Sending:
         """Return the head of the answer, all bytes if they are few, and the file to be sent."""
         item = self._folder.find(path)
         if item is None or item.is_folder:
-            return {"state": "none"}, None, None
+            return {"state": "none", "is_folder": item is not None}, None, None
         if known == (item.size, item.changed):
             return {"state": "same"}, None, None
         file = self._folder.open(path)
@@ -152,7 +154,7 @@ class Sending:
             refusal = self._refusal(path, file.size)
             if refusal:
                 return {"state": "refused", "told": refusal}, None, None
-            head = {"state": "sent", "size": file.size, "changed": file.changed}
+            head = {"state": "sent", "size": file.size, "changed": file.opened}
             head |= {"is_executable": file.is_executable, "page": PAGE_BYTES}
             is_kept = file.size > PAGE_BYTES
             return head, None if is_kept else file.read(PAGE_BYTES), file
@@ -171,8 +173,13 @@ class Sending:
         if call.relay.waiting_bytes > MOST_WAITING_BYTES:
             return {"later": True}, ()
         self._has_sent = True
-        data = await _do(lambda: file.read(PAGE_BYTES))
-        answer = {"digest": file.digest, "changed": file.changed}
+
+        def read() -> tuple[bytes, bool]:
+            data = file.read(PAGE_BYTES)
+            return data, file.sent < file.size or file.begins_as_read()
+
+        data, is_so = await _do(read)
+        answer = {"digest": file.digest, "changed": file.opened if is_so else file.changed}
         if file.sent == file.size and self._open.pop(key, None) is not None:
             file.close()
         return answer, (data,)
@@ -242,7 +249,8 @@ def notebook_folder() -> Folder:
 
 
 def _row(item: Item) -> list[Any]:
-    return [item.is_folder, item.size, item.changed]
+    row = [item.is_folder, item.size, item.changed]
+    return row if item.link is None else [*row, item.link]
 
 
 async def _do(action: Callable[[], T]) -> T:

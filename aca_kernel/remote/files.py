@@ -19,6 +19,9 @@ from collections.abc import Callable
 # What has been begun is called `.NAME.RANDOM.part`; a name may have 255 bytes.
 _LONGEST_KEPT_NAME = 60
 
+# What is read a second time is read in pieces.
+_PIECE_BYTES = 1 << 20
+
 
 class FileProblem(Exception):
     """Something is wrong with a file; the text is a sentence for the user."""
@@ -27,15 +30,23 @@ class FileProblem(Exception):
 class SourceFile:
     """A regular file that is read from its beginning to its end, once.
 
-    shown: how sentences name it. size: in bytes, as it was when it was opened.
-    is_executable: whether its owner may run it. opener: opens the path, as os.open does.
+    shown: how sentences name it. size, opened: in bytes, and when it was last written to, in
+    nanoseconds since 1970, as it was when it was opened. is_executable: whether its owner may run
+    it. opener: opens the path, as os.open does. may_grow: what it was then is read, even if more
+    is written to its end.
     Raises FileProblem: it is not there, not readable, or not a regular file.
     """
 
     def __init__(
-        self, path: str, shown: str, *, opener: Callable[[str, int], int] = os.open
+        self,
+        path: str,
+        shown: str,
+        *,
+        opener: Callable[[str, int], int] = os.open,
+        may_grow: bool = False,
     ) -> None:
         self.shown = shown
+        self._may_grow = may_grow
         self.sent = 0
         self._digest = hashlib.sha256()
         try:
@@ -48,6 +59,7 @@ class SourceFile:
             self.close()
             raise FileProblem(_not_a_file(status.st_mode, shown))
         self.size = status.st_size
+        self.opened = status.st_mtime_ns
         self.is_executable = bool(status.st_mode & stat.S_IXUSR)
 
     def read(self, most_bytes: int) -> bytes:
@@ -63,13 +75,33 @@ class SourceFile:
                 if not piece:
                     raise FileProblem(f"{self.shown} became shorter while it was read. Try again.")
                 data += piece
-            if self.sent + wanted == self.size and os.fstat(self._fd).st_size != self.size:
+            is_end = self.sent + wanted == self.size and not self._may_grow
+            if is_end and os.fstat(self._fd).st_size != self.size:
                 raise FileProblem(f"{self.shown} became longer while it was read. Try again.")
         except OSError as error:
             raise _problem(error, self.shown, "read") from error
         self.sent += wanted
         self._digest.update(data)
         return data
+
+    def begins_as_read(self) -> bool:
+        """Tell whether the file begins with what has been read, whatever was written since.
+
+        Raises FileProblem: it cannot be read.
+        """
+        if self.changed == self.opened:
+            return True
+        digest, position = hashlib.sha256(), 0
+        try:
+            while position < self.sent:
+                data = os.pread(self._fd, min(_PIECE_BYTES, self.sent - position), position)
+                if not data:
+                    return False
+                digest.update(data)
+                position += len(data)
+        except OSError as error:
+            raise _problem(error, self.shown, "read") from error
+        return digest.digest() == self._digest.digest()
 
     @property
     def changed(self) -> int:

@@ -148,6 +148,22 @@ def test_a_checkpoint_has_what_code_has_changed_and_no_copies(folder: Path) -> N
         )
 
 
+def test_a_checkpoint_has_no_folders_and_links_that_are_there(folder: Path) -> None:
+    (folder / "data" / "v1").mkdir(parents=True)
+    (folder / "data" / "v1" / "a.txt").write_text("one")
+    (folder / "empty").mkdir()
+    (folder / "data" / "latest").symlink_to("v1")
+    with running_kernel() as kernel:
+        kernel.run("import os; found = sorted(os.walk('.')), open('data/latest/a.txt').read()")
+        told = kernel.run("%aca restart --keep").text
+        assert " and 0 files " in told, told
+        os.unlink("data/latest")
+        os.rename("data/v1", "data/v2")
+        os.symlink("v2", "data/latest")
+        code = "os.path.exists('data/v1'), open('data/latest/a.txt').read(), os.listdir('empty')"
+        assert kernel.run(code).result == "(False, 'one', [])"
+
+
 def test_the_list_tells_what_was_sent_and_what_was_written(folder: Path) -> None:
     (folder / "data.txt").write_text("mine")
     (folder / "changed.txt").write_text("mine")

@@ -6,7 +6,11 @@ it lets out (aca_kernel/beside/).
 
     session    puts it together for one remote kernel
     hooks      notice that code opens, looks for or lists something
-    mirror     the files that have come, which of them are up to date, how others are fetched
+    mirror     the files that have come: brings those that are missing or out of date
+    copies     what has come, and what of it the code has changed or removed
+    asked      what there is on the user's machine, as far as it has been asked
+    receiving  one file on its way here
+    entries    files that are only there, as `os.stat` and `os.scandir` show files
     importing  modules beside the notebook; libraries that open files in C
     words      names of files in the command of a `!` line or a child process
     writing    what the code has written, and how it gets back

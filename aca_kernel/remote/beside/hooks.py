@@ -42,8 +42,9 @@ def install(ip: Any, mirror: Mirror) -> None:
         handler = get(event)
         if handler is None or is_quiet():
             return
+        refusal = None
         try:
-            handler(*arguments)
+            refusal = handler(*arguments)
         except MissingFile:
             raise
         except Exception as error:  # noqa: BLE001 - what the code does must not fail of us
@@ -51,6 +52,8 @@ def install(ip: Any, mirror: Mirror) -> None:
                 f"{event} failed",
                 f"Files beside the notebook may be missing: {error or type(error).__name__}",
             )
+        if refusal is not None:
+            raise refusal
 
     # It cannot be removed again, and need not be: it lives as long as the notebook's process.
     sys.addaudithook(audit)

@@ -19,9 +19,12 @@ from typing import Any
 
 from ..files import FileProblem
 from . import is_quiet, quiet
+from .fetching import bring_tree
 from .mirror import Mirror, Refused, hint_of
 from .missing import MissingModule
-from .missing import bring as fetch
+
+# What Python imports modules from without unpacking it.
+_ARCHIVES = (".zip", ".egg", ".whl")
 
 
 def install(mirror: Mirror) -> None:
@@ -52,9 +55,23 @@ class _First:
         if name in self._patches:
             return self._patched(name, path)
         if not is_quiet():
+            if path is None and not self._mirror.is_hinting:
+                self._bring_places()
             for prefix, _folder in _folders(self._mirror, path):
                 self._refresh(prefix + name.rpartition(".")[2])
         return None
+
+    def _bring_places(self) -> None:
+        """Bring what lies beside the notebook and modules are looked for in: folders, archives."""
+        for place in list(sys.path):
+            # Python has not looked there, or has found nothing.
+            if sys.path_importer_cache.get(place) is None:
+                relative = self._mirror.inside(place)
+                if relative:
+                    with contextlib.suppress(FileProblem, Refused):
+                        if not self._mirror.bring_folder(relative) and place.endswith(_ARCHIVES):
+                            self._mirror.bring(relative)
+                    sys.path_importer_cache.pop(place, None)
 
     def _refresh(self, relative: str) -> None:
         mirror = self._mirror
@@ -129,10 +146,13 @@ class _Last:
 
 def _folders(mirror: Mirror, path: Sequence[str] | None) -> Iterator[tuple[str, str]]:
     """Yield where a module may be beside the notebook: as the beginning of a path, and the path."""
-    for folder in [mirror.root] if path is None else list(path):
-        inside = mirror.inside(folder)
-        if inside is not None:
-            yield f"{inside}/" if inside else "", folder
+    seen: set[str] = set()
+    for folder in [mirror.root, *sys.path] if path is None else list(path):
+        # Python means the working directory by an empty one.
+        inside = mirror.inside(folder or ".")
+        if inside is not None and inside not in seen:
+            seen.add(inside)
+            yield f"{inside}/" if inside else "", folder or mirror.path_of(inside)
 
 
 def _files_of(name: str) -> tuple[str, str]:
@@ -176,11 +196,12 @@ def _patch_pyarrow(mirror: Mirror, module: Any) -> None:
 
 def _notice(mirror: Mirror, path: Any) -> None:
     relative = None if is_quiet() else mirror.inside(path)
-    if not relative:
+    if relative is None:
         return
     if not mirror.is_hinting:
-        fetch(mirror, path, relative)
-    elif not os.path.lexists(mirror.path_of(relative)):
+        # Of a folder everything: which of its files are read is decided in C.
+        bring_tree(mirror, path, relative, with_links=True)
+    elif relative and not os.path.lexists(mirror.path_of(relative)):
         # It may be about to be written: the error, if there is one, gets the hint.
         found = mirror.look(relative)
         if found is not None and not found.is_folder:

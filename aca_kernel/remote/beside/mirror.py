@@ -2,73 +2,38 @@
 
 A file that has come is a copy, as long as the code leaves it alone: it is fetched again when the
 user's has changed, and removed when that is gone. Once the code has written to it, it is the
-code's, and stays. A file that the code has made is the code's from the beginning.
+code's, and stays. A file that the code has made is the code's from the beginning. A folder is made
+when it is looked at, and goes when it is gone there, but for what the code has put into it.
 
-Whether something has changed is asked once in a cell, and again after a second; where a folder
-is asked about again and again, it is listed instead.
-
-Calls to the kernel: see aca_kernel/beside/sending.py.
+Whether something has changed is asked once in a cell, and again after a second.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from .. import calls, transfer
-from ..files import FileProblem, PartialFile
-from ..origin import Stamp, stamp
-from . import quiet
-
-# What is known is taken for true so long, in the same cell.
-FRESH_SECONDS = 1.0
-
-# After so many questions about a folder in one cell it is listed.
-_QUESTIONS_BEFORE_LIST = 8
+from ..files import FileProblem
+from ..origin import Stamp
+from . import quiet, receiving
+from .asked import Asked
+from .copies import Copies, Copy, Item
 
 # How long code that runs while no cell does waits for the kernel, which then looks after it
 # at growing intervals for half a minute, or until the next cell.
 _PATIENCE_SECONDS = 60.0
 
-# Another transfer fills the way: ask again so soon.
-_LATER_SECONDS = 0.05
-
 # A file that is written to while it is read is read again so often.
 _ATTEMPTS = 3
 
-_PAGES_AHEAD = 2
-
 # More would not be quicker.
 _FILES_AT_A_TIME = 2
-
-
-@dataclass(frozen=True)
-class Item:
-    """A file or folder on the user's machine. changed: in nanoseconds since 1970."""
-
-    is_folder: bool
-    size: int
-    changed: int
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A file that has come. size, changed: the user's then; own: the copy's stamp since."""
-
-    size: int
-    changed: int
-    own: Stamp
-
-    def is_of(self, item: Item) -> bool:
-        """Tell whether the user's file is as it was."""
-        return (self.size, self.changed) == (item.size, item.changed)
 
 
 class Refused(Exception):
@@ -96,26 +61,19 @@ class Mirror:
     ) -> None:
         self.root = root
         self.is_hinting = is_hinting
-        # Whether a cell is running, and which one.
+        # Whether a cell is running.
         self.is_in_cell = False
-        self.cell = 0
+        self.device = os.stat(root).st_dev
         # Paths that a hint is due for, in this cell.
         self.missed: set[str] = set()
         self._calls_path = calls_path
-        self._journal = journal
-        self._known = known
         self._stream = stream
-        self._copies: dict[str, Copy] = {}
-        # What the code has removed stays away, with everything in it.
-        self._removed: set[str] = set()
-        self._found: dict[str, tuple[int, float, Item | None]] = {}
-        self._lists: dict[str, tuple[int, float, dict[str, Item] | None]] = {}
-        self._questions: dict[str, int] = {}
+        self._copies = Copies(root, journal, known)
+        self._asked = Asked(self._asking, self._on_list, is_listing=not is_hinting)
         self._told: set[str] = set()
         self._locks: dict[str, threading.Lock] = {}
         self._way = threading.Semaphore(_FILES_AT_A_TIME)
         os.register_at_fork(after_in_child=self._forget_other_threads)
-        self._read_journal()
 
     def _forget_other_threads(self) -> None:
         """A copy of the process has one thread: what the others held is held by nobody."""
@@ -125,14 +83,14 @@ class Mirror:
     def begin_cell(self) -> None:
         """Take nothing for known any more."""
         self.is_in_cell = True
-        self.cell += 1
         self.missed.clear()
-        for known in (self._found, self._lists, self._questions):
-            known.clear()
+        self._asked.forget()
+        self._copies.read()
 
     def end_cell(self) -> None:
-        """A cell has ended."""
+        """A cell has ended: what its processes have fetched is no work of the code's."""
         self.is_in_cell = False
+        self._copies.read()
 
     # -- paths -------------------------------------------------------------------
 
@@ -159,154 +117,128 @@ class Mirror:
         parts = text[len(root) + 1 :].split("/")
         if any(part.startswith(".") or part == "__pycache__" for part in parts):
             return None
-        return "/".join(parts)
+        relative = "/".join(parts)
+        return self._through_links(relative) if self._copies.links else relative
+
+    def _through_links(self, relative: str) -> str:
+        """Return where a path leads, by links that lead there still."""
+        with quiet(), contextlib.suppress(FileProblem):
+            for link in list(self._copies.links):
+                if relative.startswith(link + "/"):
+                    self._check_folder(link)
+        return self._copies.canonical(relative)
 
     def path_of(self, relative: str) -> str:
         """Return the absolute path of what is inside."""
-        return os.path.join(self.root, relative) if relative else self.root
+        return self._copies.path_of(relative)
 
-    def _is_removed(self, relative: str) -> bool:
-        if not self._removed:
-            return False
-        parts = relative.split("/")
-        return any("/".join(parts[:end]) in self._removed for end in range(1, len(parts) + 1))
-
-    def remove(self, relative: str) -> None:
-        """The code removes something: it must not come again by itself."""
-        self._removed.add(relative)
-        self._copies.pop(relative, None)
+    def leads_to(self, relative: str) -> str:
+        """Return the folder that a link to one leads to, or the path itself."""
+        return self._copies.links.get(relative, relative)
 
     # -- what there is on the user's machine --------------------------------------
 
     def look(self, relative: str) -> Item | None:
         """Return what is there. Raises FileProblem: it cannot be asked."""
-        return self.look_at([relative])[0]
+        if self._copies.is_removed(relative):
+            return None
+        return self._asked.look_at([relative])[0]
 
     def look_at(self, paths: list[str]) -> list[Item | None]:
         """As `look`, with one question for all that is not known."""
-        unknown = [path for path in paths if not self._knows(path)]
-        if unknown:
-            with quiet(), self._asking() as kernel:
-                answer = kernel.ask("files_look", paths=unknown).head["found"]
-            for place, path in enumerate(unknown):
-                row = answer[place]
-                self._note(path, None if row is None else Item(*row))
-        return [self._known_item(path) for path in paths]
-
-    def _knows(self, relative: str) -> bool:
-        """Tell whether something is known; lists its folder if it was asked about often."""
-        if not relative or self._is_removed(relative):
-            return True
-        if self._is_fresh(self._found.get(relative)):
-            return True
-        folder = os.path.dirname(relative)
-        if self._is_fresh(self._lists.get(folder)):
-            return True
-        asked = self._questions[folder] = self._questions.get(folder, 0) + 1
-        if asked <= _QUESTIONS_BEFORE_LIST or self.is_hinting:
-            return False
-        self.names(folder)
-        return True
-
-    def _known_item(self, relative: str) -> Item | None:
-        if not relative:
-            return Item(True, 0, 0)
-        if self._is_removed(relative):
-            return None
-        folder, name = os.path.split(relative)
-        listed, found = self._lists.get(folder), self._found.get(relative)
-        if listed is not None and (found is None or listed[:2] >= found[:2]):
-            return (listed[2] or {}).get(name)
-        return found[2] if found is not None else None
-
-    def _note(self, relative: str, found: Item | None) -> None:
-        self._found[relative] = self.cell, time.monotonic(), found
-
-    def _is_fresh(self, known: Any) -> bool:
-        return (
-            known is not None
-            and known[0] == self.cell
-            and time.monotonic() - known[1] < FRESH_SECONDS
-        )
+        seen = [path for path in paths if not self._copies.is_removed(path)]
+        found = dict(zip(seen, self._asked.look_at(seen)))  # noqa: B905 - not in Python 3.9
+        return [found.get(path) for path in paths]
 
     def names(self, relative: str) -> dict[str, Item] | None:
         """Return what is in a folder there; None: it is none. Raises FileProblem."""
-        if self._is_removed(relative):
+        if self._copies.is_removed(relative):
             return None
-        known = self._lists.get(relative)
-        if not self._is_fresh(known):
-            with quiet(), self._asking() as kernel:
-                answer = kernel.ask("files_list", path=relative)
-            found = None
-            if answer.head["is_folder"]:
-                rows = json.loads(answer.parts[0])
-                found = {name: Item(*row) for name, row in rows.items()}
-            self._lists[relative] = known = self.cell, time.monotonic(), found
-        if known is None or known[2] is None:
-            return None
-        if not self._removed:
-            return known[2]
+        found = self._asked.names(relative)
+        return None if found is None else self._copies.without_removed(relative, found)
+
+    def _on_list(self, relative: str, found: dict[str, Item] | None) -> None:
+        """A folder has been listed: copies of what is not in it any more go."""
+        if found is None and relative in self._copies.folders:
+            self._vacate(relative)
         prefix = relative + "/" if relative else ""
-        return {k: v for k, v in known[2].items() if prefix + k not in self._removed}
+        for name in self._copies.in_folder(relative):
+            if name not in (found or {}):
+                path = prefix + name
+                lock = self._locks.setdefault(path, threading.Lock())
+                # Who holds it, perhaps this thread, finds out by itself.
+                if lock.acquire(blocking=False):
+                    try:
+                        self._forget(path)
+                    finally:
+                        lock.release()
 
     # -- what has come ---------------------------------------------------------------
 
     def is_copy(self, relative: str) -> bool:
         """Tell whether it has come from the user's machine, changed by the code or not."""
-        return relative in self._copies
+        self._copies.read()
+        return relative in self._copies.files
 
-    def copies(self) -> dict[str, Copy]:
-        """Return all that has come, by path."""
-        return dict(self._copies)
+    def is_outdated(self, relative: str, item: Item) -> bool:
+        """Tell whether what is here is a copy of what has been there before."""
+        copy = self._copies.files.get(relative)
+        return copy is not None and not copy.is_of(item) and self._copies.is_unchanged(relative)
 
-    def bring_folder(self, relative: str) -> bool:
-        """Make a folder that is there; return whether it is one here now."""
-        path = self.path_of(relative)
-        if os.path.isdir(path):
-            return True
-        found = self.look(relative)
-        if found is None or not found.is_folder:
-            return False
-        with contextlib.suppress(FileExistsError):
-            os.makedirs(path)
-        return True
+    def keep_same(self, relative: str, changed: int, own: Stamp) -> None:
+        """A file has gone there, or was uploaded: a change there counts from now on.
+
+        It is not noted as known: a checkpoint holds it, as what the code has made.
+        """
+        if not self.is_hinting:
+            self._copies.note_same(relative, changed, own)
+            self._asked.note(relative, Item(False, own[0], changed))
+
+    def refresh(self, relative: str) -> None:
+        """See to it that what has come is here as it is there, files and folders.
+
+        Raises FileProblem and Refused, as `bring`.
+        """
+        self._copies.read()
+        if relative in self._copies.files or relative in self._copies.folders:
+            self.bring(relative)
 
     def bring(self, relative: str) -> None:
         """See to it that a file is here, as it is there, if it is there and is not the code's.
 
-        Raises FileProblem: it cannot be fetched. Raises Refused: it is too large.
+        A folder is made. Raises FileProblem: it cannot be fetched. Raises Refused: it is too
+        large.
         """
         lock = self._locks.setdefault(relative, threading.Lock())
         with quiet(), lock:
             self._bring(relative)
 
     def _bring(self, relative: str) -> None:
-        path = self.path_of(relative)
-        copy = self._copies.get(relative)
-        here = _stamp_of(path)
-        if here is not None and copy is None:
+        copies = self._copies
+        copies.read()
+        if relative in copies.folders:
+            self._check_folder(relative)
+        here, copy = copies.stamp_of(relative), copies.files.get(relative)
+        if copy is None if here is not None else copies.is_removed(relative):
             return
         if copy is not None and here is not None and here != copy.own:
-            self._look_for_both_changed(relative, copy)
-            return
-        if self._knows(relative):
-            found = self._known_item(relative)
-            if found is None:
-                self._forget(relative, path, copy)
+            with copies.alone():  # another process may be fetching it
+                here, copy = copies.stamp_of(relative), copies.files.get(relative)
+            if copy is None or (here is not None and here != copy.own):
+                self._look_for_both_changed(relative, copy)
                 return
-            if found.is_folder:
+        if self._asked.knows(relative):
+            found = self._asked.item(relative)
+            if found is None or found.is_folder:
+                self._forget(relative)
                 self.bring_folder(relative)
                 return
-            if (
-                copy is not None
-                and here
-                and (found.size, found.changed) == (copy.size, copy.changed)
-            ):
+            if copy is not None and copy.is_of(found):
                 return
-        self._fetch(relative, path, copy if here is not None else None)
+        self._fetch(relative, copy if here is not None else None)
 
-    def _look_for_both_changed(self, relative: str, copy: Copy) -> None:
-        if relative in self._told:
+    def _look_for_both_changed(self, relative: str, copy: Copy | None) -> None:
+        if relative in self._told or copy is None or copy.size < 0:
             return
         found = self.look(relative)
         if found is not None and not copy.is_of(found):
@@ -316,111 +248,169 @@ class Mirror:
                 f"the copy is kept. `{_upload_of(relative)}` replaces it by yours.",
             )
 
-    def _forget(self, relative: str, path: str, copy: Copy | None) -> None:
+    def _forget(self, relative: str) -> None:
         """The user's file is gone, or is not sent any more: an unchanged copy goes, too."""
-        if copy is not None:
-            del self._copies[relative]
-            self._known.pop(path, None)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        copies = self._copies
+        with copies.alone():
+            if copies.is_removed(relative) or relative not in copies.files:
+                return
+            is_unchanged = copies.is_unchanged(relative) and copies.is_known(relative)
+            copies.drop(relative)
+            if is_unchanged:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.path_of(relative))
 
-    def _fetch(self, relative: str, path: str, copy: Copy | None) -> None:
-        known = {} if copy is None else {"size": copy.size, "changed": copy.changed}
+    def _fetch(self, relative: str, copy: Copy | None) -> None:
         for _ in range(_ATTEMPTS):
             with self._way, self._asking() as kernel:
-                answer = self._open(kernel, relative, known)
+                answer = receiving.ask(kernel, relative, copy)
                 state = answer.head["state"]
                 if state == "same" and copy is not None:
-                    self._note(relative, Item(False, copy.size, copy.changed))
+                    self._asked.note(relative, Item(False, copy.size, copy.changed))
                     return
                 if state == "none":
-                    self._note(relative, None)
-                    self._forget(relative, path, copy)
-                    return
+                    break
                 if state == "refused":
                     raise Refused(str(answer.head["told"]))
-                if self._receive(kernel, relative, path, answer):
+                self._make_parents(relative)
+                place = self._copies.canonical(relative)
+                if place != relative:  # a folder on its way is a link: it may be here already
+                    break
+                taken = receiving.receive(kernel, relative, answer, self._copies, self._stream)
+                if taken is not None:
+                    self._asked.note(relative, taken)
                     return
-        raise FileProblem(f"{relative} goes on changing on your machine while it is read.")
-
-    def _open(self, kernel: transfer.Kernel, relative: str, known: dict[str, int]) -> Any:
-        while True:
-            answer = kernel.ask("files_open", path=relative, **known)
-            if answer.head["state"] != "later":
-                return answer
-            time.sleep(_LATER_SECONDS)
-
-    def _receive(self, kernel: transfer.Kernel, relative: str, path: str, answer: Any) -> bool:
-        """Write what is sent; return False if it was changed meanwhile."""
-        head = answer.head
-        size, changed = int(head["size"]), int(head["changed"])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = PartialFile(path, relative, size, may_replace=True)
-        try:
-            if "transfer" in head:
-                digest = self._receive_pages(kernel, file, head)
-            else:
-                digest = str(head["digest"])
-                file.write(answer.parts[0])
-            if digest is None:
-                return False
-            file.commit(digest)
-        finally:
-            file.discard()
-        if head.get("is_executable"):
-            os.chmod(path, os.stat(path).st_mode | 0o111)  # noqa: S103 - as it is there
-        os.utime(path, ns=(changed, changed))
-        self._keep(relative, path, Copy(size, changed, stamp(os.lstat(path))))
-        self._note(relative, Item(False, size, changed))
-        return True
-
-    def _receive_pages(
-        self, kernel: transfer.Kernel, file: PartialFile, head: dict[str, Any]
-    ) -> str | None:
-        page, digest = int(head["page"]), ""
-        unasked, asked = -(-file.size // page), 0
-        progress = transfer.Progress(file.size, f"{file.shown}: ", self._stream)
-        try:
-            while unasked or asked:
-                while unasked and asked < _PAGES_AHEAD:
-                    kernel.send("files_page", transfer=head["transfer"])
-                    unasked, asked = unasked - 1, asked + 1
-                answer = kernel.receive()
-                asked -= 1
-                if answer.head.get("later"):
-                    unasked += 1
-                    time.sleep(_LATER_SECONDS)
-                    continue
-                if answer.head["changed"] != head["changed"]:
-                    return None
-                file.write(answer.parts[0])
-                digest = str(answer.head["digest"])
-                progress.show(file.received)
-        finally:
-            progress.end()
-        return digest
-
-    # -- from one remote kernel to the next --------------------------------------------
-
-    def _keep(self, relative: str, path: str, copy: Copy) -> None:
-        self._copies[relative] = copy
-        self._known[path] = copy.own
-        line = json.dumps([relative, copy.size, copy.changed, copy.own])
-        with contextlib.suppress(OSError), open(self._journal, "a", encoding="ascii") as file:
-            file.write(line + "\n")
-
-    def _read_journal(self) -> None:
-        try:
-            with open(self._journal, encoding="ascii") as file:
-                lines = file.read().splitlines()
-        except FileNotFoundError:
+        else:
+            raise FileProblem(f"{relative} goes on changing on your machine while it is read.")
+        if state != "none":
+            self._bring(place)
             return
-        for line in lines:
-            with contextlib.suppress(ValueError):  # the last one was cut off
-                relative, size, changed, own = json.loads(line)
-                self._copies[relative] = Copy(size, changed, tuple(own))
-        for relative, copy in self._copies.items():
-            self._known[self.path_of(relative)] = copy.own
+        self._forget(relative)
+        if answer.head.get("is_folder"):
+            self.bring_folder(relative)
+        else:
+            self._asked.note(relative, None)
+
+    # -- folders -----------------------------------------------------------------------
+
+    def bring_folder(self, relative: str) -> bool:
+        """Make a folder that is there; return whether it is one here now. Raises FileProblem."""
+        with quiet():
+            if os.path.isdir(self.path_of(relative)):
+                return True
+            found = self.look(relative)
+            if found is None or not found.is_folder:
+                return False
+            self._forget(relative)
+            self._make_parents(relative)
+            self._make(relative, found.link)
+            return os.path.isdir(self.path_of(relative))
+
+    def _make(self, relative: str, link: str | None) -> None:
+        path = self.path_of(relative)
+        # Something of the code's may have the name, or another thread was quicker.
+        with self._copies.alone(), contextlib.suppress(OSError):
+            if link is None:
+                os.mkdir(path)
+            else:
+                target = self.path_of(link)
+                os.symlink(os.path.relpath(target, os.path.dirname(path)), path)
+            self._copies.note_folder(relative, link)
+        if link:
+            self.bring_folder(link)
+
+    def _make_parents(self, relative: str) -> None:
+        """Make the folders that something is in there."""
+        parts = relative.split("/")[:-1]
+        folders = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        missing = [one for one in folders if not os.path.isdir(self.path_of(one))]
+        if missing:
+            self.look_at(missing)
+            for one in missing:
+                self.bring_folder(self._copies.canonical(one))
+
+    def bring_tree(self, relative: str, *, with_links: bool = False) -> None:
+        """Bring a file, or a folder with all that is in it, for who does not ask for each.
+
+        with_links: also what links in it lead to. Raises FileProblem, Refused.
+        """
+        with quiet():
+            self._bring_tree(relative, set(), with_links=with_links)
+
+    def _bring_tree(self, relative: str, done: set[str], *, with_links: bool) -> None:
+        if relative:
+            self.bring(relative)
+        relative = self.leads_to(relative) if with_links else relative
+        if relative in done or not os.path.isdir(self.path_of(relative)):
+            return
+        if not with_links and os.path.islink(self.path_of(relative)):
+            return
+        done.add(relative)
+        prefix = relative + "/" if relative else ""
+        for name, item in sorted((self.names(relative) or {}).items()):
+            if item.is_folder:
+                self._bring_tree(prefix + name, done, with_links=with_links)
+            else:
+                self.bring(prefix + name)
+
+    def _check_folder(self, relative: str) -> None:
+        """A folder was made because there is one: it goes if there is none any more."""
+        found = self.look(relative)
+        if (
+            found is None
+            or not found.is_folder
+            or found.link != self._copies.folders.get(relative, found.link)
+        ):
+            self._vacate(relative)
+
+    def _vacate(self, relative: str) -> None:
+        """Remove a folder, but not what the code has put into it."""
+        with self._copies.alone():
+            files, folders = self._copies.within(relative)
+            for path in files:
+                self._forget(path)
+            for path in [*folders, relative]:
+                self._copies.drop(path)
+                with contextlib.suppress(OSError):  # it holds something of the code's
+                    here = self.path_of(path)
+                    os.unlink(here) if os.path.islink(here) else os.rmdir(here)
+
+    # -- what the code removes -----------------------------------------------------------
+
+    def before_removal(self, relative: str) -> Item | None:
+        """See to it that what the code is about to remove is here and, once gone, stays away.
+
+        Its content does not matter. Return what is there.
+        """
+        copies = self._copies
+        with quiet():
+            found = self.look(relative)
+            if found is None:
+                return None
+            here = copies.stamp_of(relative)
+            if here is None and found.is_folder:
+                self.bring_folder(relative)
+            elif here is None:
+                self._make_parents(relative)
+                # Of no file that there could be: if it is not removed, it is fetched.
+                with copies.alone(), contextlib.suppress(FileExistsError):
+                    open(self.path_of(relative), "xb").close()
+                    own = copies.stamp_of(relative)
+                    if own is not None:
+                        copies.note_file(relative, Copy(-1, -1, own))
+            elif relative not in copies.files and relative not in copies.folders:
+                copies.note_own(relative)
+            return found
+
+    def note_removed(self, relative: str) -> None:
+        """The code removes a folder with everything in it."""
+        self._copies.note_removed(relative)
+
+    def is_only_there(self, relative: str) -> Item | None:
+        """Return what is on the user's machine and neither here nor removed."""
+        if self._copies.stamp_of(relative) is not None:
+            return None
+        return self.look(relative)
 
     # -- the kernel ----------------------------------------------------------------------
 
@@ -470,10 +460,3 @@ def _text_of(path: Any) -> str:
         return os.fsdecode(path)
     except Exception:  # noqa: BLE001 - anything, it is the notebook's
         return ""
-
-
-def _stamp_of(path: str) -> Stamp | None:
-    try:
-        return stamp(os.lstat(path))
-    except OSError:
-        return None

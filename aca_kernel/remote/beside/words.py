@@ -17,6 +17,9 @@ from .mirror import Mirror, Refused
 # A command names a few files; a pattern in it may mean many.
 _MOST_NAMED = 1000
 
+# Commands that take a folder with all that is in it.
+_TAKE_FOLDERS = frozenset({"cp", "mv", "rsync", "tar", "zip"})
+
 
 def of_database(database: Any) -> tuple[str, str]:
     """Return the paths of an SQLite database and its log, empty for one in memory."""
@@ -30,11 +33,13 @@ def of_database(database: Any) -> tuple[str, str]:
 def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
     """Fetch the files that a command names: the words in it that are paths of some.
 
-    What a command opens without naming it on its line cannot be known.
+    What a command opens without naming it on its line cannot be known. Of a folder everything
+    comes if the command is one that takes all of it, and its name only for every other.
     """
     if is_quiet() or mirror.is_hinting:
         return
     named = list(dict.fromkeys(_words(arguments)))
+    is_whole = not _TAKE_FOLDERS.isdisjoint(map(os.path.basename, named))
     paths: list[str] = []
     for word in named[:_MOST_NAMED]:
         found = sorted(glob.glob(word)) if glob.has_magic(word) else [word]
@@ -46,7 +51,10 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
         return
     for path in paths:
         try:
-            mirror.bring(path)
+            if is_whole:
+                mirror.bring_tree(path)
+            else:
+                mirror.bring(path)
         except (FileProblem, Refused) as error:
             mirror.tell_once(path, str(error))
 
