@@ -136,7 +136,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if reduced is not None:
             return reduced
         reduced = super().reducer_override(obj)
-        if reduced is not NotImplemented:
+        # Those of Python that have no name in a module are looked up, and not made.
+        if isinstance(reduced, tuple) and len(reduced) > 2:
             self.made.add(id(obj))
             reduced = _without_tracker(reduced, obj)
         return reduced

@@ -42,7 +42,7 @@ def variables(shell: Any) -> dict[str, Any]:
         found[f"{_OUTPUT}{number}]"] = value
     for name in _UNDERSCORES:
         value = getattr(shell.displayhook, name, "")
-        if isinstance(value, str) and not value:
+        if type(value) is str and not value:
             continue  # nothing has been shown yet
         found[f"{_OUTPUT}{name}]"] = value
         if found.get(name, missing) is value:
@@ -70,9 +70,12 @@ def take_modules(found: dict[str, Any]) -> tuple[list[tuple[str, str]], list[str
     """
     imports: list[tuple[str, str]] = []
     for name, value in list(found.items()):
-        if not isinstance(value, types.ModuleType):
+        # By the type alone: the value itself might run code of the user's.
+        if not issubclass(type(value), types.ModuleType):
             continue
-        module = value.__name__
+        module = object.__getattribute__(value, "__dict__").get("__name__")
+        if type(module) is not str:
+            continue
         if sys.modules.get(module) is value and module != "__main__":
             imports.append((name, module))
             del found[name]
