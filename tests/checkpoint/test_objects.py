@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .running import missing, run
+from .running import missing, run, shown
 
 
 def come_back(folder: Path, before: str, after: str, **limits: Any) -> dict[str, Any]:
@@ -13,6 +13,16 @@ def come_back(folder: Path, before: str, after: str, **limits: Any) -> dict[str,
     result = run([before, after], folder, **limits)
     assert result[0]["error"] == ""
     return result[1]
+
+
+def same_with_restores(folder: Path, notebook: str) -> None:
+    """Run a notebook with a restore before each of its cells; it behaves as without."""
+    cells = notebook.strip("\n").split("\n# %%\n")
+    restored = run(cells, folder)
+    for cell in restored[1:]:
+        assert missing(cell) == {}
+    assert shown(restored) == shown(run(cells))
+    assert not any(error for _, _, error in shown(restored))
 
 
 def test_no_object_is_asked_anything_that_runs_code_of_the_users(tmp_path: Path) -> None:
@@ -97,3 +107,133 @@ left, right, third = [shared, bytes(700_000)], [shared, bytes(700_001)], {'share
     assert set(reasons) == {"conn", "query", "shared", "left", "right", "third"}
     assert reasons["query"] == "ValueError: closed"
     assert reasons["left"] == "together with `shared`, `right` and 1 more: it is larger than 1 MB"
+
+
+CLASSES = """
+import abc, enum, dataclasses, typing, functools
+REGISTRY = {}
+class Plugin:
+    count = 0
+    def __init_subclass__(cls, key=None, **k):
+        super().__init_subclass__(**k)
+        Plugin.count += 1
+        REGISTRY[key or cls.__name__.lower()] = cls
+class Csv(Plugin): pass
+class Json(Plugin, key='j'):
+    def hi(self): return super().__repr__()[:5]
+made = []
+class Meta(type):
+    def __new__(mcls, name, bases, space, **k):
+        made.append('new ' + name)
+        return super().__new__(mcls, name, bases, {**space, 'added': [name]})
+    def __init__(cls, name, bases, space, **k):
+        super().__init__(name, bases, space)
+        made.append('init ' + name)
+    @classmethod
+    def __prepare__(mcls, name, bases, **k):
+        made.append('prepare ' + name)
+        return {}
+    def __setattr__(cls, name, value):
+        made.append('set ' + name)
+        super().__setattr__(name, value)
+class A(metaclass=Meta): x = 1
+class B(A, k=1): pass
+B.y = 2
+class AMeta(Meta, abc.ABCMeta): pass
+class Abstract(metaclass=AMeta):
+    @abc.abstractmethod
+    def f(self): ...
+class Concrete(Abstract):
+    def f(self): return 'f'
+Abstract.register(int)
+class Field:
+    def __set_name__(self, owner, name): self.name = name; made.append('field ' + name)
+    def __get__(self, obj, kind=None): return self.name
+class Model:
+    one = Field()
+class Colour(enum.Enum):
+    def __init_subclass__(cls, **k): made.append('enum'); super().__init_subclass__(**k)
+class Red(Colour):
+    LIGHT = 1
+    DARK = 2
+class Flag(enum.IntFlag):
+    P = 1
+    Q = 2
+T = typing.TypeVar('T')
+class Box(typing.Generic[T]):
+    def __init__(self, v: T): self.v = v
+class IntBox(Box[int]): pass
+@typing.runtime_checkable
+class Has(typing.Protocol):
+    def f(self): ...
+class Pair(typing.NamedTuple):
+    a: int
+    b: str = 'x'
+class TD(typing.TypedDict):
+    a: int
+@dataclasses.dataclass(frozen=True, slots=True)
+class Point:
+    x: int = 1
+@dataclasses.dataclass
+class Point3(Point if False else object):
+    l: list = dataclasses.field(default_factory=list)
+class Cached:
+    n = 0
+    @functools.cached_property
+    def x(self): self.n += 1; return self.n
+class S:
+    __slots__ = ('a', '__b')
+    def __init__(self): self.a = 1; self.__b = 2
+    def b(self): return self.__b
+s, c, p = S(), Cached(), Point()
+box, pair, td, con, i = IntBox(1), Pair(1), TD(a=1), Concrete(), Json()
+c.x
+before = list(made)
+# %%
+print(made == before, REGISTRY == {'csv': Csv, 'j': Json}, Plugin.count, i.hi(), type(i) is Json)
+print(A.added, B.added, B.x, B.y, Model.one, Red.DARK, Red(1) is Red.LIGHT)
+print(Flag(3), list(Red), isinstance(3, Abstract), con.f())
+print(isinstance(con, Has), isinstance(3, Has), box.v, isinstance(box, Box), IntBox.__orig_bases__)
+print(pair, Pair(2).b, td, TD.__annotations__)
+print(p, Point(3), hasattr(p, '__dict__'), Point3(), c.x, Cached().x)
+print(s.b(), s.a, hasattr(s, '__dict__'))
+try: Abstract()
+except TypeError as e: print(e)
+try: s.nothing = 1
+except AttributeError as e: print(e)
+class Xml(Plugin): pass
+class C(A): pass
+print(Plugin.count, list(REGISTRY), made[len(before):])
+# %%
+print(Plugin.count, list(REGISTRY), made[len(before):])
+"""
+
+
+def test_classes_come_back_without_being_made_once_more(tmp_path: Path) -> None:
+    """What cells have written to be told of new classes has been told already."""
+    same_with_restores(tmp_path, CLASSES)
+
+
+HOOKS_OF_MODULES = """
+open('library.py', 'w').write('''
+known = []
+class Base:
+    def __init_subclass__(cls, **k): super().__init_subclass__(**k); known.append(cls.__name__)
+class Meta(type):
+    def __init__(cls, *a): super().__init__(*a); known.append('meta ' + cls.__name__)
+''')
+import sys; sys.path.insert(0, '')
+import library
+told = []
+class Mine(library.Base):
+    def __init_subclass__(cls): told.append(cls.__name__); super().__init_subclass__()
+class Other(Mine): pass
+class Third(metaclass=library.Meta): pass
+# %%
+print(told, sorted(library.known))
+"""
+
+
+def test_modules_are_told_of_the_classes_that_come_back(tmp_path: Path) -> None:
+    """They are imported anew, and know of none."""
+    same_with_restores(tmp_path, HOOKS_OF_MODULES)

@@ -70,6 +70,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.FunctionType: self._function,
             types.CellType: _reduce_cell,
             functools._lru_cache_wrapper: self._cached,  # noqa: SLF001 - it has no public name
+            functools.cached_property: _reduce_cached_property,
             # Pickle knows how to store these, unlike other open files.
             io.BytesIO: super().reducer_override,
             io.StringIO: super().reducer_override,
@@ -139,7 +140,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Those of Python that have no name in a module are looked up, and not made.
         if isinstance(reduced, tuple) and len(reduced) > 2:
             self.made.add(id(obj))
-            reduced = _without_tracker(reduced, obj)
+            maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
+            made, state = (maker, *_with_slots(arguments, obj)), (setter, state)
+            reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
         return reduced
 
     def _function(self, obj: Any) -> Any:
@@ -226,6 +229,11 @@ def _reduce_cell(obj: Any) -> Any:
     return rebuild.cell, (), contents, None, None, rebuild.fill_cell
 
 
+def _reduce_cached_property(obj: Any) -> Any:
+    state = {key: value for key, value in vars(obj).items() if key != "lock"}
+    return rebuild.cached_property, (), state, None, None, rebuild.set_attributes
+
+
 def _refuse(what: str) -> Callable[[Any], Any]:
     def refuse(_: Any) -> Any:
         raise NotStorable(what)
@@ -245,6 +253,15 @@ def _without_tracker(reduced: Any, obj: type) -> Any:
         return reduced
     arguments = tuple(None if one is tracker else one for one in reduced[1])
     return (reduced[0], arguments, *reduced[2:])
+
+
+def _with_slots(arguments: tuple[Any, ...], obj: type) -> tuple[Any, ...]:
+    """Add `__slots__` to what a class begins with: it cannot be given them later."""
+    slots = vars(obj).get("__slots__")
+    # Enumerations are made from other arguments; named tuples make their own.
+    if slots is None or not isinstance(arguments[0], type) or issubclass(obj, tuple):
+        return arguments
+    return (*arguments[:3], {**arguments[3], "__slots__": slots}, *arguments[4:])
 
 
 def _owner(obj: Any) -> Any:

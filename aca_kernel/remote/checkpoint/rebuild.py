@@ -6,8 +6,10 @@ argument. Imports of numpy happen where arrays are: elsewhere it may be missing.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # The namespace that is being restored; functions of cells look up their globals in it.
@@ -75,6 +77,83 @@ def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any])
     value = functools.lru_cache(**parameters)(wrapped)
     value.__dict__.update(attributes)
     return value
+
+
+def cached_property() -> Any:
+    """Make a functools.cached_property, which has a lock of its own until Python 3.12."""
+    return functools.cached_property(len)
+
+
+def set_attributes(target: Any, state: dict[str, Any]) -> None:
+    """Give an object its attributes, as they are."""
+    target.__dict__.update(state)
+
+
+# -- classes -----------------------------------------------------------------------
+
+# What cells may have written to be told of new classes. Their variables come back and know of
+# these classes already, or would not be there yet.
+_HOOKS_OF_BASES = ("__init_subclass__",)
+_HOOKS_OF_METACLASSES = ("__prepare__", "__new__", "__init__", "__setattr__")
+
+
+def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
+    """Make a class that has nothing yet; maker: one of cloudpickle's, with its arguments."""
+    # Those for an enumeration begin with the bases, those for another class with its metaclass.
+    bases = arguments[0] if isinstance(arguments[0], tuple) else arguments[2]
+    bases = types.resolve_bases(bases)
+    kinds = [type(base) for base in bases]
+    if isinstance(arguments[0], type):
+        kinds.append(arguments[0])
+    with _quiet(bases, kinds):
+        return maker(*arguments)
+
+
+def set_class(target: Any, state: tuple[Callable[[Any, Any], Any], Any]) -> None:
+    """Give a class what it has; state: a function of cloudpickle's, and what it takes."""
+    setter, attributes = state
+    with _quiet((), [type(target)]):
+        setter(target, attributes)
+
+
+@contextlib.contextmanager
+def _quiet(bases: Iterable[type], metaclasses: Iterable[type]) -> Iterator[None]:
+    """Pass over what cells have written to be called when classes are made; not what modules have.
+
+    What was changed in a module is lost, so that it must be told of the class.
+    """
+    hooks: dict[tuple[int, str], tuple[type, str, Any]] = {}
+    for classes, names in (
+        (bases, _HOOKS_OF_BASES),
+        (metaclasses, _HOOKS_OF_METACLASSES),
+    ):
+        for owner in (one for kind in classes for one in kind.__mro__):
+            if vars(owner).get("__module__") == "__main__":
+                hooks.update(
+                    ((id(owner), name), (owner, name, vars(owner)[name]))
+                    for name in names
+                    if name in vars(owner)
+                )
+    for owner, name, _ in hooks.values():
+        # Replaced, not removed: the order of a class's attributes stays.
+        type.__setattr__(owner, name, _passing_on(owner, name))
+    try:
+        yield
+    finally:
+        for owner, name, hook in hooks.values():
+            type.__setattr__(owner, name, hook)
+
+
+def _passing_on(owner: type, name: str) -> Any:
+    def static(kind: Any, *arguments: Any, **named: Any) -> Any:
+        return getattr(super(owner, kind), name)(kind, *arguments, **named)
+
+    def bound(one: Any, *arguments: Any, **named: Any) -> Any:
+        return getattr(super(owner, one), name)(*arguments, **named)
+
+    if name == "__new__":
+        return staticmethod(static)
+    return classmethod(bound) if name in {"__prepare__", "__init_subclass__"} else bound
 
 
 # -- arrays ------------------------------------------------------------------------
