@@ -237,3 +237,51 @@ print(told, sorted(library.known))
 def test_modules_are_told_of_the_classes_that_come_back(tmp_path: Path) -> None:
     """They are imported anew, and know of none."""
     same_with_restores(tmp_path, HOOKS_OF_MODULES)
+
+
+NAMES_ALONE = """
+import typing
+from typing import NewType, Optional
+UserId = NewType('UserId', int)
+AdminId = NewType('AdminId', UserId)
+P = typing.ParamSpec('P', bound=int)
+Ts = getattr(typing, 'TypeVarTuple', typing.TypeVar)('Ts')  # since Python 3.11
+T = typing.TypeVar('T')
+def get(u: UserId, v: Optional[UserId] = None) -> list[UserId]: return [u]
+class User:
+    id: UserId
+    def f(self, x: typing.Callable[P, T]) -> T: return x
+class _Missing:
+    def __reduce__(self): return 'MISSING'
+    def __repr__(self): return '<missing>'
+MISSING = _Missing()
+MISSING.note = [1]
+holds = {'default': MISSING}
+def inner():
+    Local = NewType('Local', str)
+    return Local
+Local = {'l': inner()}
+alias = dict[UserId, list[AdminId]]
+class Slot:
+    __slots__ = ('x',)
+    def __reduce__(self): return 'slot'
+slot = Slot()
+# %%
+print(get.__annotations__['u'] is UserId, typing.get_type_hints(User))
+print(AdminId.__supertype__ is UserId)
+print(UserId(3), UserId, get(1))
+print(User.f.__annotations__['return'] is T, User.f.__annotations__['x'] == typing.Callable[P, T])
+print(P, P.__bound__, Ts, P.__module__, Ts.__module__)
+print(holds['default'] is MISSING, MISSING, MISSING, MISSING.note)
+print(type(MISSING) is _Missing, Local['l'].__name__, alias == dict[UserId, list[AdminId]])
+"""
+
+
+def test_what_only_its_name_tells_is_stored_as_what_it_is_or_named(tmp_path: Path) -> None:
+    before, after = NAMES_ALONE.split("# %%\n")
+    cell = come_back(tmp_path, before, after)
+    assert missing(cell) == {
+        "slot": "it is, or holds, `slot`, which is known by its name only",
+    }
+    assert shown([cell]) == shown(run([before, after])[1:])
+    assert cell["error"] == ""

@@ -16,6 +16,7 @@ import functools
 import pickle
 import re
 import types
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ from .pickler import NotStorable, Pickler
 from .pieces import Pack, PieceWriter, TooLarge
 
 # functools.lru_cache has no public name for what it makes.
-_FUNCTIONS: tuple[Any, ...] = (types.FunctionType, functools._lru_cache_wrapper)  # noqa: SLF001
+_CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
+_FUNCTIONS: tuple[Any, ...] = (types.FunctionType, _CACHED, typing.NewType)
 
 
 @dataclass(eq=False)

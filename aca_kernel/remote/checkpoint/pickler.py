@@ -12,23 +12,33 @@ Large arrays are handed over as they are (pickle's out-of-band buffers), not cop
 
 from __future__ import annotations
 
+import contextlib
+import copyreg
+import enum
 import functools
 import io
 import pickle
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloudpickle
 
 from . import rebuild
+from .atoms import module_of
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
 
 # Kinds of numpy's dtypes whose memory is all there is of an array.
 _PLAIN_KINDS = "biufcmMSUV"
+
+# Those of them that this Python has, and that cloudpickle does not know.
+_TYPE_VARIABLES: list[Any] = [
+    getattr(typing, name) for name in ("ParamSpec", "TypeVarTuple") if hasattr(typing, name)
+]
 
 
 class NotStorable(Exception):
@@ -71,6 +81,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.CellType: _reduce_cell,
             functools._lru_cache_wrapper: self._cached,  # noqa: SLF001 - it has no public name
             functools.cached_property: _reduce_cached_property,
+            typing.NewType: self._new_type,
+            **dict.fromkeys(_TYPE_VARIABLES, _reduce_type_variable),
             # Pickle knows how to store these, unlike other open files.
             io.BytesIO: super().reducer_override,
             io.StringIO: super().reducer_override,
@@ -101,7 +113,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if issubclass(kind, base):
                 return reducer
         default: Callable[[Any], Any] = super().reducer_override
-        return default
+        # Only what defines how it is pickled may say that it is known by its name.
+        asked: Any = kind
+        plain: Any = object
+        is_plain = (asked.__reduce_ex__, asked.__reduce__) == (
+            plain.__reduce_ex__,
+            plain.__reduce__,
+        )
+        return default if is_plain or kind in self.dispatch_table else _reduce
 
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield what is stored in a way of ours, of the libraries that are in use."""
@@ -171,6 +190,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         made = (obj.__code__, obj.__name__, obj.__closure__)
         return rebuild.function, made, state, None, None, rebuild.set_function
 
+    def _new_type(self, obj: Any) -> Any:
+        reduced = self._by_name(obj)
+        if reduced is not None or obj.__module__ != "__main__":
+            return reduced or NotImplemented
+        self.made.add(id(obj))
+        return rebuild.new_type, (), vars(obj), None, None, rebuild.set_attributes
+
     def _cached(self, obj: Any) -> Any:
         """Functions with functools.lru_cache come back with an empty cache."""
         reduced = self._by_name(obj)
@@ -227,6 +253,36 @@ def _reduce_cell(obj: Any) -> Any:
     except ValueError:  # nothing is in it yet
         contents = ()
     return rebuild.cell, (), contents, None, None, rebuild.fill_cell
+
+
+def _reduce(obj: Any) -> Any:
+    """Ask an object how it is to be made again; it may say that its name is enough.
+
+    A name in the notebook is not: it has not come back yet, or is this very object.
+    """
+    reduced = obj.__reduce_ex__(5)
+    if not isinstance(reduced, str):
+        return reduced
+    if pickle.whichmodule(obj, reduced) != "__main__":  # type: ignore[attr-defined]
+        return reduced
+    # What is of a cell, and nothing but its attributes, is stored as that.
+    kind = type(obj)
+    slots = copyreg._slotnames(kind)  # type: ignore[attr-defined]  # noqa: SLF001
+    if module_of(kind) == "__main__" and not issubclass(kind, enum.Enum) and not slots:
+        with contextlib.suppress(TypeError):
+            object.__new__(kind)
+            made = (object.__new__, (kind,))
+            return *made, vars(obj), None, None, rebuild.set_attributes
+    raise NotStorable(f"`{reduced}`, which is known by its name only")
+
+
+def _reduce_type_variable(obj: Any) -> Any:
+    if obj.__module__ != "__main__":
+        return _reduce(obj)
+    names = ("bound", "covariant", "contravariant")
+    found = {name: getattr(obj, f"__{name}__", None) for name in names}
+    arguments = {name: value for name, value in found.items() if value}
+    return rebuild.type_variable, (type(obj), obj.__name__, arguments)
 
 
 def _reduce_cached_property(obj: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import types
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -87,6 +88,18 @@ def cached_property() -> Any:
 def set_attributes(target: Any, state: dict[str, Any]) -> None:
     """Give an object its attributes, as they are."""
     target.__dict__.update(state)
+
+
+def new_type() -> Any:
+    """Make what typing.NewType makes."""
+    return typing.NewType("", object)
+
+
+def type_variable(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
+    """Make a ParamSpec or TypeVarTuple, as if in a cell."""
+    made = kind(name, **arguments)
+    made.__module__ = "__main__"
+    return made
 
 
 # -- classes -----------------------------------------------------------------------
