@@ -189,7 +189,7 @@ class _Loader:
         except DamagedPiece as error:
             self.missing.append(("In", str(error)))
             return
-        session.set_history(self.shell, state, is_in_cell)
+        session.set_history(self.shell, state, is_in_cell, self._names)
         for name in state["extensions"]:
             if name not in self.shell.extension_manager.loaded:
                 try:
