@@ -42,6 +42,8 @@ class Crashes:
     def __reduce__(self): os.kill(os.getpid(), 11)
 class Exits:
     def __reduce__(self): raise SystemExit
+class Ends:
+    def __reduce__(self): os._exit(0)
 class Prints:
     def __reduce__(self):
         print('printed'); sys.stderr.write('printed'); os.write(1, b'printed')
@@ -52,8 +54,8 @@ class WillNotLoad:
     def __reduce__(self): return (int, ('x',))
 touched = False
 good = {'a': [1]}
-raises, hangs, crashes, exits, prints, will_not = (
-    Raises(), Hangs(), Crashes(), Exits(), Prints(), WillNotLoad())
+raises, hangs, crashes, exits, ends, prints, will_not = (
+    Raises(), Hangs(), Crashes(), Exits(), Ends(), Prints(), WillNotLoad())
 holds = [good, Raises()]
 generator = (x for x in range(3))
 lock, thread, connection = threading.Lock(), threading.Thread(), socket.socket()
@@ -73,12 +75,13 @@ def test_what_cannot_be_stored_is_named_and_spoils_nothing_else(tmp_path: Path) 
     assert result[1]["text"] == "{'a': [1]} False Prints False 299999\n"
     reasons = missing(result[1])
     assert set(reasons) == {
-        "raises", "hangs", "crashes", "exits", "will_not", "holds", "generator", "lock", "thread",
-        "connection", "file", "deep", "large", "uses", "still",
+        "raises", "hangs", "crashes", "exits", "ends", "will_not", "holds", "generator", "lock",
+        "thread", "connection", "file", "deep", "large", "uses", "still",
     }  # fmt: skip
     assert reasons["raises"] == reasons["holds"] == "ValueError: not me"
     assert reasons["hangs"] == "storing it takes longer than 1 s"
     assert reasons["crashes"] == "storing it crashed (signal 11)"
+    assert reasons["ends"] == "storing it ended the process"
     assert reasons["generator"] == "it is, or holds, a generator, which cannot be stored"
     assert reasons["file"] == "it is, or holds, an open file"
     assert reasons["large"] == "it is larger than 1 MB"

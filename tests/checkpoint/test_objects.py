@@ -285,3 +285,36 @@ def test_what_only_its_name_tells_is_stored_as_what_it_is_or_named(tmp_path: Pat
     }
     assert shown([cell]) == shown(run([before, after])[1:])
     assert cell["error"] == ""
+
+
+UNDERSCORES = """
+1 + 1
+# %%
+_2020, _1, _i1, _i2, _7 = 'year', 'mine', 'my input', 'later', 7
+'shown'
+# %%
+print(_2020, _1, _i1, _i2, _7, _2, Out, In[1], _i3)
+# %%
+print(_2020, _1, _i1, _i2, _7, _2, _i4, __)
+"""
+
+
+def test_names_like_those_of_ipython_may_be_the_users(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, UNDERSCORES)
+
+
+FILTERS = """
+import warnings
+class Mine(UserWarning): pass
+warnings.simplefilter('error', Mine)
+# %%
+try: warnings.warn('now', Mine)
+except Mine as error: print('raised', error)
+# %%
+try: warnings.warn('again', Mine)
+except Mine as error: print('raised', error)
+"""
+
+
+def test_filters_of_warnings_know_the_classes_of_cells(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, FILTERS)

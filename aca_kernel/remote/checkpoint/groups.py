@@ -64,6 +64,7 @@ class Grouping:
 
     skipped: names of what is left out, each with its reason, a text that begins lower case.
     limited: gives each pickle a time limit, by the names it is for; raises TooSlow.
+    known: names of another grouping's that these values may refer to, which come back before.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Grouping:
         pack: Pack,
         most_bytes: int,
         limited: Callable[[list[str]], AbstractContextManager[None]],
+        known: dict[int, str] | None = None,
     ) -> None:
         self.skipped: list[tuple[str, str]] = []
         self._shell = shell
@@ -79,6 +81,7 @@ class Grouping:
         self._most_bytes = most_bytes
         self._limited = limited
         self._atoms = Atoms()
+        self._known = known or {}
         self._names: dict[int, str] = {}
 
     def make(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
@@ -87,7 +90,7 @@ class Grouping:
         refused: names that are not to be tried, with the reason.
         """
         groups = self._singles(variables, refused)
-        self._names = {
+        self._names = self._known | {
             id(value): group.names[0][0]
             for group in groups
             for value in group.values
@@ -99,6 +102,11 @@ class Grouping:
         ]
         self._leave_out_dependants(groups)
         return _in_order(groups)
+
+    def names_of(self, groups: list[Group]) -> dict[int, str]:
+        """Return the functions and classes that some of its groups hold, as id and name."""
+        there = {name for group in groups for name in group.all_names()}
+        return {key: name for key, name in self._names.items() if name in there}
 
     def skip(self, group: Group, reason: str) -> None:
         """Leave a group out."""
@@ -221,6 +229,7 @@ class Grouping:
 
     def _leave_out_dependants(self, groups: list[Group]) -> None:
         there = {name for group in groups for name in group.all_names()}
+        there.update(self._known.values())
         while True:
             lost = [group for group in groups if group.needs - there]
             if not lost:
@@ -258,7 +267,7 @@ def _in_order(groups: list[Group]) -> list[Group]:
         waiting = [first]
         while waiting:
             group = waiting[-1]
-            needed = {by_name[name] for name in group.needs}
+            needed = {by_name[name] for name in group.needs if name in by_name}
             missing = [one for one in needed if one not in ordered]
             if missing:
                 waiting.extend(missing)

@@ -159,7 +159,10 @@ def _supervise(job: Job) -> None:
         culprits, reason = _watch(pid, reading, notebook, deadline, job.limits.variable_seconds)
         os.close(reading)
         if not reason:
-            return
+            if os.path.exists(os.path.join(job.folder, MANIFEST)):
+                return
+            # Something has ended the process as if all was done.
+            reason = "storing it ended the process"
         if not culprits:
             raise RuntimeError(reason)
         job.refused.update(dict.fromkeys(culprits, reason))
@@ -169,7 +172,7 @@ def _supervise(job: Job) -> None:
 def _watch(
     pid: int, reading: int, notebook: int, deadline: float, seconds: float
 ) -> tuple[list[str], str]:
-    """Wait for a worker; return the variables it failed at and why, an empty text if it did not."""
+    """Wait for a worker; return the variables it ended at, and why if it did not by itself."""
     import select
 
     names: list[str] = []
@@ -193,7 +196,7 @@ def _watch(
             raise RuntimeError("it took too long")
     status = os.waitpid(pid, 0)[1]
     if status == 0:
-        return [], ""
+        return names, ""
     if os.WIFSIGNALED(status):
         return names, f"storing it crashed (signal {os.WTERMSIG(status)})"
     return names, "storing it failed"
@@ -258,7 +261,8 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
     groups = _within(grouping, grouping.make(found, job.refused), job.limits.total_bytes)
     variables = [_entry(group, pack) for group in groups]
     # Each on its own, by the same rules; their names are no variables'.
-    asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
+    known = grouping.names_of(groups)
+    asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited, known)
     history = pack.add_all(
         memoryview(json.dumps(session.history(job.shell, job.is_in_cell)).encode("ascii"))
     )
