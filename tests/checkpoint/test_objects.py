@@ -318,3 +318,45 @@ except Mine as error: print('raised', error)
 
 def test_filters_of_warnings_know_the_classes_of_cells(tmp_path: Path) -> None:
     same_with_restores(tmp_path, FILTERS)
+
+
+DISPATCHING = """
+import collections.abc, functools
+class Shape: pass
+class Square(Shape): pass
+@functools.singledispatch
+def area(one): 'Doc.'; return 'any'
+@area.register
+def _(one: int): return f'int {unit}'
+@area.register(collections.abc.Sequence)
+def of_sequences(one): return [area(part) for part in one]
+@area.register(Shape)
+def of_shapes(one): return 'shape'
+area.mark = [1]
+class Shower:
+    def __init__(self, pre): self.pre = pre
+    @functools.singledispatchmethod
+    def show(self, one): return self.pre + 'any'
+    @show.register
+    def _(self, one: int): return self.pre + 'int'
+shower, square, table, unit = Shower('> '), Square(), {'area': area}, 'm'
+area(square)
+# %%
+print(area(1), area([1, 2.5]), area(square), area.mark, area.__doc__, area.__name__)
+print(table['area'] is area, area.registry[Shape] is of_shapes, area.__wrapped__(1))
+print(list(area.registry))
+print(shower.show(1), shower.show('s'), area.__qualname__, area.__module__)
+@area.register
+def of_squares(one: Square): return 'square'
+@Shower.__dict__['show'].register
+def _(self, one: str): return self.pre + 'text'
+unit = 'cm'
+# %%
+print(area(1), area(square), area(Shape()), shower.show('s'), Shower('').show(2))
+try: area()
+except TypeError as error: print(error)
+"""
+
+
+def test_functions_that_dispatch_by_type_go_on_doing_so(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, DISPATCHING)

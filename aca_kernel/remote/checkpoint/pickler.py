@@ -40,6 +40,9 @@ _TYPE_VARIABLES: list[Any] = [
     getattr(typing, name) for name in ("ParamSpec", "TypeVarTuple") if hasattr(typing, name)
 ]
 
+# The code of all functions that functools.singledispatch makes.
+_DISPATCHING = vars(types.FunctionType)["__code__"].__get__(functools.singledispatch(repr))
+
 
 class NotStorable(Exception):
     """This cannot be stored; the text says why, as a noun."""
@@ -169,6 +172,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if reduced is not None:
             return reduced
         if obj.__globals__ is not self._globals:
+            if obj.__code__ is _DISPATCHING and obj.__module__ == "__main__":
+                self.made.add(id(obj))
+                return _reduce_dispatching(obj)
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented:
                 self.made.add(id(obj))
@@ -283,6 +289,15 @@ def _reduce_type_variable(obj: Any) -> Any:
     found = {name: getattr(obj, f"__{name}__", None) for name in names}
     arguments = {name: value for name, value in found.items() if value}
     return rebuild.type_variable, (type(obj), obj.__name__, arguments)
+
+
+def _reduce_dispatching(obj: Any) -> Any:
+    """Store what was registered: the caches beside it hold weak references."""
+    made_with_it = {"registry", "dispatch", "register", "_clear_cache"}
+    state = {key: value for key, value in vars(obj).items() if key not in made_with_it}
+    names = {name: getattr(obj, name) for name in ("__module__", "__qualname__", "__doc__")}
+    state = {"attributes": state, "names": names, "registry": dict(obj.registry)}
+    return rebuild.dispatching, (obj.__name__,), state, None, None, rebuild.set_dispatching
 
 
 def _reduce_cached_property(obj: Any) -> Any:

@@ -80,6 +80,25 @@ def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any])
     return value
 
 
+def dispatching(name: str) -> Any:
+    """Make a function of functools.singledispatch, with nothing registered."""
+
+    def nothing(_: Any) -> None:
+        pass
+
+    nothing.__name__ = name
+    return functools.singledispatch(nothing)
+
+
+def set_dispatching(target: Any, state: dict[str, Any]) -> None:
+    """Register what was registered."""
+    for kind, function_of_kind in state["registry"].items():
+        target.register(kind, function_of_kind)
+    target.__dict__.update(state["attributes"])
+    for name, value in state["names"].items():
+        setattr(target, name, value)
+
+
 def cached_property() -> Any:
     """Make a functools.cached_property, which has a lock of its own until Python 3.12."""
     return functools.cached_property(len)
