@@ -287,6 +287,81 @@ def test_what_only_its_name_tells_is_stored_as_what_it_is_or_named(tmp_path: Pat
     assert cell["error"] == ""
 
 
+ARRAYS = """
+import numpy as np
+a = np.arange(6.)
+mat = a.view(np.matrix)
+row = np.matrix([[1, 2], [3, 4]]); first = row[0]; column = row[:, 1]
+rec = np.rec.array([(1, 2.0, 'x'), (3, 4.0, 'y')], names='a,b,c')
+fa, one = rec.a, rec[1:]
+m = np.ma.masked_array([1., 2., 3.], [False, True, False], fill_value=9)
+data, mask, part, plain = m.data, m.mask, m[1:], np.ma.array([1, 2])
+hard = np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]], hard_mask=True)
+masked = np.ma.masked
+class Mine(np.ndarray):
+    def __array_finalize__(self, obj): self.unit = getattr(obj, 'unit', 'none')
+mine = np.arange(4).view(Mine); mine.unit = 'm'; half = mine[::2]; as_array = np.asarray(mine)
+own = Mine((2,), int); own[:] = 5; own.unit = 'kg'; shared = own[1:].view(np.ndarray)
+class Theirs(np.ndarray):
+    def __reduce__(self):
+        made = super().__reduce__()
+        return (*made[:2], (made[2], 'kept'))
+    def __setstate__(self, state): super().__setstate__(state[0]); self.note = state[1]
+theirs = np.arange(3).view(Theirs)
+text = np.char.array(['ab', 'c'])
+fortran = np.asfortranarray(np.arange(6.).reshape(2, 3)).view(Mine)
+frozen = np.matrix([1, 2]); frozen.flags.writeable = False
+objects = np.array([1, None], dtype=object).view(Mine)
+mm = np.memmap('data.bin', dtype='int32', mode='w+', shape=(4, 2)); mm[:] = 1
+tail, raw, copied = mm[2:], np.asarray(mm)[0], mm.copy()
+np.arange(3, dtype='u1').tofile('bytes.bin')
+private = np.memmap('bytes.bin', mode='c'); private[0] = 200
+readonly = np.memmap('bytes.bin', mode='r', offset=1)
+# %%
+a[0] = 50; row[0, 1] = 20; rec.a[1] = 30; m[2] = 7; data[0] = -1; m[1] = 5; mine[2] = 22
+own[1] = 6; mm[2, 0] = 77; raw[1] = 88
+print(mat, type(mat), mat.base is a, first, column, type(first), sep='|')
+print(fa, one, type(rec), rec.dtype, one.a, type(one[0]))
+print(m, data, mask, part, m.fill_value)
+print(plain, plain._mask is np.ma.nomask, hard, hard.hardmask)
+print(masked is np.ma.masked, type(part))
+print(mine, mine.unit, half, half.unit, as_array, type(half))
+print(own, own.unit, shared, theirs, type(theirs))
+print(text.upper(), fortran, fortran.flags.f_contiguous, fortran.unit)
+print(frozen.flags.writeable, objects)
+import os
+print(np.fromfile('data.bin', 'int32'), tail, type(tail), os.path.basename(mm.filename))
+print(tail._mmap is mm._mmap, copied, copied._mmap, os.path.basename(tail.filename))
+print(private, readonly, readonly.flags.writeable, np.fromfile('bytes.bin', 'u1'), private.mode)
+# %%
+m[0] = np.ma.masked; tail[1] = 5; mm.flush(); tail.flush(); mat[0, 1] = 51
+print(m, part, data, np.fromfile('data.bin', 'int32'), a)
+"""
+
+
+def test_arrays_of_all_classes_share_memory_and_files(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ARRAYS)
+
+
+def test_an_array_whose_file_is_gone_is_named(tmp_path: Path) -> None:
+    before = f"""
+import numpy as np, os
+path, other = {str(tmp_path)!r} + '/elsewhere', {str(tmp_path)!r} + '/nowhere'
+there = np.memmap(path, 'u1', 'w+', shape=3)
+gone, unlinked = np.memmap('large', 'u1', 'w+', shape=30), np.memmap(other, 'u1', 'w+', shape=3)
+view, good = gone[1:], there[1:]
+os.unlink(other)
+"""
+    after = "there[2] = 9; print(good, np.fromfile(path, 'u1'))"
+    cell = come_back(tmp_path, before, after, files_bytes=10)
+    reasons = missing(cell)
+    assert set(reasons) == {"gone", "view", "unlinked", "large"}
+    assert reasons["gone"] == reasons["view"]
+    assert reasons["view"].endswith("/large is not there")
+    assert reasons["unlinked"] == "it is, or holds, an array in a file that has no name any more"
+    assert cell["text"] == "[0 9] [0 0 9]\n"
+
+
 UNDERSCORES = """
 1 + 1
 # %%

@@ -26,14 +26,11 @@ from typing import Any
 
 import cloudpickle
 
-from . import rebuild
+from . import arrays, rebuild
 from .atoms import module_of
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
-
-# Kinds of numpy's dtypes whose memory is all there is of an array.
-_PLAIN_KINDS = "biufcmMSUV"
 
 # Those of them that this Python has, and that cloudpickle does not know.
 _TYPE_VARIABLES: list[Any] = [
@@ -128,7 +125,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield what is stored in a way of ours, of the libraries that are in use."""
         if self._numpy is not None:
-            self._reducers[self._numpy.ndarray] = self._array
+            yield self._numpy.ndarray, self._array
         widget = getattr(sys.modules.get("ipywidgets"), "Widget", None)
         if widget is not None:
             yield widget, _refuse("a widget, which lives in the front end as well")
@@ -218,17 +215,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     # -- arrays --------------------------------------------------------------------
 
     def _array(self, obj: Any) -> Any:
-        owner = _owner(obj)
-        if owner is not None:
-            offset = _address(obj) - _address(owner)
-            made = (owner, obj.dtype, obj.shape, obj.strides, offset, obj.flags.writeable)
-            return rebuild.view, made
-        if obj.dtype.hasobject or obj.dtype.kind not in _PLAIN_KINDS or not obj.dtype.itemsize:
-            return NotImplemented
-        order = "F" if obj.flags.f_contiguous and not obj.flags.c_contiguous else "C"
-        dense = obj if order == "F" else self._numpy.ascontiguousarray(obj)  # type: ignore[union-attr]
-        data = pickle.PickleBuffer(rebuild.flat(dense).view("u1"))
-        return rebuild.array, (data, obj.dtype, obj.shape, order, obj.flags.writeable)
+        try:
+            return arrays.reduce(obj)
+        except arrays.NoFile as error:
+            raise NotStorable(str(error)) from None
 
     def _pandas_block(self, obj: Any) -> Any:
         maker, arguments = obj.__reduce__()[:2]
@@ -247,7 +237,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if (
             self._numpy is not None
             and type(data) is self._numpy.ndarray
-            and _owner(data) is not None
+            and arrays.owner(data) is not None
         ):
             parts = {**parts, "data": data.copy()}
         return (maker, (kind, parts), *reduced[2:])
@@ -333,21 +323,3 @@ def _with_slots(arguments: tuple[Any, ...], obj: type) -> tuple[Any, ...]:
     if slots is None or not isinstance(arguments[0], type) or issubclass(obj, tuple):
         return arguments
     return (*arguments[:3], {**arguments[3], "__slots__": slots}, *arguments[4:])
-
-
-def _owner(obj: Any) -> Any:
-    """Return the array whose memory an array shares, None if it has its own.
-
-    None too where the memory belongs to something else, or lies in it in an unusual way.
-    """
-    owner = obj
-    while type(owner.base) is type(obj):
-        owner = owner.base
-    is_plain = owner.flags.c_contiguous or owner.flags.f_contiguous
-    if owner is obj or not is_plain or not obj.size or owner.dtype.hasobject != obj.dtype.hasobject:
-        return None
-    return owner
-
-
-def _address(obj: Any) -> int:
-    return int(obj.__array_interface__["data"][0])

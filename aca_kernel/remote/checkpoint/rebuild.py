@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
+import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -191,11 +193,15 @@ def _passing_on(owner: type, name: str) -> Any:
 # -- arrays ------------------------------------------------------------------------
 
 
-def array(data: Any, dtype: Any, shape: tuple[int, ...], order: str, writeable: bool) -> Any:
+def array(
+    data: Any, dtype: Any, shape: tuple[int, ...], order: str, writeable: bool, kind: Any = None
+) -> Any:
     """Make an array that owns its memory, as the one that was stored did."""
     import numpy as np
 
-    made = np.empty(shape, dtype, order="F" if order == "F" else "C")
+    made: Any = np.ndarray.__new__(
+        kind or np.ndarray, shape, dtype, order="F" if order == "F" else "C"
+    )
     flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     if not writeable:
         made.flags.writeable = False
@@ -209,19 +215,56 @@ def view(
     strides: tuple[int, ...],
     offset: int,
     writeable: bool,
+    kind: Any = None,
 ) -> Any:
     """Make an array that shares the memory of another one."""
     import numpy as np
 
-    made: Any = np.ndarray(shape, dtype, buffer=flat(owner), offset=offset, strides=strides)
+    kind = kind or np.ndarray
+    if (owner.dtype, owner.shape, owner.strides, 0) == (dtype, shape, strides, offset):
+        made: Any = np.ndarray.view(owner, kind)
+    else:
+        # The array itself, where it can be, so that it is the base of the view.
+        memory = owner if owner.flags.c_contiguous else flat(owner)
+        made = np.ndarray.__new__(kind, shape, dtype, memory, offset, strides)
     if not writeable and made.flags.writeable:
         made.flags.writeable = False
+    if "_mmap" in getattr(made, "__dict__", ()):
+        made._mmap = owner._mmap  # noqa: SLF001 - by which such an array knows that it is in a file
+    return made
+
+
+def memmap(
+    path: Any,
+    mode: str,
+    offset: int,
+    dtype: Any,
+    shape: tuple[int, ...],
+    order: Any,
+    data: Any,
+) -> Any:
+    """Open an array in a file again; data: what it holds, if that is not in the file."""
+    import numpy as np
+
+    try:
+        has_bytes = os.path.getsize(path)
+    except OSError:
+        raise NotRestored(f"its file {path} is not there") from None
+    if has_bytes < offset + math.prod(shape) * dtype.itemsize:
+        raise NotRestored(f"its file {path} is shorter than it was")
+    # Not made anew, as it was then.
+    made = np.memmap(path, dtype, "r+" if mode == "w+" else mode, offset, shape, order)  # type: ignore[call-overload]
+    if data is not None:
+        flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     return made
 
 
 def flat(owner: Any) -> Any:
     """Return the memory of a contiguous array as a one-dimensional one."""
-    return (owner if owner.flags.c_contiguous else owner.T).reshape(-1)
+    import numpy as np
+
+    plain: Any = np.ndarray.view(owner, np.ndarray)
+    return (plain if plain.flags.c_contiguous else plain.T).reshape(-1)
 
 
 # -- pandas ------------------------------------------------------------------------
