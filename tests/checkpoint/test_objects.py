@@ -185,6 +185,15 @@ class S:
     __slots__ = ('a', '__b')
     def __init__(self): self.a = 1; self.__b = 2
     def b(self): return self.__b
+class Triple(tuple):
+    __slots__ = ()
+class Slim:
+    __slots__ = 'only'
+    def __init_subclass__(cls): made.append('slim')
+class Slimmer(Slim):
+    __slots__ = {'more': 'doc'}
+triple, slim = Triple((1, 2, 3)), Slimmer()
+slim.only, slim.more = 1, 2
 s, c, p = S(), Cached(), Point()
 box, pair, td, con, i = IntBox(1), Pair(1), TD(a=1), Concrete(), Json()
 c.x
@@ -196,7 +205,8 @@ print(Flag(3), list(Red), isinstance(3, Abstract), con.f())
 print(isinstance(con, Has), isinstance(3, Has), box.v, isinstance(box, Box), IntBox.__orig_bases__)
 print(pair, Pair(2).b, td, TD.__annotations__)
 print(p, Point(3), hasattr(p, '__dict__'), Point3(), c.x, Cached().x)
-print(s.b(), s.a, hasattr(s, '__dict__'))
+print(s.b(), s.a, hasattr(s, '__dict__'), triple, hasattr(triple, '__dict__'))
+print(slim.only, slim.more, hasattr(slim, '__dict__'))
 try: Abstract()
 except TypeError as e: print(e)
 try: s.nothing = 1

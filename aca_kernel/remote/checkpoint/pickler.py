@@ -319,7 +319,8 @@ def _without_tracker(reduced: Any, obj: type) -> Any:
 def _with_slots(arguments: tuple[Any, ...], obj: type) -> tuple[Any, ...]:
     """Add `__slots__` to what a class begins with: it cannot be given them later."""
     slots = vars(obj).get("__slots__")
-    # Enumerations are made from other arguments; named tuples make their own.
-    if slots is None or not isinstance(arguments[0], type) or issubclass(obj, tuple):
+    # Enumerations are made from other arguments; typing.NamedTuple makes its own.
+    is_named_tuple = typing.NamedTuple in vars(obj).get("__orig_bases__", ())
+    if slots is None or not isinstance(arguments[0], type) or is_named_tuple:
         return arguments
     return (*arguments[:3], {**arguments[3], "__slots__": slots}, *arguments[4:])
