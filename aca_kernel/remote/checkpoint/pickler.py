@@ -81,6 +81,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.CellType: _reduce_cell,
             functools._lru_cache_wrapper: self._cached,  # noqa: SLF001 - it has no public name
             functools.cached_property: _reduce_cached_property,
+            functools.singledispatchmethod: _reduce_dispatching_method,
             typing.NewType: self._new_type,
             **dict.fromkeys(_TYPE_VARIABLES, _reduce_type_variable),
             # Pickle knows how to store these, unlike other open files.
@@ -288,6 +289,11 @@ def _reduce_dispatching(obj: Any) -> Any:
     names = {name: getattr(obj, name) for name in ("__module__", "__qualname__", "__doc__")}
     state = {"attributes": state, "names": names, "registry": dict(obj.registry)}
     return rebuild.dispatching, (obj.__name__,), state, None, None, rebuild.set_dispatching
+
+
+def _reduce_dispatching_method(obj: Any) -> Any:
+    state = {key: value for key, value in vars(obj).items() if key in {"dispatcher", "func"}}
+    return rebuild.dispatching_method, (), state, None, None, rebuild.set_attributes
 
 
 def _reduce_cached_property(obj: Any) -> Any:

@@ -101,6 +101,11 @@ def set_dispatching(target: Any, state: dict[str, Any]) -> None:
         setattr(target, name, value)
 
 
+def dispatching_method() -> Any:
+    """Make a functools.singledispatchmethod, which has a cache of its own since Python 3.13."""
+    return functools.singledispatchmethod(dispatching(""))
+
+
 def cached_property() -> Any:
     """Make a functools.cached_property, which has a lock of its own until Python 3.12."""
     return functools.cached_property(len)
