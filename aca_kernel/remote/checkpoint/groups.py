@@ -28,7 +28,8 @@ from .pieces import Pack, PieceWriter, TooLarge
 
 # functools.lru_cache has no public name for what it makes.
 _CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
-_FUNCTIONS: tuple[Any, ...] = (types.FunctionType, _CACHED, typing.NewType)
+_ALIAS: Any = getattr(typing, "TypeAliasType", None)  # since Python 3.12
+_FUNCTIONS: tuple[Any, ...] = (types.FunctionType, _CACHED, typing.NewType, _ALIAS)
 
 
 @dataclass(eq=False)

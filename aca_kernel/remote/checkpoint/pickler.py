@@ -82,8 +82,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             functools._lru_cache_wrapper: self._cached,  # noqa: SLF001 - it has no public name
             functools.cached_property: _reduce_cached_property,
             functools.singledispatchmethod: _reduce_dispatching_method,
-            typing.NewType: self._new_type,
             **dict.fromkeys(_TYPE_VARIABLES, _reduce_type_variable),
+            # Since Python 3.12.
+            getattr(typing, "TypeAliasType", typing.NewType): self._type_alias,
+            typing.NewType: self._new_type,
             # Pickle knows how to store these, unlike other open files.
             io.BytesIO: super().reducer_override,
             io.StringIO: super().reducer_override,
@@ -200,6 +202,13 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return reduced or NotImplemented
         self.made.add(id(obj))
         return rebuild.new_type, (), vars(obj), None, None, rebuild.set_attributes
+
+    def _type_alias(self, obj: Any) -> Any:
+        reduced = self._by_name(obj)
+        if reduced is not None or obj.__module__ != "__main__":
+            return reduced or NotImplemented
+        self.made.add(id(obj))
+        return rebuild.type_alias, (obj.__name__, obj.__value__, obj.__type_params__)
 
     def _cached(self, obj: Any) -> Any:
         """Functions with functools.lru_cache come back with an empty cache."""

@@ -121,6 +121,17 @@ def new_type() -> Any:
     return typing.NewType("", object)
 
 
+def type_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """Make what the statement `type` makes, as if in a cell: it is of the module that makes it."""
+    kind = vars(typing)["TypeAliasType"]
+    make = types.FunctionType(_make_alias.__code__, _namespace)
+    return make(kind, name, value, parameters)
+
+
+def _make_alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    return kind(name, value, type_params=parameters)
+
+
 def type_variable(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
     """Make a ParamSpec or TypeVarTuple, as if in a cell."""
     made = kind(name, **arguments)
