@@ -52,10 +52,12 @@ class Prints:
         return (Prints, ())
 class WillNotLoad:
     def __reduce__(self): return (int, ('x',))
+class WouldEnd:
+    def __reduce__(self): return (sys.exit, (3,))
 touched = False
 good = {'a': [1]}
-raises, hangs, crashes, exits, ends, prints, will_not = (
-    Raises(), Hangs(), Crashes(), Exits(), Ends(), Prints(), WillNotLoad())
+raises, hangs, crashes, exits, ends, prints, will_not, would_end = (
+    Raises(), Hangs(), Crashes(), Exits(), Ends(), Prints(), WillNotLoad(), WouldEnd())
 holds = [good, Raises()]
 generator = (x for x in range(3))
 lock, thread, connection = threading.Lock(), threading.Thread(), socket.socket()
@@ -76,12 +78,13 @@ def test_what_cannot_be_stored_is_named_and_spoils_nothing_else(tmp_path: Path) 
     reasons = missing(result[1])
     assert set(reasons) == {
         "raises", "hangs", "crashes", "exits", "ends", "will_not", "holds", "generator", "lock",
-        "thread", "connection", "file", "deep", "large", "uses", "still",
+        "thread", "would_end", "connection", "file", "deep", "large", "uses", "still",
     }  # fmt: skip
     assert reasons["raises"] == reasons["holds"] == "ValueError: not me"
     assert reasons["hangs"] == "storing it takes longer than 1 s"
     assert reasons["crashes"] == "storing it crashed (signal 11)"
     assert reasons["ends"] == "storing it ended the process"
+    assert reasons["would_end"] == "SystemExit: 3"
     assert reasons["generator"] == "it is, or holds, a generator, which cannot be stored"
     assert reasons["file"] == "it is, or holds, an open file"
     assert reasons["large"] == "it is larger than 1 MB"

@@ -139,7 +139,10 @@ class _Loader:
             self._loading.write(json.dumps(names).encode("ascii"))
             try:
                 values = self._load(group)
-            except Exception as error:  # noqa: BLE001 - what the user's classes raise
+            except KeyboardInterrupt:  # of the user's
+                raise
+            # What the user's classes raise may be anything, SystemExit included.
+            except BaseException as error:  # noqa: BLE001
                 reason = reason_of(error)
                 if isinstance(error, rebuild.NotRestored):
                     reason = str(error)
