@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from .notebooks import NOTEBOOKS
-
-SHELLS = Path(__file__).parent / "shells.py"
-
-
-def run(cells: list[str], folder: Path | None = None, **limits: Any) -> list[dict[str, Any]]:
-    cwd = tempfile.mkdtemp(dir=folder)
-    done = subprocess.run(
-        [sys.executable, str(SHELLS)],
-        input=json.dumps({"cells": cells, "folder": str(folder or ""), "limits": limits}),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        cwd=cwd,
-        timeout=170,
-    )
-    return list(json.loads(done.stdout))
-
-
-def shown(cells: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    return [
-        (re.sub("0x[0-9a-f]+", "0x", cell["text"]), cell["images"], cell["error"]) for cell in cells
-    ]
-
-
-def missing(cell: dict[str, Any]) -> dict[str, str]:
-    return dict(cell["report"]["missing"])
-
+from .running import SHELLS, missing, run, shown
 
 # All of them run in kernels cell by cell (test_expiry.py); these are quick in shells, too.
 QUICK = ("plain", "classes", "numpy")
@@ -71,6 +42,8 @@ class Crashes:
     def __reduce__(self): os.kill(os.getpid(), 11)
 class Exits:
     def __reduce__(self): raise SystemExit
+class Ends:
+    def __reduce__(self): os._exit(0)
 class Prints:
     def __reduce__(self):
         print('printed'); sys.stderr.write('printed'); os.write(1, b'printed')
@@ -79,10 +52,12 @@ class Prints:
         return (Prints, ())
 class WillNotLoad:
     def __reduce__(self): return (int, ('x',))
+class WouldEnd:
+    def __reduce__(self): return (sys.exit, (3,))
 touched = False
 good = {'a': [1]}
-raises, hangs, crashes, exits, prints, will_not = (
-    Raises(), Hangs(), Crashes(), Exits(), Prints(), WillNotLoad())
+raises, hangs, crashes, exits, ends, prints, will_not, would_end = (
+    Raises(), Hangs(), Crashes(), Exits(), Ends(), Prints(), WillNotLoad(), WouldEnd())
 holds = [good, Raises()]
 generator = (x for x in range(3))
 lock, thread, connection = threading.Lock(), threading.Thread(), socket.socket()
@@ -102,12 +77,14 @@ def test_what_cannot_be_stored_is_named_and_spoils_nothing_else(tmp_path: Path) 
     assert result[1]["text"] == "{'a': [1]} False Prints False 299999\n"
     reasons = missing(result[1])
     assert set(reasons) == {
-        "raises", "hangs", "crashes", "exits", "will_not", "holds", "generator", "lock", "thread",
-        "connection", "file", "deep", "large", "uses", "still",
+        "raises", "hangs", "crashes", "exits", "ends", "will_not", "holds", "generator", "lock",
+        "thread", "would_end", "connection", "file", "deep", "large", "uses", "still",
     }  # fmt: skip
     assert reasons["raises"] == reasons["holds"] == "ValueError: not me"
     assert reasons["hangs"] == "storing it takes longer than 1 s"
     assert reasons["crashes"] == "storing it crashed (signal 11)"
+    assert reasons["ends"] == "storing it ended the process"
+    assert reasons["would_end"] == "SystemExit: 3"
     assert reasons["generator"] == "it is, or holds, a generator, which cannot be stored"
     assert reasons["file"] == "it is, or holds, an open file"
     assert reasons["large"] == "it is larger than 1 MB"

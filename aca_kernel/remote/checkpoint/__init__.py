@@ -14,6 +14,7 @@ safe). What a `__reduce__` does, prints, changes or crashes happens in the copy.
     pieces    hashing, compressing, writing and reading
     atoms     which objects may be stored twice without anybody noticing
     rebuild   what pickles call when they are loaded
+    arrays    how arrays of numpy are pickled
     pickler   how objects of a notebook are pickled, beyond what cloudpickle does
     groups    which variables belong together, and in which order they come back
     session   what is not a variable: modules, directory, settings of libraries, history

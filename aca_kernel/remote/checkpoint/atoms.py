@@ -37,6 +37,8 @@ _REFERENCES: tuple[Any, ...] = (
 # Functions that were compiled by Cython; its version is part of the name.
 _CYTHON = "_cython_"
 
+_MODULE: Any = type.__dict__["__module__"]
+
 # The same of libraries, which are looked for only where they are in use.
 _OF_LIBRARIES = (
     ("numpy", ("dtype", "generic", "ufunc")),
@@ -49,20 +51,37 @@ class Atoms:
 
     def __init__(self) -> None:
         self._bases = (*_CONSTANTS, *_REFERENCES, *_library_types())
-        self._known: dict[type, bool] = {}
+        # By id, and with the kind, so that it stays: a metaclass may forbid to hash its classes.
+        self._known: dict[int, tuple[type, bool]] = {}
 
     def holds(self, value: Any) -> bool:
         """Tell whether it may be stored twice. Functions and classes are not asked about."""
         kind = type(value)
-        known = self._known.get(kind)
+        known = self._known.get(id(kind))
         if known is None:
-            # Not a subclass of ours: an instance of a class made in a cell can be changed.
-            known = (
-                issubclass(kind, self._bases)
-                and (kind.__module__ != "__main__" or issubclass(kind, enum.Enum))
-            ) or kind.__module__.startswith(_CYTHON)
-            self._known[kind] = known
-        return known
+            known = self._known[id(kind)] = (kind, self._is_unchangeable(kind))
+        return known[1]
+
+    def _is_unchangeable(self, kind: type) -> bool:
+        module = module_of(kind)
+        if module.startswith(_CYTHON):
+            return True
+        # Not a subclass of ours: an instance of a class made in a cell can be changed.
+        return issubclass(kind, self._bases) and (
+            module not in ("", "__main__") or issubclass(kind, enum.Enum)
+        )
+
+
+def module_of(kind: type) -> str:
+    """Return the module that a class says it is of, an empty text if it says something else.
+
+    Runs nothing of the user's, as asking the class itself might do.
+    """
+    try:
+        module = _MODULE.__get__(kind)
+    except AttributeError:
+        return ""
+    return module if type(module) is str else ""
 
 
 def _library_types() -> list[Any]:

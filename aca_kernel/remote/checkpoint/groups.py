@@ -12,17 +12,24 @@ they will be kept.
 
 from __future__ import annotations
 
+import functools
 import pickle
 import re
 import types
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from .atoms import Atoms
+from .atoms import Atoms, module_of
 from .pickler import NotStorable, Pickler
 from .pieces import Pack, PieceWriter, TooLarge
+
+# functools.lru_cache has no public name for what it makes.
+_CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
+_ALIAS: Any = getattr(typing, "TypeAliasType", None)  # since Python 3.12
+_FUNCTIONS: tuple[Any, ...] = (types.FunctionType, _CACHED, typing.NewType, _ALIAS)
 
 
 @dataclass(eq=False)
@@ -58,6 +65,7 @@ class Grouping:
 
     skipped: names of what is left out, each with its reason, a text that begins lower case.
     limited: gives each pickle a time limit, by the names it is for; raises TooSlow.
+    known: names of another grouping's that these values may refer to, which come back before.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class Grouping:
         pack: Pack,
         most_bytes: int,
         limited: Callable[[list[str]], AbstractContextManager[None]],
+        known: dict[int, str] | None = None,
     ) -> None:
         self.skipped: list[tuple[str, str]] = []
         self._shell = shell
@@ -73,6 +82,7 @@ class Grouping:
         self._most_bytes = most_bytes
         self._limited = limited
         self._atoms = Atoms()
+        self._known = known or {}
         self._names: dict[int, str] = {}
 
     def make(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
@@ -81,7 +91,7 @@ class Grouping:
         refused: names that are not to be tried, with the reason.
         """
         groups = self._singles(variables, refused)
-        self._names = {
+        self._names = self._known | {
             id(value): group.names[0][0]
             for group in groups
             for value in group.values
@@ -94,6 +104,11 @@ class Grouping:
         self._leave_out_dependants(groups)
         return _in_order(groups)
 
+    def names_of(self, groups: list[Group]) -> dict[int, str]:
+        """Return the functions and classes that some of its groups hold, as id and name."""
+        there = {name for group in groups for name in group.all_names()}
+        return {key: name for key, name in self._names.items() if name in there}
+
     def skip(self, group: Group, reason: str) -> None:
         """Leave a group out."""
         self.skipped.extend((name, reason) for name in group.all_names())
@@ -105,12 +120,19 @@ class Grouping:
         for name, value in variables.items():
             if name in refused:
                 self.skipped.append((name, refused[name]))
-            elif id(value) in by_id:
+                continue
+            if id(value) in by_id:
                 by_id[id(value)].names[0].append(name)
-            else:
-                groups.append(Group([[name]], [value]))
-                if not self._atoms.holds(value):
-                    by_id[id(value)] = groups[-1]
+                continue
+            try:
+                is_known_by_id = not self._atoms.holds(value)
+            # Only types are asked, but what those of the user's do may be anything.
+            except BaseException as error:  # noqa: BLE001
+                self.skipped.append((name, reason_of(error)))
+                continue
+            groups.append(Group([[name]], [value]))
+            if is_known_by_id:
+                by_id[id(value)] = groups[-1]
         return groups
 
     # -- pickling ------------------------------------------------------------------
@@ -130,6 +152,7 @@ class Grouping:
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)
+                group.met = set(self._changeable(pickler))
         except NotStorable as error:
             return f"it is, or holds, {error}"
         except TooLarge:
@@ -144,14 +167,14 @@ class Grouping:
             return _too_large(self._most_bytes)
         group.stream, group.buffers = writer.finish(), buffers
         group.needs = pickler.needs - set(group.all_names())
-        group.met = set(self._changeable(pickler))
         group.pickler = pickler
         return None
 
     def _changeable(self, pickler: Pickler) -> Iterator[int]:
         """Yield the ids of the objects that a pickle holds and that somebody could change."""
         for _, value in pickler.memo.copy().values():
-            if isinstance(value, (type, types.FunctionType)) or id(value) in self._names:
+            kind = type(value)  # isinstance() would ask the value itself, too
+            if issubclass(kind, (type, types.FunctionType)) or id(value) in self._names:
                 if id(value) in pickler.made:
                     yield id(value)
             elif not self._atoms.holds(value):
@@ -196,12 +219,18 @@ class Grouping:
             [value for group in part for value in group.values],
         )
         # What goes beyond the limit only together goes beyond it.
-        worked = self._pickle(joined)
+        reason = self._try(joined)
         joined.release()
-        return joined if worked else None
+        if reason is None:
+            return joined
+        for group in part:
+            others = [name for one in part if one is not group for name in one.all_names()]
+            self.skip(group, f"together with {_listed(others)}: {reason}")
+        return None
 
     def _leave_out_dependants(self, groups: list[Group]) -> None:
         there = {name for group in groups for name in group.all_names()}
+        there.update(self._known.values())
         while True:
             lost = [group for group in groups if group.needs - there]
             if not lost:
@@ -218,10 +247,17 @@ class TooSlow(BaseException):
 
 
 def _is_made_in_a_cell(value: Any) -> bool:
-    """Tell whether something is known to other objects by the name it was defined under."""
-    return (
-        isinstance(value, (type, types.FunctionType)) or hasattr(value, "cache_parameters")
-    ) and getattr(value, "__module__", None) == "__main__"
+    """Tell whether something is known to other objects by the name it was defined under.
+
+    By its type alone: any attribute of an object of the user's may run code of the user's.
+    """
+    kind = type(value)
+    if issubclass(kind, type):
+        return module_of(value) == "__main__"
+    if not any(kind is one for one in _FUNCTIONS):
+        return False
+    module = getattr(value, "__module__", None)
+    return type(module) is str and module == "__main__"
 
 
 def _in_order(groups: list[Group]) -> list[Group]:
@@ -232,7 +268,7 @@ def _in_order(groups: list[Group]) -> list[Group]:
         waiting = [first]
         while waiting:
             group = waiting[-1]
-            needed = {by_name[name] for name in group.needs}
+            needed = {by_name[name] for name in group.needs if name in by_name}
             missing = [one for one in needed if one not in ordered]
             if missing:
                 waiting.extend(missing)
@@ -293,6 +329,12 @@ def reason_of(error: BaseException) -> str:
     if len(text) > 160:
         text = text[:159] + "…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) > 2:
+        return f"`{names[0]}`, `{names[1]}` and {len(names) - 2} more"
+    return " and ".join(f"`{name}`" for name in names)
 
 
 def _too_large(most_bytes: int) -> str:

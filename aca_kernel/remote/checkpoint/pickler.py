@@ -12,23 +12,33 @@ Large arrays are handed over as they are (pickle's out-of-band buffers), not cop
 
 from __future__ import annotations
 
+import contextlib
+import copyreg
+import enum
 import functools
 import io
 import pickle
 import sys
 import types
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloudpickle
 
-from . import rebuild
+from . import arrays, rebuild
+from .atoms import module_of
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
 
-# Kinds of numpy's dtypes whose memory is all there is of an array.
-_PLAIN_KINDS = "biufcmMSUV"
+# Those of them that this Python has, and that cloudpickle does not know.
+_TYPE_VARIABLES: list[Any] = [
+    getattr(typing, name) for name in ("ParamSpec", "TypeVarTuple") if hasattr(typing, name)
+]
+
+# The code of all functions that functools.singledispatch makes.
+_DISPATCHING = vars(types.FunctionType)["__code__"].__get__(functools.singledispatch(repr))
 
 
 class NotStorable(Exception):
@@ -70,6 +80,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.FunctionType: self._function,
             types.CellType: _reduce_cell,
             functools._lru_cache_wrapper: self._cached,  # noqa: SLF001 - it has no public name
+            functools.cached_property: _reduce_cached_property,
+            functools.singledispatchmethod: _reduce_dispatching_method,
+            **dict.fromkeys(_TYPE_VARIABLES, _reduce_type_variable),
+            # Since Python 3.12.
+            getattr(typing, "TypeAliasType", typing.NewType): self._type_alias,
+            typing.NewType: self._new_type,
             # Pickle knows how to store these, unlike other open files.
             io.BytesIO: super().reducer_override,
             io.StringIO: super().reducer_override,
@@ -100,12 +116,19 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if issubclass(kind, base):
                 return reducer
         default: Callable[[Any], Any] = super().reducer_override
-        return default
+        # Only what defines how it is pickled may say that it is known by its name.
+        asked: Any = kind
+        plain: Any = object
+        is_plain = (asked.__reduce_ex__, asked.__reduce__) == (
+            plain.__reduce_ex__,
+            plain.__reduce__,
+        )
+        return default if is_plain or kind in self.dispatch_table else _reduce
 
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield what is stored in a way of ours, of the libraries that are in use."""
         if self._numpy is not None:
-            self._reducers[self._numpy.ndarray] = self._array
+            yield self._numpy.ndarray, self._array
         widget = getattr(sys.modules.get("ipywidgets"), "Widget", None)
         if widget is not None:
             yield widget, _refuse("a widget, which lives in the front end as well")
@@ -136,9 +159,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if reduced is not None:
             return reduced
         reduced = super().reducer_override(obj)
-        if reduced is not NotImplemented:
+        # Those of Python that have no name in a module are looked up, and not made.
+        if isinstance(reduced, tuple) and len(reduced) > 2:
             self.made.add(id(obj))
-            reduced = _without_tracker(reduced, obj)
+            maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
+            made, state = (maker, *_with_slots(arguments, obj)), (setter, state)
+            reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
         return reduced
 
     def _function(self, obj: Any) -> Any:
@@ -146,6 +172,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if reduced is not None:
             return reduced
         if obj.__globals__ is not self._globals:
+            if obj.__code__ is _DISPATCHING and obj.__module__ == "__main__":
+                self.made.add(id(obj))
+                return _reduce_dispatching(obj)
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented:
                 self.made.add(id(obj))
@@ -167,6 +196,20 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         made = (obj.__code__, obj.__name__, obj.__closure__)
         return rebuild.function, made, state, None, None, rebuild.set_function
 
+    def _new_type(self, obj: Any) -> Any:
+        reduced = self._by_name(obj)
+        if reduced is not None or obj.__module__ != "__main__":
+            return reduced or NotImplemented
+        self.made.add(id(obj))
+        return rebuild.new_type, (), vars(obj), None, None, rebuild.set_attributes
+
+    def _type_alias(self, obj: Any) -> Any:
+        reduced = self._by_name(obj)
+        if reduced is not None or obj.__module__ != "__main__":
+            return reduced or NotImplemented
+        self.made.add(id(obj))
+        return rebuild.type_alias, (obj.__name__, obj.__value__, obj.__type_params__)
+
     def _cached(self, obj: Any) -> Any:
         """Functions with functools.lru_cache come back with an empty cache."""
         reduced = self._by_name(obj)
@@ -182,17 +225,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     # -- arrays --------------------------------------------------------------------
 
     def _array(self, obj: Any) -> Any:
-        owner = _owner(obj)
-        if owner is not None:
-            offset = _address(obj) - _address(owner)
-            made = (owner, obj.dtype, obj.shape, obj.strides, offset, obj.flags.writeable)
-            return rebuild.view, made
-        if obj.dtype.hasobject or obj.dtype.kind not in _PLAIN_KINDS or not obj.dtype.itemsize:
-            return NotImplemented
-        order = "F" if obj.flags.f_contiguous and not obj.flags.c_contiguous else "C"
-        dense = obj if order == "F" else self._numpy.ascontiguousarray(obj)  # type: ignore[union-attr]
-        data = pickle.PickleBuffer(rebuild.flat(dense).view("u1"))
-        return rebuild.array, (data, obj.dtype, obj.shape, order, obj.flags.writeable)
+        try:
+            return arrays.reduce(obj)
+        except arrays.NoFile as error:
+            raise NotStorable(str(error)) from None
 
     def _pandas_block(self, obj: Any) -> Any:
         maker, arguments = obj.__reduce__()[:2]
@@ -211,7 +247,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if (
             self._numpy is not None
             and type(data) is self._numpy.ndarray
-            and _owner(data) is not None
+            and arrays.owner(data) is not None
         ):
             parts = {**parts, "data": data.copy()}
         return (maker, (kind, parts), *reduced[2:])
@@ -223,6 +259,55 @@ def _reduce_cell(obj: Any) -> Any:
     except ValueError:  # nothing is in it yet
         contents = ()
     return rebuild.cell, (), contents, None, None, rebuild.fill_cell
+
+
+def _reduce(obj: Any) -> Any:
+    """Ask an object how it is to be made again; it may say that its name is enough.
+
+    A name in the notebook is not: it has not come back yet, or is this very object.
+    """
+    reduced = obj.__reduce_ex__(5)
+    if not isinstance(reduced, str):
+        return reduced
+    if pickle.whichmodule(obj, reduced) != "__main__":  # type: ignore[attr-defined]
+        return reduced
+    # What is of a cell, and nothing but its attributes, is stored as that.
+    kind = type(obj)
+    slots = copyreg._slotnames(kind)  # type: ignore[attr-defined]  # noqa: SLF001
+    if module_of(kind) == "__main__" and not issubclass(kind, enum.Enum) and not slots:
+        with contextlib.suppress(TypeError):
+            object.__new__(kind)
+            made = (object.__new__, (kind,))
+            return *made, vars(obj), None, None, rebuild.set_attributes
+    raise NotStorable(f"`{reduced}`, which is known by its name only")
+
+
+def _reduce_type_variable(obj: Any) -> Any:
+    if obj.__module__ != "__main__":
+        return _reduce(obj)
+    names = ("bound", "covariant", "contravariant")
+    found = {name: getattr(obj, f"__{name}__", None) for name in names}
+    arguments = {name: value for name, value in found.items() if value}
+    return rebuild.type_variable, (type(obj), obj.__name__, arguments)
+
+
+def _reduce_dispatching(obj: Any) -> Any:
+    """Store what was registered: the caches beside it hold weak references."""
+    made_with_it = {"registry", "dispatch", "register", "_clear_cache"}
+    state = {key: value for key, value in vars(obj).items() if key not in made_with_it}
+    names = {name: getattr(obj, name) for name in ("__module__", "__qualname__", "__doc__")}
+    state = {"attributes": state, "names": names, "registry": dict(obj.registry)}
+    return rebuild.dispatching, (obj.__name__,), state, None, None, rebuild.set_dispatching
+
+
+def _reduce_dispatching_method(obj: Any) -> Any:
+    state = {key: value for key, value in vars(obj).items() if key in {"dispatcher", "func"}}
+    return rebuild.dispatching_method, (), state, None, None, rebuild.set_attributes
+
+
+def _reduce_cached_property(obj: Any) -> Any:
+    state = {key: value for key, value in vars(obj).items() if key != "lock"}
+    return rebuild.cached_property, (), state, None, None, rebuild.set_attributes
 
 
 def _refuse(what: str) -> Callable[[Any], Any]:
@@ -246,19 +331,11 @@ def _without_tracker(reduced: Any, obj: type) -> Any:
     return (reduced[0], arguments, *reduced[2:])
 
 
-def _owner(obj: Any) -> Any:
-    """Return the array whose memory an array shares, None if it has its own.
-
-    None too where the memory belongs to something else, or lies in it in an unusual way.
-    """
-    owner = obj
-    while type(owner.base) is type(obj):
-        owner = owner.base
-    is_plain = owner.flags.c_contiguous or owner.flags.f_contiguous
-    if owner is obj or not is_plain or not obj.size or owner.dtype.hasobject != obj.dtype.hasobject:
-        return None
-    return owner
-
-
-def _address(obj: Any) -> int:
-    return int(obj.__array_interface__["data"][0])
+def _with_slots(arguments: tuple[Any, ...], obj: type) -> tuple[Any, ...]:
+    """Add `__slots__` to what a class begins with: it cannot be given them later."""
+    slots = vars(obj).get("__slots__")
+    # Enumerations are made from other arguments; typing.NamedTuple makes its own.
+    is_named_tuple = typing.NamedTuple in vars(obj).get("__orig_bases__", ())
+    if slots is None or not isinstance(arguments[0], type) or is_named_tuple:
+        return arguments
+    return (*arguments[:3], {**arguments[3], "__slots__": slots}, *arguments[4:])

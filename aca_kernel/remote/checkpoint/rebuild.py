@@ -6,8 +6,13 @@ argument. Imports of numpy happen where arrays are: elsewhere it may be missing.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
+import os
 import types
+import typing
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # The namespace that is being restored; functions of cells look up their globals in it.
@@ -77,14 +82,142 @@ def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any])
     return value
 
 
+def dispatching(name: str) -> Any:
+    """Make a function of functools.singledispatch, with nothing registered."""
+
+    def nothing(_: Any) -> None:
+        pass
+
+    nothing.__name__ = name
+    return functools.singledispatch(nothing)
+
+
+def set_dispatching(target: Any, state: dict[str, Any]) -> None:
+    """Register what was registered."""
+    for kind, function_of_kind in state["registry"].items():
+        target.register(kind, function_of_kind)
+    target.__dict__.update(state["attributes"])
+    for name, value in state["names"].items():
+        setattr(target, name, value)
+
+
+def dispatching_method() -> Any:
+    """Make a functools.singledispatchmethod, which has a cache of its own since Python 3.13."""
+    return functools.singledispatchmethod(dispatching(""))
+
+
+def cached_property() -> Any:
+    """Make a functools.cached_property, which has a lock of its own until Python 3.12."""
+    return functools.cached_property(len)
+
+
+def set_attributes(target: Any, state: dict[str, Any]) -> None:
+    """Give an object its attributes, as they are."""
+    target.__dict__.update(state)
+
+
+def new_type() -> Any:
+    """Make what typing.NewType makes."""
+    return typing.NewType("", object)
+
+
+def type_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """Make what the statement `type` makes, as if in a cell: it is of the module that makes it."""
+    kind = vars(typing)["TypeAliasType"]
+    make = types.FunctionType(_make_alias.__code__, _namespace)
+    return make(kind, name, value, parameters)
+
+
+def _make_alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    return kind(name, value, type_params=parameters)
+
+
+def type_variable(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
+    """Make a ParamSpec or TypeVarTuple, as if in a cell."""
+    made = kind(name, **arguments)
+    made.__module__ = "__main__"
+    return made
+
+
+# -- classes -----------------------------------------------------------------------
+
+# What cells may have written to be told of new classes. Their variables come back and know of
+# these classes already, or would not be there yet.
+_HOOKS_OF_BASES = ("__init_subclass__",)
+_HOOKS_OF_METACLASSES = ("__prepare__", "__new__", "__init__", "__setattr__")
+
+
+def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
+    """Make a class that has nothing yet; maker: one of cloudpickle's, with its arguments."""
+    # Those for an enumeration begin with the bases, those for another class with its metaclass.
+    bases = arguments[0] if isinstance(arguments[0], tuple) else arguments[2]
+    bases = types.resolve_bases(bases)
+    kinds = [type(base) for base in bases]
+    if isinstance(arguments[0], type):
+        kinds.append(arguments[0])
+    with _quiet(bases, kinds):
+        return maker(*arguments)
+
+
+def set_class(target: Any, state: tuple[Callable[[Any, Any], Any], Any]) -> None:
+    """Give a class what it has; state: a function of cloudpickle's, and what it takes."""
+    setter, attributes = state
+    with _quiet((), [type(target)]):
+        setter(target, attributes)
+
+
+@contextlib.contextmanager
+def _quiet(bases: Iterable[type], metaclasses: Iterable[type]) -> Iterator[None]:
+    """Pass over what cells have written to be called when classes are made; not what modules have.
+
+    What was changed in a module is lost, so that it must be told of the class.
+    """
+    hooks: dict[tuple[int, str], tuple[type, str, Any]] = {}
+    for classes, names in (
+        (bases, _HOOKS_OF_BASES),
+        (metaclasses, _HOOKS_OF_METACLASSES),
+    ):
+        for owner in (one for kind in classes for one in kind.__mro__):
+            if vars(owner).get("__module__") == "__main__":
+                hooks.update(
+                    ((id(owner), name), (owner, name, vars(owner)[name]))
+                    for name in names
+                    if name in vars(owner)
+                )
+    for owner, name, _ in hooks.values():
+        # Replaced, not removed: the order of a class's attributes stays.
+        type.__setattr__(owner, name, _passing_on(owner, name))
+    try:
+        yield
+    finally:
+        for owner, name, hook in hooks.values():
+            type.__setattr__(owner, name, hook)
+
+
+def _passing_on(owner: type, name: str) -> Any:
+    def static(kind: Any, *arguments: Any, **named: Any) -> Any:
+        return getattr(super(owner, kind), name)(kind, *arguments, **named)
+
+    def bound(one: Any, *arguments: Any, **named: Any) -> Any:
+        return getattr(super(owner, one), name)(*arguments, **named)
+
+    if name == "__new__":
+        return staticmethod(static)
+    return classmethod(bound) if name in {"__prepare__", "__init_subclass__"} else bound
+
+
 # -- arrays ------------------------------------------------------------------------
 
 
-def array(data: Any, dtype: Any, shape: tuple[int, ...], order: str, writeable: bool) -> Any:
+def array(
+    data: Any, dtype: Any, shape: tuple[int, ...], order: str, writeable: bool, kind: Any = None
+) -> Any:
     """Make an array that owns its memory, as the one that was stored did."""
     import numpy as np
 
-    made = np.empty(shape, dtype, order="F" if order == "F" else "C")
+    made: Any = np.ndarray.__new__(
+        kind or np.ndarray, shape, dtype, order="F" if order == "F" else "C"
+    )
     flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     if not writeable:
         made.flags.writeable = False
@@ -98,19 +231,56 @@ def view(
     strides: tuple[int, ...],
     offset: int,
     writeable: bool,
+    kind: Any = None,
 ) -> Any:
     """Make an array that shares the memory of another one."""
     import numpy as np
 
-    made: Any = np.ndarray(shape, dtype, buffer=flat(owner), offset=offset, strides=strides)
+    kind = kind or np.ndarray
+    if (owner.dtype, owner.shape, owner.strides, 0) == (dtype, shape, strides, offset):
+        made: Any = np.ndarray.view(owner, kind)
+    else:
+        # The array itself, where it can be, so that it is the base of the view.
+        memory = owner if owner.flags.c_contiguous else flat(owner)
+        made = np.ndarray.__new__(kind, shape, dtype, memory, offset, strides)
     if not writeable and made.flags.writeable:
         made.flags.writeable = False
+    if "_mmap" in getattr(made, "__dict__", ()):
+        made._mmap = owner._mmap  # noqa: SLF001 - by which such an array knows that it is in a file
+    return made
+
+
+def memmap(
+    path: Any,
+    mode: str,
+    offset: int,
+    dtype: Any,
+    shape: tuple[int, ...],
+    order: Any,
+    data: Any,
+) -> Any:
+    """Open an array in a file again; data: what it holds, if that is not in the file."""
+    import numpy as np
+
+    try:
+        has_bytes = os.path.getsize(path)
+    except OSError:
+        raise NotRestored(f"its file {path} is not there") from None
+    if has_bytes < offset + math.prod(shape) * dtype.itemsize:
+        raise NotRestored(f"its file {path} is shorter than it was")
+    # Not made anew, as it was then.
+    made = np.memmap(path, dtype, "r+" if mode == "w+" else mode, offset, shape, order)  # type: ignore[call-overload]
+    if data is not None:
+        flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     return made
 
 
 def flat(owner: Any) -> Any:
     """Return the memory of a contiguous array as a one-dimensional one."""
-    return (owner if owner.flags.c_contiguous else owner.T).reshape(-1)
+    import numpy as np
+
+    plain: Any = np.ndarray.view(owner, np.ndarray)
+    return (plain if plain.flags.c_contiguous else plain.T).reshape(-1)
 
 
 # -- pandas ------------------------------------------------------------------------

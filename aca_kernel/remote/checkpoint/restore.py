@@ -149,7 +149,10 @@ class _Loader:
             self._loading.write(json.dumps(names).encode("ascii"))
             try:
                 values = self._load(group)
-            except Exception as error:  # noqa: BLE001 - what the user's classes raise
+            except KeyboardInterrupt:  # of the user's
+                raise
+            # What the user's classes raise may be anything, SystemExit included.
+            except BaseException as error:  # noqa: BLE001
                 reason = reason_of(error)
                 if isinstance(error, rebuild.NotRestored):
                     reason = str(error)
@@ -198,7 +201,7 @@ class _Loader:
         except DamagedPiece as error:
             self.missing.append(("In", str(error)))
             return
-        session.set_history(self.shell, state, is_in_cell)
+        session.set_history(self.shell, state, is_in_cell, self._names)
         for name in state["extensions"]:
             if name not in self.shell.extension_manager.loaded:
                 try:

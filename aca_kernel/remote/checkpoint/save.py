@@ -265,7 +265,8 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
     groups = _within(grouping, grouping.make(found, job.refused), job.limits.total_bytes)
     variables = [_entry(group, pack) for group in groups]
     # Each on its own, by the same rules; their names are no variables'.
-    asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
+    known = grouping.names_of(groups)
+    asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited, known)
     history = pack.add_all(
         memoryview(json.dumps(session.history(job.shell, job.is_in_cell)).encode("ascii"))
     )

@@ -10,6 +10,7 @@ import contextlib
 import linecache
 import os
 import random
+import re
 import sys
 import types
 import warnings
@@ -34,15 +35,15 @@ def variables(shell: Any) -> dict[str, Any]:
     hidden, missing = shell.user_ns_hidden, object()
     found: dict[str, Any] = {}
     for name, value in list(shell.user_ns.items()):
-        if not isinstance(name, str) or name in _NOT_VARIABLES or _is_numbered(name):
+        if not isinstance(name, str) or name in _NOT_VARIABLES:
             continue
-        if value is not hidden.get(name, missing):
+        if value is not hidden.get(name, missing) and not _is_numbered(shell, name, value):
             found[name] = value
     for number, value in list(shell.user_ns.get("_oh", {}).items()):
         found[f"{_OUTPUT}{number}]"] = value
     for name in _UNDERSCORES:
         value = getattr(shell.displayhook, name, "")
-        if isinstance(value, str) and not value:
+        if type(value) is str and not value:
             continue  # nothing has been shown yet
         found[f"{_OUTPUT}{name}]"] = value
         if found.get(name, missing) is value:
@@ -55,9 +56,14 @@ def is_shown(name: str) -> bool:
     return not name.startswith("_") and not is_output(name)
 
 
-def _is_numbered(name: str) -> bool:
-    """Tell whether it is one of IPython's `_7` and `_i7`."""
-    return name.startswith("_") and name.lstrip("_i").isdigit() and name.count("_") == 1
+def _is_numbered(shell: Any, name: str, value: Any) -> bool:
+    """Tell whether it is one of IPython's `_7` and `_i7`, and not a user's of such a name."""
+    if re.fullmatch("_[0-9]+", name):
+        return value is shell.user_ns.get("_oh", {}).get(int(name[1:]), shell)
+    if re.fullmatch("_i[0-9]+", name) and type(value) is str:
+        inputs = shell.history_manager.input_hist_raw
+        return value in inputs[int(name[2:]) :][:1]
+    return False
 
 
 # -- modules -----------------------------------------------------------------------
@@ -70,9 +76,12 @@ def take_modules(found: dict[str, Any]) -> tuple[list[tuple[str, str]], list[str
     """
     imports: list[tuple[str, str]] = []
     for name, value in list(found.items()):
-        if not isinstance(value, types.ModuleType):
+        # By the type alone: the value itself might run code of the user's.
+        if not issubclass(type(value), types.ModuleType):
             continue
-        module = value.__name__
+        module = object.__getattribute__(value, "__dict__").get("__name__")
+        if type(module) is not str:
+            continue
         if sys.modules.get(module) is value and module != "__main__":
             imports.append((name, module))
             del found[name]
@@ -299,8 +308,11 @@ def history(shell: Any, is_in_cell: bool) -> dict[str, Any]:
     }
 
 
-def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool) -> None:
-    """Bring it back; the next cell continues the count, or the one that is running does."""
+def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool, taken: set[str]) -> None:
+    """Bring it back; the next cell continues the count, or the one that is running does.
+
+    taken: names that the user has given to something else.
+    """
     manager = shell.history_manager
     if is_in_cell and manager.input_hist_raw:
         state["parsed"].append(manager.input_hist_parsed[-1])
@@ -320,7 +332,7 @@ def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool) -> None:
         if name != "_i00":
             shell.user_ns[name] = shell.user_ns_hidden[name] = text
     for number, text in enumerate(state["raw"]):
-        if number:
+        if number and f"_i{number}" not in taken:
             shell.user_ns[f"_i{number}"] = shell.user_ns_hidden[f"_i{number}"] = text
     for name, number, text in state["sources"]:
         lines = [line + "\n" for line in text.splitlines()]

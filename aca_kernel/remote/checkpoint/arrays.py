@@ -1,0 +1,122 @@
+"""How arrays of numpy are pickled: with the memory that they share, and as what they are.
+
+An array whose memory is another one's is stored as a view of that one. The same goes for
+matrices, records, masked arrays and classes of the user's that add attributes to arrays; those
+that have a way of their own to be pickled go that way. An array in a file (memmap) is
+opened again.
+
+numpy is in use where there is an array; it is never imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from typing import Any
+
+from . import rebuild
+from .atoms import module_of
+
+# Kinds of numpy's dtypes whose memory is all there is of an array.
+_PLAIN_KINDS = "biufcmMSUV"
+
+_PICKLED_THEIR_WAY = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
+
+
+class NoFile(Exception):
+    """An array lies in a file that cannot be found; the text says so, as a noun."""
+
+
+def reduce(obj: Any) -> Any:
+    """Return how to make an array again, NotImplemented if numpy knows better."""
+    kind = type(obj)
+    if not _is_understood(kind):
+        return NotImplemented
+    numpy: Any = sys.modules["numpy"]
+    is_plain = kind is numpy.ndarray
+    plain = obj if is_plain else numpy.ndarray.view(obj, numpy.ndarray)
+    made = _view(obj, plain) or _in_file(obj, plain) or _of_its_own(plain, obj)
+    if is_plain or made is NotImplemented:
+        return made
+    maker, arguments = made
+    if maker is rebuild.memmap:
+        return made
+    # What is open is opened again with the array that owns it.
+    state = {key: value for key, value in vars(obj).items() if key != "_mmap" or value is None}
+    return maker, (*arguments, kind), state, None, None, rebuild.set_attributes
+
+
+def owner(obj: Any) -> Any:
+    """Return the array whose memory an array shares, None if it has its own.
+
+    None too where the memory belongs to something else, or lies in it in an unusual way.
+    """
+    numpy: Any = sys.modules["numpy"]
+    found = obj
+    while issubclass(type(found.base), numpy.ndarray):
+        found = found.base
+    if found is obj or not _is_understood(type(found)):
+        return None
+    is_dense = found.flags.c_contiguous or found.flags.f_contiguous
+    if not is_dense or not obj.size or found.dtype.hasobject != obj.dtype.hasobject:
+        return None
+    return found
+
+
+def _view(obj: Any, plain: Any) -> Any:
+    shared = owner(obj)
+    if shared is None:
+        return None
+    offset = _address(plain) - _address(shared)
+    writeable = plain.flags.writeable
+    return rebuild.view, (shared, plain.dtype, plain.shape, plain.strides, offset, writeable)
+
+
+def _of_its_own(plain: Any, obj: Any) -> Any:
+    if plain.dtype.hasobject or plain.dtype.kind not in _PLAIN_KINDS or not plain.dtype.itemsize:
+        return NotImplemented
+    return rebuild.array, (
+        _data(plain),
+        plain.dtype,
+        plain.shape,
+        _order(plain),
+        obj.flags.writeable,
+    )
+
+
+def _in_file(obj: Any, plain: Any) -> Any:
+    if getattr(obj, "_mmap", None) is None:
+        return None
+    if obj.filename is None or not os.path.exists(obj.filename):
+        raise NoFile("an array in a file that has no name any more")
+    # What was written to such an array is not in the file.
+    data = _data(plain) if obj.mode == "c" else None
+    where = (obj.filename, obj.mode, obj.offset)
+    return rebuild.memmap, (*where, plain.dtype, plain.shape, _order(plain), data)
+
+
+def _data(plain: Any) -> pickle.PickleBuffer:
+    numpy: Any = sys.modules["numpy"]
+    dense = plain if _order(plain) == "F" else numpy.ascontiguousarray(plain)
+    return pickle.PickleBuffer(rebuild.flat(dense).view("u1"))
+
+
+def _order(plain: Any) -> str:
+    return "F" if plain.flags.f_contiguous and not plain.flags.c_contiguous else "C"
+
+
+def _address(obj: Any) -> int:
+    return int(obj.__array_interface__["data"][0])
+
+
+def _is_understood(kind: type) -> bool:
+    """Tell whether an array of this class is its memory and its attributes, and nothing more."""
+    numpy: Any = sys.modules["numpy"]
+    for one in kind.__mro__[: kind.__mro__.index(numpy.ndarray)]:
+        of_numpy = module_of(one).partition(".")[0] == "numpy"
+        if vars(one).get("__slots__") or one.__name__ == "MaskedConstant":
+            return False
+        if not of_numpy and any(name in vars(one) for name in _PICKLED_THEIR_WAY):
+            return False
+    return True

@@ -1,0 +1,470 @@
+"""Objects that are unlike others: each survives as it was, or is named, and spoils no other."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .running import missing, run, shown
+
+
+def come_back(folder: Path, before: str, after: str, **limits: Any) -> dict[str, Any]:
+    """Run a cell, save, restore, and run another; return what that one showed."""
+    result = run([before, after], folder, **limits)
+    assert result[0]["error"] == ""
+    return result[1]
+
+
+def same_with_restores(folder: Path, notebook: str) -> None:
+    """Run a notebook with a restore before each of its cells; it behaves as without."""
+    cells = notebook.strip("\n").split("\n# %%\n")
+    restored = run(cells, folder)
+    for cell in restored[1:]:
+        assert missing(cell) == {}
+    assert shown(restored) == shown(run(cells))
+    assert not any(error for _, _, error in shown(restored))
+
+
+def test_no_object_is_asked_anything_that_runs_code_of_the_users(tmp_path: Path) -> None:
+    before = """
+class AttrDict(dict):
+    __getattr__ = dict.__getitem__
+class Loops:
+    def __getattribute__(self, name):
+        while True: pass
+class Raises:
+    def __getattribute__(self, name): raise RuntimeError('not ' + name)
+class Lies:
+    __class__ = property(lambda self: 1 / 0)
+class Permissive:
+    def __getattr__(self, name):
+        if name.startswith('__'): raise AttributeError(name)
+        return 1
+class Meta(type):
+    def __getattribute__(cls, name): raise RuntimeError('no class either')
+    def __eq__(self, other): raise RuntimeError('not compared')
+class Strange(metaclass=Meta): pass
+def __getattr__(name): raise ValueError(name)
+cfg = AttrDict(a=1); important = [1, 2, 3]
+loops, raises, lies, strange = Loops(), Raises(), Lies(), Strange()
+one = Permissive(); two = {'one': one}; three = one
+one
+"""
+    cell = come_back(
+        tmp_path,
+        before,
+        "print(important, two['one'] is one is three, _ is one, one.anything, 'cfg' in dir())",
+        variable_seconds=1,
+    )
+    reasons = missing(cell)
+    # Before Python 3.11 pickle looks for `__getstate__`, and does not expect a KeyError.
+    stored = reasons.pop("cfg", "") != "KeyError: '__getstate__'"
+    assert (cell["text"], cell["error"]) == (f"[1, 2, 3] True True 1 {stored}\n", "")
+    assert stored or sys.version_info < (3, 11)
+    # Pickle itself asks these.
+    assert set(reasons) == {"loops", "raises", "lies", "Lies", "strange", "Strange"}
+    assert reasons["loops"] == "storing it takes longer than 1 s"
+    assert reasons["raises"] == "RuntimeError: not __class__"
+
+
+def test_a_class_need_not_say_which_module_it_is_of(tmp_path: Path) -> None:
+    before = """
+class Nowhere: pass
+class Odd(tuple): pass
+Nowhere.__module__ = None
+Odd.__module__ = 5
+nowhere, odd, other = Nowhere(), Odd([1]), [1, 2]
+same = [odd]
+"""
+    cell = come_back(
+        tmp_path, before, "print(other, type(nowhere) is Nowhere, odd, same[0] is odd)"
+    )
+    assert missing(cell) == {}
+    assert (cell["text"], cell["error"]) == ("[1, 2] True (1,) True\n", "")
+
+
+def test_functions_share_nothing_that_one_could_spoil_for_the_others(tmp_path: Path) -> None:
+    before = """
+def helper(): return 1
+class Conn:
+    def __setstate__(self, state): raise ValueError('closed')
+conn = Conn(); conn.x = 1
+def query(c=conn): return c
+def make(n):
+    data = bytearray(n)
+    def closure(): return len(data)
+    return closure
+f1, f2, f3 = make(700_000), make(700_000), make(200_000)
+def other(): return 2
+shared = [1]
+left, right, third = [shared, bytes(700_000)], [shared, bytes(700_001)], {'shared': shared}
+"""
+    cell = come_back(
+        tmp_path,
+        before,
+        "print(helper(), other(), f1(), f2(), f3(), Conn)",
+        variable_bytes=1_000_000,
+    )
+    assert cell["text"] == "1 2 700000 700000 200000 <class '__main__.Conn'>\n"
+    reasons = missing(cell)
+    assert set(reasons) == {"conn", "query", "shared", "left", "right", "third"}
+    assert reasons["query"] == "ValueError: closed"
+    assert reasons["left"] == "together with `shared`, `right` and 1 more: it is larger than 1 MB"
+
+
+CLASSES = """
+import abc, enum, dataclasses, typing, functools
+REGISTRY = {}
+class Plugin:
+    count = 0
+    def __init_subclass__(cls, key=None, **k):
+        super().__init_subclass__(**k)
+        Plugin.count += 1
+        REGISTRY[key or cls.__name__.lower()] = cls
+class Csv(Plugin): pass
+class Json(Plugin, key='j'):
+    def hi(self): return super().__repr__()[:5]
+made = []
+class Meta(type):
+    def __new__(mcls, name, bases, space, **k):
+        made.append('new ' + name)
+        return super().__new__(mcls, name, bases, {**space, 'added': [name]})
+    def __init__(cls, name, bases, space, **k):
+        super().__init__(name, bases, space)
+        made.append('init ' + name)
+    @classmethod
+    def __prepare__(mcls, name, bases, **k):
+        made.append('prepare ' + name)
+        return {}
+    def __setattr__(cls, name, value):
+        made.append('set ' + name)
+        super().__setattr__(name, value)
+class A(metaclass=Meta): x = 1
+class B(A, k=1): pass
+B.y = 2
+class AMeta(Meta, abc.ABCMeta): pass
+class Abstract(metaclass=AMeta):
+    @abc.abstractmethod
+    def f(self): ...
+class Concrete(Abstract):
+    def f(self): return 'f'
+Abstract.register(int)
+class Field:
+    def __set_name__(self, owner, name): self.name = name; made.append('field ' + name)
+    def __get__(self, obj, kind=None): return self.name
+class Model:
+    one = Field()
+class Colour(enum.Enum):
+    def __init_subclass__(cls, **k): made.append('enum'); super().__init_subclass__(**k)
+class Red(Colour):
+    LIGHT = 1
+    DARK = 2
+class Flag(enum.IntFlag):
+    P = 1
+    Q = 2
+T = typing.TypeVar('T')
+class Box(typing.Generic[T]):
+    def __init__(self, v: T): self.v = v
+class IntBox(Box[int]): pass
+@typing.runtime_checkable
+class Has(typing.Protocol):
+    def f(self): ...
+class Pair(typing.NamedTuple):
+    a: int
+    b: str = 'x'
+class TD(typing.TypedDict):
+    a: int
+@dataclasses.dataclass(frozen=True, slots=True)
+class Point:
+    x: int = 1
+@dataclasses.dataclass
+class Point3(Point if False else object):
+    l: list = dataclasses.field(default_factory=list)
+class Cached:
+    n = 0
+    @functools.cached_property
+    def x(self): self.n += 1; return self.n
+class S:
+    __slots__ = ('a', '__b')
+    def __init__(self): self.a = 1; self.__b = 2
+    def b(self): return self.__b
+class Triple(tuple):
+    __slots__ = ()
+class Slim:
+    __slots__ = 'only'
+    def __init_subclass__(cls): made.append('slim')
+class Slimmer(Slim):
+    __slots__ = {'more': 'doc'}
+triple, slim = Triple((1, 2, 3)), Slimmer()
+slim.only, slim.more = 1, 2
+s, c, p = S(), Cached(), Point()
+box, pair, td, con, i = IntBox(1), Pair(1), TD(a=1), Concrete(), Json()
+c.x
+before = list(made)
+# %%
+print(made == before, REGISTRY == {'csv': Csv, 'j': Json}, Plugin.count, i.hi(), type(i) is Json)
+print(A.added, B.added, B.x, B.y, Model.one, Red.DARK, Red(1) is Red.LIGHT)
+print(Flag(3), list(Red), isinstance(3, Abstract), con.f())
+print(isinstance(con, Has), isinstance(3, Has), box.v, isinstance(box, Box), IntBox.__orig_bases__)
+print(pair, Pair(2).b, td, TD.__annotations__)
+print(p, Point(3), hasattr(p, '__dict__'), Point3(), c.x, Cached().x)
+print(s.b(), s.a, hasattr(s, '__dict__'), triple, hasattr(triple, '__dict__'))
+print(slim.only, slim.more, hasattr(slim, '__dict__'))
+try: Abstract()
+except TypeError as e: print(e)
+try: s.nothing = 1
+except AttributeError as e: print(e)
+class Xml(Plugin): pass
+class C(A): pass
+print(Plugin.count, list(REGISTRY), made[len(before):])
+# %%
+print(Plugin.count, list(REGISTRY), made[len(before):])
+"""
+
+
+def test_classes_come_back_without_being_made_once_more(tmp_path: Path) -> None:
+    """What cells have written to be told of new classes has been told already."""
+    same_with_restores(tmp_path, CLASSES)
+
+
+HOOKS_OF_MODULES = """
+open('library.py', 'w').write('''
+known = []
+class Base:
+    def __init_subclass__(cls, **k): super().__init_subclass__(**k); known.append(cls.__name__)
+class Meta(type):
+    def __init__(cls, *a): super().__init__(*a); known.append('meta ' + cls.__name__)
+''')
+import sys; sys.path.insert(0, '')
+import library
+told = []
+class Mine(library.Base):
+    def __init_subclass__(cls): told.append(cls.__name__); super().__init_subclass__()
+class Other(Mine): pass
+class Third(metaclass=library.Meta): pass
+# %%
+print(told, sorted(library.known))
+"""
+
+
+def test_modules_are_told_of_the_classes_that_come_back(tmp_path: Path) -> None:
+    """They are imported anew, and know of none."""
+    same_with_restores(tmp_path, HOOKS_OF_MODULES)
+
+
+NAMES_ALONE = """
+import typing
+from typing import NewType, Optional
+UserId = NewType('UserId', int)
+AdminId = NewType('AdminId', UserId)
+P = typing.ParamSpec('P', bound=int)
+Ts = getattr(typing, 'TypeVarTuple', typing.TypeVar)('Ts')  # since Python 3.11
+T = typing.TypeVar('T')
+def get(u: UserId, v: Optional[UserId] = None) -> list[UserId]: return [u]
+class User:
+    id: UserId
+    def f(self, x: typing.Callable[P, T]) -> T: return x
+class _Missing:
+    def __reduce__(self): return 'MISSING'
+    def __repr__(self): return '<missing>'
+MISSING = _Missing()
+MISSING.note = [1]
+holds = {'default': MISSING}
+def inner():
+    Local = NewType('Local', str)
+    return Local
+Local = {'l': inner()}
+alias = dict[UserId, list[AdminId]]
+class Slot:
+    __slots__ = ('x',)
+    def __reduce__(self): return 'slot'
+slot = Slot()
+# %%
+print(get.__annotations__['u'] is UserId, typing.get_type_hints(User))
+print(AdminId.__supertype__ is UserId)
+print(UserId(3), UserId, get(1))
+print(User.f.__annotations__['return'] is T, User.f.__annotations__['x'] == typing.Callable[P, T])
+print(P, P.__bound__, Ts, P.__module__)
+print(holds['default'] is MISSING, MISSING, MISSING, MISSING.note)
+print(type(MISSING) is _Missing, Local['l'].__name__, alias == dict[UserId, list[AdminId]])
+"""
+
+
+def test_what_only_its_name_tells_is_stored_as_what_it_is_or_named(tmp_path: Path) -> None:
+    before, after = NAMES_ALONE.split("# %%\n")
+    cell = come_back(tmp_path, before, after)
+    assert missing(cell) == {
+        "slot": "it is, or holds, `slot`, which is known by its name only",
+    }
+    assert shown([cell]) == shown(run([before, after])[1:])
+    assert cell["error"] == ""
+
+
+ALIASES = """
+type Name = str
+type Pair[T] = tuple[T, Name]
+def pair(name: Name) -> Pair[int]: return 1, name
+# %%
+print(pair.__annotations__['name'] is Name, Name.__value__, Pair[int], Name.__module__)
+print(pair.__annotations__['return'] == Pair[int], len(Pair.__type_params__))
+# %%
+print(pair.__annotations__['name'] is Name, Name.__value__, Pair[int], Name.__module__)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement `type` came later")
+def test_aliases_of_types_come_back(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ALIASES)
+
+
+ARRAYS = """
+import numpy as np
+a = np.arange(6.)
+mat = a.view(np.matrix)
+row = np.matrix([[1, 2], [3, 4]]); first = row[0]; column = row[:, 1]
+rec = np.rec.array([(1, 2.0, 'x'), (3, 4.0, 'y')], names='a,b,c')
+fa, one = rec.a, rec[1:]
+m = np.ma.masked_array([1., 2., 3.], [False, True, False], fill_value=9)
+data, mask, part, plain = m.data, m.mask, m[1:], np.ma.array([1, 2])
+hard = np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]], hard_mask=True)
+masked = np.ma.masked
+class Mine(np.ndarray):
+    def __array_finalize__(self, obj): self.unit = getattr(obj, 'unit', 'none')
+mine = np.arange(4).view(Mine); mine.unit = 'm'; half = mine[::2]; as_array = np.asarray(mine)
+own = Mine((2,), int); own[:] = 5; own.unit = 'kg'; shared = own[1:].view(np.ndarray)
+class Theirs(np.ndarray):
+    def __reduce__(self):
+        made = super().__reduce__()
+        return (*made[:2], (made[2], 'kept'))
+    def __setstate__(self, state): super().__setstate__(state[0]); self.note = state[1]
+theirs = np.arange(3).view(Theirs)
+text = np.char.array(['ab', 'c'])
+fortran = np.asfortranarray(np.arange(6.).reshape(2, 3)).view(Mine)
+frozen = np.matrix([1, 2]); frozen.flags.writeable = False
+objects = np.array([1, None], dtype=object).view(Mine)
+mm = np.memmap('data.bin', dtype='int32', mode='w+', shape=(4, 2)); mm[:] = 1
+tail, raw, copied = mm[2:], np.asarray(mm)[0], mm.copy()
+np.arange(3, dtype='u1').tofile('bytes.bin')
+private = np.memmap('bytes.bin', mode='c'); private[0] = 200
+readonly = np.memmap('bytes.bin', mode='r', offset=1)
+# %%
+a[0] = 50; row[0, 1] = 20; rec.a[1] = 30; m[2] = 7; data[0] = -1; m[1] = 5; mine[2] = 22
+own[1] = 6; mm[2, 0] = 77; raw[1] = 88
+print(mat, type(mat), mat.base is a, first, column, type(first), sep='|')
+print(fa, one, type(rec), rec.dtype, one.a, type(one[0]))
+print(m, data, mask, part, m.fill_value)
+print(plain, plain._mask is np.ma.nomask, hard, hard.hardmask)
+print(masked is np.ma.masked, type(part))
+print(mine, mine.unit, half, half.unit, as_array, type(half))
+print(own, own.unit, shared, theirs, type(theirs))
+print(text.upper(), fortran, fortran.flags.f_contiguous, fortran.unit)
+print(frozen.flags.writeable, objects)
+import os
+print(np.fromfile('data.bin', 'int32'), tail, type(tail), os.path.basename(mm.filename))
+print(tail._mmap is mm._mmap, copied, copied._mmap, os.path.basename(tail.filename))
+print(private, readonly, readonly.flags.writeable, np.fromfile('bytes.bin', 'u1'), private.mode)
+# %%
+m[0] = np.ma.masked; tail[1] = 5; mm.flush(); tail.flush(); mat[0, 1] = 51
+print(m, part, data, np.fromfile('data.bin', 'int32'), a)
+"""
+
+
+def test_arrays_of_all_classes_share_memory_and_files(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ARRAYS)
+
+
+def test_an_array_whose_file_is_gone_is_named(tmp_path: Path) -> None:
+    before = f"""
+import numpy as np, os
+path, other = {str(tmp_path)!r} + '/elsewhere', {str(tmp_path)!r} + '/nowhere'
+there = np.memmap(path, 'u1', 'w+', shape=3)
+gone, unlinked = np.memmap('large', 'u1', 'w+', shape=30), np.memmap(other, 'u1', 'w+', shape=3)
+view, good = gone[1:], there[1:]
+os.unlink(other)
+"""
+    after = "there[2] = 9; print(good, np.fromfile(path, 'u1'))"
+    cell = come_back(tmp_path, before, after, files_bytes=10)
+    reasons = missing(cell)
+    assert set(reasons) == {"gone", "view", "unlinked", "large"}
+    assert reasons["gone"] == reasons["view"]
+    assert reasons["view"].endswith("/large is not there")
+    assert reasons["unlinked"] == "it is, or holds, an array in a file that has no name any more"
+    assert cell["text"] == "[0 9] [0 0 9]\n"
+
+
+UNDERSCORES = """
+1 + 1
+# %%
+_2020, _1, _i1, _i2, _7 = 'year', 'mine', 'my input', 'later', 7
+'shown'
+# %%
+print(_2020, _1, _i1, _i2, _7, _2, Out, In[1], _i3)
+# %%
+print(_2020, _1, _i1, _i2, _7, _2, _i4, __)
+"""
+
+
+def test_names_like_those_of_ipython_may_be_the_users(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, UNDERSCORES)
+
+
+FILTERS = """
+import warnings
+class Mine(UserWarning): pass
+warnings.simplefilter('error', Mine)
+# %%
+try: warnings.warn('now', Mine)
+except Mine as error: print('raised', error)
+# %%
+try: warnings.warn('again', Mine)
+except Mine as error: print('raised', error)
+"""
+
+
+def test_filters_of_warnings_know_the_classes_of_cells(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, FILTERS)
+
+
+DISPATCHING = """
+import collections.abc, functools
+class Shape: pass
+class Square(Shape): pass
+@functools.singledispatch
+def area(one): 'Doc.'; return 'any'
+@area.register
+def _(one: int): return f'int {unit}'
+@area.register(collections.abc.Sequence)
+def of_sequences(one): return [area(part) for part in one]
+@area.register(Shape)
+def of_shapes(one): return 'shape'
+area.mark = [1]
+class Shower:
+    def __init__(self, pre): self.pre = pre
+    @functools.singledispatchmethod
+    def show(self, one): return self.pre + 'any'
+    @show.register
+    def _(self, one: int): return self.pre + 'int'
+shower, square, table, unit = Shower('> '), Square(), {'area': area}, 'm'
+area(square)
+# %%
+print(area(1), area([1, 2.5]), area(square), area.mark, area.__doc__, area.__name__)
+print(table['area'] is area, area.registry[Shape] is of_shapes, area.__wrapped__(1))
+print(list(area.registry))
+print(shower.show(1), shower.show('s'), area.__qualname__, area.__module__)
+@area.register
+def of_squares(one: Square): return 'square'
+@Shower.__dict__['show'].register
+def _(self, one: str): return self.pre + 'text'
+unit = 'cm'
+# %%
+print(area(1), area(square), area(Shape()), shower.show('s'), Shower('').show(2))
+try: area()
+except TypeError as error: print(error)
+"""
+
+
+def test_functions_that_dispatch_by_type_go_on_doing_so(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, DISPATCHING)
