@@ -1,9 +1,10 @@
 """Files that a cell has written come to the notebook's folder (remote/beside/writing.py).
 
     back         {path, size}, with {digest} and all bytes where they are few
-                                      {transfer, page}, or {} when it is done
+                                      {transfer, page}, or as back_end when it is done
     back_page    {transfer} and bytes {}
-    back_end     {transfer, digest}   {}
+    back_end     {transfer, digest}   {size, changed} as of files_open if it would be sent again,
+                                      else {}
 
 Nothing that the environment says is trusted: a name must be one that could be sent, too
 (names.py), no link is followed on the way, and a file that is there is replaced only if it came in
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import CallRefused
 from ..remote.files import FileProblem, PartialFile
 from ..transfer import PAGE_BYTES
+from .folder import Folder
 from .names import parts_of
 from .written import Written
 
@@ -54,9 +56,10 @@ class _Coming:
 class Back:
     """The files of one kernel that come from its environments."""
 
-    def __init__(self, settings: AcaKernel, root: str, table: RequestTable) -> None:
+    def __init__(self, settings: AcaKernel, folder: Folder, table: RequestTable) -> None:
         self._settings = settings
-        self._root = root
+        self._folder = folder
+        self._root = folder.root
         self._table = table
         self._written: Written | None = None
         self._environment: Environment | None = None
@@ -88,16 +91,15 @@ class Back:
             return {"transfer": key, "page": PAGE_BYTES}, ()
         digest = call.text("digest")
 
-        def write() -> None:
+        def write() -> dict[str, int]:
             try:
                 for part in call.parts:
                     file.write(part)
-                self._commit(coming, digest)
+                return self._commit(coming, digest)
             finally:
                 file.discard()
 
-        await _do(write)
-        return {}, ()
+        return await _do(write), ()
 
     async def page(self, call: Call) -> Answer:
         """Write the next page of it."""
@@ -110,8 +112,7 @@ class Back:
         """Give it its name, if it is what the other side has read."""
         coming, digest = self._find(call), call.text("digest")
         del self._open[call.text("transfer")]
-        await _do(lambda: self._commit(coming, digest))
-        return {}, ()
+        return await _do(lambda: self._commit(coming, digest)), ()
 
     # -- what is let in ------------------------------------------------------------
 
@@ -171,7 +172,7 @@ class Back:
             f"since it came. `{line}` replaces it."
         )
 
-    def _commit(self, coming: _Coming, digest: str) -> None:
+    def _commit(self, coming: _Coming, digest: str) -> dict[str, int]:
         # Once more: much may have happened to the folder while a large file came.
         try:
             target = self._target(coming.path, makes_folders=False)
@@ -181,7 +182,12 @@ class Back:
             coming.file.discard()
         if self._written is None:
             self._written = Written(self._root)
-        self._written.note(coming.path, os.lstat(target))
+        status = os.lstat(target)
+        self._written.note(coming.path, status)
+        item = self._folder.find(coming.path)
+        if item is None or (item.size, item.changed) != (status.st_size, status.st_mtime_ns):
+            return {}
+        return {"size": item.size, "changed": item.changed}
 
     # -- what is open ------------------------------------------------------------
 

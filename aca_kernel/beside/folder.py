@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ..remote.files import FileProblem, SourceFile
 from .ignore import Ignore
@@ -48,6 +49,19 @@ class Folder:
         """Return what there is under a path; None: nothing, or nothing that may be sent."""
         found = self._resolve(path)
         return None if found is None else found[1]
+
+    def place_of(self, path: str, size: int) -> dict[str, Any]:
+        """Return {beside} for any path of this machine that is in the folder, else nothing.
+
+        With {changed}, if what is there may be sent and is of that size.
+        """
+        relative = os.path.relpath(os.path.join(self.root, os.path.expanduser(path)), self.root)
+        if relative.startswith(os.pardir):
+            return {}
+        item = self.find(relative)
+        if item is None or item.size != size:
+            return {"beside": relative}
+        return {"beside": relative, "changed": item.changed}
 
     def reason_withheld(self, path: str) -> Reason | None:
         """Return why a file is not sent that is in the folder; None: it is sent, or is none."""

@@ -3,7 +3,9 @@
 Runs in the remote kernel, for one `%aca` line at a time (or in a thread of the user's).
 Calls to the kernel, which aca_kernel/transfer.py answers:
 
-    upload          {path}                           {transfer, name, size, page}
+    upload          {path}                           {transfer, name, size, page}, with {beside}
+                                                     of a file of the notebook's folder, and
+                                                     {changed} if code could have fetched it
     upload_page     {transfer}                       {digest} with the bytes, in order
     download        {path, destination, force, size} {transfer, shown, page}
     download_page   {transfer} with the bytes        {}
@@ -101,10 +103,11 @@ def asking(
         kernel.close()
 
 
-def upload(kernel: Kernel, command: Command) -> str:
+def upload(kernel: Kernel, command: Command, note: Callable[[str, str, int | None], None]) -> str:
     """Bring a file of the user's machine here; return a sentence about it.
 
-    Raises FileProblem.
+    note: hears where a file of the notebook's folder has gone, its path there, and when it was
+    changed, None if code could not have fetched it. Raises FileProblem.
     """
     begun = kernel.ask("upload", path=command.path).head
     target = target_path(command.destination, str(begun["name"]))
@@ -123,6 +126,8 @@ def upload(kernel: Kernel, command: Command) -> str:
             digest = str(answer.head["digest"])
             progress.show(file.received)
         file.commit(digest)
+        if "beside" in begun:
+            note(os.path.abspath(target), str(begun["beside"]), begun.get("changed"))
     finally:
         file.discard()
         progress.end()

@@ -259,6 +259,17 @@ class Mirror:
         """Return all that has come, by path."""
         return dict(self._copies)
 
+    def keep_same(self, relative: str, changed: int, own: Stamp) -> None:
+        """A file has gone there, or was uploaded: a change there counts from now on.
+
+        It is not noted as known: a checkpoint holds it, as what the code has made.
+        """
+        if not self.is_hinting:
+            self._removed.discard(relative)
+            self._known.pop(self.path_of(relative), None)
+            self._copies[relative] = Copy(own[0], changed, own)
+            self._note(relative, Item(False, own[0], changed))
+
     def bring_folder(self, relative: str) -> bool:
         """Make a folder that is there; return whether it is one here now."""
         path = self.path_of(relative)
@@ -320,9 +331,10 @@ class Mirror:
         """The user's file is gone, or is not sent any more: an unchanged copy goes, too."""
         if copy is not None:
             del self._copies[relative]
-            self._known.pop(path, None)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            # What the code has written, and what was uploaded, stays.
+            if self._known.pop(path, None) is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def _fetch(self, relative: str, path: str, copy: Copy | None) -> None:
         known = {} if copy is None else {"size": copy.size, "changed": copy.changed}

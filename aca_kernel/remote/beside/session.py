@@ -22,7 +22,6 @@ class Files:
         calls_path = str(config["calls"])
         # The cell's own, whatever the code makes of sys.stdout meanwhile.
         stream = sys.stdout
-        self.writing = Writing(origin.directory, calls_path, origin.files, stream)
         self._mirror: Mirror | None = None
         if config["files"] != "off":
             journal = os.path.join(os.path.dirname(calls_path), _JOURNAL)
@@ -36,8 +35,16 @@ class Files:
                 is_hinting=is_hinting,
             )
             hooks.install(ip, self._mirror)
+        self.writing = Writing(origin.directory, calls_path, origin.files, stream, self._mirror)
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)
+
+    def note_upload(self, path: str, beside: str, changed: int | None) -> None:
+        """A file of the notebook's folder has come by `%aca upload`: it does not go back.
+
+        path: where it is here; beside: there. changed: when, there; None: code cannot fetch it.
+        """
+        self.writing.note_same(path, beside, changed)
 
     def bring_named(self, command: str) -> None:
         """Fetch the files that a command names."""
