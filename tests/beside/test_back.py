@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from aca_kernel.beside.written import Written
+
 from ..support import Client, eventually, running_kernel, running_pool
 from ..test_transfer import HOSTILE
 from .test_reading import PYTHON
@@ -93,6 +95,33 @@ def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Pat
         )
     assert (folder / "result.txt").read_text() == "second"
     assert (folder / "edited.txt").read_text() == "mine"
+
+
+def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -> None:
+    (folder / "x").write_text("one")
+    status = os.stat("x")
+    written = Written(str(folder))
+    written.note("x", status)
+    kept = Path(written._path)
+    size, inode = kept.stat().st_size, kept.stat().st_ino
+    for number in range(1000):
+        written.note(f"{number:03}", status)
+    # To write all of them again for each would take a time that is quadratic in their number.
+    assert (kept.stat().st_size < 1001 * (size + 10), kept.stat().st_ino) == (True, inode)
+    with open(kept, "a") as file:
+        file.write('["cut o')
+    again = Written(str(folder))
+    again.note("y", status)
+    (folder / "x").write_text("three")
+    for _ in range(3000):
+        again.note("x", os.stat("x"))
+    third, fourth = Written(str(folder)), Written(str(folder))
+    assert kept.stat().st_size < 1010 * (size + 10)
+    for one in (third, fourth):
+        assert one.is_unchanged("y", status)
+        assert one.is_unchanged("999", status)
+        assert one.is_unchanged("x", os.stat("x"))
+        assert not one.is_unchanged("x", status)
 
 
 def test_neither_links_nor_hidden_files_nor_keys_come_back(folder: Path) -> None:
