@@ -18,7 +18,7 @@ import os
 import secrets
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -41,8 +41,12 @@ T = TypeVar("T")
 # Files that are open at a time; our half sends one after the other.
 _MOST_OPEN = 4
 
-# New names that one environment may make, so that it cannot fill the folder with them.
-_MOST_FILES = 10_000
+# Files and new folders that one environment may try to make, so that it cannot fill the folder
+# with them.
+_MOST_NAMES = 10_000
+
+# PATH_MAX of Linux, less the name of what has been begun.
+_LONGEST_PATH_BYTES = 4096 - 100
 
 
 @dataclass
@@ -64,7 +68,9 @@ class Back:
         self._written: Written | None = None
         self._environment: Environment | None = None
         self._bytes = 0
-        self._files = 0
+        self._names = 0
+        # Folders that were made for files none of which is there yet.
+        self._made: set[str] = set()
         self._open: dict[str, _Coming] = {}
 
     # -- calls -------------------------------------------------------------------
@@ -77,15 +83,15 @@ class Back:
         if call.environment is not self._environment:
             self.close()
             self._environment = call.environment
-            self._bytes = self._files = 0
+            self._bytes = self._names = 0
         self._refuse_too_much(path, size)
+        self._names += 1
         file = await _do(lambda: self._begin(path, size))
         self._bytes += size
-        self._files += 1
         coming = _Coming(path, file)
         if not call.parts:
             while len(self._open) >= _MOST_OPEN:
-                self._open.pop(next(iter(self._open))).file.discard()
+                self._discard(self._open.pop(next(iter(self._open))))
             key = secrets.token_hex(8)
             self._open[key] = coming
             return {"transfer": key, "page": PAGE_BYTES}, ()
@@ -97,7 +103,7 @@ class Back:
                     file.write(part)
                 return self._commit(coming, digest)
             finally:
-                file.discard()
+                self._discard(coming)
 
         return await _do(write), ()
 
@@ -123,23 +129,52 @@ class Back:
                 f"{path} does not come back: it is larger than the setting `files_largest_mb` "
                 f"allows, which is {largest}. `%aca download` brings it."
             )
-        if self._bytes + size > total * 1_000_000 or self._files >= _MOST_FILES:
+        if self._bytes + size > total * 1_000_000 or self._names >= _MOST_NAMES:
             raise CallRefused(
                 f"{path} does not come back: more has come from this environment than the setting "
-                f"`files_total_mb` allows, which is {total}, or than {_MOST_FILES} files. "
+                f"`files_total_mb` allows, which is {total}, or than "
+                f"{_MOST_NAMES} files and folders. "
                 "`%aca download` brings it."
             )
 
     def _begin(self, path: str, size: int) -> PartialFile:
-        target = self._target(path, makes_folders=True)
-        may_replace = self._refuse_others(path, target)
-        return PartialFile(target, path, size, may_replace=may_replace)
+        target = os.path.join(self._root, path)
+        try:
+            target = self._target(path, makes_folders=True)
+            may_replace = self._refuse_others(path, target)
+            return PartialFile(target, path, size, may_replace=may_replace)
+        except BaseException:
+            self._remove_made(target)
+            raise
+
+    def _discard(self, coming: _Coming) -> None:
+        """Remove what is there of a file that has not come, and the folders that were its."""
+        coming.file.discard()
+        self._remove_made(coming.file.target)
+
+    def _remove_made(self, target: str) -> None:
+        for folder in self._folders_of(target):
+            if folder in self._made:
+                try:
+                    os.rmdir(folder)
+                except OSError:  # another file is on its way into it
+                    return
+                self._made.discard(folder)
+
+    def _folders_of(self, target: str) -> Iterator[str]:
+        """Yield the folders on the way to a file, the deepest first."""
+        folder = os.path.dirname(target)
+        while len(folder) > len(self._root):
+            yield folder
+            folder = os.path.dirname(folder)
 
     def _target(self, path: str, *, makes_folders: bool) -> str:
         """Return where a file goes; no folder on the way is a link."""
         parts = parts_of(path)
         if not parts or self._root == os.sep:
             raise FileProblem(f"A file does not come back under the name {path!a}.")
+        if len(os.fsencode(os.path.join(self._root, path))) > _LONGEST_PATH_BYTES:
+            raise FileProblem(f"{path[:60]}… does not come back: its path is too long.")
         folder = self._root
         for part in parts[:-1]:
             folder = os.path.join(folder, part)
@@ -149,6 +184,8 @@ class Back:
                 if not makes_folders:
                     raise FileProblem(f"{path} does not come back: its folder is gone.") from None
                 os.mkdir(folder)
+                self._made.add(folder)
+                self._names += 1
             else:
                 if not stat.S_ISDIR(status.st_mode):
                     raise FileProblem(f"{path} does not come back: {part} is not a folder here.")
@@ -178,8 +215,9 @@ class Back:
             target = self._target(coming.path, makes_folders=False)
             self._refuse_others(coming.path, target)
             coming.file.commit(digest)
+            self._made.difference_update(self._folders_of(target))
         finally:
-            coming.file.discard()
+            self._discard(coming)
         if self._written is None:
             self._written = Written(self._root)
         status = os.lstat(target)
@@ -205,7 +243,7 @@ class Back:
     def close(self) -> None:
         """Let go of all files."""
         while self._open:
-            self._open.popitem()[1].file.discard()
+            self._discard(self._open.popitem()[1])
 
 
 async def _do(action: Callable[[], T]) -> T:

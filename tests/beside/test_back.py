@@ -216,6 +216,51 @@ with asking() as kernel:
         assert eventually(lambda: os.listdir() == [])
 
 
+def test_what_does_not_come_leaves_no_folders(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    code = """
+deep = '/'.join(['w' * 195] * 60) + '/x'
+print(attempt('back', path=deep, size=5))
+print(attempt('back', path='a/b/' + 'x' * 250 + '\\x7f', size=5))
+with asking() as kernel:
+    begun = kernel.ask('back', path='c/d/unfinished.txt', size=5).head
+    other = kernel.ask('back', path='c/d/whole.txt', size=0).head
+    try:
+        kernel.ask('back_end', transfer=begun['transfer'], digest='')
+    except FileProblem as error:
+        print('refused:', error)
+    empty = hashlib.sha256(b'').hexdigest()
+    kernel.ask('back_end', transfer=other['transfer'], digest=empty)
+    kernel.ask('back', path='e/f/never.txt', size=5)
+    kernel.ask('back', path='mine/g/never.txt', size=5)
+"""
+    with bringing_kernel() as kernel:
+        cell = kernel.run("import hashlib\n" + HOSTILE + code)
+        assert cell.text.count("refused: ") == 3, cell.text
+        assert "its path is too long" in cell.text
+        assert eventually(lambda: sorted(os.listdir()) == ["c", "mine"])
+        assert os.listdir("c/d") == ["whole.txt"]
+        assert os.listdir("mine") == []
+
+
+def test_attempts_count(folder: Path) -> None:
+    # Each makes some thirty folders, which are all gone when it is given up.
+    code = """
+told = ''
+for number in range(1000):
+    told = attempt('back', path=f'{number}/' + '/'.join(['x'] * 30) + '/y.txt', size=5)
+    if 'refused' in told:
+        print(number, told)
+        break
+"""
+    with bringing_kernel() as kernel:
+        text = kernel.run(HOSTILE + code).text
+        number, _, told = text.partition(" ")
+        assert 300 < int(number) < 330
+        assert "more has come from this environment than" in told
+        assert eventually(lambda: os.listdir() == [])
+
+
 def test_limits(folder: Path) -> None:
     limits = ("--AcaKernel.files_largest_mb=1", "--AcaKernel.files_total_mb=1")
     with running_kernel(arguments=(*BACK, *limits)) as kernel:
