@@ -3,6 +3,7 @@
 `.acaignore` has the same form, lies in the same places and counts after the `.gitignore` beside
 it: `!data/` in it lets a folder through that git is to ignore. What is tracked by git although a
 pattern excludes it is excluded here. A file of patterns that cannot be read excludes all beside it.
+A pattern that excludes the notebook's folder as a whole does not count: nothing would be left.
 
 Not the package `pathspec`: it matches patterns, but which files of patterns count for a path,
 and in which order, would be left to do, which is most of this module.

@@ -75,6 +75,18 @@ def test_patterns_above_the_folder_count_up_to_the_repository(tmp_path: Path) ->
     assert not ignore.excludes(["beyond.csv"], is_folder=False)
 
 
+def test_a_pattern_about_the_notebooks_folder_itself_does_not_count(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    folder = tmp_path / "scratch" / "notebooks"
+    folder.mkdir(parents=True)
+    (tmp_path / ".gitignore").write_text("scratch/\nnotebooks/\n*.log\n")
+    ignore = Ignore(str(folder))
+    assert not ignore.excludes(["data.csv"], is_folder=False)
+    assert ignore.excludes(["a.log"], is_folder=False)
+    # A folder of that name in it is another one.
+    assert ignore.excludes(["notebooks", "data.csv"], is_folder=False)
+
+
 def test_acaignore_counts_more(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("data/\n*.csv\n")
     (tmp_path / ".acaignore").write_text("!data/\nother.txt\n")
