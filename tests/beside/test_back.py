@@ -288,3 +288,24 @@ def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
         pool.kill_environments()
         assert kernel.collect(msg_id).status == "error"
         assert eventually(lambda: os.listdir() == [])
+
+
+def test_an_interrupt_leaves_the_rest_to_the_next_cell(folder: Path) -> None:
+    with (
+        running_pool(isolation="process") as pool,
+        running_kernel(pool.env, arguments=BACK) as kernel,
+    ):
+        kernel.run("import os")
+        pool.fault(kind="delay", seconds=0.3, every=1, tool=PYTHON)
+        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(90_000_000)")
+        kernel.wait_for_stream(msg_id, "large.bin: ")
+        kernel.interrupt()
+        cell = kernel.collect(msg_id)
+        assert cell.stream("stderr") == (
+            "Interrupted; what has not come back yet comes after the next cell.\n"
+        )
+        assert "Error in callback" not in cell.text
+        assert eventually(lambda: os.listdir() == [])
+        pool.clear_faults()
+        kernel.run("1")
+        assert os.path.getsize("large.bin") == 90_000_000

@@ -79,21 +79,25 @@ class Writing:
 
     def send_back(self) -> None:
         """Send what is new since the last cell; what is refused is told once."""
-        with quiet():
-            changed = [
-                (path, status)
-                for path, status in self.files()
-                if self._sent.get(path) != stamp(status)
-            ]
-            for path, status in changed:
-                self._sent[path] = stamp(status)
-                try:
-                    answer = self._send(path)
-                except FileProblem as error:
-                    self._tell_once(str(error))
-                    continue
-                if answer.get("size") == status.st_size:
-                    self._note(path, int(answer["changed"]), stamp(status))
+        try:
+            with quiet():
+                self._send_new()
+        except KeyboardInterrupt:
+            self._tell("Interrupted; what has not come back yet comes after the next cell.")
+
+    def _send_new(self) -> None:
+        changed = [
+            (path, status) for path, status in self.files() if self._sent.get(path) != stamp(status)
+        ]
+        for path, status in changed:
+            try:
+                answer = self._send(path)
+            except FileProblem as error:
+                self._tell_once(str(error))
+                answer = {}
+            self._sent[path] = stamp(status)
+            if answer.get("size") == status.st_size:
+                self._note(path, int(answer["changed"]), stamp(status))
 
     def note_same(self, path: str, beside: str, changed: int | None) -> None:
         """A file of the notebook's folder has come by the user's will: it need not go back.
@@ -113,8 +117,11 @@ class Writing:
     def _tell_once(self, sentence: str) -> None:
         if sentence not in self._told:
             self._told.add(sentence)
-            sys.stderr.write(sentence + "\n")
-            sys.stderr.flush()
+            self._tell(sentence)
+
+    def _tell(self, sentence: str) -> None:
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
 
     def _send(self, path: str) -> dict[str, Any]:
         file = SourceFile(os.path.join(self._root, path), path)
