@@ -99,8 +99,6 @@ class Mirror:
         # Whether a cell is running, and which one.
         self.is_in_cell = False
         self.cell = 0
-        # Paths that a hint is due for, in this cell.
-        self.missed: set[str] = set()
         self._calls_path = calls_path
         self._journal = journal
         self._known = known
@@ -126,7 +124,6 @@ class Mirror:
         """Take nothing for known any more."""
         self.is_in_cell = True
         self.cell += 1
-        self.missed.clear()
         for known in (self._found, self._lists, self._questions):
             known.clear()
 
