@@ -71,6 +71,13 @@ class Folder:
         named = self._resolve(path, with_ignored=True)
         return Reason.NAME if named is None else Reason.IGNORED
 
+    def lines_for(self, path: str) -> list[str]:
+        """Return lines of an `.acaignore` here that let an ignored file through, if there are."""
+        named, found = parts_of(path), self._resolve(path, with_ignored=True)
+        if named is None or found is None:
+            return []
+        return self._ignore.lines_for([named] if found[0] == named else [named, found[0]])
+
     def items(self, path: str) -> Iterator[tuple[str, Item]] | None:
         """Return the names in a folder that may be sent, with what they are; None: no folder."""
         found = self._resolve(path)

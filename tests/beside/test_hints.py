@@ -41,8 +41,6 @@ def hinting_kernel(full_folder: Path) -> Iterator[Client]:
 @pytest.mark.parametrize(
     ("code", "evalue"),
     [
-        # Before a hint makes the folder that its line needs.
-        ("import sub.part", "No module named 'sub'. " + in_folder("sub")),
         ("open('data.csv')", f"[Errno 2] No such file or directory: 'data.csv'. {DATA}"),
         (
             "import pathlib; pathlib.Path('data.csv').read_text()",
@@ -67,6 +65,7 @@ def hinting_kernel(full_folder: Path) -> Iterator[Client]:
             "import package",
             "No module named 'package'. " + in_folder("package"),
         ),
+        ("import sub.part", "No module named 'sub'. " + in_folder("sub")),
         (
             "import pathlib; pathlib.Path('data.csv').stat()",
             f"[Errno 2] No such file or directory: 'data.csv'. {DATA}",

@@ -96,6 +96,44 @@ def test_acaignore_counts_more(tmp_path: Path) -> None:
     assert ignore.excludes(["other.txt"], is_folder=False)
 
 
+@pytest.mark.parametrize(
+    ("patterns", "path", "lines"),
+    [
+        ("data/", "data/x.csv", ["!data/"]),
+        ("data", "data/x.csv", ["!data/"]),
+        ("data/*", "data/x.csv", ["!data/x.csv"]),
+        ("*.csv", "x.csv", ["!x.csv"]),
+        ("data/\n*.csv", "data/x.csv", ["!data/", "!data/x.csv"]),
+        ("*.csv", "q[1].csv", ["!q\\[1\\].csv"]),
+        ("*", "#a *?", ["!#a \\*\\?"]),
+        ("*", "!a\\ ", ["!!a\\\\\\ "]),
+        ("/a/b/", "a/b/c/d.csv", ["!a/b/"]),
+    ],
+)
+def test_the_lines_that_let_a_file_through_do(
+    tmp_path: Path, patterns: str, path: str, lines: list[str]
+) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("mine")
+    (tmp_path / ".gitignore").write_text(patterns + "\n")
+    ignore = Ignore(str(tmp_path))
+    assert ignore.excludes(path.split("/"), is_folder=False)
+    assert ignore.lines_for([path.split("/")]) == lines
+    (tmp_path / ".acaignore").write_text("\n".join(lines))
+    assert not ignore.excludes(path.split("/"), is_folder=False)
+    # And git agrees.
+    (tmp_path / ".gitignore").write_text("\n".join([patterns, *lines]) + "\n")
+    assert what_git_ignores(tmp_path, [path]) == set()
+
+
+def test_no_line_helps_against_patterns_of_a_deeper_folder(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".gitignore").write_text("*.csv\n")
+    (tmp_path / "sub" / "x.csv").write_text("mine")
+    assert Ignore(str(tmp_path)).lines_for([["sub", "x.csv"]]) == []
+
+
 def test_a_change_of_the_patterns_counts_at_once(tmp_path: Path) -> None:
     ignore = Ignore(str(tmp_path))
     assert not ignore.excludes(["a"], is_folder=False)

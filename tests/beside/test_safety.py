@@ -281,6 +281,34 @@ def test_the_user_is_told_why_an_ignored_file_is_missing_and_the_environment_is_
         assert kernel.run("open('data.csv').read()").result == "'mine'"
 
 
+def test_what_is_told_helps(folder: Path) -> None:
+    for name in ("data", "sub", "deep"):
+        (folder / name).mkdir()
+    (folder / ".gitignore").write_text("data/\nignored.txt\ndeep/\n*.log\n")
+    (folder / "sub" / ".gitignore").write_text("*.csv\n")
+    for path in ("data/x.csv", "sub/x y.csv", "ignored.txt", "deep/a.log"):
+        (folder / path).write_text("mine")
+    os.symlink("ignored.txt", folder / "link.txt")
+    beside = "in a file .acaignore beside the notebook"
+    expected = {
+        "data/x.csv": f"A line !data/ {beside} lets all of that folder through.",
+        "link.txt": f"A line !ignored.txt {beside} lets it through.",
+        "deep/a.log": f"The lines !deep/ and !deep/a.log {beside} let all of that folder through.",
+        "sub/x y.csv": "`%aca upload 'sub/x y.csv' sub/` sends it.",
+    }
+    with running_kernel() as kernel:
+        for path, help_ in expected.items():
+            assert kernel.run(f"open({path!r})").stream("stderr") == (
+                f"{path} is not sent to the environment, because .gitignore or .acaignore excludes "
+                f"it. {help_}\n"
+            )
+        (folder / ".acaignore").write_text("!data/\n!ignored.txt\n!deep/\n!deep/a.log\n")
+        code = "[open(path).read() for path in ('data/x.csv', 'link.txt', 'deep/a.log')]"
+        assert kernel.run(code).result == "['mine', 'mine', 'mine']"
+        code = "%aca upload 'sub/x y.csv' sub/\nopen('sub/x y.csv').read()"
+        assert kernel.run(code).result == "'mine'"
+
+
 def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
     folder: Path,
 ) -> None:

@@ -69,13 +69,7 @@ class Hinting:
                 return ""
             if found is None or found.is_folder:
                 return ""
-            self._make_parent(relative)
         return relative
-
-    def _make_parent(self, relative: str) -> None:
-        """Make the folder that the upload which the hint names needs."""
-        if os.path.dirname(relative):
-            os.makedirs(os.path.dirname(self._mirror.path_of(relative)), exist_ok=True)
 
     def show(self, ip: Any, kind: Any, error: Any, traceback: Any) -> None:
         """Show an error of who has looked before, as numpy does, or opens in C, with its hint."""
@@ -147,7 +141,6 @@ class Hinting:
                 'files = "on-demand" its files are sent when they are opened, and `%aca upload` '
                 "sends one."
             )
-        self._make_parent(path)
         return hint_of(path)
 
     def tell_of_run(self, result: Any) -> None:

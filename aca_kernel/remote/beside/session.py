@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any
@@ -44,12 +45,19 @@ class Files:
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)
 
-    def note_upload(self, path: str, beside: str, changed: int | None) -> None:
-        """A file of the notebook's folder has come by `%aca upload`: it does not go back.
+    def begin_upload(self, path: str, beside: str) -> None:
+        """A file of the notebook's folder comes by `%aca upload`: make the folder that it is in.
 
-        path: where it is here; beside: there. changed: when, there; None: code cannot fetch it.
+        path: where it goes here; beside: where it is there.
         """
-        self.writing.note_same(path, beside, changed)
+        if self.writing.is_same(path, beside):
+            with contextlib.suppress(OSError):  # which shows when it is written
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+
+    def note_upload(self, path: str, beside: str, changed: int | None) -> None:
+        """It has come, and does not go back. changed: when, there; None: code cannot fetch it."""
+        if self.writing.is_same(path, beside):
+            self.writing.note_same(beside, changed)
 
     def bring_named(self, command: str) -> None:
         """Fetch the files that a command names."""

@@ -99,16 +99,19 @@ class Writing:
             if answer.get("size") == status.st_size:
                 self._note(path, int(answer["changed"]), stamp(status))
 
-    def note_same(self, path: str, beside: str, changed: int | None) -> None:
-        """A file of the notebook's folder has come by the user's will: it need not go back.
+    def is_same(self, path: str, beside: str) -> bool:
+        """Tell whether a path here stands for one in the notebook's folder."""
+        return path == os.path.join(self._root, beside)
 
-        path: where it is here; beside: there. changed: when, there; None: it would not be sent.
+    def note_same(self, relative: str, changed: int | None) -> None:
+        """A file has come by the user's will: it need not go back.
+
+        changed: when, on the user's machine; None: it would not be sent again.
         """
-        if path == os.path.join(self._root, beside):
-            with quiet():
-                own = self._sent[beside] = stamp(os.lstat(path))
-            if changed is not None:
-                self._note(beside, changed, own)
+        with quiet():
+            own = self._sent[relative] = stamp(os.lstat(os.path.join(self._root, relative)))
+        if changed is not None:
+            self._note(relative, changed, own)
 
     def _note(self, relative: str, changed: int, own: Stamp) -> None:
         if self._mirror is not None:
