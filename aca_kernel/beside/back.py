@@ -1,9 +1,10 @@
 """Files that a cell has written come to the notebook's folder (remote/beside/writing.py).
 
-    back         {path, size}, with {digest} and all bytes where they are few
-                                      {transfer, page}, or as back_end when it is done
+    back         {path, size}         {transfer, page}; with what back_end has and all bytes, where
+                                      they are few: the answer of that
     back_page    {transfer} and bytes {}
-    back_end     {transfer, digest}   {size, changed} as of files_open if it would be sent again,
+    back_end     {transfer, digest, is_executable}
+                                      {size, changed} as of files_open if it would be sent again,
                                       else {}
 
 Nothing that the environment says is trusted: a name must be one that could be sent, too
@@ -14,6 +15,7 @@ the same way and has not changed since.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shlex
@@ -55,6 +57,7 @@ class _Coming:
 
     path: str
     file: PartialFile
+    is_open: bool = True
 
 
 class Back:
@@ -71,6 +74,8 @@ class Back:
         self._names = 0
         # Folders that were made for files none of which is there yet.
         self._made: set[str] = set()
+        # Where the files go that are on their way; what has no name yet does not show there.
+        self._targets: list[str] = []
         self._open: dict[str, _Coming] = {}
 
     # -- calls -------------------------------------------------------------------
@@ -95,13 +100,13 @@ class Back:
             key = secrets.token_hex(8)
             self._open[key] = coming
             return {"transfer": key, "page": PAGE_BYTES}, ()
-        digest = call.text("digest")
+        digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
 
         def write() -> dict[str, int]:
             try:
                 for part in call.parts:
                     file.write(part)
-                return self._commit(coming, digest)
+                return self._commit(coming, digest, is_executable=is_executable)
             finally:
                 self._discard(coming)
 
@@ -117,8 +122,9 @@ class Back:
     async def end(self, call: Call) -> Answer:
         """Give it its name, if it is what the other side has read."""
         coming, digest = self._find(call), call.text("digest")
+        is_executable = call.head.get("is_executable") is True
         del self._open[call.text("transfer")]
-        return await _do(lambda: self._commit(coming, digest)), ()
+        return await _do(lambda: self._commit(coming, digest, is_executable=is_executable)), ()
 
     # -- what is let in ------------------------------------------------------------
 
@@ -139,6 +145,7 @@ class Back:
 
     def _begin(self, path: str, size: int) -> PartialFile:
         target = os.path.join(self._root, path)
+        self._targets.append(target)
         try:
             target = self._target(path, makes_folders=True)
             may_replace = self._refuse_others(path, target)
@@ -150,16 +157,19 @@ class Back:
     def _discard(self, coming: _Coming) -> None:
         """Remove what is there of a file that has not come, and the folders that were its."""
         coming.file.discard()
-        self._remove_made(coming.file.target)
+        if coming.is_open:
+            coming.is_open = False
+            self._remove_made(coming.file.target)
 
     def _remove_made(self, target: str) -> None:
+        self._targets.remove(target)
         for folder in self._folders_of(target):
+            if any(other.startswith(folder + os.sep) for other in self._targets):
+                return
             if folder in self._made:
-                try:
-                    os.rmdir(folder)
-                except OSError:  # another file is on its way into it
-                    return
                 self._made.discard(folder)
+                with contextlib.suppress(OSError):  # somebody uses it
+                    os.rmdir(folder)
 
     def _folders_of(self, target: str) -> Iterator[str]:
         """Yield the folders on the way to a file, the deepest first."""
@@ -201,19 +211,15 @@ class Back:
             self._written = Written(self._root)
         if stat.S_ISREG(status.st_mode) and self._written.is_unchanged(path, status):
             return True
-        folder = os.path.dirname(path)
-        words = [path, folder + "/"] if folder else [path]
-        line = " ".join(["%aca download --force", *map(shlex.quote, words)])
-        raise FileProblem(
-            f"{path} does not come back: the one beside the notebook is your own, or has changed "
-            f"since it came. `{line}` replaces it."
-        )
+        raise FileProblem(f"{path} does not come back: {_why_occupied(path, target, status)}")
 
-    def _commit(self, coming: _Coming, digest: str) -> dict[str, int]:
+    def _commit(self, coming: _Coming, digest: str, *, is_executable: bool) -> dict[str, int]:
         # Once more: much may have happened to the folder while a large file came.
         try:
             target = self._target(coming.path, makes_folders=False)
             self._refuse_others(coming.path, target)
+            if is_executable:
+                coming.file.make_executable()
             coming.file.commit(digest)
             self._made.difference_update(self._folders_of(target))
         finally:
@@ -244,6 +250,24 @@ class Back:
         """Let go of all files."""
         while self._open:
             self._discard(self._open.popitem()[1])
+
+
+def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
+    if os.path.isdir(target) or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        kind = "a folder" if os.path.isdir(target) else "something else than a file"
+        return (
+            f"there is {kind} of that name beside the notebook. `%aca download "
+            f"{shlex.quote(path)} NAME` brings it under another name."
+        )
+    folder = os.path.dirname(path)
+    words = [path, folder + "/"] if folder else [path]
+    line = " ".join(["%aca download --force", *map(shlex.quote, words)])
+    if stat.S_ISLNK(status.st_mode):
+        return f"the one beside the notebook is a link. `{line}` replaces the link by the file."
+    return (
+        "the one beside the notebook is your own, or has changed since it came. "
+        f"`{line}` replaces it."
+    )
 
 
 async def _do(action: Callable[[], T]) -> T:

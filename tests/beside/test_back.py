@@ -98,6 +98,48 @@ def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Pat
     assert (folder / "edited.txt").read_text() == "mine"
 
 
+def test_what_is_in_the_place_of_a_file_is_told_as_what_it_is(folder: Path) -> None:
+    (folder / "name").mkdir()
+    (folder / "sub").mkdir()
+    (folder / "own").write_text("mine")
+    os.symlink("../own", folder / "sub" / "link")
+    os.symlink("name", folder / "to_folder")
+    code = "import os; os.mkdir('sub')\n" + "\n".join(
+        write(name, "theirs") for name in ("name", "sub/link", "to_folder")
+    )
+    with running_kernel(arguments=(*BACK, "--AcaKernel.files=off")) as kernel:
+        told = kernel.run(code).stream("stderr").splitlines()
+        other = "NAME` brings it under another name."
+        beside = "there is a folder of that name beside the notebook."
+        assert told[::2] == [
+            f"{name} does not come back: {beside} `%aca download {name} {other}"
+            for name in ("name", "to_folder")
+        ]
+        link, *_ = told[1:]
+        assert link.startswith(
+            "sub/link does not come back: the one beside the notebook is a link."
+        )
+        assert link.endswith("`%aca download --force sub/link sub/` replaces the link by the file.")
+        code = "%aca download --force sub/link sub/\n%aca download name other"
+        assert kernel.run(code).status == "ok"
+    assert (folder / "own").read_text() == "mine"
+    assert not os.path.islink("sub/link")
+    assert (folder / "sub" / "link").read_text() == (folder / "other").read_text() == "theirs"
+
+
+def test_what_can_be_run_can_be_run_when_it_has_come(folder: Path) -> None:
+    code = """
+import os
+for name, size in (('small', 5), ('large', 2_000_000), ('plain', 5)):
+    open(name, 'wb').write(bytes(size))
+os.chmod('small', 0o755)
+os.chmod('large', 0o700)
+"""
+    with bringing_kernel() as kernel:
+        kernel.run(code)
+    assert [os.access(name, os.X_OK) for name in ("small", "large", "plain")] == [True, True, False]
+
+
 def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -> None:
     (folder / "x").write_text("one")
     status = os.stat("x")

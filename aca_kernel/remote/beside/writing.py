@@ -133,7 +133,14 @@ class Writing:
             with transfer.asking(self._calls_path) as kernel:
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
-                    kernel.send("back", data, path=path, size=file.size, digest=file.digest)
+                    kernel.send(
+                        "back",
+                        data,
+                        path=path,
+                        size=file.size,
+                        digest=file.digest,
+                        is_executable=file.is_executable,
+                    )
                     return kernel.receive().head
                 begun = kernel.ask("back", path=path, size=file.size).head
                 unanswered = 0
@@ -148,7 +155,12 @@ class Writing:
                     progress.show(file.sent)
                 for _ in range(unanswered):
                     kernel.receive()
-                return kernel.ask("back_end", transfer=begun["transfer"], digest=file.digest).head
+                return kernel.ask(
+                    "back_end",
+                    transfer=begun["transfer"],
+                    digest=file.digest,
+                    is_executable=file.is_executable,
+                ).head
         finally:
             file.close()
             progress.end()
