@@ -150,7 +150,7 @@ class Hinting:
             with contextlib.suppress(FileProblem), quiet():
                 hint = self._hint_for_names(_names_in(str(error)))
                 if hint:
-                    self._mirror.tell_once(f"{hint} {self._mirror.cell}", hint)
+                    self._mirror.tell_once(f"{hint} {result.execution_count}", hint)
 
 
 def _names_opener() -> bool:
