@@ -65,10 +65,10 @@ class Calls:
         self._backend = backend
         self._settings = settings
         self._tell = tell
-        self._transfers = transfers = Transfers(table)
         folder = notebook_folder()
+        self._transfers = transfers = Transfers(table, folder.place_of)
         self._sending = sending = Sending(settings, folder, tell_user)
-        self._back = back = Back(settings, folder.root, table)
+        self._back = back = Back(settings, folder, table)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
             "status": self._status,

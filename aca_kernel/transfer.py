@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import CallRefused
 from .permission import find_permission
@@ -50,10 +50,14 @@ class _Transfer:
 
 
 class Transfers:
-    """The files of one kernel that are on their way."""
+    """The files of one kernel that are on their way.
 
-    def __init__(self, table: RequestTable) -> None:
+    beside: tells what the answer to `upload` says of a path and size in the notebook's folder.
+    """
+
+    def __init__(self, table: RequestTable, beside: Callable[[str, int], dict[str, Any]]) -> None:
         self._table = table
+        self._beside = beside
         self._open: dict[str, _Transfer] = {}
 
     # -- calls -------------------------------------------------------------------
@@ -63,9 +67,11 @@ class Transfers:
         path = call.text("path")
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
         file = await _do(lambda: SourceFile(os.path.expanduser(command.path), command.path))
+        beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
         transfer = self._keep(cell.msg_id, file)
         name = os.path.basename(command.path)
-        return {"transfer": transfer, "name": name, "size": file.size, "page": PAGE_BYTES}, ()
+        head = {"transfer": transfer, "name": name, "size": file.size, "page": PAGE_BYTES}
+        return {**head, **beside}, ()
 
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
@@ -85,7 +91,9 @@ class Transfers:
         target = await asyncio.to_thread(
             lambda: os.path.abspath(target_path(command.destination, command.file_name))
         )
-        file = await _do(lambda: PartialFile(target, target, size, may_replace=command.force))
+        file = await _do(
+            lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
+        )
         transfer = self._keep(cell.msg_id, file)
         return {"transfer": transfer, "shown": target, "page": PAGE_BYTES}, ()
 

@@ -53,10 +53,6 @@ def here(folder: Path) -> Iterator[Client]:
         yield client
 
 
-def parts_in(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if name.endswith(".part")]
-
-
 def remote_digest(kernel: Client, path: str) -> str:
     code = f"import hashlib\nhashlib.file_digest(open({path!r}, 'rb'), 'sha256').hexdigest()"
     if not hasattr(hashlib, "file_digest"):  # before Python 3.11
@@ -172,6 +168,29 @@ def test_a_disk_that_fills_up_on_the_way_is_a_sentence_too(tmp_path: Path) -> No
         file.write(b"0123456789")
     file.discard()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("is_unnamed", [True, False])
+def test_a_part_has_no_name_where_that_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_unnamed: bool
+) -> None:
+    if not is_unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    (tmp_path / "old").write_text("old")
+    for name in ("new", "old"):
+        file = files.PartialFile(
+            str(tmp_path / name), name, 4, may_replace=name == "old", has_name=False
+        )
+        file.write(b"mine")
+        shown = [one for one in os.listdir(tmp_path) if one.endswith(".part")]
+        assert len(shown) == (0 if is_unnamed else 1)
+        if name == "old":
+            file.make_executable()
+        file.commit(hashlib.sha256(b"mine").hexdigest())
+        assert (tmp_path / name).read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["new", "old"]
+    assert not os.access(tmp_path / "new", os.X_OK)
+    assert os.access(tmp_path / "old", os.X_OK)
 
 
 def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
@@ -351,7 +370,6 @@ def test_an_environment_that_ends_half_way_is_one_sentence_and_leaves_nothing(
         pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
         msg_id = kernel.send("%aca download there")
         kernel.wait_for_stream(msg_id, "%")
-        assert parts_in(folder)
         pool.kill_environments()
         cell = kernel.collect(msg_id)
         assert cell.error is not None
@@ -368,7 +386,6 @@ def test_the_kernels_end_removes_the_part(folder: Path) -> None:
             pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
             msg_id = kernel.send("%aca download there")
             kernel.wait_for_stream(msg_id, "%")
-            assert parts_in(folder)
         assert os.listdir() == []
 
 

@@ -1,9 +1,11 @@
 """Files that a cell has written come to the notebook's folder (remote/beside/writing.py).
 
-    back         {path, size}, with {digest} and all bytes where they are few
-                                      {transfer, page}, or {} when it is done
+    back         {path, size}         {transfer, page}; with what back_end has and all bytes, where
+                                      they are few: the answer of that
     back_page    {transfer} and bytes {}
-    back_end     {transfer, digest}   {}
+    back_end     {transfer, digest, is_executable}
+                                      {size, changed} as of files_open if it would be sent again,
+                                      else {}
 
 Nothing that the environment says is trusted: a name must be one that could be sent, too
 (names.py), no link is followed on the way, and a file that is there is replaced only if it came in
@@ -13,11 +15,12 @@ the same way and has not changed since.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import CallRefused
 from ..remote.files import FileProblem, PartialFile
 from ..transfer import PAGE_BYTES
+from .folder import Folder
 from .names import parts_of
 from .written import Written
 
@@ -39,8 +43,12 @@ T = TypeVar("T")
 # Files that are open at a time; our half sends one after the other.
 _MOST_OPEN = 4
 
-# New names that one environment may make, so that it cannot fill the folder with them.
-_MOST_FILES = 10_000
+# Files and new folders that one environment may try to make, so that it cannot fill the folder
+# with them.
+_MOST_NAMES = 10_000
+
+# PATH_MAX of Linux, less the name of what has been begun.
+_LONGEST_PATH_BYTES = 4096 - 100
 
 
 @dataclass
@@ -49,19 +57,25 @@ class _Coming:
 
     path: str
     file: PartialFile
+    is_open: bool = True
 
 
 class Back:
     """The files of one kernel that come from its environments."""
 
-    def __init__(self, settings: AcaKernel, root: str, table: RequestTable) -> None:
+    def __init__(self, settings: AcaKernel, folder: Folder, table: RequestTable) -> None:
         self._settings = settings
-        self._root = root
+        self._folder = folder
+        self._root = folder.root
         self._table = table
         self._written: Written | None = None
         self._environment: Environment | None = None
         self._bytes = 0
-        self._files = 0
+        self._names = 0
+        # Folders that were made for files none of which is there yet.
+        self._made: set[str] = set()
+        # Where the files go that are on their way; what has no name yet does not show there.
+        self._targets: list[str] = []
         self._open: dict[str, _Coming] = {}
 
     # -- calls -------------------------------------------------------------------
@@ -74,30 +88,29 @@ class Back:
         if call.environment is not self._environment:
             self.close()
             self._environment = call.environment
-            self._bytes = self._files = 0
+            self._bytes = self._names = 0
         self._refuse_too_much(path, size)
+        self._names += 1
         file = await _do(lambda: self._begin(path, size))
         self._bytes += size
-        self._files += 1
         coming = _Coming(path, file)
         if not call.parts:
             while len(self._open) >= _MOST_OPEN:
-                self._open.pop(next(iter(self._open))).file.discard()
+                self._discard(self._open.pop(next(iter(self._open))))
             key = secrets.token_hex(8)
             self._open[key] = coming
             return {"transfer": key, "page": PAGE_BYTES}, ()
-        digest = call.text("digest")
+        digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
 
-        def write() -> None:
+        def write() -> dict[str, int]:
             try:
                 for part in call.parts:
                     file.write(part)
-                self._commit(coming, digest)
+                return self._commit(coming, digest, is_executable=is_executable)
             finally:
-                file.discard()
+                self._discard(coming)
 
-        await _do(write)
-        return {}, ()
+        return await _do(write), ()
 
     async def page(self, call: Call) -> Answer:
         """Write the next page of it."""
@@ -109,9 +122,9 @@ class Back:
     async def end(self, call: Call) -> Answer:
         """Give it its name, if it is what the other side has read."""
         coming, digest = self._find(call), call.text("digest")
+        is_executable = call.head.get("is_executable") is True
         del self._open[call.text("transfer")]
-        await _do(lambda: self._commit(coming, digest))
-        return {}, ()
+        return await _do(lambda: self._commit(coming, digest, is_executable=is_executable)), ()
 
     # -- what is let in ------------------------------------------------------------
 
@@ -122,23 +135,56 @@ class Back:
                 f"{path} does not come back: it is larger than the setting `files_largest_mb` "
                 f"allows, which is {largest}. `%aca download` brings it."
             )
-        if self._bytes + size > total * 1_000_000 or self._files >= _MOST_FILES:
+        if self._bytes + size > total * 1_000_000 or self._names >= _MOST_NAMES:
             raise CallRefused(
                 f"{path} does not come back: more has come from this environment than the setting "
-                f"`files_total_mb` allows, which is {total}, or than {_MOST_FILES} files. "
+                f"`files_total_mb` allows, which is {total}, or than "
+                f"{_MOST_NAMES} files and folders. "
                 "`%aca download` brings it."
             )
 
     def _begin(self, path: str, size: int) -> PartialFile:
-        target = self._target(path, makes_folders=True)
-        may_replace = self._refuse_others(path, target)
-        return PartialFile(target, path, size, may_replace=may_replace)
+        target = os.path.join(self._root, path)
+        self._targets.append(target)
+        try:
+            target = self._target(path, makes_folders=True)
+            may_replace = self._refuse_others(path, target)
+            return PartialFile(target, path, size, may_replace=may_replace, has_name=False)
+        except BaseException:
+            self._remove_made(target)
+            raise
+
+    def _discard(self, coming: _Coming) -> None:
+        """Remove what is there of a file that has not come, and the folders that were its."""
+        coming.file.discard()
+        if coming.is_open:
+            coming.is_open = False
+            self._remove_made(coming.file.target)
+
+    def _remove_made(self, target: str) -> None:
+        self._targets.remove(target)
+        for folder in self._folders_of(target):
+            if any(other.startswith(folder + os.sep) for other in self._targets):
+                return
+            if folder in self._made:
+                self._made.discard(folder)
+                with contextlib.suppress(OSError):  # somebody uses it
+                    os.rmdir(folder)
+
+    def _folders_of(self, target: str) -> Iterator[str]:
+        """Yield the folders on the way to a file, the deepest first."""
+        folder = os.path.dirname(target)
+        while len(folder) > len(self._root):
+            yield folder
+            folder = os.path.dirname(folder)
 
     def _target(self, path: str, *, makes_folders: bool) -> str:
         """Return where a file goes; no folder on the way is a link."""
         parts = parts_of(path)
         if not parts or self._root == os.sep:
             raise FileProblem(f"A file does not come back under the name {path!a}.")
+        if len(os.fsencode(os.path.join(self._root, path))) > _LONGEST_PATH_BYTES:
+            raise FileProblem(f"{path[:60]}… does not come back: its path is too long.")
         folder = self._root
         for part in parts[:-1]:
             folder = os.path.join(folder, part)
@@ -148,6 +194,8 @@ class Back:
                 if not makes_folders:
                     raise FileProblem(f"{path} does not come back: its folder is gone.") from None
                 os.mkdir(folder)
+                self._made.add(folder)
+                self._names += 1
             else:
                 if not stat.S_ISDIR(status.st_mode):
                     raise FileProblem(f"{path} does not come back: {part} is not a folder here.")
@@ -163,25 +211,27 @@ class Back:
             self._written = Written(self._root)
         if stat.S_ISREG(status.st_mode) and self._written.is_unchanged(path, status):
             return True
-        folder = os.path.dirname(path)
-        words = [path, folder + "/"] if folder else [path]
-        line = " ".join(["%aca download --force", *map(shlex.quote, words)])
-        raise FileProblem(
-            f"{path} does not come back: the one beside the notebook is your own, or has changed "
-            f"since it came. `{line}` replaces it."
-        )
+        raise FileProblem(f"{path} does not come back: {_why_occupied(path, target, status)}")
 
-    def _commit(self, coming: _Coming, digest: str) -> None:
+    def _commit(self, coming: _Coming, digest: str, *, is_executable: bool) -> dict[str, int]:
         # Once more: much may have happened to the folder while a large file came.
         try:
             target = self._target(coming.path, makes_folders=False)
             self._refuse_others(coming.path, target)
+            if is_executable:
+                coming.file.make_executable()
             coming.file.commit(digest)
+            self._made.difference_update(self._folders_of(target))
         finally:
-            coming.file.discard()
+            self._discard(coming)
         if self._written is None:
             self._written = Written(self._root)
-        self._written.note(coming.path, os.lstat(target))
+        status = os.lstat(target)
+        self._written.note(coming.path, status)
+        item = self._folder.find(coming.path)
+        if item is None or (item.size, item.changed) != (status.st_size, status.st_mtime_ns):
+            return {}
+        return {"size": item.size, "changed": item.changed}
 
     # -- what is open ------------------------------------------------------------
 
@@ -199,7 +249,25 @@ class Back:
     def close(self) -> None:
         """Let go of all files."""
         while self._open:
-            self._open.popitem()[1].file.discard()
+            self._discard(self._open.popitem()[1])
+
+
+def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
+    if os.path.isdir(target) or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        kind = "a folder" if os.path.isdir(target) else "something else than a file"
+        return (
+            f"there is {kind} of that name beside the notebook. `%aca download "
+            f"{shlex.quote(path)} NAME` brings it under another name."
+        )
+    folder = os.path.dirname(path)
+    words = [path, folder + "/"] if folder else [path]
+    line = " ".join(["%aca download --force", *map(shlex.quote, words)])
+    if stat.S_ISLNK(status.st_mode):
+        return f"the one beside the notebook is a link. `{line}` replaces the link by the file."
+    return (
+        "the one beside the notebook is your own, or has changed since it came. "
+        f"`{line}` replaces it."
+    )
 
 
 async def _do(action: Callable[[], T]) -> T:

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..remote.files import FileProblem, SourceFile
 from .ignore import Ignore
@@ -53,6 +54,19 @@ class Folder:
         found = self._resolve(path)
         return None if found is None else found[1]
 
+    def place_of(self, path: str, size: int) -> dict[str, Any]:
+        """Return {beside} for any path of this machine that is in the folder, else nothing.
+
+        With {changed}, if what is there may be sent and is of that size.
+        """
+        relative = os.path.relpath(os.path.join(self.root, os.path.expanduser(path)), self.root)
+        if relative.startswith(os.pardir):
+            return {}
+        item = self.find(relative)
+        if item is None or item.size != size:
+            return {"beside": relative}
+        return {"beside": relative, "changed": item.changed}
+
     def reason_withheld(self, path: str) -> Reason | None:
         """Return why a file is not sent that is in the folder; None: it is sent, or is none."""
         everything = self._resolve(path, with_ignored=True, with_withheld=True)
@@ -60,6 +74,13 @@ class Folder:
             return None
         named = self._resolve(path, with_ignored=True)
         return Reason.NAME if named is None else Reason.IGNORED
+
+    def lines_for(self, path: str) -> list[str]:
+        """Return lines of an `.acaignore` here that let an ignored file through, if there are."""
+        named, found = parts_of(path), self._resolve(path, with_ignored=True)
+        if named is None or found is None:
+            return []
+        return self._ignore.lines_for([named] if found[0] == named else [named, found[0]])
 
     def items(self, path: str) -> Iterator[tuple[str, Item]] | None:
         """Return the names in a folder that may be sent, with what they are; None: no folder."""

@@ -3,6 +3,7 @@
 `.acaignore` has the same form, lies in the same places and counts after the `.gitignore` beside
 it: `!data/` in it lets a folder through that git is to ignore. What is tracked by git although a
 pattern excludes it is excluded here. A file of patterns that cannot be read excludes all beside it.
+A pattern that excludes the notebook's folder as a whole does not count: nothing would be left.
 
 Not the package `pathspec`: it matches patterns, but which files of patterns count for a path,
 and in which order, would be left to do, which is most of this module.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 _FILES = (".gitignore", ".acaignore")
@@ -53,17 +54,43 @@ class Ignore:
             for end in range(len(parts))
         )
 
-    def beside(self, folder: list[str]) -> Callable[[str, bool], bool]:
+    def lines_for(self, paths: list[list[str]]) -> list[str]:
+        """Return the lines of an `.acaignore` in the folder that let some files through.
+
+        None, if there are no such lines: patterns of a deeper folder exclude the files.
+        """
+        lines: list[str] = []
+        for parts in paths:
+            for end in range(len(parts)):
+                is_folder = end + 1 < len(parts)
+
+                def is_excluded(more: list[Rule], end: int = end, parts: list[str] = parts) -> bool:
+                    return self.beside(parts[:end], more)(parts[end], end + 1 < len(parts))
+
+                if is_excluded(parse("\n".join(lines))):
+                    line = "!" + _escaped("/".join(parts[: end + 1])) + ("/" if is_folder else "")
+                    lines.append(line)
+                    if is_excluded(parse("\n".join(lines))):
+                        return []
+        return lines
+
+    def beside(self, folder: list[str], more: Sequence[Rule] = ()) -> Callable[[str, bool], bool]:
         """Return what tells whether a name in a folder, which is not excluded itself, is.
 
-        Its second argument says whether the name is a folder's.
+        Its second argument says whether the name is a folder's. more: rules after those that there
+        are in the notebook's folder.
         """
         above = [*self._above, *folder]
         # The last pattern counts, and the deepest file of patterns most.
         chain = [
             ("/".join([*above[depth:], ""]), rule)
             for depth in range(len(above), -1, -1)
-            for rule in reversed(self._rules(os.path.join(self._top, *above[:depth])))
+            for rule in reversed(
+                [
+                    *self._rules(os.path.join(self._top, *above[:depth])),
+                    *(more if depth == len(self._above) else ()),
+                ]
+            )
         ]
 
         def excludes(name: str, is_folder: bool) -> bool:
@@ -139,6 +166,12 @@ def _rule(line: str) -> Rule | None:
     if not is_anchored:
         expression = "(?:.*/)?" + expression
     return Rule(re.compile(expression, re.DOTALL), is_negated, for_folders)
+
+
+def _escaped(path: str) -> str:
+    """Return the pattern that means one path."""
+    pattern = re.sub(r"[\\*?\[\]]", r"\\\g<0>", path)
+    return pattern[:-1] + "\\ " if pattern.endswith(" ") else pattern
 
 
 # What a pattern consists of, in the order in which it is tried. `**` counts between slashes only.

@@ -9,38 +9,80 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
+import unicodedata
 
 # A name has at most 255 bytes on the file systems there are; nobody nests folders deeper.
 _LONGEST_NAME_BYTES = 255
 _DEEPEST = 64
 
+# Zero width non-joiner and joiner.
+_JOINERS = "\u200c\u200d"
+
+# Between the words of a name.
+_GAP = r"[\s._-]"
+
 _SECRET = (
     # Private keys and what holds them.
     "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.der", "*.ppk",
-    "*.pfx", "*.p12", "*.p8", "*.jks", "*.keystore", "*.kdb", "*.kdbx", "*.gpg", "*.pgp",
-    "*.age", "*.ovpn", "*private_key*", "*privatekey*", "*private-key*", "wallet.dat",
+    "*.pfx", "*.p12", "*.p8", "*.jks", "*.jceks", "*.keystore", "*.kdb", "*.kdbx", "*.keytab",
+    "*.gpg", "*.pgp", "*.age", "*.ovpn", "*private_key*", "*privatekey*", "*private-key*",
+    "wallet.dat",
     # Variables and settings that services take their secrets from.
-    "*.env", "env.*", "_netrc", "netrc", "htpasswd", "pgpass*", "kubeconfig*", "*.publishsettings",
+    "*.env", "_netrc", "netrc", "htpasswd", "pgpass*", "kubeconfig*", "*.publishsettings",
     "local.settings.json", "*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.json",
+    "vault_pass*", "vault-pass*",
     # Credentials and tokens.
-    "credentials", "credentials.*", "*credentials.json", "*_credentials.*", "*-credentials.*",
-    "client_secret*", "service_account*", "service-account*", "serviceaccount*",
-    "secret", "secret.*", "secrets", "secrets.*", "*_secret.*", "*_secrets.*", "*-secret.*",
-    "*-secrets.*", "password", "password.*", "passwords", "passwords.*",
-    "token", "token.*", "*_token", "*_token.*", "*-token", "*-token.*",
-    "*token.json", "*token.txt", "*tokens.json", "access_tokens*", "accesstokens*",
-    "msal_*cache*", "apikey*", "api_key*", "api-key*", "*.apikey",
+    "*credentials.json", "service_account*", "service-account*", "serviceaccount*",
+    "*firebase-adminsdk*", "kaggle.json", "key.json", "keyfile.json", "sa-key.json", "sa_key.json",
+    "rootkey*", "msal_*cache*", "access_tokens*", "accesstokens*", "apikey*", "*.apikey",
+    "*client_secret*", "*client-secret*", "*client.secret*", "*clientsecret*",
+    "*secrets", "*secrets.*",
 )  # fmt: skip
+
+# Anywhere in a name.
+_SECRET_WORDS = ("secrets", "credentials?", rf"secret{_GAP}?keys?")
+
+# At the beginning of it.
+_FIRST_WORDS = ("secret(?=[.]|$)", "passwords?", rf"api{_GAP}?keys?")
+
+# The same, but of a module's name they are usual, too: `env.py`, `get_token.py`.
+_SECRET_DATA = (
+    "env.*", "*.env.*", "*token.json", "*token.txt", "*tokens.json", "*.tokens",
+    "*accesskey*", "*access_key*", "*access-key*",
+)  # fmt: skip
+_DATA_WORDS = (rf"api{_GAP}?keys?",)
+_LAST_WORDS = ("secret", "token", "passwords?", "passwd", "passphrase")
+
+# What comes with models for language, which have tokens of their own.
+_ORDINARY = frozenset({"added_tokens.json"})
+
+# What says that a file is a former one, or one for this machine.
+_BACKUP = re.compile(r"(?:\.(?:bak|backup|old|orig|save|copy|local)|~|\s)+\Z")
 
 
 @functools.cache
-def _secret_expression() -> re.Pattern[str]:
-    return re.compile("|".join(fnmatch.translate(pattern) for pattern in _SECRET))
+def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what matches names that are withheld, and more of them that are no module's."""
+    secret = [fnmatch.translate(pattern) for pattern in _SECRET]
+    secret += [rf"(?:.*{_GAP})?(?:{word})(?:{_GAP}.*)?\Z" for word in _SECRET_WORDS]
+    secret += [rf"(?:{word})(?:{_GAP}.*)?\Z" for word in _FIRST_WORDS]
+    data = [fnmatch.translate(pattern) for pattern in _SECRET_DATA]
+    data += [rf"(?:.*{_GAP})?(?:{word})(?:{_GAP}.*)?\Z" for word in _DATA_WORDS]
+    data += [rf"(?:.*{_GAP})?(?:{word})(?:\..*)?\Z" for word in _LAST_WORDS]
+    return re.compile("|".join(secret), re.DOTALL), re.compile("|".join(data), re.DOTALL)
 
 
 def is_withheld(name: str) -> bool:
     """Tell whether nothing of this name crosses, neither a file nor a folder."""
-    return name.startswith(".") or _secret_expression().match(name.casefold()) is not None
+    if name.startswith("."):
+        return True
+    folded = name.casefold()
+    current = _BACKUP.sub("", folded)
+    if current in _ORDINARY:
+        return False
+    secret, data = _expressions()
+    expressions = (secret,) if current.endswith(".py") else (secret, data)
+    return any(one.match(text) for one in expressions for text in (folded, current))
 
 
 def parts_of(path: str, *, with_withheld: bool = False) -> list[str] | None:
@@ -64,4 +106,15 @@ def _is_plain(name: str) -> bool:
         encoded = name.encode("utf-8")
     except UnicodeEncodeError:
         return False
-    return len(encoded) <= _LONGEST_NAME_BYTES and name.isprintable()
+    return len(encoded) <= _LONGEST_NAME_BYTES and all(
+        character.isprintable()
+        # The space in the names of macOS's screenshots, and those of other scripts.
+        or unicodedata.category(character) == "Zs"
+        or (character in _JOINERS and _is_joining(name, place))
+        for place, character in enumerate(name)
+    )
+
+
+def _is_joining(name: str, place: int) -> bool:
+    """Tell whether an invisible joiner stands where scripts and emoji have it."""
+    return not (name[:place][-1:] or "a").isascii() and not (name[place + 1 :][:1] or "a").isascii()

@@ -21,6 +21,7 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,17 +49,6 @@ _MOST_OPEN = 64
 
 # Sentences about files that are withheld, in the life of a kernel.
 _MOST_TOLD = 5
-
-_WITHHELD = {
-    Reason.IGNORED: (
-        "{0} is not sent to the environment, because .gitignore or .acaignore excludes it. "
-        "A line !{0} in a file .acaignore beside the notebook lets it through."
-    ),
-    Reason.NAME: (
-        "{0} is not sent to the environment, because files with names that are usual for keys "
-        "and passwords never are by themselves. `%aca upload {0}` sends it."
-    ),
-}
 
 
 class Sending:
@@ -215,10 +205,10 @@ class Sending:
         """Say why a file is not found that the user sees beside the notebook."""
         if path in self._told or len(self._told) >= _MOST_TOLD:
             return
-        reason = await asyncio.to_thread(self._folder.reason_withheld, path)
-        if reason is not None:
+        sentence = await asyncio.to_thread(lambda: _why_withheld(self._folder, path))
+        if sentence:
             self._told.add(path)
-            self._tell(_WITHHELD[reason].format(path))
+            self._tell(sentence)
 
     # -- life ----------------------------------------------------------------------
 
@@ -246,6 +236,34 @@ def notebook_folder() -> Folder:
         return Folder(os.getcwd())
     except FileNotFoundError:  # it has been removed: nothing is beside the notebook
         return Folder(os.sep)
+
+
+def _why_withheld(folder: Folder, path: str) -> str:
+    """Return why a file is not sent that is in the folder, and what helps, or nothing."""
+    reason = folder.reason_withheld(path)
+    if reason is None:
+        return ""
+    parent = os.path.dirname(path)
+    words = [path, parent + "/"] if parent else [path]
+    upload = f"`{' '.join(['%aca upload', *map(shlex.quote, words)])}` sends it."
+    if reason is Reason.NAME:
+        return (
+            f"{path} is not sent to the environment, because files with names that are usual for "
+            f"keys and passwords never are by themselves. {upload}"
+        )
+    lines = folder.lines_for(path)
+    because = (
+        f"{path} is not sent to the environment, because .gitignore or .acaignore excludes it."
+    )
+    if not lines:
+        return f"{because} {upload}"
+    subject = f"A line {lines[0]}" if len(lines) == 1 else "The lines " + " and ".join(lines)
+    folders = any(line.endswith("/") for line in lines)
+    what = "all of that folder" if folders else "it"
+    return (
+        f"{because} {subject} in a file .acaignore beside the notebook "
+        f"{'lets' if len(lines) == 1 else 'let'} {what} through."
+    )
 
 
 def _row(item: Item) -> list[Any]:

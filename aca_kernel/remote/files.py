@@ -1,7 +1,8 @@
 """Files on their way from one machine to another: read in pages, whole or absent at the end.
 
-A file that arrives is written beside its target under a name that says that it is a part,
-and takes the target's name when its checksum is that of the sender. Used by both halves.
+A file that arrives is written in the folder of its target, under a name that says that it is a part
+or under none, and takes the target's name when its checksum is that of the sender. Used by both
+halves.
 
 Standard library only; oldest Python 3.9.
 """
@@ -121,13 +122,16 @@ class SourceFile:
 
 
 class PartialFile:
-    """A file that is being written, beside its target and under another name.
+    """A file that is being written, beside its target and under no name or another one.
 
-    target: where it goes; may_replace: whether a file that is there is replaced.
+    target: where it goes; may_replace: whether a file that is there is replaced. has_name: False
+    to do without where the system can, so that nothing is left of it if this process is killed.
     Raises FileProblem: it cannot go there.
     """
 
-    def __init__(self, target: str, shown: str, size: int, *, may_replace: bool) -> None:
+    def __init__(
+        self, target: str, shown: str, size: int, *, may_replace: bool, has_name: bool = True
+    ) -> None:
         self.target = target
         self.shown = shown
         self.size = size
@@ -141,10 +145,13 @@ class PartialFile:
         self._refuse_occupied()
         kept = os.fsdecode(os.fsencode(name)[:_LONGEST_KEPT_NAME])
         self._path = os.path.join(folder, f".{kept}.{secrets.token_hex(4)}.part")
+        self._fd = -1 if has_name else _open_unnamed(folder or os.curdir)
+        self._has_name = self._fd < 0
         try:
-            self._fd = os.open(
-                self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
-            )
+            if self._has_name:
+                self._fd = os.open(
+                    self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
+                )
             space = os.fstatvfs(self._fd) if hasattr(os, "fstatvfs") else None
         except (OSError, ValueError) as error:
             self.discard()
@@ -184,6 +191,7 @@ class PartialFile:
         try:
             if self.received != self.size or self._digest.hexdigest() != digest:
                 raise FileProblem(f"{self.shown} did not arrive as it was sent. Try again.")
+            self._take_part_name()
             fd, self._fd = self._fd, -1
             os.close(fd)
             if self._may_replace:
@@ -194,6 +202,21 @@ class PartialFile:
             raise _problem(error, self.shown, "written") from error
         finally:
             self.discard()
+
+    def make_executable(self) -> None:
+        """Let those run it who may read it. Raises FileProblem."""
+        try:
+            mode = stat.S_IMODE(os.fstat(self._fd).st_mode)
+            os.chmod(self._fd, mode | (mode & 0o444) >> 2)
+        except OSError as error:
+            raise _problem(error, self.shown, "written") from error
+
+    def _take_part_name(self) -> None:
+        if self._has_name:
+            return
+        # A folder's descriptor makes a call of it that follows the link; the path needs none.
+        os.link(_path_of(self._fd), self._path, src_dir_fd=self._fd, follow_symlinks=True)
+        self._has_name = True
 
     def _take_free_name(self) -> None:
         try:
@@ -209,8 +232,29 @@ class PartialFile:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
+        if self._has_name:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+
+
+def _open_unnamed(folder: str) -> int:
+    """Return a file without a name in a folder, to be written; -1 where there are none."""
+    flag = getattr(os, "O_TMPFILE", 0)
+    if not flag or os.link not in os.supports_dir_fd:
+        return -1
+    try:
+        fd = os.open(folder, os.O_WRONLY | flag | os.O_CLOEXEC, 0o666)
+    except (OSError, ValueError):
+        return -1
+    # What the system says of itself names it later.
+    if os.path.exists(_path_of(fd)):
+        return fd
+    os.close(fd)
+    return -1
+
+
+def _path_of(fd: int) -> str:
+    return f"/proc/self/fd/{fd}"
 
 
 def target_path(destination: str, file_name: str) -> str:

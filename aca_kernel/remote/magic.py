@@ -93,7 +93,7 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
     parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
     with transfer.asking(calls_path, parent) as asked:
         if command.name == "upload":
-            print(transfer.upload(asked, command))  # noqa: T201
+            print(transfer.upload(asked, command, files))  # noqa: T201
         elif command.name == "download":
             print(transfer.download(asked, command))  # noqa: T201
         elif command.name == "files":

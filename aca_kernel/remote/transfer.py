@@ -3,7 +3,9 @@
 Runs in the remote kernel, for one `%aca` line at a time (or in a thread of the user's).
 Calls to the kernel, which aca_kernel/transfer.py answers:
 
-    upload          {path}                           {transfer, name, size, page}
+    upload          {path}                           {transfer, name, size, page}, with {beside}
+                                                     of a file of the notebook's folder, and
+                                                     {changed} if code could have fetched it
     upload_page     {transfer}                       {digest} with the bytes, in order
     download        {path, destination, force, size} {transfer, shown, page}
     download_page   {transfer} with the bytes        {}
@@ -24,11 +26,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import calls, wire
 from .command_line import Command
 from .files import FileProblem, PartialFile, SourceFile, target_path
+
+if TYPE_CHECKING:
+    from .beside.session import Files
 
 # Pages that are on their way at a time: one is carried, one waits to be.
 _PAGES_AHEAD = 2
@@ -101,15 +106,18 @@ def asking(
         kernel.close()
 
 
-def upload(kernel: Kernel, command: Command) -> str:
+def upload(kernel: Kernel, command: Command, files: Files) -> str:
     """Bring a file of the user's machine here; return a sentence about it.
 
-    Raises FileProblem.
+    files: hears of a file of the notebook's folder. Raises FileProblem.
     """
     begun = kernel.ask("upload", path=command.path).head
     target = target_path(command.destination, str(begun["name"]))
     size, page = int(begun["size"]), int(begun["page"])
     progress = Progress(size)
+    beside, whole = begun.get("beside"), os.path.abspath(target)
+    if beside is not None:
+        files.begin_upload(whole, str(beside))
     file = PartialFile(target, _shown(target), size, may_replace=True)
     try:
         pages = max(1, -(-size // page))
@@ -123,6 +131,8 @@ def upload(kernel: Kernel, command: Command) -> str:
             digest = str(answer.head["digest"])
             progress.show(file.received)
         file.commit(digest)
+        if beside is not None:
+            files.note_upload(whole, str(beside), begun.get("changed"))
     finally:
         file.discard()
         progress.end()

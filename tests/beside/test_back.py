@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from aca_kernel.beside.written import Written
 
 from ..support import Client, eventually, running_kernel, running_pool
 from ..test_transfer import HOSTILE
@@ -93,6 +96,75 @@ def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Pat
         )
     assert (folder / "result.txt").read_text() == "second"
     assert (folder / "edited.txt").read_text() == "mine"
+
+
+def test_what_is_in_the_place_of_a_file_is_told_as_what_it_is(folder: Path) -> None:
+    (folder / "name").mkdir()
+    (folder / "sub").mkdir()
+    (folder / "own").write_text("mine")
+    os.symlink("../own", folder / "sub" / "link")
+    os.symlink("name", folder / "to_folder")
+    code = "import os; os.mkdir('sub')\n" + "\n".join(
+        write(name, "theirs") for name in ("name", "sub/link", "to_folder")
+    )
+    with running_kernel(arguments=(*BACK, "--AcaKernel.files=off")) as kernel:
+        told = kernel.run(code).stream("stderr").splitlines()
+        other = "NAME` brings it under another name."
+        beside = "there is a folder of that name beside the notebook."
+        assert told[::2] == [
+            f"{name} does not come back: {beside} `%aca download {name} {other}"
+            for name in ("name", "to_folder")
+        ]
+        link, *_ = told[1:]
+        assert link.startswith(
+            "sub/link does not come back: the one beside the notebook is a link."
+        )
+        assert link.endswith("`%aca download --force sub/link sub/` replaces the link by the file.")
+        code = "%aca download --force sub/link sub/\n%aca download name other"
+        assert kernel.run(code).status == "ok"
+    assert (folder / "own").read_text() == "mine"
+    assert not os.path.islink("sub/link")
+    assert (folder / "sub" / "link").read_text() == (folder / "other").read_text() == "theirs"
+
+
+def test_what_can_be_run_can_be_run_when_it_has_come(folder: Path) -> None:
+    code = """
+import os
+for name, size in (('small', 5), ('large', 2_000_000), ('plain', 5)):
+    open(name, 'wb').write(bytes(size))
+os.chmod('small', 0o755)
+os.chmod('large', 0o700)
+"""
+    with bringing_kernel() as kernel:
+        kernel.run(code)
+    assert [os.access(name, os.X_OK) for name in ("small", "large", "plain")] == [True, True, False]
+
+
+def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -> None:
+    (folder / "x").write_text("one")
+    status = os.stat("x")
+    written = Written(str(folder))
+    written.note("x", status)
+    kept = Path(written._path)
+    size, inode = kept.stat().st_size, kept.stat().st_ino
+    for number in range(1000):
+        written.note(f"{number:03}", status)
+    # To write all of them again for each would take a time that is quadratic in their number.
+    assert (kept.stat().st_size < 1001 * (size + 10), kept.stat().st_ino) == (True, inode)
+    with open(kept, "a") as file:
+        file.write('["cut o')
+    again = Written(str(folder))
+    again.note("y", status)
+    (folder / "x").write_text("three")
+    for _ in range(3000):
+        again.note("x", os.stat("x"))
+    third, fourth = Written(str(folder)), Written(str(folder))
+    assert kept.stat().st_size < 1010 * (size + 10)
+    for one in (third, fourth):
+        assert one.is_unchanged("y", status)
+        assert one.is_unchanged("999", status)
+        assert one.is_unchanged("x", os.stat("x"))
+        assert not one.is_unchanged("x", status)
 
 
 def test_neither_links_nor_hidden_files_nor_keys_come_back(folder: Path) -> None:
@@ -187,6 +259,52 @@ with asking() as kernel:
         assert eventually(lambda: os.listdir() == [])
 
 
+def test_what_does_not_come_leaves_no_folders(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    code = """
+deep = '/'.join(['w' * 195] * 60) + '/x'
+print(attempt('back', path=deep, size=5))
+print(attempt('back', path='a/b/' + 'x' * 250 + '\\x7f', size=5))
+with asking() as kernel:
+    begun = kernel.ask('back', path='c/d/unfinished.txt', size=5).head
+    other = kernel.ask('back', path='c/d/whole.txt', size=0).head
+    try:
+        kernel.ask('back_end', transfer=begun['transfer'], digest='')
+    except FileProblem as error:
+        print('refused:', error)
+    empty = hashlib.sha256(b'').hexdigest()
+    kernel.ask('back_end', transfer=other['transfer'], digest=empty)
+    kernel.ask('back', path='e/f/never.txt', size=5)
+    kernel.ask('back', path='mine/g/never.txt', size=5)
+"""
+    with bringing_kernel() as kernel:
+        cell = kernel.run("import hashlib\n" + HOSTILE + code)
+        assert cell.text.count("refused: ") == 3, cell.text
+        assert "its path is too long" in cell.text
+        assert eventually(lambda: sorted(os.listdir()) == ["c", "mine"])
+        assert os.listdir("c/d") == ["whole.txt"]
+        assert os.listdir("mine") == []
+
+
+def test_attempts_count(folder: Path) -> None:
+    # Each makes some sixty folders, which are all gone when it is given up.
+    code = """
+with asking() as kernel:
+    for number in range(1000):
+        try:
+            kernel.ask('back', path=f'{number}/' + '/'.join(['x'] * 60) + '/y.txt', size=5)
+        except FileProblem as error:
+            print(number, error)
+            break
+"""
+    with bringing_kernel() as kernel:
+        text = kernel.run(HOSTILE + code).text
+        number, _, told = text.partition(" ")
+        assert 150 < int(number) < 170
+        assert "more has come from this environment than" in told
+        assert eventually(lambda: os.listdir() == [])
+
+
 def test_limits(folder: Path) -> None:
     limits = ("--AcaKernel.files_largest_mb=1", "--AcaKernel.files_total_mb=1")
     with running_kernel(arguments=(*BACK, *limits)) as kernel:
@@ -210,7 +328,41 @@ def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
         pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
         msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(400_000_000)")
         kernel.wait_for_stream(msg_id, "large.bin: ")
-        assert [name for name in os.listdir() if name.endswith(".part")]
         pool.kill_environments()
         assert kernel.collect(msg_id).status == "error"
         assert eventually(lambda: os.listdir() == [])
+
+
+def test_nothing_is_left_of_what_was_coming_when_the_kernel_is_killed(folder: Path) -> None:
+    with (
+        running_pool(isolation="process") as pool,
+        running_kernel(pool.env, arguments=BACK) as kernel,
+    ):
+        kernel.run("import os")
+        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
+        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(400_000_000)")
+        kernel.wait_for_stream(msg_id, "large.bin: ")
+        os.kill(kernel.pid, signal.SIGKILL)
+        assert eventually(lambda: not kernel.manager.is_alive())
+        assert os.listdir() == []
+
+
+def test_an_interrupt_leaves_the_rest_to_the_next_cell(folder: Path) -> None:
+    with (
+        running_pool(isolation="process") as pool,
+        running_kernel(pool.env, arguments=BACK) as kernel,
+    ):
+        kernel.run("import os")
+        pool.fault(kind="delay", seconds=0.3, every=1, tool=PYTHON)
+        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(90_000_000)")
+        kernel.wait_for_stream(msg_id, "large.bin: ")
+        kernel.interrupt()
+        cell = kernel.collect(msg_id)
+        assert cell.stream("stderr") == (
+            "Interrupted; what has not come back yet comes after the next cell.\n"
+        )
+        assert "Error in callback" not in cell.text
+        assert eventually(lambda: os.listdir() == [])
+        pool.clear_faults()
+        kernel.run("1")
+        assert os.path.getsize("large.bin") == 90_000_000

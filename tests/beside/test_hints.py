@@ -18,7 +18,18 @@ def hint(path: str, line: str) -> str:
     )
 
 
+def in_folder(path: str) -> str:
+    return (
+        f"{path} is a folder beside the notebook on your machine: with the setting "
+        'files = "on-demand" its files are sent when they are opened, and `%aca upload` sends one.'
+    )
+
+
 DATA = hint("data.csv", "%aca upload data.csv")
+
+
+# As h5py says it.
+IN_C = "Unable to open file (name = 'data.csv', error message = 'No such file or directory')"
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +61,50 @@ def hinting_kernel(full_folder: Path) -> Iterator[Client]:
             "No module named 'helper_module'. "
             + hint("helper_module.py", "%aca upload helper_module.py"),
         ),
+        (
+            "import package",
+            "No module named 'package'. " + in_folder("package"),
+        ),
+        ("import sub.part", "No module named 'sub'. " + in_folder("sub")),
+        (
+            "import pathlib; pathlib.Path('data.csv').stat()",
+            f"[Errno 2] No such file or directory: 'data.csv'. {DATA}",
+        ),
+        (
+            "import os; os.rename('data.csv', 'other.csv')",
+            f"[Errno 2] No such file or directory: 'data.csv' -> 'other.csv'. {DATA}",
+        ),
+        (
+            "import os; os.listdir('package')",
+            "[Errno 2] No such file or directory: 'package'. " + in_folder("package"),
+        ),
+        ("import pandas; pandas.read_parquet('package')", "package. " + in_folder("package")),
+        (
+            "%load helper_module.py",
+            "'helper_module.py' was not found in history, as a file, url, nor in the user "
+            "namespace. " + hint("helper_module.py", "%aca upload helper_module.py"),
+        ),
+        (
+            f"raise OSError({IN_C!r})",
+            f"{IN_C}. {DATA}",
+        ),
+        (
+            "raise FileNotFoundError('No such file or directory (os error 2): data.csv')",
+            f"No such file or directory (os error 2): data.csv. {DATA}",
+        ),
+        # Of other files than those that are there.
+        (
+            "import os; os.path.exists('data.csv'); open('backup/data.csv')",
+            "[Errno 2] No such file or directory: 'backup/data.csv'",
+        ),
+        (
+            "import os; os.path.exists('data.csv'); raise FileNotFoundError('No data.csv.gz here')",
+            "No data.csv.gz here",
+        ),
+        (
+            "import os; os.path.exists('sub'); raise FileNotFoundError('no subject available')",
+            "no subject available",
+        ),
         ("open('nowhere.csv')", "[Errno 2] No such file or directory: 'nowhere.csv'"),
         ("open('.env')", "[Errno 2] No such file or directory: '.env'"),
         ("open('ignored.txt')", "[Errno 2] No such file or directory: 'ignored.txt'"),
@@ -62,7 +117,8 @@ def test_the_error_carries_one_sentence_more(
 ) -> None:
     cell = hinting_kernel.run(code)
     assert cell.error is not None
-    assert cell.error["ename"] in ("FileNotFoundError", "ModuleNotFoundError")
+    if not code.startswith(("raise OSError", "%load")):
+        assert cell.error["ename"] in ("FileNotFoundError", "ModuleNotFoundError")
     assert cell.error["evalue"] == evalue
     assert "beside/" not in "".join(cell.error["traceback"])
 
@@ -72,6 +128,54 @@ def test_who_opens_in_c_gets_it_too(hinting_kernel: Client) -> None:
     assert cell.error is not None
     assert cell.error["ename"] == "FileNotFoundError"
     assert DATA in cell.error["evalue"]
+
+
+def test_what_run_does_not_find_is_told_beside_its_error(hinting_kernel: Client) -> None:
+    cell = hinting_kernel.run("%run helper_module.py")
+    assert cell.error is not None
+    assert cell.error["evalue"] == "File `'helper_module.py'` not found."
+    told = hint("helper_module.py", "%aca upload helper_module.py")
+    assert cell.stream("stderr") == told + "\n"
+
+
+def test_who_asks_for_a_module_or_has_an_opener_gets_what_is_due_elsewhere(
+    hinting_kernel: Client,
+) -> None:
+    code = """
+import importlib.util, io, os
+fd = os.open('/etc', os.O_RDONLY)
+def at_etc(path, flags):
+    return os.open('passwd', flags, dir_fd=fd)
+with open('data.csv', opener=at_etc) as one, io.open('data.csv', opener=at_etc) as other:
+    print(importlib.util.find_spec('helper_module'), one.read() == other.read() != '')
+"""
+    cell = hinting_kernel.run(code)
+    assert (cell.text, cell.error) == ("None True\n", None)
+
+
+def test_a_thread_shows_the_sentence_and_no_frame_of_ours(hinting_kernel: Client) -> None:
+    code = """
+import threading
+thread = threading.Thread(target=lambda: open('data.csv'))
+thread.start()
+thread.join()
+"""
+    shown = hinting_kernel.run(code).stream("stderr")
+    assert f"No such file or directory: 'data.csv'. {DATA}" in shown
+    assert "_aca_remote" not in shown
+
+
+def test_an_error_of_another_process_gets_its_hint(hinting_kernel: Client) -> None:
+    code = """
+import multiprocessing
+def read(path):
+    return io.open(path).read()
+with multiprocessing.get_context('fork').Pool(1) as pool:
+    pool.map(read, ['data.csv'])
+"""
+    cell = hinting_kernel.run("import io\n" + code)
+    assert cell.error is not None
+    assert cell.error["evalue"] == f"[Errno 2] No such file or directory: 'data.csv'. {DATA}"
 
 
 def test_a_new_database_is_not_mistaken_for_the_users(hinting_kernel: Client) -> None:

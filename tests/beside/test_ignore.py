@@ -75,6 +75,18 @@ def test_patterns_above_the_folder_count_up_to_the_repository(tmp_path: Path) ->
     assert not ignore.excludes(["beyond.csv"], is_folder=False)
 
 
+def test_a_pattern_about_the_notebooks_folder_itself_does_not_count(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    folder = tmp_path / "scratch" / "notebooks"
+    folder.mkdir(parents=True)
+    (tmp_path / ".gitignore").write_text("scratch/\nnotebooks/\n*.log\n")
+    ignore = Ignore(str(folder))
+    assert not ignore.excludes(["data.csv"], is_folder=False)
+    assert ignore.excludes(["a.log"], is_folder=False)
+    # A folder of that name in it is another one.
+    assert ignore.excludes(["notebooks", "data.csv"], is_folder=False)
+
+
 def test_acaignore_counts_more(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("data/\n*.csv\n")
     (tmp_path / ".acaignore").write_text("!data/\nother.txt\n")
@@ -82,6 +94,44 @@ def test_acaignore_counts_more(tmp_path: Path) -> None:
     assert not ignore.excludes(["data", "x.bin"], is_folder=False)
     assert ignore.excludes(["data", "x.csv"], is_folder=False)
     assert ignore.excludes(["other.txt"], is_folder=False)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "lines"),
+    [
+        ("data/", "data/x.csv", ["!data/"]),
+        ("data", "data/x.csv", ["!data/"]),
+        ("data/*", "data/x.csv", ["!data/x.csv"]),
+        ("*.csv", "x.csv", ["!x.csv"]),
+        ("data/\n*.csv", "data/x.csv", ["!data/", "!data/x.csv"]),
+        ("*.csv", "q[1].csv", ["!q\\[1\\].csv"]),
+        ("*", "#a *?", ["!#a \\*\\?"]),
+        ("*", "!a\\ ", ["!!a\\\\\\ "]),
+        ("/a/b/", "a/b/c/d.csv", ["!a/b/"]),
+    ],
+)
+def test_the_lines_that_let_a_file_through_do(
+    tmp_path: Path, patterns: str, path: str, lines: list[str]
+) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("mine")
+    (tmp_path / ".gitignore").write_text(patterns + "\n")
+    ignore = Ignore(str(tmp_path))
+    assert ignore.excludes(path.split("/"), is_folder=False)
+    assert ignore.lines_for([path.split("/")]) == lines
+    (tmp_path / ".acaignore").write_text("\n".join(lines))
+    assert not ignore.excludes(path.split("/"), is_folder=False)
+    # And git agrees.
+    (tmp_path / ".gitignore").write_text("\n".join([patterns, *lines]) + "\n")
+    assert what_git_ignores(tmp_path, [path]) == set()
+
+
+def test_no_line_helps_against_patterns_of_a_deeper_folder(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".gitignore").write_text("*.csv\n")
+    (tmp_path / "sub" / "x.csv").write_text("mine")
+    assert Ignore(str(tmp_path)).lines_for([["sub", "x.csv"]]) == []
 
 
 def test_a_change_of_the_patterns_counts_at_once(tmp_path: Path) -> None:

@@ -149,11 +149,26 @@ WITHHELD = """
     credentials.json google-credentials.json client_secret_1.json secrets.toml api_key.txt apikey
     token token.json github_token.txt kubeconfig terraform.tfstate a.tfvars local.settings.json
     x.kdbx
+    aws_credentials my_secrets my_secrets.json my.secret client.secret app.secrets my.token
+    bearer.token kaggle.json krb5.keytab x.keytab rootkey.csv accessKeys.csv me_accessKeys.csv
+    app-firebase-adminsdk-1.json openai_api_key.txt secret_key secret_key.txt secretkey.txt
+    clientsecret.json credentials_prod.json secrets-prod.yaml a.jceks vault_pass vault_pass.txt
+    key.pem.bak server.key.old my.env.bak prod.env.local prod.env.production key.pem~ a.p12.orig~
+    credentials.json.bak kaggle.json.old my_secrets.bak token.json~ env.local env.json secret
+    db_password.txt passwords.csv mysecrets.yaml client-secret.txt azure.client_secret sa-key.json
+    secret.py mysecrets.py password_prod.txt secrets.py my_secrets.py credentials.py
+    aws_credentials.py password.py passwords.py api_key.py apikey.py client_secret.py secret_key.py
+    secrets.py.bak credentials.py.old
 """
 
 HARMLESS = """
     data.csv keys.csv tokens.txt.csv tokenizer.json keyboard.txt environment.yml secretary.csv
     monkey.csv passenger.csv env_data.csv ünïcode.csv a,b.csv
+    env.py token.py get_token.py github-token.py my_secret.py env.py.bak x.env.py hash_password.py
+    token_count.py token_count.csv secret_santa.py secret_santa.csv tokens.csv tokens.txt
+    added_tokens.json special_tokens_map.json vocab.json results.csv.bak data.old model.local
+    notes~ passwordless.md environment.py keyboard.py author.json monkey.py
+    answer_key.json env envs venv
 """
 
 
@@ -170,7 +185,28 @@ def test_names_that_only_look_like_it(name: str) -> None:
     assert parts_of(f"data/{name}") == ["data", name]
 
 
-@pytest.mark.parametrize("path", ["a//b", "a/../b", "./a", "/a", "a/", "a\nb", "a\\b", "a\x1b[1m"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Screenshot at 10.03.12\u202fAM.png", "a\xa0b.csv", "数据\u3000表.csv",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467.png", "\u2764\ufe0f\u200d\U0001f525.txt",
+        "\u0645\u06cc\u200c\u062e.txt", "क\u094d\u200dष.txt", "e\u0301.txt",
+    ],
+)  # fmt: skip
+def test_names_of_other_scripts_are_names(name: str, folder: Path) -> None:
+    (folder / name).write_text("mine")
+    assert [one for one, _ in Folder(str(folder)).items("") or ()] == [name]
+    assert Folder(str(folder)).find(name) is not None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a//b", "a/../b", "./a", "/a", "a/", "a\nb", "a\\b", "a\x1b[1m", "a\u202eb", "a\u2066b",
+        "a\u2028b", "a\u2029b", "a\u200db", "\u200d", "é\u200d", "a\u200fb", "a\u200bb", "a\xadb",
+        "a\x85b", "\ufeffa", "a\ue000b",
+    ],
+)  # fmt: skip
 def test_paths_that_are_none(path: str) -> None:
     assert parts_of(path) is None
 
@@ -245,16 +281,44 @@ def test_the_user_is_told_why_an_ignored_file_is_missing_and_the_environment_is_
         assert kernel.run("open('data.csv').read()").result == "'mine'"
 
 
+def test_what_is_told_helps(folder: Path) -> None:
+    for name in ("data", "sub", "deep"):
+        (folder / name).mkdir()
+    (folder / ".gitignore").write_text("data/\nignored.txt\ndeep/\n*.log\n")
+    (folder / "sub" / ".gitignore").write_text("*.csv\n")
+    for path in ("data/x.csv", "sub/x y.csv", "ignored.txt", "deep/a.log"):
+        (folder / path).write_text("mine")
+    os.symlink("ignored.txt", folder / "link.txt")
+    beside = "in a file .acaignore beside the notebook"
+    expected = {
+        "data/x.csv": f"A line !data/ {beside} lets all of that folder through.",
+        "link.txt": f"A line !ignored.txt {beside} lets it through.",
+        "deep/a.log": f"The lines !deep/ and !deep/a.log {beside} let all of that folder through.",
+        "sub/x y.csv": "`%aca upload 'sub/x y.csv' sub/` sends it.",
+    }
+    with running_kernel() as kernel:
+        for path, help_ in expected.items():
+            assert kernel.run(f"open({path!r})").stream("stderr") == (
+                f"{path} is not sent to the environment, because .gitignore or .acaignore excludes "
+                f"it. {help_}\n"
+            )
+        (folder / ".acaignore").write_text("!data/\n!ignored.txt\n!deep/\n!deep/a.log\n")
+        code = "[open(path).read() for path in ('data/x.csv', 'link.txt', 'deep/a.log')]"
+        assert kernel.run(code).result == "['mine', 'mine', 'mine']"
+        code = "%aca upload 'sub/x y.csv' sub/\nopen('sub/x y.csv').read()"
+        assert kernel.run(code).result == "'mine'"
+
+
 def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
     folder: Path,
 ) -> None:
-    (folder / "env.py").write_text("VALUE = 7\n")
+    (folder / "secrets_of_us.py").write_text("VALUE = 7\n")
     (folder / "credentials.json").write_text("{}")
     because = "because files with names that are usual for keys and passwords never are"
     with running_kernel() as kernel:
         for code, path in (
             ("open('credentials.json')", "credentials.json"),
-            ("import env", "env.py"),
+            ("import secrets_of_us", "secrets_of_us.py"),
         ):
             cell = kernel.run(code)
             assert cell.status == "error"
@@ -263,4 +327,5 @@ def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
                 f"`%aca upload {path}` sends it.\n"
             )
         assert kernel.run("open('api_key.txt')").stream("stderr") == ""
-        assert kernel.run("%aca upload env.py\nimport env\nenv.VALUE").result == "7"
+        code = "%aca upload secrets_of_us.py\nimport secrets_of_us\nsecrets_of_us.VALUE"
+        assert kernel.run(code).result == "7"

@@ -20,7 +20,7 @@ from typing import Any
 from ..files import FileProblem
 from . import is_quiet, quiet
 from .fetching import bring_tree
-from .mirror import Mirror, Refused, hint_of
+from .mirror import Mirror, Refused
 from .missing import MissingModule
 
 # What Python imports modules from without unpacking it.
@@ -135,8 +135,8 @@ class _Last:
         for path, item in ((package, found[1]), (module, found[2])):
             if item is not None and not item.is_folder:
                 if mirror.is_hinting:
-                    mirror.missed.add(path)
-                    raise FileProblem(hint_of(path))
+                    # No error of ours: who only looks for a module gets None. See hinting.py.
+                    return False
                 mirror.bring(path)
                 return True
         if found[0] is not None and found[0].is_folder and not mirror.is_hinting:
@@ -195,14 +195,7 @@ def _patch_pyarrow(mirror: Mirror, module: Any) -> None:
 
 
 def _notice(mirror: Mirror, path: Any) -> None:
-    relative = None if is_quiet() else mirror.inside(path)
-    if relative is None:
-        return
-    if not mirror.is_hinting:
+    relative = None if is_quiet() or mirror.is_hinting else mirror.inside(path)
+    if relative is not None:
         # Of a folder everything: which of its files are read is decided in C.
         bring_tree(mirror, path, relative, with_links=True)
-    elif relative and not os.path.lexists(mirror.path_of(relative)):
-        # It may be about to be written: the error, if there is one, gets the hint.
-        found = mirror.look(relative)
-        if found is not None and not found.is_folder:
-            mirror.missed.add(relative)

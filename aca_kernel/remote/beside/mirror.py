@@ -64,8 +64,6 @@ class Mirror:
         # Whether a cell is running.
         self.is_in_cell = False
         self.device = os.stat(root).st_dev
-        # Paths that a hint is due for, in this cell.
-        self.missed: set[str] = set()
         self._calls_path = calls_path
         self._stream = stream
         self._copies = Copies(root, journal, known)
@@ -83,7 +81,6 @@ class Mirror:
     def begin_cell(self) -> None:
         """Take nothing for known any more."""
         self.is_in_cell = True
-        self.missed.clear()
         self._asked.forget()
         self._copies.read()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from typing import Any
 
 from ..files import FileProblem
@@ -22,7 +23,7 @@ class MissingFile(FileNotFoundError):
         return f"{super().__str__()}. {self.sentence}"
 
     def __reduce__(self) -> Any:
-        return FileNotFoundError, self.args
+        return FileNotFoundError, (self.errno, self.strerror, self.filename)
 
 
 class MissingModule(ModuleNotFoundError):
@@ -40,11 +41,27 @@ for _own in (MissingFile, MissingModule):
 
 # What the functions that are replaced raise, and so show in their tracebacks. IPython hides frames
 # that ask for it, but not the last one, and says how many it has hidden.
-SHOWN: tuple[type[Exception], ...] = (OSError, TypeError, ValueError, MissingModule)
+SHOWN: tuple[type[Exception], ...] = (OSError, TypeError, ValueError, ModuleNotFoundError)
 
 
 def show(ip: Any, kind: Any, error: Any, traceback: Any) -> None:
     """Show an error without what of its traceback is ours, as IPython's shell shows it."""
+    _trim(error, traceback)
+    ip.showtraceback((kind, error, traceback), running_compiled_code=True)
+
+
+def trim_threads() -> None:
+    """Let an error that ends a thread be shown in the same way."""
+    original = threading.excepthook
+
+    def show_thread(args: Any) -> None:
+        _trim(args.exc_value, args.exc_traceback)
+        original(args)
+
+    threading.excepthook = show_thread
+
+
+def _trim(error: Any, traceback: Any) -> None:
     _drop(traceback)
     seen: set[int] = set()
     chained = error
@@ -52,16 +69,17 @@ def show(ip: Any, kind: Any, error: Any, traceback: Any) -> None:
         seen.add(id(chained))
         _drop(chained.__traceback__)
         chained = chained.__cause__ or chained.__context__
-    ip.showtraceback((kind, error, traceback), running_compiled_code=True)
+
+
+def is_ours(code: Any) -> bool:
+    """Tell whether code is of this package."""
+    return os.path.dirname(str(code.co_filename)) == _HERE
 
 
 def _drop(place: Any) -> None:
     """Take the frames of ours out of a traceback; those before and after them remain."""
     while place is not None:
-        while (
-            place.tb_next is not None
-            and os.path.dirname(place.tb_next.tb_frame.f_code.co_filename) == _HERE
-        ):
+        while place.tb_next is not None and is_ours(place.tb_next.tb_frame.f_code):
             place.tb_next = place.tb_next.tb_next
         place = place.tb_next
 

@@ -17,6 +17,7 @@ from .. import transfer
 from ..files import FileProblem, SourceFile
 from ..origin import Stamp, stamp
 from . import quiet
+from .mirror import Mirror
 
 # What is no larger goes along with the question whether it may.
 _AT_ONCE_BYTES = 1_000_000
@@ -34,13 +35,22 @@ class Writing:
     """The files of one remote kernel that are the code's.
 
     known: stamps of files that are not, by their absolute paths; grows as files come.
+    mirror: None where no files come.
     """
 
-    def __init__(self, root: str, calls_path: str, known: dict[str, Stamp], stream: Any) -> None:
+    def __init__(
+        self,
+        root: str,
+        calls_path: str,
+        known: dict[str, Stamp],
+        stream: Any,
+        mirror: Mirror | None,
+    ) -> None:
         self._root = root
         self._calls_path = calls_path
         self._known = known
         self._stream = stream
+        self._mirror = mirror
         # What was sent back, or was refused, as it was then.
         self._sent: dict[str, Stamp] = {}
         self._told: set[str] = set()
@@ -69,35 +79,69 @@ class Writing:
 
     def send_back(self) -> None:
         """Send what is new since the last cell; what is refused is told once."""
+        try:
+            with quiet():
+                self._send_new()
+        except KeyboardInterrupt:
+            self._tell("Interrupted; what has not come back yet comes after the next cell.")
+
+    def _send_new(self) -> None:
+        changed = [
+            (path, status) for path, status in self.files() if self._sent.get(path) != stamp(status)
+        ]
+        for path, status in changed:
+            try:
+                answer = self._send(path)
+            except FileProblem as error:
+                self._tell_once(str(error))
+                answer = {}
+            self._sent[path] = stamp(status)
+            if answer.get("size") == status.st_size:
+                self._note(path, int(answer["changed"]), stamp(status))
+
+    def is_same(self, path: str, beside: str) -> bool:
+        """Tell whether a path here stands for one in the notebook's folder."""
+        return path == os.path.join(self._root, beside)
+
+    def note_same(self, relative: str, changed: int | None) -> None:
+        """A file has come by the user's will: it need not go back.
+
+        changed: when, on the user's machine; None: it would not be sent again.
+        """
         with quiet():
-            changed = [
-                (path, status)
-                for path, status in self.files()
-                if self._sent.get(path) != stamp(status)
-            ]
-            for path, status in changed:
-                try:
-                    self._send(path)
-                except FileProblem as error:
-                    self._tell_once(str(error))
-                self._sent[path] = stamp(status)
+            own = self._sent[relative] = stamp(os.lstat(os.path.join(self._root, relative)))
+        if changed is not None:
+            self._note(relative, changed, own)
+
+    def _note(self, relative: str, changed: int, own: Stamp) -> None:
+        if self._mirror is not None:
+            self._mirror.keep_same(relative, changed, own)
 
     def _tell_once(self, sentence: str) -> None:
         if sentence not in self._told:
             self._told.add(sentence)
-            sys.stderr.write(sentence + "\n")
-            sys.stderr.flush()
+            self._tell(sentence)
 
-    def _send(self, path: str) -> None:
+    def _tell(self, sentence: str) -> None:
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
+
+    def _send(self, path: str) -> dict[str, Any]:
         file = SourceFile(os.path.join(self._root, path), path)
         progress = transfer.Progress(file.size, f"{path}: ", self._stream)
         try:
             with transfer.asking(self._calls_path) as kernel:
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
-                    kernel.send("back", data, path=path, size=file.size, digest=file.digest)
-                    kernel.receive()
-                    return
+                    kernel.send(
+                        "back",
+                        data,
+                        path=path,
+                        size=file.size,
+                        digest=file.digest,
+                        is_executable=file.is_executable,
+                    )
+                    return kernel.receive().head
                 begun = kernel.ask("back", path=path, size=file.size).head
                 unanswered = 0
                 while file.sent < file.size:
@@ -111,7 +155,12 @@ class Writing:
                     progress.show(file.sent)
                 for _ in range(unanswered):
                     kernel.receive()
-                kernel.ask("back_end", transfer=begun["transfer"], digest=file.digest)
+                return kernel.ask(
+                    "back_end",
+                    transfer=begun["transfer"],
+                    digest=file.digest,
+                    is_executable=file.is_executable,
+                ).head
         finally:
             file.close()
             progress.end()
