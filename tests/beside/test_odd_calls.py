@@ -25,6 +25,8 @@ class Odd:
     def __fspath__(self): return self.path
 class Refusing:
     def __fspath__(self): raise ValueError("in the notebook's own frame")
+class Unspeakable(ValueError):
+    def __str__(self): raise KeyError("in the middle of being shown")
 folder = os.open(".", os.O_RDONLY)"""
 
 CALLS = """\
@@ -44,6 +46,7 @@ open(Odd(b"one.txt")).read()
 open(Odd(3))
 open(Refusing())
 os.stat(Refusing())
+raise Unspeakable
 open("")
 open(b"")
 open(".")

@@ -19,7 +19,7 @@ from . import is_quiet, quiet, words
 from .copies import Item
 from .entries import Scan, status_of
 from .mirror import Mirror, Refused
-from .missing import bring, missing, show
+from .missing import bring, missing
 
 
 def bring_tree(mirror: Mirror, path: Any, relative: str, *, with_links: bool = False) -> None:
@@ -45,7 +45,8 @@ class Fetching:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
 
-    show = staticmethod(show)
+    def prepare(self, error: Any) -> None:
+        """An error is about to be shown: it says what is to be said already."""
 
     # -- audit events --------------------------------------------------------------
 

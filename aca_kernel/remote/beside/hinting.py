@@ -14,13 +14,16 @@ from ..files import FileProblem
 from . import quiet, words
 from .copies import Item
 from .mirror import Mirror, hint_of
-from .missing import MissingFile, is_ours, missing, show
+from .missing import MissingFile, is_ours, missing
 
 # Names in the text of an error that are looked up.
 _MOST_NAMES = 10
 _LONGEST_NAME = 1000
 
 _NO_FILE = os.strerror(errno.ENOENT)
+
+# What is raised of a missing file or module: by what opens it, by imports, by `%load`.
+_HINTED_AT = (OSError, ModuleNotFoundError, ValueError)
 
 # What `%run` and `%load` say of a file.
 _SEARCHED = re.compile(r"^File .* not found\.|was not found in history, as a file")
@@ -72,12 +75,10 @@ class Hinting:
                 return ""
         return relative
 
-    def show(self, ip: Any, kind: Any, error: Any, traceback: Any) -> None:
-        """Show an error of who has looked before, as numpy does, or opens in C, with its hint."""
-        # Whatever goes wrong with the hint, the error must be shown.
-        with contextlib.suppress(Exception), quiet():
+    def prepare(self, error: Any) -> None:
+        """Add its hint to an error of who has looked before, as numpy does, or opens in C."""
+        if isinstance(error, _HINTED_AT):
             self._add_hint(error)
-        show(ip, kind, error, traceback)
 
     def _add_hint(self, error: Any) -> None:
         if isinstance(error, MissingFile):

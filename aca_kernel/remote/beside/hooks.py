@@ -16,14 +16,13 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from . import importing, is_quiet
 from .fetching import Fetching
 from .hinting import Hinting
 from .mirror import Mirror
-from .missing import SHOWN, MissingFile
+from .missing import MissingFile, trim_shown
 
 
 def install(ip: Any, mirror: Mirror) -> None:
@@ -31,8 +30,7 @@ def install(ip: Any, mirror: Mirror) -> None:
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
     noticing = Hinting(mirror) if mirror.is_hinting else Fetching(mirror)
-    # `set_custom_exc` would catch what goes wrong in showing, and ipykernel replies with that.
-    ip.custom_exceptions, ip.CustomTB = SHOWN, partial(noticing.show, ip)
+    trim_shown(ip, noticing.prepare)
     _replace_os(noticing.functions())
     importing.install(mirror)
     get = noticing.handlers().get

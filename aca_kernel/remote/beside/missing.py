@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from ..files import FileProblem
@@ -39,15 +41,24 @@ for _own in (MissingFile, MissingModule):
     _own.__module__ = "builtins"
 
 
-# What the functions that are replaced raise, and so show in their tracebacks. IPython hides frames
-# that ask for it, but not the last one, and says how many it has hidden.
-SHOWN: tuple[type[Exception], ...] = (OSError, TypeError, ValueError, ModuleNotFoundError)
+def trim_shown(ip: Any, prepare: Callable[[Any], None]) -> None:
+    """Let IPython's shell show errors without what of their tracebacks is ours.
 
+    prepare: is given each error before that. IPython hides frames that ask for it, but not the last
+    one, and says how many it has hidden; a handler of `set_custom_exc` would stand in the traceback
+    of what goes wrong in showing, and in the way of the user's.
+    """
+    original = ip._get_exc_info  # noqa: SLF001 - by which all that shows errors gets them
 
-def show(ip: Any, kind: Any, error: Any, traceback: Any) -> None:
-    """Show an error without what of its traceback is ours, as IPython's shell shows it."""
-    _trim(error, traceback)
-    ip.showtraceback((kind, error, traceback), running_compiled_code=True)
+    def get_exc_info(exc_tuple: Any = None) -> Any:
+        found = original(exc_tuple)
+        # Whatever goes wrong here, the error must be shown.
+        with contextlib.suppress(Exception), quiet():
+            prepare(found[1])
+        _trim(found[1], found[2])
+        return found
+
+    ip._get_exc_info = get_exc_info  # noqa: SLF001
 
 
 def trim_threads() -> None:
