@@ -41,7 +41,8 @@ TIMEOUT_NAME = "CellTimeoutError"
 # The kernel says so when the environment was replaced between two cells. Whatever came back from a
 # checkpoint, a batch begins anew: cells may have run since.
 _LOSS = loss_of(0.0).partition(" after ")[0]
-_DEATHS = frozenset({"EnvironmentGone", "RemoteKernelDied"})
+_DEATH_OF_PROCESS = "RemoteKernelDied"
+_DEATHS = frozenset({"EnvironmentGone", _DEATH_OF_PROCESS})
 
 # How it says that code has ended its own process. That is a failure of the code: it would again.
 _EXIT = f"The remote kernel {death_of(0).removesuffix('0')}"
@@ -134,6 +135,7 @@ class BatchClient(NotebookClient):
         self._tell = tell
         self._on_cell = on_cell
         self._on_end = on_end
+        self._is_remote = is_remote
         self._is_ready = timeout_seconds is None or not is_remote
         self._is_running_cell = False
         # Of the running cell: it may still wait for an environment.
@@ -280,6 +282,8 @@ class BatchClient(NotebookClient):
         is_exit = code is not None and code >= 0
         how = f"ended with exit status {code}" if is_exit else "was killed"
         text = f"The local kernel process {how} while the cell was running."
+        # The process that was to run it has got it, even if it has had no time to say so.
+        self._has_begun = self._has_begun or not self._is_remote
         _add_error(cell, "DeadKernelError", text)
         error = CellError(self.code_cells_executed, "DeadKernelError", text)
         return KernelFailed(error) if is_exit else EnvironmentLost(error)
@@ -391,6 +395,8 @@ class BatchClient(NotebookClient):
         if self._is_stopping or self._is_lost:
             return
         if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
+            # Code may end its process before that has said that it runs it.
+            self._has_begun = self._has_begun or name == _DEATH_OF_PROCESS
             raise _failure(replace(error, is_ours=True))
         if not has_tag(cell, "raises-exception"):
             self.errors.append(error)
