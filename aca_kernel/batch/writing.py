@@ -27,7 +27,7 @@ def write_whole(path: str, text: str, *, is_final: bool = True) -> None:
         with contextlib.suppress(FileNotFoundError):  # it is new: as the umask has it
             os.chmod(scratch, stat.S_IMODE(os.stat(path).st_mode))
         os.replace(scratch, path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nobody would remove it
         with contextlib.suppress(OSError):
             os.unlink(scratch)
         raise

@@ -150,7 +150,7 @@ class Back:
             target = self._target(path, makes_folders=True)
             may_replace = self._refuse_others(path, target)
             return PartialFile(target, path, size, may_replace=may_replace, has_name=False)
-        except BaseException:
+        except BaseException:  # whatever it is, no folders are left for nothing
             self._remove_made(target)
             raise
 
