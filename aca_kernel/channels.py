@@ -7,8 +7,10 @@ came and sends messages as they are. What a message means is the kernel's busine
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,6 +23,23 @@ from jupyter_client.session import Session
 Handler = Callable[[str, list[bytes], list[bytes], dict[str, Any]], None]
 
 _REQUEST_CHANNELS = ("shell", "control", "stdin")
+
+
+# A port that the front end has found free may be another connection's for a moment.
+_BIND_SECONDS = 3.0
+
+
+def _bind_when_free(socket: zmq.Socket[Any], address: str) -> None:
+    deadline = time.monotonic() + _BIND_SECONDS
+    while True:
+        try:
+            socket.bind(address)
+        except zmq.ZMQError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 class Channels:
@@ -62,7 +81,7 @@ class Channels:
             socket.bind(f"ipc://{ip}-{port}")
             return port
         if port:
-            socket.bind(f"{transport}://{ip}:{port}")
+            _bind_when_free(socket, f"{transport}://{ip}:{port}")
             return port
         return socket.bind_to_random_port(f"{transport}://{ip}")
 
