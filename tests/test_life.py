@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 
 import psutil
 import pytest
+from jupyter_client import KernelManager
 
 from .support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
@@ -219,3 +221,20 @@ def test_shutdown_is_quick_and_restart_gives_a_clean_namespace() -> None:
         started = time.monotonic()
         kernel.manager.shutdown_kernel()
         assert time.monotonic() - started < 2
+
+
+def test_a_port_that_is_taken_for_a_moment_is_waited_for() -> None:
+    manager = KernelManager(kernel_name="aca")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        # As chosen by a front end that found it free.
+        manager.cache_ports, manager.hb_port = False, other.getsockname()[1]
+        manager.start_kernel()
+        time.sleep(1.5)
+    client = manager.client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=TIMEOUT)
+        assert client.is_alive()
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
