@@ -3,6 +3,9 @@
 Speaks with the pool exactly like interpreter.py does and with the kernel through
 jupyter_client. The kernel is in this process's group, so that an interrupt or a kill of
 the group reaches both; when the kernel dies, this program dies the same death.
+
+As with any ipykernel, what a child process writes may reach the kernel's thread for it after
+the cell has ended; it then comes with the answer to a later request.
 """
 
 from __future__ import annotations
