@@ -29,6 +29,7 @@ from .errors import (
     SettingInvalid,
     ToolFailed,
 )
+from .remote import large_json
 from .transport import HttpAnswer, Transport, open_transport
 
 PROTOCOL_VERSION = "2025-03-26"
@@ -269,7 +270,7 @@ def _body(answer: HttpAnswer) -> dict[str, Any]:
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             value = _last_event(answer.body.decode("utf-8"))
         else:
-            value = json.loads(answer.body)
+            value = large_json.loads(answer.body)
     except ValueError as error:
         raise ResultUnknown("The session pool's answer was not readable.") from error
     if not isinstance(value, dict):

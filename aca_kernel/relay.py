@@ -45,11 +45,12 @@ if TYPE_CHECKING:
 REMOTE_FILES = ("__init__.py", "wire.py", "calls.py", "agent.py", "retirement.py", "spawn.py",
                 "process.py", "launcher.py", "extension.py", "shell.py", "magic.py",
                 "command_line.py", "files.py", "transfer.py", "session_ipython.py", "depot.py",
-                "state.py", "origin.py", "beside/__init__.py", "beside/asked.py",
-                "beside/copies.py", "beside/entries.py", "beside/fetching.py",
-                "beside/hinting.py", "beside/hooks.py", "beside/importing.py",
-                "beside/mirror.py", "beside/missing.py", "beside/receiving.py",
-                "beside/session.py", "beside/words.py", "beside/writing.py")  # fmt: skip
+                "state.py", "origin.py", "large_json.py", "trimming.py",
+                "beside/__init__.py", "beside/asked.py", "beside/copies.py", "beside/entries.py",
+                "beside/fetching.py", "beside/hinting.py", "beside/hooks.py",
+                "beside/importing.py", "beside/mirror.py", "beside/missing.py",
+                "beside/receiving.py", "beside/session.py", "beside/words.py",
+                "beside/writing.py")  # fmt: skip
 
 _NO_AGENT = "~aca1:none~"
 
@@ -352,10 +353,14 @@ class Relay:
         await self._call("None", 0.0, self._acknowledged)
 
     def _page_of(self, result: ToolResult) -> wire.Page:
-        if _NO_AGENT in result.stdout:
-            raise EnvironmentGone("The session environment was replaced by an empty one.")
         try:
             nonce, page = wire.decode_frame(result.stdout)
+        except wire.FrameMissing:
+            if _NO_AGENT in result.stdout:
+                raise EnvironmentGone(
+                    "The session environment was replaced by an empty one."
+                ) from None
+            raise
         except wire.FrameInvalid as error:
             raise wire.FrameCut(len(result.stdout)) from error
         if nonce != self.nonce:

@@ -117,6 +117,7 @@ def test_kernelspec_is_bound_to_this_python(tmp_path: Path) -> None:
     assert spec["language"] == "python"
     assert spec["interrupt_mode"] == "message"
     assert spec["metadata"] == {"debugger": True, "interpreter": {"path": sys.executable}}
+    assert spec["env"] == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def test_symbolic_links_of_the_python_are_kept(

@@ -67,6 +67,7 @@ def test_installation_has_registered_the_kernel() -> None:
     # built the wheel would make VS Code drop the kernel.
     assert spec["argv"] == ["python", "-m", "aca_kernel", "-f", "{connection_file}"]
     assert spec["metadata"] == {"debugger": True}
+    assert spec["env"] == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def test_jupyter_finds_the_kernel() -> None:

@@ -29,6 +29,16 @@ def test_it_sees_directory_and_environment_variables(shared_kernel: Client) -> N
     shared_kernel.run("%cd -q -")
 
 
+def test_how_we_allocate_memory_is_not_the_users_variable(shared_kernel: Client) -> None:
+    began_with = "'GLIBC_TUNABLES=glibc.malloc.hugetlb=1' in open('/proc/self/environ').read()"
+    cell = shared_kernel.run(
+        "!echo [$GLIBC_TUNABLES]\n!env | grep -c GLIBC\nimport os\n"
+        f"{began_with}, 'GLIBC_TUNABLES' in os.environ"
+    )
+    assert cell.text.replace("\r", "") == "[]\n0\n"
+    assert cell.result == "(True, False)"
+
+
 def test_the_exit_status_is_kept(shared_kernel: Client) -> None:
     shared_kernel.run("!exit 7")
     assert shared_kernel.run("_exit_code").result == "7"

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Below this many bytes the encoder is as quick.
 _LARGE_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 16
 _PLAIN = bytes([*range(0x20, 0x7F), 0x0A])
 # Cannot be in any text: it is made anew by each process and told to nobody.
 _MARK = secrets.token_hex(16)
@@ -26,15 +30,25 @@ class LargeText:
     def __len__(self) -> int:
         return len(self._data)
 
-    def escaped(self) -> bytes:
-        """Return the text as JSON has it."""
-        data = self._data.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        return b'"' + data.replace(b"\n", b"\\n") + b'"'
+    def escaped(self) -> Iterator[bytes]:
+        """Yield the text as JSON has it, piece by piece."""
+        yield b'"'
+        for block in _blocks(self._data):
+            if b"\\" in block or b'"' in block:
+                block = block.replace(b"\\", b"\\\\").replace(b'"', b'\\"')  # noqa: PLW2901
+            yield block.replace(b"\n", b"\\n")
+        yield b'"'
+
+
+def _blocks(data: bytes) -> Iterator[bytes]:
+    """Cut data into blocks that a processor's cache holds."""
+    for start in range(0, len(data), _BLOCK_BYTES):
+        yield data[start : start + _BLOCK_BYTES]
 
 
 def text_of(data: bytes) -> str | LargeText:
     """Return output as text; what is not UTF-8 in it is replaced."""
-    if len(data) >= _LARGE_BYTES and not data.translate(None, _PLAIN):
+    if len(data) >= _LARGE_BYTES and not any(one.translate(None, _PLAIN) for one in _blocks(data)):
         return LargeText(data)
     return data.decode("utf-8", "replace")
 
@@ -52,5 +66,6 @@ def dump(value: Any) -> bytes:
     pieces = json.dumps(value, default=leave_out).encode("ascii").split(_QUOTED_MARK)
     joined = [pieces[0]]
     for text, piece in zip(large, pieces[1:], strict=True):
-        joined += (text.escaped(), piece)
+        joined += text.escaped()
+        joined.append(piece)
     return b"".join(joined)

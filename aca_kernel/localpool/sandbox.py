@@ -40,7 +40,8 @@ _LAUNCH = (
     "import sys; sys.path[0] = sys.argv.pop(1); "
     "from {package}.{module} import main; del sys.path[0]; main()"
 )
-_LOCALE_VARIABLES = ("LANG", "LANGUAGE", "TZ")
+# The last one is how the C library allocates, which the supervisor takes out again.
+_PASSED_VARIABLES = ("LANG", "LANGUAGE", "TZ", "GLIBC_TUNABLES")
 # Moves itself into the control groups, so that everything after is born there.
 _ENTER_GROUPS = (
     'while [ "$1" != -- ]; do echo 0 > "$1/cgroup.procs"; shift; done 2>/dev/null; shift; exec "$@"'
@@ -237,7 +238,7 @@ class Launcher:
         variables.update(
             (name, value)
             for name, value in os.environ.items()
-            if name in _LOCALE_VARIABLES or name.startswith("LC_")
+            if name in _PASSED_VARIABLES or name.startswith("LC_")
         )
         variables.update(self._network.variables)
         return variables

@@ -92,7 +92,15 @@ def start(nonce: str, directory: str, config: dict[str, Any], found: set[str] | 
 
 def serve(text: str) -> None:
     """Do one exchange; its answer goes to stdout, where the tool's result has it from."""
-    sys.stdout.write(AGENT.exchange(text))
+    pieces = AGENT.exchange(text)
+    # Text would be copied three times on its way; ipykernel's stdout takes nothing else.
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:
+        sys.stdout.write(b"".join(pieces).decode("ascii"))
+    else:
+        sys.stdout.flush()
+        for piece in pieces:
+            binary.write(piece)
     sys.stdout.flush()
 
 
@@ -184,11 +192,15 @@ class Agent:
         if not self.missing:
             self._start_kernel()
 
-    def exchange(self, text: str) -> str:
-        """Take what the kernel sends, wait as told, return what it has not seen yet."""
+    def exchange(self, text: str) -> list[bytes | memoryview]:
+        """Take what the kernel sends, wait as told, return what it has not seen yet.
+
+        Both are frames, the second in pieces.
+        """
         nonce, page = wire.decode_frame(text)
         if nonce != self.nonce:
-            return wire.encode_frame(self.nonce, wire.Page({"stranger": True}))
+            page = wire.Page({"stranger": True})
+            return wire.frame_pieces(self.nonce, page, may_be_text=False)
         head = page.head
         self.exchange_number = head["n"]
         self.outgoing.acknowledge(head["got"])
@@ -209,7 +221,7 @@ class Agent:
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
         page = wire.fill_page(self.outgoing, answer, head["got"], limit)
-        return wire.encode_frame(self.nonce, page, may_be_text=True)
+        return wire.frame_pieces(self.nonce, page, may_be_text=True)
 
     # -- from the kernel ---------------------------------------------------------
 

@@ -2,12 +2,14 @@
 
 - Output is flushed ten times as often: nothing else delays a line that is printed.
 - No output is dropped, however fast it comes.
+- Large outputs become JSON more quickly.
 - What a cell writes to the descriptors 1 and 2 belongs to it, to the last byte.
 - An interrupt reaches a cell that awaits, which plain ipykernel 7.4 does not manage.
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
 - `%aca` is defined (magic.py).
 - Checkpoints are taken and restored (state.py).
 - Files beside the notebook are found (beside/).
+- Errors are shown without frames of ours (trimming.py).
 - The agent is told whether anything can still print when no cell is running.
 
 Needs ipykernel; oldest supported 6.29.
@@ -24,9 +26,10 @@ import threading
 import time
 from typing import Any
 
-from . import magic, shell, state
+from . import magic, shell, state, trimming
 from .beside.session import Files
 from .calls import Connection
+from .large_json import quick_packer
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
@@ -75,10 +78,13 @@ def load(app: Any, config: dict[str, Any]) -> None:
     app.session.message_count = _COUNT_STEP * (
         1000 * int(config["generation"]) + int(config["number"])
     )
+    app.session.pack = quick_packer(app.session.pack)
     _wake_loop_on_signals()
     notebook = state.State(app.kernel)
     notebook.listen()
     files = Files(app.kernel.shell, config, notebook.origin)
+    trimming.trim_shown(app.kernel.shell)
+    trimming.trim_threads()
     shell.replace_system(app.kernel.shell, config["calls"], files.bring_named)
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]

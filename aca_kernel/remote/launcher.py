@@ -20,6 +20,7 @@ def main() -> None:
     # Python puts the script's folder first; cells must not import our modules by accident.
     if sys.path and os.path.abspath(sys.path[0]) == here:
         del sys.path[0]
+    os.environ.pop("GLIBC_TUNABLES", None)
     connection_file = sys.argv[sys.argv.index("-f") + 1]
     config_file = connection_file.replace("kernel-", "config-")
     with open(config_file, encoding="utf-8") as file:

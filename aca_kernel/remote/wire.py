@@ -36,6 +36,9 @@ from typing import Any
 # Characters that a frame has beside its base64 text: prefix, nonce, numbers, end mark.
 FRAME_OVERHEAD = 96
 
+# From this many bytes on a copy takes longer than looking after one more piece.
+_LARGE_PART_BYTES = 1 << 16
+
 # Pages below this many bytes are not worth compressing: zlib's own cost and header
 # exceed what the shorter text saves on loopback.
 _COMPRESS_FROM_BYTES = 1024
@@ -49,6 +52,11 @@ _SAMPLE_RATIO = 0.7
 _FRAME = re.compile(r"~aca1:([0-9a-z]+):([rtz]):(\d+):([0-9a-f]{8}):")
 
 _LENGTH_DIGITS = 8
+
+# In the head of a page that is compressed: the bytes that it has otherwise. More than this is not
+# believed beforehand.
+_SIZE = "size"
+_LARGEST_AT_ONCE_BYTES = 64 * 1024 * 1024
 
 
 class FrameCut(Exception):
@@ -101,26 +109,52 @@ class Page:
 
 def encode_record(record: Record) -> bytes:
     """Turn a record into the bytes that a stream holds."""
+    return b"".join(_record_pieces(record))
+
+
+def _record_pieces(record: Record) -> list[bytes]:
+    """Return the same in pieces: large parts are not copied."""
     head = dict(record.head)
     if record.parts:
         head["parts"] = [len(part) for part in record.parts]
-    return b"".join([_with_length(_dump(head)), *record.parts])
+    pieces: list[bytes] = []
+    small = [_with_length(_dump(head))]
+    for part in record.parts:
+        if len(part) < _LARGE_PART_BYTES:
+            small.append(part)
+            continue
+        pieces += (b"".join(small), part)
+        small = []
+    return [*pieces, b"".join(small)] if small else pieces
 
 
-def encode_frame(nonce: str, page: Page, *, may_be_text: bool = False) -> str:
-    """Turn a page into a frame; may_be_text: it need not stand in Python source."""
-    head = _with_length(_dump(page.head))
+def encode_frame(nonce: str, page: Page) -> str:
+    """Turn a page into a frame that may stand in Python source, within double quotes."""
+    return b"".join(frame_pieces(nonce, page, may_be_text=False)).decode("ascii")
+
+
+def frame_pieces(nonce: str, page: Page, *, may_be_text: bool) -> list[bytes | memoryview]:
+    """Return the pieces of a page's frame, ASCII all of them.
+
+    may_be_text: it need not stand in Python source, and large data that are ASCII are a piece of
+    their own, not copied.
+    """
     packed = _compress(page.data) if page.packed is None else page.packed
+    size = {_SIZE: len(page.data)} if packed else {}
+    head = _with_length(_dump({**page.head, **size}))
+    pieces: list[bytes | memoryview]
     if packed:
-        form, body = "z", head + packed
+        form, checksum = "z", zlib.crc32(packed, zlib.crc32(head))
+        pieces = [binascii.b2a_base64(head + packed, newline=False)]
     elif may_be_text and len(page.data) >= _COMPRESS_FROM_BYTES and _is_ascii(page.data):
-        checksum = zlib.crc32(page.data, zlib.crc32(head))
-        text = f"{head.decode('ascii')}{str(page.data, 'ascii')}"
-        return f"~aca1:{nonce}:t:{len(text)}:{checksum:08x}:{text}~"
+        form, checksum = "t", zlib.crc32(page.data, zlib.crc32(head))
+        pieces = [head, page.data]
     else:
         form, body = "r", head + page.data
-    text = binascii.b2a_base64(body, newline=False).decode("ascii")
-    return f"~aca1:{nonce}:{form}:{len(text)}:{zlib.crc32(body):08x}:{text}~"
+        checksum, pieces = zlib.crc32(body), [binascii.b2a_base64(body, newline=False)]
+    length = sum(map(len, pieces))
+    start = f"~aca1:{nonce}:{form}:{length}:{checksum:08x}:".encode("ascii")
+    return [start, *pieces, b"~"]
 
 
 def decode_frame(text: str) -> tuple[str, Page]:
@@ -152,8 +186,10 @@ def decode_frame(text: str) -> tuple[str, Page]:
         head = json.loads(bytes(body[_LENGTH_DIGITS:head_end]))
         data = body[head_end:]
         if form == "z":
-            data = memoryview(zlib.decompress(data))
-    except (zlib.error, ValueError) as error:
+            # Told its size, zlib need not let its result grow bit by bit.
+            size = min(int(head.pop(_SIZE)), _LARGEST_AT_ONCE_BYTES)
+            data = memoryview(zlib.decompress(data, bufsize=max(1, size)))
+    except (zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise FrameInvalid(str(error)) from None
     if not isinstance(head, dict):
         raise FrameInvalid("the head is not an object")
@@ -170,12 +206,15 @@ class SendLog:
     start: int = 0
     end: int = 0
     _chunks: deque[bytes | memoryview] = field(default_factory=deque)
+    # Where the records begin that may still be taken back.
+    _begins: deque[int] = field(default_factory=deque)
 
     def append(self, record: Record) -> int:
         """Add a record; return the offset behind its last byte."""
-        data = encode_record(record)
-        self._chunks.append(data)
-        self.end += len(data)
+        self._begins.append(self.end)
+        for piece in _record_pieces(record):
+            self._chunks.append(piece)
+            self.end += len(piece)
         return self.end
 
     def acknowledge(self, offset: int) -> None:
@@ -186,13 +225,15 @@ class SendLog:
             # A view: where answers are cut short, a large record is fetched bit by bit.
             self._chunks[0] = memoryview(self._chunks[0])[offset - self.start :]
             self.start = offset
+        while self._begins and self._begins[0] < offset:
+            self._begins.popleft()
 
     def withdraw(self, offset: int) -> None:
         """Take back the records that begin at `offset` or later: they were never sent."""
-        position = self.end
-        while self._chunks and position - len(self._chunks[-1]) >= offset:
-            position -= len(self._chunks.pop())
-        self.end = position
+        while self._begins and self._begins[-1] >= offset:
+            begin = self._begins.pop()
+            while self.end > begin:
+                self.end -= len(self._chunks.pop())
 
     def slice(self, offset: int, limit: int) -> bytes:
         """Return at most `limit` bytes from `offset` on.

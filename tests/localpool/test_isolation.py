@@ -64,6 +64,7 @@ def test_variables_are_few_and_hold_no_credentials(start):
         "PIP_INDEX_URL": "https://user:hidden-4@index.example/simple",
         "PIP_EXTRA_INDEX_URL": "https://token-hidden-5@extra.example/simple",
         "LC_TIME": "C",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }
     pool = start(env={**os.environ, **secrets})
     environment_id = pool.launch()
@@ -73,6 +74,13 @@ def test_variables_are_few_and_hold_no_credentials(start):
     assert variables["PIP_INDEX_URL"] == "https://index.example/simple"
     assert variables["LC_TIME"] == "C"
     assert "MPLBACKEND" not in variables
+    # It works on the session's processes and is no variable of theirs.
+    assert "GLIBC_TUNABLES" not in variables
+    assert "GLIBC" not in pool.shell(environment_id, "env")["stdout"]
+    began_with = (
+        "b'GLIBC_TUNABLES=glibc.malloc.hugetlb=1' in open('/proc/self/environ', 'rb').read()"
+    )
+    assert pool.python(environment_id, began_with)["executionResult"] is True
     # Neither can they be read elsewhere.
     everywhere = pool.shell(environment_id, "cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'")
     assert "hidden" not in everywhere["stdout"]

@@ -266,6 +266,8 @@ def main() -> None:
     """Run a supervisor; the configuration is the one argument, as JSON."""
     config = json.loads(sys.argv[1])
     sys.argv = [""]
+    # It has had its effect on this process and its forks, and is not the user's.
+    os.environ.pop("GLIBC_TUNABLES", None)
     _limit(config)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir(config["directory"])

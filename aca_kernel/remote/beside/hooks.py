@@ -12,17 +12,18 @@ it reads zeros, and half a file must never look whole.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import importing, is_quiet
+from . import importing, is_quiet, quiet
 from .fetching import Fetching
 from .hinting import Hinting
 from .mirror import Mirror
-from .missing import MissingFile, trim_shown
+from .missing import MissingFile
 
 
 def install(ip: Any, mirror: Mirror) -> None:
@@ -30,7 +31,7 @@ def install(ip: Any, mirror: Mirror) -> None:
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
     noticing = Hinting(mirror) if mirror.is_hinting else Fetching(mirror)
-    trim_shown(ip, noticing.prepare)
+    _prepare_shown(ip, noticing.prepare)
     _replace_os(noticing.functions())
     importing.install(mirror)
     get = noticing.handlers().get
@@ -55,6 +56,20 @@ def install(ip: Any, mirror: Mirror) -> None:
 
     # It cannot be removed again, and need not be: it lives as long as the notebook's process.
     sys.addaudithook(audit)
+
+
+def _prepare_shown(ip: Any, prepare: Callable[[Any], None]) -> None:
+    """Have each error prepared before IPython's shell shows it."""
+    original = ip._get_exc_info  # noqa: SLF001 - see trimming.py
+
+    def get_exc_info(exc_tuple: Any = None) -> Any:
+        found = original(exc_tuple)
+        # Whatever goes wrong here, the error must be shown.
+        with contextlib.suppress(Exception), quiet():
+            prepare(found[1])
+        return found
+
+    ip._get_exc_info = get_exc_info  # noqa: SLF001
 
 
 def _replace_os(functions: dict[str, Callable[..., Any]]) -> None:

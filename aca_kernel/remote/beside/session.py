@@ -11,7 +11,6 @@ from ..origin import Origin
 from . import hooks, words
 from .hinting import Hinting
 from .mirror import Mirror
-from .missing import trim_threads
 from .writing import Writing
 
 # In the agent's folder, where the next remote kernel finds it.
@@ -38,7 +37,6 @@ class Files:
                 is_hinting=is_hinting,
             )
             hooks.install(ip, self._mirror)
-            trim_threads()
             if is_hinting:
                 ip.events.register("post_run_cell", Hinting(self._mirror).tell_of_run)
         self.writing = Writing(origin.directory, calls_path, origin.files, stream, self._mirror)
