@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .messages import Publisher
     from .requests import Request, RequestTable
 
+# How long after it has been sent: until then pool, interpreter and remote kernel, one after the
+# other, have work with it that the cell waits for, and the front end's would be in their way.
+ANNOUNCE_SECONDS = 0.002
+
 
 class Announcer:
     """Publishes busy and execute_input of cells ahead of the remote kernel."""

@@ -11,11 +11,11 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import zmq
-import zmq.asyncio
 from jupyter_client.session import Session
 
 # Called with channel, identities, frames (header, parent header, metadata, content,
@@ -23,6 +23,9 @@ from jupyter_client.session import Session
 Handler = Callable[[str, list[bytes], list[bytes], dict[str, Any]], None]
 
 _REQUEST_CHANNELS = ("shell", "control", "stdin")
+
+# So many from one socket before others get their turn.
+_MESSAGES_AT_ONCE = 50
 
 
 # A port that the front end has found free may be another connection's for a moment.
@@ -53,9 +56,9 @@ class Channels:
         self._info = info
         self._session = session
         self._log = log
-        self._context = zmq.asyncio.Context()
-        self._sockets: dict[str, zmq.asyncio.Socket] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        self._receivers: dict[str, _Receiver] = {}
 
     def bind(self) -> dict[str, int]:
         """Bind all sockets; return their ports, chosen where the connection file has 0."""
@@ -103,34 +106,29 @@ class Channels:
 
     def listen(self, handler: Handler) -> None:
         """Begin to hand messages to the handler, which must not block."""
-        for name in _REQUEST_CHANNELS:
-            self._tasks.append(asyncio.ensure_future(self._receive(name, handler)))
-        self._tasks.append(asyncio.ensure_future(self._welcome_subscribers()))
+        for name, socket in self._sockets.items():
+            take = self._welcome if name == "iopub" else partial(self._receive, name, handler)
+            self._receivers[name] = _Receiver(socket, take)
 
-    async def _receive(self, channel: str, handler: Handler) -> None:
-        socket = self._sockets[channel]
-        while True:
-            frames: list[bytes] = await socket.recv_multipart()
-            try:
-                idents, rest = self._session.feed_identities(frames)
-                message = self._session.deserialize(rest)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is dropped
-                self._log.warning("dropped an invalid message on %s: %s", channel, error)
-                continue
-            # The signature is the first frame of what is left.
-            body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
-            handler(channel, idents, body, message["content"])
+    def _receive(self, channel: str, handler: Handler, frames: list[bytes]) -> None:
+        try:
+            idents, rest = self._session.feed_identities(frames)
+            message = self._session.deserialize(rest)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is dropped
+            self._log.warning("dropped an invalid message on %s: %s", channel, error)
+            return
+        # The signature is the first frame of what is left.
+        body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
+        handler(channel, idents, body, message["content"])
 
-    async def _welcome_subscribers(self) -> None:
+    def _welcome(self, frames: list[bytes]) -> None:
         """Answer each subscription with iopub_welcome (JEP 65), as ipykernel does."""
-        socket = self._sockets["iopub"]
-        while True:
-            (event,) = await socket.recv_multipart()
-            if event[:1] == b"\x01":
-                topic = event[1:].decode("utf-8", "replace")
-                message = self._session.msg("iopub_welcome", {"subscription": topic})
-                frames = self._session.serialize(message)
-                self._send("iopub", [event[1:], *frames] if topic else frames)
+        event = frames[0]
+        if event[:1] == b"\x01":
+            topic = event[1:].decode("utf-8", "replace")
+            message = self._session.msg("iopub_welcome", {"subscription": topic})
+            answer = self._session.serialize(message)
+            self._send("iopub", [event[1:], *answer] if topic else answer)
 
     def publish(self, topic: str, frames: list[bytes]) -> None:
         """Send a message on iopub, as it is."""
@@ -151,16 +149,52 @@ class Channels:
         return [DELIM, self._session.sign(frames[:4]), *frames]
 
     def _send(self, channel: str, frames: list[bytes]) -> None:
-        # Completes at once: neither a ROUTER nor an XPUB ever waits for its peers.
-        sent: Awaitable[Any] = self._sockets[channel].send_multipart(frames, copy=True)
-        if isinstance(sent, asyncio.Future) and not sent.done():
-            self._log.warning("a message on %s is waiting to be sent", channel)
+        # Never waits: neither a ROUTER nor an XPUB does so for its peers.
+        self._sockets[channel].send_multipart(frames, copy=True)
+        if channel in self._receivers:
+            self._receivers[channel].look_again()
 
     async def close(self) -> None:
         """Close the sockets once what was sent has left, within a second."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for receiver in self._receivers.values():
+            receiver.stop()
         for socket in self._sockets.values():
             socket.close()
         await asyncio.get_running_loop().run_in_executor(None, self._context.term)
+
+
+class _Receiver:
+    """Hands what arrives on a socket to `take`, on the event loop that it is made on."""
+
+    def __init__(self, socket: zmq.Socket[bytes], take: Callable[[list[bytes]], None]) -> None:
+        self._socket = socket
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._descriptor = int(socket.getsockopt(zmq.FD))
+        self._is_stopped = self._is_due = False
+        self._loop.add_reader(self._descriptor, self._read)
+        # The descriptor tells changes, and something may have come before this.
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Read soon: whoever uses the socket may take the news of an arrival off its descriptor."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._read)
+
+    def stop(self) -> None:
+        """Take no more."""
+        self._is_stopped = True
+        self._loop.remove_reader(self._descriptor)
+
+    def _read(self) -> None:
+        self._is_due = False
+        for _ in range(_MESSAGES_AT_ONCE):
+            if self._is_stopped:
+                return
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._take(frames)
+        self.look_again()

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from .announcer import Announcer
+from .announcer import ANNOUNCE_SECONDS, Announcer
 from .background import BackgroundPolls
 from .backlog import Backlog
 from .call import Call
@@ -205,8 +205,7 @@ class Pump:
         if is_waiting:
             self._overlap.begin(relay)
         self._life.note_use()
-        # Behind the sending, which is what the cell waits for.
-        asyncio.get_running_loop().call_soon(self._announcer.announce)
+        asyncio.get_running_loop().call_later(ANNOUNCE_SECONDS, self._announcer.announce)
         await self._exchange(relay, is_waiting=is_waiting)
         if relay is self._life.relay:
             is_needed = relay.has_background and not len(self._table)
