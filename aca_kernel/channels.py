@@ -196,5 +196,10 @@ class _Receiver:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._take(frames)
+            try:
+                self._take(frames)
+            except BaseException:
+                # The event loop reports it; what came behind it must not wait for more to come.
+                self.look_again()
+                raise
         self.look_again()

@@ -30,6 +30,7 @@ are in the log, because the two come over different sockets.
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -93,14 +94,13 @@ def start(nonce: str, directory: str, config: dict[str, Any], found: set[str] | 
 def serve(text: str) -> None:
     """Do one exchange; its answer goes to stdout, where the tool's result has it from."""
     pieces = AGENT.exchange(text)
-    # Text would be copied three times on its way; ipykernel's stdout takes nothing else.
-    binary = getattr(sys.stdout, "buffer", None)
-    if binary is None:
-        sys.stdout.write(b"".join(pieces).decode("ascii"))
-    else:
+    if type(sys.stdout) is io.TextIOWrapper:
+        # Bytes are spared three copies. What else stands there may lead the two to different places.
         sys.stdout.flush()
         for piece in pieces:
-            binary.write(piece)
+            sys.stdout.buffer.write(piece)
+    else:
+        sys.stdout.write(b"".join(pieces).decode("ascii"))
     sys.stdout.flush()
 
 
