@@ -95,7 +95,7 @@ def serve(text: str) -> None:
     """Do one exchange; its answer goes to stdout, where the tool's result has it from."""
     pieces = AGENT.exchange(text)
     if type(sys.stdout) is io.TextIOWrapper:
-        # Bytes are spared three copies. What else stands there may lead the two to different places.
+        # Bytes are spared three copies; another stdout may lead them elsewhere than text.
         sys.stdout.flush()
         for piece in pieces:
             sys.stdout.buffer.write(piece)
