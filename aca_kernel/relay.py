@@ -355,7 +355,7 @@ class Relay:
     def _page_of(self, result: ToolResult) -> wire.Page:
         try:
             nonce, page = wire.decode_frame(result.stdout)
-        except wire.FrameMissing:
+        except (wire.FrameMissing, wire.FrameCut):
             if _NO_AGENT in result.stdout:
                 raise EnvironmentGone(
                     "The session environment was replaced by an empty one."
