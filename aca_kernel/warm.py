@@ -38,6 +38,8 @@ _LEAST_SECONDS = 3.0
 # No environment has been warm for so long without a call.
 _FORGOTTEN_SECONDS = 24 * 3600.0
 
+_SUFFIX = ".json"
+
 # The file's time is the environment's last use; setting it more often changes nothing.
 _TOUCH_SECONDS = 1.0
 
@@ -163,7 +165,7 @@ class WarmEnvironments:
 
     def add(self, environment_id: str) -> Claim | None:
         """List a new environment and claim it; None where that is not possible."""
-        path = self._directory / f"{_digest(environment_id)}.json"
+        path = self._directory / f"{_digest(environment_id)}{_SUFFIX}"
         self._sweep()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -184,16 +186,14 @@ class WarmEnvironments:
     def _sweep(self) -> None:
         """Remove what was listed for pools that nobody uses any more."""
         long_ago = time.time() - _FORGOTTEN_SECONDS
-        for path in self._directory.parent.glob("*/*.json"):
-            if _used_at(path) < long_ago:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        for directory in _listed(self._directory.parent):
+            for path in _listed(directory):
+                if path.suffix == _SUFFIX and _used_at(path) < long_ago:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
     def _candidates(self) -> list[Path]:
-        try:
-            paths = list(self._directory.glob("*.json"))
-        except OSError:
-            return []
+        paths = [path for path in _listed(self._directory) if path.suffix == _SUFFIX]
         # This kernel's own from before a restart, then what was used last.
         return sorted(
             paths, key=lambda path: (self._is_ours(_read(path)), _used_at(path)), reverse=True
@@ -257,6 +257,17 @@ def forget_pool(endpoint: str) -> None:
 
 def _directory_of(endpoint: str) -> Path:
     return Path(jupyter_runtime_dir()) / "aca-kernel" / _digest(endpoint)
+
+
+def _listed(directory: Path) -> list[Path]:
+    """Return what is in a directory; other kernels remove it at any moment (`forget_pool`).
+
+    Not by `Path.glob`, which fails where a directory goes while it looks (until Python 3.12).
+    """
+    try:
+        return [directory / name for name in os.listdir(directory)]
+    except OSError:
+        return []
 
 
 def _open_locked(path: Path, attempts: int) -> int | None:

@@ -298,3 +298,33 @@ def test_what_a_pool_leaves_that_has_ended_is_removed(runtime: Path) -> None:
     forget_pool("https://pool.example")
     assert list(runtime.glob("aca-kernel/*")) == []
     assert taken(environments("one")) == []
+
+
+def test_pools_may_end_while_an_environment_is_listed(runtime: Path) -> None:
+    assert runtime.is_dir()
+    # Another process, which does not have to wait for this one's interpreter lock.
+    ending = """
+from aca_kernel.warm import WarmEnvironments, forget_pool
+import logging, sys
+for n in range(1_000_000):
+    pools = [f"https://pool-{n}-{m}.example" for m in range(20)]
+    for pool in pools:
+        warm = WarmEnvironments(pool, "one", is_shared=True, log=logging.getLogger("test"))
+        claim = warm.add("id")
+        assert claim is not None
+        claim.release(keep=True)
+    for pool in pools:
+        forget_pool(pool)
+    print(n, flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", ending], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            process.stdout.readline()
+            for n in range(1500):
+                claim = environments("two").add(f"id {n}")
+                assert claim is not None
+                claim.release(keep=False)
+            assert process.poll() is None
+        finally:
+            process.kill()

@@ -53,7 +53,8 @@ class PoolDirectory:
             for name in os.listdir(self._parent):
                 path = os.path.join(self._parent, name)
                 if not name.startswith(".") and os.path.isdir(path) and not _is_owned(path):
-                    os.rename(path, os.path.join(self._parent, _DEAD + name))
+                    with contextlib.suppress(FileNotFoundError):  # its pool just ends
+                        os.rename(path, os.path.join(self._parent, _DEAD + name))
         for name in os.listdir(self._parent):
             if name.startswith(_DEAD):
                 path = os.path.join(self._parent, name)
