@@ -165,20 +165,25 @@ class WarmEnvironments:
 
     def add(self, environment_id: str) -> Claim | None:
         """List a new environment and claim it; None where that is not possible."""
-        path = self._directory / f"{_digest(environment_id)}{_SUFFIX}"
+        name = _digest(environment_id)
+        hidden = self._directory / f".{name}"
         self._sweep()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             self._log.info("environments cannot be handed over: %s", error.strerror)
             return None
-        claim = Claim(environment_id, self._owner, path, descriptor)
+        claim = Claim(environment_id, self._owner, hidden.with_name(name + _SUFFIX), descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             claim.write_or_fail(State.NEW)
+            # Only now seen by others, who lock what they find to look at it.
+            hidden.rename(claim.path)
         except OSError as error:  # a file system without locks, or a full one
             os.close(descriptor)
+            with contextlib.suppress(OSError):
+                hidden.unlink()
             self._log.info("environments cannot be handed over: %s", error.strerror)
             return None
         return claim
@@ -188,7 +193,7 @@ class WarmEnvironments:
         long_ago = time.time() - _FORGOTTEN_SECONDS
         for directory in _listed(self._directory.parent):
             for path in _listed(directory):
-                if path.suffix == _SUFFIX and _used_at(path) < long_ago:
+                if _used_at(path) < long_ago:
                     with contextlib.suppress(OSError):
                         path.unlink()
 

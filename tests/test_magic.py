@@ -165,7 +165,9 @@ def test_cells_behind_a_restart_run_once_and_in_the_new_environment(kernel: Clie
 
 
 def test_cells_behind_a_restart_whose_cell_fails_are_aborted(kernel: Client) -> None:
-    first, second = kernel.send("x = 1\n%aca restart\n1/0"), kernel.send("print('never')")
+    # It takes so long that the other one has come by then, on a busy machine, too.
+    first = kernel.send("x = 1\n%aca restart\nimport time\ntime.sleep(0.3)\n1/0")
+    second = kernel.send("print('never')")
     assert kernel.collect(first).status == "error"
     assert kernel.collect(second).status == "aborted"
     assert kernel.run("'x' in dir()").result == "False"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -305,22 +306,20 @@ def test_pools_may_end_while_an_environment_is_listed(runtime: Path) -> None:
     # Another process, which does not have to wait for this one's interpreter lock.
     ending = """
 from aca_kernel.warm import WarmEnvironments, forget_pool
-import logging, sys
-for n in range(1_000_000):
-    pools = [f"https://pool-{n}-{m}.example" for m in range(20)]
+import logging
+pools = [f"https://pool-{n}.example" for n in range(20)]
+while True:
     for pool in pools:
         warm = WarmEnvironments(pool, "one", is_shared=True, log=logging.getLogger("test"))
-        claim = warm.add("id")
-        assert claim is not None
-        claim.release(keep=True)
+        warm.add("id").release(keep=True)
     for pool in pools:
         forget_pool(pool)
-    print(n, flush=True)
+    print(flush=True)
 """
     with subprocess.Popen([sys.executable, "-c", ending], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
-            process.stdout.readline()
+            assert process.stdout.readline()
             for n in range(1500):
                 claim = environments("two").add(f"id {n}")
                 assert claim is not None
@@ -328,3 +327,22 @@ for n in range(1_000_000):
             assert process.poll() is None
         finally:
             process.kill()
+
+
+def test_nobody_sees_an_environment_before_its_kernel_holds_it(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+    lock = fcntl.flock
+
+    def look_and_lock(descriptor: int, operation: int) -> None:
+        seen.extend(runtime.glob("aca-kernel/*/*.json"))
+        lock(descriptor, operation)
+
+    monkeypatch.setattr("aca_kernel.warm.fcntl.flock", look_and_lock)
+    claim = environments("one").add("id")
+    assert claim is not None
+    assert seen == []
+    assert list(runtime.glob("aca-kernel/*/*")) == [claim.path]
+    claim.release(keep=False)
+    assert list(runtime.glob("aca-kernel/*/*")) == []
