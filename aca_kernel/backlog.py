@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from .errors import ResultUnknown
 from .remote.wire import Record
 from .subshells import is_beyond
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .announcer import Announcer
+    from .errors import AcaKernelError
     from .messages import Publisher
     from .relay import Relay
     from .requests import Request, RequestTable
@@ -54,7 +56,8 @@ class Backlog:
 
     def add_setup(self, request: Request) -> None:
         """Have this sent before all else, to each remote kernel anew; nobody awaits its answer."""
-        self._setup.append(Record({"kind": "msg", "channel": "shell"}, tuple(request.frames)))
+        head = {"kind": "msg", "channel": "shell", "keep": True}
+        self._setup.append(Record(head, tuple(request.frames)))
 
     def begin_anew(self) -> None:
         """There is another remote kernel."""
@@ -124,6 +127,13 @@ class Backlog:
                 self._publisher.fail(request, ename, evalue)
             else:
                 self._publisher.abort(request)
+
+    def fail_left(self, relay: Relay, error: AcaKernelError) -> None:
+        """End what has left, and may have reached the environment, with an error that says so."""
+        for request in self._table:
+            if request.place is not None and not relay.is_safe_to_repeat(request.place):
+                told = f"{error.message} {ResultUnknown.ADVICE}"
+                self._publisher.fail_with(request, ResultUnknown(told))
 
     def fail_all(self, ename: str, evalue: str) -> None:
         """End every request, sent or not, with the same error."""

@@ -113,6 +113,9 @@ class ResultUnknown(AcaKernelError):
 
     reason = "result-unknown"
 
+    # Said to the user of a cell that met it.
+    ADVICE = "This may have run, or be running still: look before you run it again."
+
 
 class WaitInterrupted(AcaKernelError):
     """The user has interrupted what waited for the pool: nothing ran."""

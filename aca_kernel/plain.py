@@ -112,7 +112,7 @@ class PlainSession:
             raise
         except ResultUnknown as error:
             self._publisher.fail(
-                request, "ResultUnknown", error.message + " The cell may have run; run it again."
+                request, "ResultUnknown", f"{error.message} {ResultUnknown.ADVICE}"
             )
             return False
         except AcaKernelError as error:

@@ -24,7 +24,15 @@ from .checkpoint.carrier import Carrier
 from .checkpoint.checkpoints import Checkpoints
 from .checkpoint.schedule import Schedule
 from .checkpoint.store import Store
-from .errors import AcaKernelError, CheckpointFailed, EnvironmentGone, WaitInterrupted
+from .errors import (
+    AcaKernelError,
+    CheckpointFailed,
+    EnvironmentGone,
+    PoolBusy,
+    PoolUnreachable,
+    ResultUnknown,
+    WaitInterrupted,
+)
 from .forwarder import Forwarder
 from .interrupter import Interrupter
 from .life import Life
@@ -431,9 +439,12 @@ class Pump:
         """Nothing can be run now: end every request with the reason; the next tries again."""
         self._interrupter.is_pending = False
         self._carrier.fail(CheckpointFailed(error.message))
-        if self._life.relay is not None:
+        relay = self._life.relay
+        if relay is not None:
             # What has been reported as failed must not run when the pool is back.
-            self._life.relay.withdraw()
+            relay.withdraw()
+            if isinstance(error, (PoolUnreachable, PoolBusy, ResultUnknown)):
+                self._backlog.fail_left(relay, error)
         name = "KeyboardInterrupt" if isinstance(error, WaitInterrupted) else type(error).__name__
         self._backlog.fail_all(name, error.message)
 

@@ -132,6 +132,8 @@ class Relay:
         self._number = 0
         self._acknowledged = 0
         self._risked = 0
+        # Messages that end there or before are dropped by the agent if they are new to it.
+        self._void = 0
         self._page_characters = LARGEST_PAGE_CHARACTERS
         self._sent_bytes = LARGEST_SENT_BYTES
         self._settle_seconds = SETTLE_FIRST_SECONDS
@@ -230,8 +232,13 @@ class Relay:
         return place > max(self._acknowledged, self._risked)
 
     def withdraw(self) -> None:
-        """Take back what is queued and has certainly not reached the agent."""
+        """Take back the messages that are queued: what they wanted was reported as failed.
+
+        Those of which it is not known are sent again, since their bytes may have arrived in
+        part; the agent drops what it has not seen before.
+        """
         self._outgoing.withdraw(max(self._acknowledged, self._risked))
+        self._void = self._outgoing.end
 
     def stop_waiting(self, place: int | None) -> None:
         """Let the pending exchange end with WaitInterrupted when it would have to be repeated.
@@ -286,6 +293,7 @@ class Relay:
                 "n": self._number,
                 "got": self._incoming.received,
                 "off": start,
+                "void": self._void,
                 "wait": seconds,
                 "settle": self._settle_seconds,
                 "limit": self._page_characters,

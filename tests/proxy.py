@@ -19,6 +19,7 @@ class Proxy:
     certificate: a file with key and certificate, to be spoken to by TLS.
     drip_bytes: how many bytes of an answer pass at a time, 0 for no limit.
     resets_left: so many answers are cut after some bytes by a TCP reset.
+    last_request: the next request is "passed" on or "swallowed", and then all is refused.
     """
 
     def __init__(self, endpoint: str, certificate: str | None = None) -> None:
@@ -29,6 +30,7 @@ class Proxy:
         self._connections: set[socket.socket] = set()
         self.drip_bytes = 0
         self.resets_left = 0
+        self.last_request = ""
         self._tls: ssl.SSLContext | None = None
         if certificate:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -89,6 +91,8 @@ class Proxy:
         data = source.recv(65536)
         while isinstance(source, ssl.SSLSocket) and source.pending():
             data += source.recv(65536)
+        if source is client and self.last_request:
+            return self._end_with(client, server, data)
         if source is client:
             server.sendall(data)
         elif self.resets_left > 0:
@@ -104,6 +108,17 @@ class Proxy:
                 if self.drip_bytes:
                     time.sleep(0.005)
         return bool(data)
+
+    def _end_with(self, client: socket.socket, server: socket.socket, data: bytes) -> bool:
+        """Take a whole request, and be gone before it is answered."""
+        while select.select([client], [], [], 0.3)[0] and (more := client.recv(65536)):
+            data += more
+        if self.last_request == "passed":
+            server.sendall(data)
+            select.select([server], [], [], 10)  # its answer: it has run
+        self.last_request = ""
+        self.refuse()
+        return False
 
     def close(self) -> None:
         """End everything."""

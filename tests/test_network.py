@@ -83,8 +83,29 @@ def test_what_was_reported_as_failed_does_not_run_later(pool: Pool) -> None:
         assert error["ename"] in ("PoolUnreachable", "ResultUnknown")
         proxy.accept_again()
         # The same environment: what it knew is still there.
-        assert kernel.run("counter").result in ("1", "101")
-        assert (kernel.run("counter").result == "1") or error["ename"] == "ResultUnknown"
+        assert kernel.run("counter").result == "1"
+
+
+@pytest.mark.parametrize(("last", "result"), [("swallowed", "1"), ("passed", "101")])
+def test_what_may_have_run_says_so_and_does_not_run_later(
+    pool: Pool, certificate: str | None, last: str, result: str
+) -> None:
+    short = ("--AcaKernel.reconnect_timeout_seconds=1",)
+    with (
+        running_proxy(pool.endpoint, certificate) as proxy,
+        running_kernel(
+            env_through(proxy.endpoint, pool) | trusting(certificate), arguments=short
+        ) as kernel,
+    ):
+        count(kernel, 1)
+        proxy.last_request = last
+        error = kernel.run("counter += 100").error
+        assert error is not None
+        assert error["ename"] == "ResultUnknown"
+        assert "This may have run, or be running still" in error["evalue"]
+        proxy.accept_again()
+        assert kernel.run("counter").result == result
+        assert kernel.run("counter += 1\ncounter").result == str(int(result) + 1)
 
 
 def test_output_that_piled_up_comes_no_faster_than_a_server_lets_it_pass(pool: Pool) -> None:

@@ -121,3 +121,25 @@ def test_only_whole_records_that_were_not_sent_can_be_taken_back() -> None:
     receiver = wire.ReceiveLog()
     got = receiver.feed(0, sender.slice(0, 10_000))
     assert [record.parts for record in got] == [(b"a",), (b"b",)]
+    assert [record.end for record in got] == ends[:2]
+
+
+def test_what_is_taken_back_is_for_front_ends_only() -> None:
+    sender = wire.SendLog()
+    heads: list[dict[str, object]] = [
+        {"kind": "restart"},
+        {"kind": "msg"},
+        {"kind": "answer", "id": 1},
+        {"kind": "interrupt"},
+        {"kind": "msg", "keep": True},
+    ]
+    for head in heads:
+        sender.append(wire.Record(head, (b"x" * 10,)))
+    sender.withdraw(0)
+    sender.append(wire.Record({"kind": "msg"}))
+    receiver = wire.ReceiveLog()
+    got: list[wire.Record] = []
+    while receiver.received < sender.end:  # in pieces, which records do not end with
+        got += receiver.feed(receiver.received, sender.slice(receiver.received, 7))
+    assert [record.head for record in got] == [heads[0], heads[2], heads[4], {"kind": "msg"}]
+    assert got[-1].end == sender.end

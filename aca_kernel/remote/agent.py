@@ -5,7 +5,7 @@ thread. Between exchanges zmq's own thread keeps what the remote kernel says.
 
 Records from the kernel, by kind:
 
-    msg         {channel}                        a message for the remote kernel
+    msg         {channel, keep}                  a message for the remote kernel
     interrupt   {}                               SIGINT to the remote kernel
     restart     {}                               a new remote kernel after a death
     answer      {id, ...} and parts              to a call of the extension
@@ -206,11 +206,11 @@ class Agent:
         self.outgoing.acknowledge(head["got"])
         self.is_urgent = False
         for record in self.incoming.feed(head["off"], page.data):
-            self._handle(record)
+            if record.end > head["void"] or not record.can_be_withdrawn:
+                self._handle(record)
         if not self.open_requests:
             self.calls.drain(DRAIN_SECONDS)
-        limit = head["limit"]
-        self._wait(head["got"], head["wait"], head["settle"], 3 * limit)
+        self._wait(head["got"], head["wait"], head["settle"], 3 * head["limit"])
         answer = {
             "n": head["n"],
             "got": self.incoming.received,
@@ -220,7 +220,7 @@ class Agent:
             "woken": self.woken_number == self.exchange_number,
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
-        page = wire.fill_page(self.outgoing, answer, head["got"], limit)
+        page = wire.fill_page(self.outgoing, answer, head["got"], head["limit"])
         return wire.frame_pieces(self.nonce, page, may_be_text=True)
 
     # -- from the kernel ---------------------------------------------------------

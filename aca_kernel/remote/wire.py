@@ -83,15 +83,22 @@ class Record:
     """One thing that one side tells the other: a JSON head and binary parts.
 
     head["kind"] names it; see agent.py for the kinds.
+    end: the offset behind its last byte in the stream that it came by.
     """
 
     head: dict[str, Any]
     parts: tuple[bytes, ...] = ()
+    end: int = field(default=0, compare=False)
 
     @property
     def kind(self) -> str:
         """What the record is about."""
         return str(self.head.get("kind", ""))
+
+    @property
+    def can_be_withdrawn(self) -> bool:
+        """Whether it is for what has been reported as failed, if all has been."""
+        return self.kind in {"msg", "interrupt"} and not self.head.get("keep", False)
 
 
 @dataclass(frozen=True)
@@ -206,12 +213,12 @@ class SendLog:
     start: int = 0
     end: int = 0
     _chunks: deque[bytes | memoryview] = field(default_factory=deque)
-    # Where the records begin that may still be taken back.
-    _begins: deque[int] = field(default_factory=deque)
+    # Where the records begin that may still be taken back, and those of them that stay then.
+    _begins: deque[tuple[int, Record | None]] = field(default_factory=deque)
 
     def append(self, record: Record) -> int:
         """Add a record; return the offset behind its last byte."""
-        self._begins.append(self.end)
+        self._begins.append((self.end, None if record.can_be_withdrawn else record))
         for piece in _record_pieces(record):
             self._chunks.append(piece)
             self.end += len(piece)
@@ -225,15 +232,20 @@ class SendLog:
             # A view: where answers are cut short, a large record is fetched bit by bit.
             self._chunks[0] = memoryview(self._chunks[0])[offset - self.start :]
             self.start = offset
-        while self._begins and self._begins[0] < offset:
+        while self._begins and self._begins[0][0] < offset:
             self._begins.popleft()
 
     def withdraw(self, offset: int) -> None:
         """Take back the records that begin at `offset` or later: they were never sent."""
-        while self._begins and self._begins[-1] >= offset:
-            begin = self._begins.pop()
+        kept = []
+        while self._begins and self._begins[-1][0] >= offset:
+            begin, record = self._begins.pop()
             while self.end > begin:
                 self.end -= len(self._chunks.pop())
+            if record is not None:
+                kept.append(record)
+        for record in reversed(kept):
+            self.append(record)
 
     def slice(self, offset: int, limit: int) -> bytes:
         """Return at most `limit` bytes from `offset` on.
@@ -318,7 +330,8 @@ class ReceiveLog:
             for size in sizes:
                 parts.append(bytes(buffer[position : position + size]))
                 position += size
-            records.append(Record(head, tuple(parts)))
+            end = self.received - len(buffer) + position
+            records.append(Record(head, tuple(parts), end))
 
 
 def fill_page(log: SendLog, head: dict[str, Any], offset: int, limit_characters: int) -> Page:
