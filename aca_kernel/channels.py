@@ -119,7 +119,13 @@ class Channels:
             return
         # The signature is the first frame of what is left.
         body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
-        handler(channel, idents, body, message["content"])
+        if channel == "control":
+            # What came over the other socket first: an interrupt is for the cell before it.
+            self._receivers["shell"].look_again()
+            loop = asyncio.get_running_loop()
+            loop.call_soon(handler, channel, idents, body, message["content"])
+        else:
+            handler(channel, idents, body, message["content"])
 
     def _welcome(self, frames: list[bytes]) -> None:
         """Answer each subscription with iopub_welcome (JEP 65), as ipykernel does."""

@@ -49,10 +49,10 @@ def test_a_cell_magic_runs_there_too(shared_kernel: Client) -> None:
 
 
 def test_output_streams(shared_kernel: Client) -> None:
-    msg_id = shared_kernel.send("!echo first; sleep 2; echo second")
+    msg_id = shared_kernel.send("!echo first; sleep 4; echo second")
     started = time.monotonic()
     shared_kernel.wait_for_stream(msg_id, "first")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3
     assert "second" in shared_kernel.collect(msg_id).text
 
 

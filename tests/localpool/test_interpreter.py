@@ -85,14 +85,14 @@ def test_ten_megabytes_of_output_are_quick(python):
     started = time.monotonic()
     answer = python("import sys\nfor i in range(100):\n    sys.stdout.write('x' * 100_000)\nNone")
     assert len(answer["stdout"]) == 10_000_000
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_ten_megabytes_of_code_are_quick(python):
     python("def f(s):\n    return len(s)")
     started = time.monotonic()
     assert python(f"f({'y' * 10_000_000!r})")["executionResult"] == 10_000_000
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_strange_output_breaks_nothing(python):
@@ -287,9 +287,9 @@ def test_calls_of_one_session_queue_in_order(pool, environment):
     with ThreadPoolExecutor(5) as threads:
         futures = []
         for number in range(5):
-            code = f"time.sleep(0.05)\nseen.append({number})"
+            code = f"time.sleep(0.3)\nseen.append({number})"
             futures.append(threads.submit(pool.python, environment, code))
-            time.sleep(0.02)
+            time.sleep(0.15)
         assert all(future.result()["status"] == "Success" for future in futures)
     assert pool.python(environment, "seen")["executionResult"] == [0, 1, 2, 3, 4]
 
