@@ -35,7 +35,7 @@ def test_an_interrupt_sent_right_after_its_cell_is_not_lost(shared_kernel: Clien
     for _ in range(5):
         msg_id = shared_kernel.send("import time\ntime.sleep(60)")
         # Two sockets: what is sent over one may overtake the other by a little.
-        time.sleep(0.1)
+        time.sleep(0.03)
         shared_kernel.interrupt()
         assert shared_kernel.collect(msg_id, timeout=20).status == "error"
 
