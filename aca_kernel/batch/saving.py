@@ -44,23 +44,24 @@ class Saver:
             self._task.cancel()
             # A write that has begun is waited for: it must not come after the last one.
             await asyncio.gather(self._task, return_exceptions=True)
-        remember(self._notebook, state, self._fingerprint)
-        await asyncio.to_thread(write_whole, self._path, text_of(self._notebook))
+        await self._write(state, is_final=True)
 
     async def _save_while_stale(self) -> None:
         while self._is_stale:
             await asyncio.sleep(self._pause)
             self._is_stale = False
             started = time.monotonic()
-            remember(self._notebook, "running", self._fingerprint)
-            # Here and not in the thread: cells go on changing it.
-            text = text_of(self._notebook)
-            writing = asyncio.ensure_future(
-                asyncio.to_thread(write_whole, self._path, text, is_final=False)
-            )
+            # Its text is not held here: what is cancelled keeps its variables, for a while.
+            writing = asyncio.ensure_future(self._write("running", is_final=False))
             try:
                 await asyncio.shield(writing)
             except asyncio.CancelledError:
                 await asyncio.wait([writing])
                 raise
             self._pause = (time.monotonic() - started) * (1 / _LARGEST_SHARE - 1)
+
+    async def _write(self, state: str, *, is_final: bool) -> None:
+        remember(self._notebook, state, self._fingerprint)
+        # Here and not in the thread: cells go on changing it.
+        text = text_of(self._notebook)
+        await asyncio.to_thread(write_whole, self._path, text, is_final=is_final)

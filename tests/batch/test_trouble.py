@@ -176,9 +176,9 @@ def test_a_batch_stays_as_large_as_it_was_and_has_no_more_kernels_than_jobs(
     # ipykernel's own kernels: what is looked at is the batch, and they start soonest.
     for n in range(14):
         write_notebook(tmp_path / f"{n:02}.ipynb", "print('x' * 8_000_000)", "1", kernel="python3")
-    with started(
-        tmp_path, ".", "--output-dir", "out", "--jobs", "2", "--kernel", "python3"
-    ) as batch:
+    words = (".", "--output-dir", "out", "--jobs", "2", "--kernel", "python3")
+    # Otherwise each thread's free memory would count, which its allocator keeps.
+    with started(tmp_path, *words, env={"MALLOC_ARENA_MAX": "1"}) as batch:
         process = psutil.Process(batch.pid)
         sizes: dict[int, int] = {}
         most = 0
@@ -188,9 +188,9 @@ def test_a_batch_stays_as_large_as_it_was_and_has_no_more_kernels_than_jobs(
             most = max(most, len(alive(kernels(process.children()))))
             ended = len(list(tmp_path.glob("out/*.ipynb")))
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                size = process.memory_info().rss
-                # Between its peaks, which are those of a single notebook.
-                sizes[ended] = min(sizes.get(ended, size), size)
+                if size := process.memory_info().rss:  # 0 for one that has just ended
+                    # Between its peaks, which are those of a single notebook.
+                    sizes[ended] = min(sizes.get(ended, size), size)
             return batch.poll() is not None
 
         assert eventually(look, 150)
@@ -198,7 +198,7 @@ def test_a_batch_stays_as_large_as_it_was_and_has_no_more_kernels_than_jobs(
         assert batch.returncode == 0
         # One that is ending may overlap with the next.
         assert 1 <= most <= 2
-        early = max(size for ended, size in sizes.items() if 3 <= ended <= 5)
+        early = min(size for ended, size in sizes.items() if 2 <= ended <= 5)
         late = min(size for ended, size in sizes.items() if ended >= 11)
         # Six notebooks with 8 MB of output lie between: kept, they would be 48 MB and more.
-        assert late - early < 24 << 20, sizes
+        assert late - early < 15 << 20, sizes
