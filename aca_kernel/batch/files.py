@@ -97,7 +97,7 @@ def _newer_format(text: str) -> int:
     """Return the number of a notebook's format if nobody here knows it, else 0."""
     try:
         number = json.loads(text)["nbformat"]
-    except Exception:  # noqa: BLE001 - JSON of any kind
+    except (ValueError, TypeError, LookupError, RecursionError):  # JSON of any kind, or none
         return 0
     return number if isinstance(number, int) and number > nbformat.current_nbformat else 0
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from traitlets import TraitError
 
 from ..app import AcaKernelApp
 from ..errors import SettingInvalid
@@ -24,6 +25,10 @@ _MODULE = "aca_kernel"
 
 # Of an endpoint nobody can be asked: the tutorial's maxConcurrentSessions.
 _USUAL_POOL_SIZE = 5
+
+
+class KernelInvalid(SettingInvalid):
+    """A kernel of ours cannot be started as its kernelspec says: its notebooks fail, no others."""
 
 
 @dataclass
@@ -79,14 +84,23 @@ class Kernels:
         self._targets: dict[str, Target] = {}
 
     def target_of(self, notebook: NotebookNode) -> Target:
-        """Return the kernel for a notebook. Raises SettingInvalid: there is none."""
+        """Return the kernel for a notebook.
+
+        Raises SettingInvalid: there is none. Raises KernelInvalid: there is one for this
+        notebook, which cannot be started.
+        """
         if self._chosen is not None:
-            return self.target(self._chosen)
+            try:
+                return self.target(self._chosen)
+            except KernelInvalid as error:  # of every notebook
+                raise SettingInvalid(error.message) from error
         spec = notebook.metadata.get("kernelspec")
         own = spec.get("name") if isinstance(spec, Mapping) else None
         if isinstance(own, str) and own != DEFAULT_KERNEL:
             try:
                 target = self.target(own)
+            except KernelInvalid:
+                raise
             except SettingInvalid:
                 return self.target(DEFAULT_KERNEL)
             if target.settings is not None:
@@ -94,13 +108,23 @@ class Kernels:
         return self.target(DEFAULT_KERNEL)
 
     def target(self, name: str) -> Target:
-        """Return the kernel of this name. Raises SettingInvalid: there is none."""
+        """Return the kernel of this name.
+
+        Raises SettingInvalid: there is none that can be read. Raises KernelInvalid: it is one
+        of ours, with settings that cannot be.
+        """
         if name not in self._targets:
             try:
                 spec = self._specs.get_kernel_spec(name)
-            except (NoSuchKernel, ValueError) as error:
+            except NoSuchKernel as error:
                 raise SettingInvalid(_missing(name)) from error
-            self._targets[name] = Target(name, spec.language, _settings_of(spec))
+            except (OSError, ValueError, TypeError, TraitError) as error:
+                raise SettingInvalid(_unreadable(name)) from error
+            try:
+                settings = _settings_of(spec)
+            except TraitError as error:
+                raise KernelInvalid(_unusable(name, error)) from error
+            self._targets[name] = Target(name, spec.language, settings)
         return self._targets[name]
 
 
@@ -115,6 +139,21 @@ def _missing(name: str) -> str:
     if name == DEFAULT_KERNEL:
         return f"There is no kernel {name!r}: run `aca-kernel install --user`, or give --kernel."
     return f"There is no kernel {name!r}: `jupyter kernelspec list` shows those that there are."
+
+
+def _unreadable(name: str) -> str:
+    return (
+        f"The kernelspec {name!r} cannot be read: mend its kernel.json "
+        "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
+    )
+
+
+def _unusable(name: str, error: TraitError) -> str:
+    return (
+        f"The kernel {name!r} cannot be started as its kernelspec says: "
+        f"{str(error).rstrip('.')}. Mend its kernel.json "
+        "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
+    )
 
 
 def _settings_of(spec: KernelSpec) -> AcaKernel | None:

@@ -205,19 +205,14 @@ async def _run(
 def _targets(jobs: Sequence[Job], kernels: Kernels) -> list[Target]:
     """Return the kernels that will run something. Raises SettingInvalid: one is not there."""
     from ..batch.files import NotebookInvalid, read_notebook
+    from ..batch.kernels import KernelInvalid
 
     targets: dict[str, Target] = {}
     for job in jobs:
         try:
-            notebook = read_notebook(job.source)
-        except NotebookInvalid:
+            target = kernels.target_of(read_notebook(job.source))
+        except (NotebookInvalid, KernelInvalid):
             continue  # said when its turn comes: the others need not wait for it
-        try:
-            target = kernels.target_of(notebook)
-        except SettingInvalid:
-            raise
-        except Exception:  # noqa: BLE001, S112 - as above, of a notebook that is odd
-            continue
         targets[target.name] = target
     return list(targets.values())
 

@@ -7,6 +7,7 @@ import os
 import resource
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,37 @@ def test_an_odd_notebook_does_not_end_the_others(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "marked.ipynb").read_text())["cells"][1]["source"] == [
         SURROGATE
     ]
+
+
+def test_an_odd_kernelspec_is_named_and_ends_no_other_notebook(tmp_path: Path) -> None:
+    specs = {
+        "ours": {"argv": [sys.executable, "-m", "aca_kernel", "--AcaKernel.cooldown_seconds=soon"]},
+        "number": {"argv": 5},
+        "list": [1],
+    }
+    for name, spec in specs.items():
+        folder = tmp_path / "share" / "kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(json.dumps(spec))
+        write_notebook(tmp_path / f"{name}.ipynb", "print(1)", kernel=name)
+    env = {"JUPYTER_PATH": str(tmp_path / "share")}
+    done = run(tmp_path, ".", "--output-dir", "out", "--report", "r.json", env=env)
+    assert "Traceback" not in done.stdout + done.stderr
+    ended = report(tmp_path)
+    # Whose these are nobody knows: where no kernel of ours is named, it is `aca`.
+    assert {name for name, (status, _) in ended.items() if status == "done"} == {
+        "number.ipynb",
+        "list.ipynb",
+    }
+    assert ended["ours.ipynb"][0] == "failed"
+    unusable = "The kernel 'ours' cannot be started as its kernelspec says: The 'cooldown_seconds'"
+    assert unusable in ended["ours.ipynb"][1]
+    unreadable = "The kernelspec 'number' cannot be read: mend"
+    for name, says in (("ours", unusable), ("number", unreadable)):
+        done = run(tmp_path, "list.ipynb", "--inplace", "--kernel", name, env=env)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"aca-kernel run: {says}")
+        assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("metadata", [{}, {"aca_kernel": "text"}, {"aca_kernel": {"own": 1}}])
