@@ -204,8 +204,7 @@ class _Receiver:
                 return
             try:
                 self._take(frames)
-            except BaseException:
-                # The event loop reports it; what came behind it must not wait for more to come.
+            except BaseException:  # the event loop reports it: what came behind it need not wait
                 self.look_again()
                 raise
         self.look_again()
