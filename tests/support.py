@@ -318,6 +318,28 @@ class Client:
             if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
                 return dict(reply)
 
+    def run_in_subshell(self, code: str, expression: str = "None") -> str:
+        """Run code beside what runs, and return the text of an expression after it.
+
+        By a front end of its own, so that this one misses nothing of what it waits for.
+        """
+        client = BlockingKernelClient()
+        client.load_connection_info(self.manager.get_connection_info())
+        client.start_channels()
+        try:
+            other = Client(self.manager, client)
+            made = other.ask("create_subshell_request", {}, channel="control")["content"]
+            content = {"code": code, "silent": False, "user_expressions": {"it": expression}}
+            message = client.session.msg("execute_request", content)
+            message["header"]["subshell_id"] = made["subshell_id"]
+            client.shell_channel.send(message)
+            reply = other.reply_to(message["header"]["msg_id"], time.monotonic() + TIMEOUT)
+            made.pop("status")
+            other.ask("delete_subshell_request", made, channel="control")
+        finally:
+            client.stop_channels()
+        return str(reply["content"]["user_expressions"]["it"]["data"]["text/plain"])
+
     def interrupt(self) -> None:
         message = self.client.session.msg("interrupt_request", {})
         self.client.control_channel.send(message)

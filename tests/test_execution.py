@@ -196,27 +196,13 @@ def test_widgets_talk_both_ways_with_buffers(shared_kernel: Client) -> None:
 
 
 def test_a_subshell_answers_while_a_cell_runs(shared_kernel: Client) -> None:
-    reply = shared_kernel.ask("create_subshell_request", {}, channel="control")
-    subshell_id = reply["content"]["subshell_id"]
     running = shared_kernel.send(
         "import os, time\nprint('started')\n"
         "while not os.path.exists('answered'): time.sleep(0.05)\nos.remove('answered')"
     )
     shared_kernel.wait_for_stream(running, "started")
-    session = shared_kernel.client.session
-    code = "open('answered', 'w').close()\n40 + 2"
-    message = session.msg("execute_request", {"code": code, "silent": False})
-    message["header"]["subshell_id"] = subshell_id
-    shared_kernel.client.shell_channel.send(message)
-    results = [
-        m["content"].get("data", {}).get("text/plain")
-        for m in shared_kernel.messages_until_idle(
-            message["header"]["msg_id"], time.monotonic() + 30
-        )
-    ]
-    assert "42" in results
-    assert shared_kernel.run("'after it'").result == "'after it'"
-    shared_kernel.ask("delete_subshell_request", {"subshell_id": subshell_id}, channel="control")
+    assert shared_kernel.run_in_subshell("open('answered', 'w').close()", "40 + 2") == "42"
+    assert shared_kernel.collect(running).status == "ok"
 
 
 def test_a_cell_longer_than_the_services_limit_for_one_call_works() -> None:
