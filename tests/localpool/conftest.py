@@ -15,17 +15,19 @@ RUN_SHELL = "runShellCommandInRemoteEnvironment"
 
 
 class PoolProcess:
-    """An embedded pool (`python -m aca_kernel.localpool`) and a client of it."""
+    """An embedded pool (`python -m aca_kernel.localpool`) and a client of it.
 
-    def __init__(self, **options):
+    within: a command that runs the pool's.
+    """
+
+    def __init__(self, *, within=(), **options):
         started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "aca_kernel.localpool"],
+            [*within, sys.executable, "-m", "aca_kernel.localpool"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
             env=options.pop("env", None),
-            user=options.pop("user", None),
             cwd=options.pop("cwd", None),
         )
         self.process.stdin.write(json.dumps({"faults": True, **options}).encode() + b"\n")
