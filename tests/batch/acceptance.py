@@ -35,7 +35,7 @@ PLACES = 5
 COOLDOWN_SECONDS = 300
 KILL_SECONDS = 10.0
 
-# The issue's measure: of the time that the processors need at least.
+# The aim, as a multiple of the time that the processors need at least.
 MOST = 1.25
 
 _IMPORTS = """\
