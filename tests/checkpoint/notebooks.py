@@ -5,6 +5,11 @@ Cells are divided by lines `# %%`.
 
 from __future__ import annotations
 
+import sys
+
+# A chain is pickled by recursion, for which these versions have a fixed limit of 1,500.
+LINKS = 1000 if (3, 12) <= sys.version_info < (3, 12, 3) else 3000
+
 PLAIN = r"""
 x = 5
 y: float = 2.5
@@ -132,7 +137,7 @@ class Node:
 first = Node('a'); first.next = Node('b'); first.next.next = first
 ring = {first: first.next}
 chain = None
-for n in range(3000):
+for n in range(LINKS):
     chain = (n, chain)
 up(), get(), up.__closure__[0] is get.__closure__[0]
 # %%
@@ -158,7 +163,7 @@ shell = get_ipython()
 # %%
 later = 4
 print(asked(), shell is get_ipython())
-"""
+""".replace("LINKS", str(LINKS))
 
 NUMPY = r"""
 import numpy as np
