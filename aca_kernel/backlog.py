@@ -52,6 +52,7 @@ class Backlog:
 
     def add(self, request: Request) -> None:
         """Take a request that came from a front end."""
+        request.queue()
         self._waiting.append(request)
 
     def add_setup(self, request: Request) -> None:
@@ -79,13 +80,13 @@ class Backlog:
                 continue
             self._subshells.redirect(request)
             head = {"kind": "msg", "channel": request.channel}
-            request.place = relay.send(Record(head, tuple(request.frames)))
+            request.send(relay.send(Record(head, tuple(request.frames))))
             self._announcer.sent(request)
 
     def take_first(self) -> Request:
         """Take out the oldest one, to be answered in another way than by a remote kernel."""
         request = self._waiting.popleft()
-        request.place = 0
+        request.send(0)
         self._tell_notices(request)
         return request
 
@@ -99,8 +100,7 @@ class Backlog:
         """Have requests sent once more, in this order, before all others."""
         again = list(requests)
         for request in again:
-            request.place = None
-            request.is_started = False
+            request.put_back()
         self._waiting.extendleft(reversed(again))
 
     def abort(self, subshell_id: str | None) -> None:
@@ -120,10 +120,9 @@ class Backlog:
         """
         running = self._table.running()
         for request in self._table:
-            if request.place is None:
+            if not request.is_sent:
                 continue
-            request.place = None
-            if request.is_started or request is running or not request.is_execute:
+            if request.is_running or request is running or not request.is_execute:
                 self._publisher.fail(request, ename, evalue)
             else:
                 self._publisher.abort(request)
@@ -131,7 +130,7 @@ class Backlog:
     def fail_left(self, relay: Relay, error: AcaKernelError) -> None:
         """End what has left, and may have reached the environment, with an error that says so."""
         for request in self._table:
-            if request.place is not None and not relay.is_safe_to_repeat(request.place):
+            if request.is_sent and not relay.is_safe_to_repeat(request.place):
                 told = f"{error.message} {ResultUnknown.ADVICE}"
                 self._publisher.fail_with(request, ResultUnknown(told))
 

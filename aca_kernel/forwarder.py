@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .messaging.request_state import Event
+
 if TYPE_CHECKING:
     import logging
 
@@ -66,7 +68,10 @@ class Forwarder:
         elif channel == "stdin":
             self._channels.reply("stdin", request.idents, frames)
         else:
-            request.is_replied = True
+            if not request.state.may(Event.TELL_REPLY):
+                self._log.warning("a second %s is dropped", msg_type)
+                return
+            request.state.happens(Event.TELL_REPLY)
             if msg_type == "execute_reply":
                 self._look_at_reply(request, frames)
             elif msg_type == "create_subshell_reply":
@@ -77,14 +82,17 @@ class Forwarder:
         self, msg_type: str, state: Any, frames: list[bytes], request: Request | None
     ) -> None:
         if request is not None and state == "busy":
-            request.is_started = True
-            request.started = time.monotonic()
+            request.begin(time.monotonic())
             self._on_begin(request)
-            if request.is_busy_told:
+            if not request.state.may(Event.TELL_BUSY):
                 return
-            request.is_busy_told = True
+            request.state.happens(Event.TELL_BUSY)
         if msg_type == "execute_input" and self._announcer.is_told(request, frames):
             return
+        if request is not None and state == "idle":
+            if not request.state.may(Event.TELL_IDLE):
+                return
+            request.state.happens(Event.TELL_IDLE)
         self._channels.publish(f"kernel.{msg_type}", frames)
         if request is not None and state == "idle":
             self._table.finish(request)
@@ -100,5 +108,4 @@ class Forwarder:
                 one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
             )
         if json.loads(frames[2]).get("status") == "error" and request.aborts_on_error:
-            request.has_aborted_others = True
             self._on_fail(request)

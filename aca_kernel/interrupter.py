@@ -59,13 +59,13 @@ class Interrupter:
             self.is_pending = True
             relay.stop_waiting(None)
             self._aside(self._interrupt_restore(relay, carrier, restoring))
-        elif cell.is_started:
+        elif cell.is_running:
             self._aside(self._send(relay, cell))
         else:
             # Not begun as far as we know: a signal now might come before the cell, which
             # ipykernel ignores. It is sent when the cell's busy arrives.
             self.is_pending = True
-            relay.stop_waiting(cell.place)
+            relay.stop_waiting(cell.place if cell.is_sent else None)
             self._aside(relay.wake())
 
     def begun(self, cell: Request) -> None:

@@ -136,7 +136,7 @@ class Kernel:
         self._publisher.reply(request, reply)
         # Other front ends of this kernel learn of it on iopub, as from ipykernel.
         self._publisher.publish("shutdown_reply", reply, request)
-        self._publisher.status("idle", request)
+        self._publisher.end(request)
         self.stop()
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .messaging.request_state import Event
+
 if TYPE_CHECKING:
     from jupyter_client.session import Session
 
@@ -49,8 +51,8 @@ class Publisher:
 
     def begin(self, request: Request) -> None:
         """Publish busy for a request unless that has been done."""
-        if not request.is_busy_told:
-            request.is_busy_told = True
+        if request.is_unheard:
+            request.state.happens(Event.TELL_BUSY)
             self.status("busy", request)
 
     def tell(self, text: str, request: Request | None) -> None:
@@ -75,7 +77,7 @@ class Publisher:
         message = self._session.msg(
             request.reply_type, content, parent=_parent(request), metadata=metadata
         )
-        request.is_replied = True
+        request.state.happens(Event.TELL_REPLY)
         self._channels.reply(request.channel, request.idents, self._channels.frames_of(message))
 
     def answer(
@@ -85,6 +87,11 @@ class Publisher:
         self.begin(request)
         if request.wants_reply and not request.is_replied:
             self.reply(request, content, metadata)
+        self.end(request)
+
+    def end(self, request: Request) -> None:
+        """Publish idle for a request, which is finished by that."""
+        request.state.happens(Event.TELL_IDLE)
         self.status("idle", request)
         self._table.finish(request)
 
@@ -93,8 +100,7 @@ class Publisher:
         self.begin(request)
         if request.wants_reply and not request.is_replied:
             self.reply(request, {"status": "aborted"}, {"status": "aborted"})
-        self.status("idle", request)
-        self._table.finish(request)
+        self.end(request)
 
     def fail(self, request: Request, ename: str, evalue: str) -> None:
         """End a request with an error; a cell shows it as its own."""

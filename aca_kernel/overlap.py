@@ -34,7 +34,7 @@ class OverlapProbe:
         await asyncio.sleep(_LONG_CELL_SECONDS)
         self._probed = None
         if not relay.is_overlap_known and any(
-            one.is_execute and one.is_started for one in self._table
+            one.is_execute and one.is_running for one in self._table
         ):
             await relay.wake()
 

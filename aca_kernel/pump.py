@@ -102,7 +102,7 @@ class Pump:
             self._announcer,
             self._subshells,
             self._begun,
-            lambda request: self._backlog.abort(request.subshell_id),
+            self._failed,
             self._ended,
             log,
         )
@@ -117,6 +117,8 @@ class Pump:
             publisher.tell_waiting_cell,
         )
         self.kernel_info: dict[str, Any] | None = None
+        # The cell whose error has aborted those behind it.
+        self._failed_last: Request | None = None
 
     # -- from the front end ------------------------------------------------------
 
@@ -191,7 +193,7 @@ class Pump:
             or self._carrier.has_outgoing
             or relay.has_more
             or self._carrier.awaits_reply
-            or any(one.place is not None for one in self._table)
+            or any(one.is_sent for one in self._table)
         )
 
     async def _step(self) -> None:
@@ -209,7 +211,7 @@ class Pump:
             self._recovery.tell()
             self._backlog.send(relay, self.kernel_info)
         self._owes_answer = False
-        is_waiting = any(one.place is not None for one in self._table)
+        is_waiting = any(one.is_sent for one in self._table)
         if is_waiting:
             self._overlap.begin(relay)
         self._life.note_use()
@@ -273,6 +275,11 @@ class Pump:
         # Not when it is sent: the environment may turn out to be gone by then.
         self._life.holds_state = True
         self._interrupter.begun(request)
+
+    def _failed(self, request: Request) -> None:
+        """A cell has failed, and aborts those behind it."""
+        self._failed_last = request
+        self._backlog.abort(request.subshell_id)
 
     def _ended(self, request: Request, seconds: float) -> None:
         """The remote kernel is idle again, and the request is finished."""
@@ -392,7 +399,7 @@ class Pump:
         self._backlog.put_back(
             one
             for one in self._table
-            if one.place is not None and relay is not None and relay.is_safe_to_repeat(one.place)
+            if one.is_sent and relay is not None and relay.is_safe_to_repeat(one.place)
         )
         self._backlog.end_sent(
             "EnvironmentGone",
@@ -411,9 +418,9 @@ class Pump:
         self._log.info("the environment is left on request")
         self._forget_environment()
         self._backlog.put_back(
-            one for one in self._table if one.place is not None and one.waits_in_turn
+            one for one in self._table if one.is_sent and not one.is_replied and one.waits_in_turn
         )
-        if cell is not None and cell.has_aborted_others:
+        if cell is not None and cell is self._failed_last:
             self._backlog.abort(None)
         self._backlog.end_sent(
             "EnvironmentGone", "The session environment was restarted by another cell."

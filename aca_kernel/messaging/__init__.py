@@ -1,0 +1,1 @@
+"""Jupyter messages on the front end's side: sockets, requests, replies. Knows no environment."""
