@@ -71,7 +71,7 @@ class Backlog:
             if not self._is_set_up:
                 self._is_set_up = True
                 for record in self._setup:
-                    relay.send(record)
+                    relay.exchange.send(record)
             self._tell_notices(request)
             if is_beyond(request, kernel_info):
                 self._publisher.fail(
@@ -80,7 +80,7 @@ class Backlog:
                 continue
             self._subshells.redirect(request)
             head = {"kind": "msg", "channel": request.channel}
-            request.send(relay.send(Record(head, tuple(request.frames))))
+            request.send(relay.exchange.send(Record(head, tuple(request.frames))))
             self._announcer.sent(request)
 
     def take_first(self) -> Request:
@@ -130,7 +130,7 @@ class Backlog:
     def fail_left(self, relay: Relay, error: AcaKernelError) -> None:
         """End what has left, and may have reached the environment, with an error that says so."""
         for request in self._table:
-            if request.is_sent and not relay.is_safe_to_repeat(request.place):
+            if request.is_sent and not relay.exchange.is_safe_to_repeat(request.place):
                 told = f"{error.message} {ResultUnknown.ADVICE}"
                 self._publisher.fail_with(request, ResultUnknown(told))
 

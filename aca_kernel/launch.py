@@ -195,7 +195,7 @@ class Launcher:
         config = {**self.config, "generation": self._generation}
         relay = Relay(environment, config, self.tell_waiting, self._log)
         if environment.claim is not None:
-            environment.claim.begin(relay.nonce)
+            environment.claim.begin(relay.exchange.nonce)
         with _released_on_failure(environment.claim):
             greeting = await relay.boot()
             if greeting.missing and self._settings.install_ipykernel:

@@ -25,7 +25,7 @@ class OverlapProbe:
 
     def begin(self, relay: Relay) -> None:
         """A cell is being waited for: find out, if it takes long and is not known yet."""
-        if not relay.is_overlap_known and self._probed is not relay:
+        if not relay.exchange.is_overlap_known and self._probed is not relay:
             self.cancel()
             self._probed = relay
             self._task = asyncio.ensure_future(self._probe(relay))
@@ -33,7 +33,7 @@ class OverlapProbe:
     async def _probe(self, relay: Relay) -> None:
         await asyncio.sleep(_LONG_CELL_SECONDS)
         self._probed = None
-        if not relay.is_overlap_known and any(
+        if not relay.exchange.is_overlap_known and any(
             one.is_execute and one.is_running for one in self._table
         ):
             await relay.wake()

@@ -130,7 +130,7 @@ class Pump:
         self._work.set()
         if (
             self._life.relay is not None
-            and self._life.relay.is_held
+            and self._life.relay.exchange.is_held
             and self._table.is_urgent(request)
         ):
             # It would reach the remote kernel too late with the next exchange.
@@ -191,7 +191,7 @@ class Pump:
         return relay is not None and (
             self._owes_answer
             or self._carrier.has_outgoing
-            or relay.has_more
+            or relay.exchange.has_more
             or self._carrier.awaits_reply
             or any(one.is_sent for one in self._table)
         )
@@ -218,30 +218,30 @@ class Pump:
         asyncio.get_running_loop().call_later(ANNOUNCE_SECONDS, self._announcer.announce)
         await self._exchange(relay, is_waiting=is_waiting)
         if relay is self._life.relay:
-            is_needed = relay.has_background and not len(self._table)
+            is_needed = relay.exchange.has_background and not len(self._table)
             # A thread that fetches a file may have the next question.
             is_first = is_waiting or self._calls.has_sent_file()
             self._polls.plan(is_needed=is_needed, after_request=is_first)
 
     async def _exchange(self, relay: Relay, *, is_waiting: bool) -> None:
         for record in self._carrier.take_outgoing():
-            relay.send(record)
+            relay.exchange.send(record)
         is_waiting = is_waiting or self._carrier.awaits_reply
-        wait = relay.window_seconds if is_waiting and not relay.has_more else 0.0
-        await self._take_all(relay, await relay.exchange(wait))
+        wait = relay.exchange.window_seconds if is_waiting and not relay.exchange.has_more else 0.0
+        await self._take_all(relay, await relay.do_exchange(wait))
         # Whoever got an answer may have the next question, which then goes with the next call.
         await asyncio.sleep(0)
 
     async def _take_all(self, relay: Relay, records: list[Record]) -> None:
         for record in records:
-            if relay.is_catching_up:
+            if relay.exchange.is_catching_up:
                 await self._pacer.wait_with(record)
             self._take(record)
             if relay is self._life.relay and self._calls.is_restart_due():
                 await self._leave_environment(relay)
                 return
-        if not relay.has_more and self._pacer.is_through():
-            relay.is_catching_up = False
+        if not relay.exchange.has_more and self._pacer.is_through():
+            relay.exchange.is_catching_up = False
         # Last, since the environment may turn out to be gone.
         await self._answer_calls(records, relay)
 
@@ -251,7 +251,7 @@ class Pump:
                 call = Call(record.head, record.parts, relay)
                 answer = await self._calls.answer(call)
                 if answer is not None:
-                    relay.send(answer)
+                    relay.exchange.send(answer)
                     self._owes_answer = True
 
     # -- from the remote side ----------------------------------------------------
@@ -309,7 +309,7 @@ class Pump:
         if self._restoring is None:
             self._backlog.abort(None)
         if self._life.relay is not None:
-            self._life.relay.send(Record({"kind": "restart"}))
+            self._life.relay.exchange.send(Record({"kind": "restart"}))
             self._owes_answer = True
         self._backlog.begin_anew()
         self._work.set()
@@ -352,7 +352,7 @@ class Pump:
             finally:
                 self._carrier.is_urgent -= 1
             if relay is not None and relay is self._life.relay:
-                relay.send(answer)
+                relay.exchange.send(answer)
                 self._owes_answer = True
                 self._work.set()
                 await relay.wake()
@@ -362,7 +362,11 @@ class Pump:
     def _hurry(self) -> None:
         """Something is to be carried: end the pending exchange if that is worth it."""
         self._work.set()
-        if self._carrier.is_urgent and self._life.relay is not None and self._life.relay.is_held:
+        if (
+            self._carrier.is_urgent
+            and self._life.relay is not None
+            and self._life.relay.exchange.is_held
+        ):
             self._aside(self._life.relay.wake())
 
     async def _bring_back(self, relay: Relay) -> None:
@@ -399,7 +403,7 @@ class Pump:
         self._backlog.put_back(
             one
             for one in self._table
-            if one.is_sent and relay is not None and relay.is_safe_to_repeat(one.place)
+            if one.is_sent and relay is not None and relay.exchange.is_safe_to_repeat(one.place)
         )
         self._backlog.end_sent(
             "EnvironmentGone",
@@ -449,7 +453,7 @@ class Pump:
         relay = self._life.relay
         if relay is not None:
             # What has been reported as failed must not run when the pool is back.
-            relay.withdraw()
+            relay.exchange.withdraw()
             if isinstance(error, (PoolUnreachable, PoolBusy, ResultUnknown)):
                 self._backlog.fail_left(relay, error)
         name = "KeyboardInterrupt" if isinstance(error, WaitInterrupted) else type(error).__name__

@@ -21,8 +21,9 @@ from ...errors import (
     RemoteProtocolError,
     ToolFailed,
 )
+from ...exchange import SMALLEST_PAGE_CHARACTERS
 from ...mcp import RUN_SHELL, ToolResult
-from ...relay import SMALLEST_PAGE_CHARACTERS, Relay
+from ...relay import Relay
 from .course import Found, Skipped, Step
 from .local import need, public_address
 from .probe import numbered_text
