@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from .backend import Backend
-    from .kernel import Kernel
+    from .driver import Driver
 
 # How often to look whether the front end still lives. VS Code kills kernels without a
 # word and a crashed front end says nothing: without this, its environment would stay.
@@ -126,18 +126,18 @@ class AcaKernelApp(JupyterApp):
             launcher.begin()
             # The environment comes up while this process imports what speaks to front ends.
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, importlib.import_module, __package__ + ".kernel")
+            await loop.run_in_executor(None, importlib.import_module, __package__ + ".driver")
         from jupyter_client.session import Session
 
         from .channels import Channels
-        from .kernel import Kernel
+        from .driver import Driver
 
         session = Session(parent=self, key=key, **identity)
         if info.get("signature_scheme"):
             session.signature_scheme = info["signature_scheme"]
         channels = Channels(info, session, log)
         self._write_connection_file(info, channels.bind())
-        kernel = Kernel(channels, session, backend, settings, launcher, log)
+        kernel = Driver(channels, session, backend, settings, launcher, log)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, kernel.stop)
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
@@ -213,7 +213,7 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
     return EmbeddedBackend(settings, pool)
 
 
-async def _watch_parent(kernel: Kernel) -> None:
+async def _watch_parent(kernel: Driver) -> None:
     parent = os.getppid()
     if not _has_ended_already(parent):
         if parent == 1:

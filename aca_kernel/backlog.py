@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from .announcer import Announcer
     from .errors import AcaKernelError
+    from .exchange import Exchange
     from .messages import Publisher
-    from .relay import Relay
     from .requests import Request, RequestTable
     from .subshells import Subshells
 
@@ -64,14 +64,14 @@ class Backlog:
         """There is another remote kernel."""
         self._is_set_up = False
 
-    def send(self, relay: Relay, kernel_info: dict[str, Any] | None) -> None:
+    def send(self, exchange: Exchange, kernel_info: dict[str, Any] | None) -> None:
         """Send all of it. kernel_info: the remote kernel's, None if it has not told yet."""
         while self._waiting:
             request = self._waiting.popleft()
             if not self._is_set_up:
                 self._is_set_up = True
                 for record in self._setup:
-                    relay.exchange.send(record)
+                    exchange.send(record)
             self._tell_notices(request)
             if is_beyond(request, kernel_info):
                 self._publisher.fail(
@@ -80,7 +80,7 @@ class Backlog:
                 continue
             self._subshells.redirect(request)
             head = {"kind": "msg", "channel": request.channel}
-            request.send(relay.exchange.send(Record(head, tuple(request.frames))))
+            request.send(exchange.send(Record(head, tuple(request.frames))))
             self._announcer.sent(request)
 
     def take_first(self) -> Request:
@@ -127,10 +127,10 @@ class Backlog:
             else:
                 self._publisher.abort(request)
 
-    def fail_left(self, relay: Relay, error: AcaKernelError) -> None:
+    def fail_left(self, exchange: Exchange, error: AcaKernelError) -> None:
         """End what has left, and may have reached the environment, with an error that says so."""
         for request in self._table:
-            if request.is_sent and not relay.exchange.is_safe_to_repeat(request.place):
+            if request.is_sent and not exchange.is_safe_to_repeat(request.place):
                 told = f"{error.message} {ResultUnknown.ADVICE}"
                 self._publisher.fail_with(request, ResultUnknown(told))
 

@@ -8,6 +8,7 @@ code and the packages it imports can say it as well: a handler checks all of it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from .beside.sending import Sending, notebook_folder
 from .call import Answer, Call
 from .checkpoint import wording
 from .errors import AcaKernelError, CallRefused, EnvironmentGone
+from .events import Restart
 from .permission import find_permission
 from .remote.command_line import keep_seconds
 from .remote.wire import Record
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from .checkpoint.checkpoints import Checkpoints
     from .checkpoint.schedule import Schedule
     from .environment import Tell
-    from .requests import Request, RequestTable
+    from .requests import RequestTable
     from .settings import AcaKernel
 
 # Returns None where nothing is answered unless it fails. Raises CallRefused, other errors of
@@ -39,8 +41,6 @@ Handler = Callable[[Call], Awaitable[Answer | None]]
 class Calls:
     """Answers the calls of one kernel's environments.
 
-    restarting: the cell at whose end the environment is to be given up, if there is one.
-    keeps_state: whether variables and files are to be brought to the next one then.
     tell_user: shows the user a sentence, with the running cell.
     do_later: does what takes exchanges, and sends what it returns when it is done.
     """
@@ -55,9 +55,10 @@ class Calls:
         tell: Tell,
         do_later: Callable[[Coroutine[Any, Any, Record]], None],
         tell_user: Callable[[str], object],
+        log: logging.Logger,
     ) -> None:
-        self.restarting: Request | None = None
-        self.keeps_state = False
+        self._restart_asked: Restart | None = None
+        self._log = log
         self._checkpoints = checkpoints
         self._schedule = schedule
         self._do_later = do_later
@@ -102,16 +103,24 @@ class Calls:
         try:
             handler = self._handlers.get(call.text("op"))
             if handler is None:
-                raise CallRefused("The kernel does not know this request.")
+                return Record({**head, "error": "The kernel does not know this request."})
             answer = await handler(call)
         except EnvironmentGone:
             raise
         except AcaKernelError as error:
             return Record({**head, "error": error.message})
+        except Exception as error:  # noqa: BLE001 - it is logged, and who asks waits for an answer
+            return Record({**head, "error": self._failed(error)})
         return None if answer is None else Record({**answer[0], **head}, answer[1])
 
+    def _failed(self, error: Exception) -> str:
+        """Log an error that nobody expected; return a sentence for who asked."""
+        self._log.error("a call of the environment failed", exc_info=error)
+        why = error.strerror if isinstance(error, OSError) else ""
+        return f"The kernel could not do it: {why or type(error).__name__}. Its log says more."
+
     def _later(self, call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        """Answer a call when something is done that needs the pump meanwhile."""
+        """Answer a call when something is done that takes exchanges meanwhile."""
 
         async def answer() -> Record:
             head = {"kind": "answer", "id": call.head.get("id")}
@@ -119,6 +128,8 @@ class Calls:
                 return Record({**await work, **head})
             except AcaKernelError as error:
                 return Record({**head, "error": error.message})
+            except Exception as error:  # noqa: BLE001 - as in `answer`
+                return Record({**head, "error": self._failed(error)})
 
         self._do_later(answer())
 
@@ -126,10 +137,10 @@ class Calls:
         """Tell whether a file, or a page of one, was sent since this was asked last."""
         return self._sending.has_sent()
 
-    def is_restart_due(self) -> bool:
-        """Tell whether the cell that asked for another environment has ended."""
-        cell = self.restarting
-        return cell is not None and self._table.find(cell.msg_id) is None
+    def take_restart(self) -> Restart | None:
+        """Return, once, what cell has asked for another environment."""
+        restart, self._restart_asked = self._restart_asked, None
+        return restart
 
     def close_finished(self) -> None:
         """Let go of what belongs to cells that have ended."""
@@ -154,10 +165,8 @@ class Calls:
 
     async def _restart(self, call: Call) -> Answer:
         keep = call.head.get("keep") is True
-        self.restarting, _command = find_permission(
-            self._table, "restart", lambda one: one.keep == keep
-        )
-        self.keeps_state = keep
+        cell, _command = find_permission(self._table, "restart", lambda one: one.keep == keep)
+        self._restart_asked = Restart(cell.msg_id, keep)
         if self._backend.is_embedded:
             return {}, ()
         return {

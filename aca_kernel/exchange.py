@@ -91,6 +91,8 @@ class Exchange:
         # The exchange that is pending, and whether the agent may hold it open.
         self.pending_number: int | None = None
         self.is_held = False
+        # Whether its first call has been made, so that what is queued now is for the next one.
+        self.is_called = False
         self._log = log
         self._outgoing = wire.SendLog()
         self._incoming = wire.ReceiveLog()
@@ -110,6 +112,7 @@ class Exchange:
         self._without_frame = 0
         self._start = (0, 0)
         self._is_last = False
+        self._sent_end = 0
 
     # -- records -------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Exchange:
         Those of which it is not known are sent again, since their bytes may have arrived in
         part; the agent drops what it has not seen before.
         """
-        self._outgoing.withdraw(max(self._acknowledged, self._risked))
+        self._outgoing.withdraw(max(self._acknowledged, self._risked, self._sent_end))
         self._void = self._outgoing.end
 
     # -- an exchange ---------------------------------------------------------------
@@ -151,6 +154,7 @@ class Exchange:
         self._number += 1
         self.pending_number = self._number
         self.is_held = wait_seconds > 0
+        self.is_called = False
         self._began = now
         self._wanted_wait = self._wait_seconds = wait_seconds
         self._records = []
@@ -161,6 +165,7 @@ class Exchange:
         """Return the call to be made now. Raises LocalProtocolError: no exchange is pending."""
         if self.pending_number is None:
             raise LocalProtocolError("The kernel lost track of its calls. Restart it.")
+        self.is_called = True
         start = self._acknowledged
         data = self._outgoing.slice(start, self._sent_bytes)
         self._is_last = start + len(data) == self._outgoing.end
@@ -176,7 +181,8 @@ class Exchange:
         }
         code = _EXCHANGE % wire.encode_frame(self.nonce, wire.Page(head, data))
         pause = _WITHOUT_FRAME_PAUSE_SECONDS * self._without_frame
-        return Call(self._number, code, seconds, start + len(data), pause)
+        self._sent_end = start + len(data)
+        return Call(self._number, code, seconds, self._sent_end, pause)
 
     def answered(self, text: str, now: float, *, reason: str = "") -> list[Record] | None:
         """Take what a call has printed; return what came, None if another call is due.
@@ -225,6 +231,7 @@ class Exchange:
         """Give up the pending exchange, if there is one; the next one asks for the same."""
         self.pending_number = None
         self.is_held = False
+        self._sent_end = 0
         self._records = []
 
     def _finish(self, now: float) -> None:

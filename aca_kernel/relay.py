@@ -19,6 +19,7 @@ import shlex
 import time
 import zlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -97,8 +98,8 @@ class Relay:
         self._wake_path = ""
         # Seconds that recent calls took in which nothing was waited for.
         self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
-        # Why the pool does not do what is asked of it at present.
-        self.trouble: AcaKernelError | None = None
+        # Told of each call that fails and is repeated.
+        self.on_failure: Callable[[AcaKernelError], None] = lambda _: None
         self._is_to_stop = False
         self._stop_place: int | None = None
 
@@ -162,16 +163,14 @@ class Relay:
         place = self._stop_place
         return self._is_to_stop and (place is None or self.exchange.is_safe_to_repeat(place))
 
-    async def do_exchange(self, wait_seconds: float) -> list[wire.Record]:
-        """Deliver what is queued and return what the agent has to say.
+    async def do_exchange(self) -> list[wire.Record]:
+        """Make the calls of the exchange that has been begun; return what the agent has to say.
 
-        wait_seconds: see Exchange.begin.
         Raises EnvironmentGone and RemoteProtocolError as Exchange.answered.
         Raises WaitInterrupted: see stop_waiting.
         Raises the errors of Environment.persist, when its time is over.
         """
         exchange = self.exchange
-        exchange.begin(wait_seconds, time.monotonic())
         try:
             while True:
                 call = exchange.next_call()
@@ -197,17 +196,16 @@ class Relay:
                     call.code, timeout_seconds=call.wait_seconds + EXCHANGE_GRACE_SECONDS
                 )
             except (PoolBusy, PoolUnreachable, KeyPending) as error:
-                self.trouble = error
+                self.on_failure(error)
                 raise
             except ResultUnknown as error:
-                self.trouble = error
+                self.on_failure(error)
                 self.exchange.lost(call)
                 # The lost exchange may still be pending over there, and the next one
                 # would wait behind it.
                 if call.wait_seconds:
                     await self._wake_quietly(call.number)
                 raise
-            self.trouble = None
             if not call.wait_seconds and len(call.code) < _SHORT_CODE_CHARACTERS:
                 self.round_trips.append(time.monotonic() - started)
             return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,10 +39,9 @@ class Request:
     content: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, channel: str, idents: list[bytes], frames: list[bytes], content: dict[str, Any]
-    ) -> Request:
+    def of(cls, channel: str, idents: list[bytes], frames: list[bytes], content: Any) -> Request:
         """Make a request of a message; the header is read again, dates left as text."""
+        content = content if isinstance(content, dict) else {}
         # The text of a cell is not kept a second time: its frame has it.
         kept = {key: value for key, value in content.items() if key != "code"}
         return cls(channel, idents, json.loads(frames[0]), frames, content=kept)
@@ -131,6 +130,11 @@ class Request:
         )
 
     @property
+    def is_in_main_thread(self) -> bool:
+        """Whether it is done where an interrupt arrives."""
+        return self.channel == "shell" and self.subshell_id is None
+
+    @property
     def aborts_on_error(self) -> bool:
         """Whether an error in it aborts the cells that are queued behind it."""
         return (
@@ -146,8 +150,6 @@ class RequestTable:
     def __init__(self) -> None:
         self._unfinished: OrderedDict[str, Request] = OrderedDict()
         self._finished: OrderedDict[str, Request] = OrderedDict()
-        # Called with each request that is finished.
-        self.on_finish: Callable[[Request], None] = lambda _: None
 
     def __len__(self) -> int:
         return len(self._unfinished)
@@ -176,7 +178,6 @@ class RequestTable:
         self._finished[request.msg_id] = request
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
-        self.on_finish(request)
 
     def is_urgent(self, request: Request) -> bool:
         """Tell whether the remote kernel would answer it now, and not after what it was sent."""
