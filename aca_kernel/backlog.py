@@ -14,13 +14,14 @@ from .remote.wire import Record
 from .subshells import is_beyond
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .announcer import Announcer
     from .errors import AcaKernelError
     from .messages import Publisher
     from .relay import Relay
     from .requests import Request, RequestTable
+    from .setup_code import SetupCode
     from .subshells import Subshells
 
 
@@ -28,6 +29,7 @@ class Backlog:
     """The requests that have not been sent yet, in the order in which they came.
 
     notices: sentences for the user, shown with the next cell and then removed.
+    setup: what runs ahead of the user's cells.
     """
 
     def __init__(
@@ -37,40 +39,36 @@ class Backlog:
         subshells: Subshells,
         announcer: Announcer,
         notices: list[str],
+        setup: SetupCode,
     ) -> None:
         self._table = table
         self._publisher = publisher
         self._subshells = subshells
         self._announcer = announcer
         self._notices = notices
+        self._setup = setup
         self._waiting: deque[Request] = deque()
-        self._setup: list[Record] = []
-        self._is_set_up = False
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(list(self._waiting))
 
     def add(self, request: Request) -> None:
         """Take a request that came from a front end."""
         self._waiting.append(request)
 
-    def add_setup(self, request: Request) -> None:
-        """Have this sent before all else, to each remote kernel anew; nobody awaits its answer."""
-        head = {"kind": "msg", "channel": "shell", "keep": True}
-        self._setup.append(Record(head, tuple(request.frames)))
-
-    def begin_anew(self) -> None:
-        """There is another remote kernel."""
-        self._is_set_up = False
+    def clear(self) -> None:
+        """Take all of it out; the requests have been answered."""
+        self._waiting.clear()
 
     def send(self, relay: Relay, kernel_info: dict[str, Any] | None) -> None:
         """Send all of it. kernel_info: the remote kernel's, None if it has not told yet."""
         while self._waiting:
             request = self._waiting.popleft()
-            if not self._is_set_up:
-                self._is_set_up = True
-                for record in self._setup:
-                    relay.send(record)
+            for record in self._setup.take_unsent():
+                relay.send(record)
             self._tell_notices(request)
             if is_beyond(request, kernel_info):
                 self._publisher.fail(
@@ -90,7 +88,7 @@ class Backlog:
         return request
 
     def _tell_notices(self, request: Request) -> None:
-        if request.is_execute:
+        if request.is_cell:
             for notice in self._notices:
                 self._publisher.tell(notice, request)
             self._notices.clear()
@@ -113,20 +111,24 @@ class Backlog:
                 kept.append(request)
         self._waiting = kept
 
-    def end_sent(self, ename: str, evalue: str) -> None:
+    def end_sent(self, ename: str, evalue: str) -> bool:
         """End all that was sent: what had begun with an error, the rest as aborted.
 
         The oldest cell had begun, even if its death was quicker than its busy.
+        Returns whether a user sees the error.
         """
         running = self._table.running()
+        is_seen = False
         for request in self._table:
             if request.place is None:
                 continue
             request.place = None
             if request.is_started or request is running or not request.is_execute:
                 self._publisher.fail(request, ename, evalue)
+                is_seen = is_seen or request.is_cell
             else:
                 self._publisher.abort(request)
+        return is_seen
 
     def fail_left(self, relay: Relay, error: AcaKernelError) -> None:
         """End what has left, and may have reached the environment, with an error that says so."""

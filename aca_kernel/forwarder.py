@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .checkpoint.carrier import is_own
+
 if TYPE_CHECKING:
     import logging
 
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
     from .channels import Channels
     from .remote.wire import Record
     from .requests import Request, RequestTable
+    from .setup_code import SetupCode
     from .subshells import Subshells
+    from .widget_scripts import WidgetScripts
 
 
 class Forwarder:
     """Forwards, and tells what it sees.
 
-    muted: ids of requests whose outputs are shown to nobody.
+    setup: what it mutes is shown to nobody.
     asks_exit: whether the user's code asked the kernel to quit.
     on_begin, on_fail, on_end: told of requests of the front end, in this order; on_fail of a
     cell whose error aborts the cells behind it, on_end with the seconds since its begin.
@@ -36,17 +40,22 @@ class Forwarder:
         table: RequestTable,
         announcer: Announcer,
         subshells: Subshells,
+        setup: SetupCode,
+        widgets: WidgetScripts,
         on_begin: Callable[[Request], None],
         on_fail: Callable[[Request], None],
         on_end: Callable[[Request, float], None],
         log: logging.Logger,
     ) -> None:
-        self.muted: set[str] = set()
         self.asks_exit = False
+        # The parent header of what threads say, and its id: of the request that began last.
+        self._latest = (b"{}", "")
         self._channels = channels
         self._table = table
         self._announcer = announcer
         self._subshells = subshells
+        self._setup = setup
+        self._widgets = widgets
         self._on_begin = on_begin
         self._on_fail = on_fail
         self._on_end = on_end
@@ -56,7 +65,10 @@ class Forwarder:
         """Forward one message of the remote kernel."""
         channel, msg_type = str(record.head["channel"]), str(record.head["type"])
         frames, parent = list(record.parts), str(record.head["parent"])
-        if parent in self.muted:
+        if is_own(parent):
+            # What a thread says while state is stored is of the cell before that.
+            frames[1], parent = self._latest
+        if parent in self._setup.muted:
             return
         request = self._table.find_any(parent)
         if channel == "iopub":
@@ -78,6 +90,7 @@ class Forwarder:
     ) -> None:
         if request is not None and state == "busy":
             request.is_started = True
+            self._latest = (frames[1], request.msg_id)
             request.started = time.monotonic()
             self._on_begin(request)
             if request.is_busy_told:
@@ -85,6 +98,8 @@ class Forwarder:
             request.is_busy_told = True
         if msg_type == "execute_input" and self._announcer.is_told(request, frames):
             return
+        if msg_type == "comm_open":
+            self._widgets.opened(frames, request)
         self._channels.publish(f"kernel.{msg_type}", frames)
         if request is not None and state == "idle":
             self._table.finish(request)

@@ -2,7 +2,7 @@
 
 Everything is forwarded to the remote kernel (pump.py) except what must be answered here:
 kernel_info (so that starting costs no front end its patience), interrupt and shutdown
-(which act at once), and, while there is no environment, what opening.py knows.
+(which act at once).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .channels import Channels
 from .messages import Publisher
-from .opening import early_answer, is_hidden_setup
 from .pump import Pump
 from .requests import Request, RequestTable
 
@@ -94,18 +93,8 @@ class Kernel:
             self._on_interrupt(request)
         elif request.msg_type == "shutdown_request":
             self._on_shutdown(request)
-        elif self._pump.is_in_use or not self._answer_early(request):
+        else:
             self._pump.submit(request)
-
-    def _answer_early(self, request: Request) -> bool:
-        """Answer what needs no environment; keep hidden set-up code for the first cell."""
-        content = early_answer(request)
-        if content is None:
-            return False
-        if is_hidden_setup(request):
-            self._pump.run_before_first_cell(request)
-        self._publisher.answer(request, content)
-        return True
 
     def _on_kernel_info(self, request: Request) -> None:
         cells = {one.msg_id for one in self._table if one.is_execute}

@@ -32,6 +32,18 @@ class Life:
         self._launcher = launcher
         self._launching: asyncio.Task[Launched] | None = None
 
+    @property
+    def is_launching(self) -> bool:
+        """Whether an environment is being got."""
+        return self._launching is not None
+
+    def has_likely_ended(self, cooldown_seconds: float) -> bool:
+        """Tell whether the cooldown has passed since the last call.
+
+        It may live all the same: the next cell asks. What is not worth a place does not.
+        """
+        return self.environment is not None and self.environment.idle_seconds() > cooldown_seconds
+
     def interrupt_launch(self) -> bool:
         """Give up launching; tell whether that is what was being done."""
         if self._launching is None or self._launching.done():

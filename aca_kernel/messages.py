@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .remote.wrapping import titled, wrapped
+
 if TYPE_CHECKING:
     from jupyter_client.session import Session
 
@@ -57,12 +59,12 @@ class Publisher:
         """Show the user a sentence, in the output of the request if it has one."""
         if request is not None:
             self.begin(request)
-        content = {"name": "stderr", "text": text + "\n"}
+        content = {"name": "stderr", "text": wrapped(text) + "\n"}
         self.publish("stream", content, request, {MARK: NOTICE})
 
     def tell_waiting_cell(self, text: str) -> bool:
         """Show the user a sentence in the first cell that waits; False if there is none."""
-        request = next((one for one in self._table if one.is_execute), None)
+        request = next((one for one in self._table if one.is_cell), None)
         if request is None:
             return False
         self.tell(text, request)
@@ -102,7 +104,7 @@ class Publisher:
         content: dict[str, Any] = {
             "ename": ename,
             "evalue": evalue,
-            "traceback": [f"\x1b[31m{ename}\x1b[39m: {evalue}"],
+            "traceback": [titled(ename, evalue)],
         }
         if request.is_execute:
             self.publish("error", content, request)

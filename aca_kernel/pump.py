@@ -36,13 +36,16 @@ from .errors import (
 from .forwarder import Forwarder
 from .interrupter import Interrupter
 from .life import Life
+from .opening import EarlyAnswers
 from .overlap import OverlapProbe
 from .pacing import Pacer
 from .plain import PlainSession
 from .recovery import Recovery
 from .remote.wire import Record
 from .requests import Request, RequestTable
+from .setup_code import SetupCode
 from .subshells import Subshells
+from .widget_scripts import WidgetScripts
 
 if TYPE_CHECKING:
     from .backend import Backend
@@ -87,7 +90,10 @@ class Pump:
         self._announcer = Announcer(publisher, table)
         self._pacer = Pacer()
         notices = self._launcher.notices
-        self._backlog = Backlog(table, publisher, self._subshells, self._announcer, notices)
+        setup, widgets = SetupCode(), WidgetScripts(publisher)
+        self._setup = setup
+        self._early = EarlyAnswers(publisher, setup, widgets, is_embedded=backend.is_embedded)
+        self._backlog = Backlog(table, publisher, self._subshells, self._announcer, notices, setup)
         config = launcher.config
         self._carrier = Carrier(config["session"], config["username"], self._hurry)
         self._checkpoints = Checkpoints(
@@ -101,6 +107,8 @@ class Pump:
             table,
             self._announcer,
             self._subshells,
+            setup,
+            widgets,
             self._begun,
             lambda request: self._backlog.abort(request.subshell_id),
             self._ended,
@@ -121,7 +129,10 @@ class Pump:
     # -- from the front end ------------------------------------------------------
 
     def submit(self, request: Request) -> None:
-        """Take a request that the remote kernel is to answer."""
+        """Take a request that is to be answered by the remote kernel, if there is to be one."""
+        self._early.note(request)
+        if self._answer_early(request):
+            return
         if request.msg_type != "input_reply":
             self._table.add(request)
         self._backlog.add(request)
@@ -134,15 +145,17 @@ class Pump:
             # It would reach the remote kernel too late with the next exchange.
             self._aside(self._life.relay.wake())
 
-    @property
-    def is_in_use(self) -> bool:
-        """Whether there is, or is about to be, a remote kernel that can be asked."""
-        return self._life.relay is not None or self._is_starting or bool(self._backlog)
-
-    def run_before_first_cell(self, request: Request) -> None:
-        """Keep what has been answered already; its outputs are shown to nobody."""
-        self._backlog.add_setup(request)
-        self._forwarder.muted.add(request.msg_id)
+    def _answer_early(self, request: Request) -> bool:
+        """Answer what no environment is launched for, if there is none and none is coming."""
+        life = self._life
+        has_remote_kernel = life.relay is not None and not (
+            # Asking could take a place in the pool already.
+            request.only_looks
+            and not len(self._table)
+            and life.has_likely_ended(self._settings.cooldown_seconds)
+        )
+        is_coming = self._is_starting or life.is_launching or bool(self._backlog)
+        return not has_remote_kernel and not is_coming and self._early.answer(request)
 
     def interrupt(self) -> None:
         """Interrupt the running cell; what is queued behind it follows ipykernel's rules."""
@@ -182,6 +195,16 @@ class Pump:
                 self._polls.took_one()
                 return
 
+    def _answer_all_early(self) -> bool:
+        """Answer all that waits if nothing of it is worth an environment; False if something is."""
+        waiting = list(self._backlog)
+        if self._is_starting or not waiting or not all(map(self._early.applies, waiting)):
+            return False
+        self._backlog.clear()
+        for request in waiting:
+            self._early.answer(request)
+        return True
+
     def _has_work(self) -> bool:
         if self._backlog or self._is_starting:
             return True
@@ -195,7 +218,8 @@ class Pump:
         )
 
     async def _step(self) -> None:
-        if self._life.relay is None and self._life.plain is None and not await self._launch():
+        is_there = self._life.relay is not None or self._life.plain is not None
+        if not is_there and (self._answer_all_early() or not await self._launch()):
             return
         if self._life.plain is not None:
             await self._step_plain(self._life.plain)
@@ -270,15 +294,17 @@ class Pump:
         """The remote kernel is busy with a request."""
         if not request.is_execute:
             return
+        self._early.began(request)
         # Not when it is sent: the environment may turn out to be gone by then.
-        self._life.holds_state = True
+        self._life.holds_state = self._life.holds_state or not request.is_hidden
         self._interrupter.begun(request)
 
     def _ended(self, request: Request, seconds: float) -> None:
         """The remote kernel is idle again, and the request is finished."""
         if not request.is_execute:
             return
-        self._schedule.ran_cell(seconds)
+        if not request.is_hidden:
+            self._schedule.ran_cell(seconds)
         self._interrupter.is_pending = False
         if self._forwarder.asks_exit:
             # The remote kernel is ending; ipykernel's process would end now too.
@@ -298,13 +324,15 @@ class Pump:
         self._carrier.fail(CheckpointFailed("The remote kernel ended meanwhile."))
         self._subshells.forget()
         self._announcer.forget()
-        self._backlog.end_sent("RemoteKernelDied", told)
+        is_seen = self._backlog.end_sent("RemoteKernelDied", told)
         if self._restoring is None:
+            if not is_seen:
+                self._recovery.tell_later(told)
             self._backlog.abort(None)
         if self._life.relay is not None:
             self._life.relay.send(Record({"kind": "restart"}))
             self._owes_answer = True
-        self._backlog.begin_anew()
+        self._setup.begin_anew()
         self._work.set()
 
     # -- the environment's life --------------------------------------------------
@@ -314,6 +342,7 @@ class Pump:
         self._is_starting = False
         launched = await self._life.launch()
         if launched is None:
+            self._answer_hidden()
             self._backlog.fail_all(
                 "KeyboardInterrupt", "Interrupted while waiting for an environment."
             )
@@ -324,7 +353,7 @@ class Pump:
             self._recovery.tell()
         else:
             self._schedule.begin(launched.environment)
-        self._backlog.begin_anew()
+        self._setup.begin_anew()
         return True
 
     # -- checkpoints -------------------------------------------------------------
@@ -435,8 +464,15 @@ class Pump:
         self._carrier.fail(EnvironmentGone("The session environment has ended."))
         self._checkpoints.forget_environment()
 
+    def _answer_hidden(self) -> None:
+        """Answer hidden requests that have not been sent; set-up code waits for the next cell."""
+        for request in self._backlog:
+            if request.is_hidden:
+                self._early.answer(request)
+
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
+        self._answer_hidden()
         self._interrupter.is_pending = False
         self._carrier.fail(CheckpointFailed(error.message))
         relay = self._life.relay

@@ -71,6 +71,10 @@ class Recovery:
         )
         return f"{text} {_ON_REQUEST}" if self._may_be_asked() else text
 
+    def tell_later(self, death: str) -> None:
+        """Have the next cell told of a death that no cell was told of. death: from `died`."""
+        self._notices.append(death.replace("The next cell runs", "This cell runs"))
+
     async def left(self, *, keeps_state: bool) -> None:
         """The user has asked for another environment, with or without what is in this one."""
         self.is_due = keeps_state and self._checkpoints.has_any

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .hidden import is_hidden, shows_outputs
+
 # Replies that come after their idle still find their way to this many requests.
 _REMEMBERED = 1000
 
@@ -25,6 +27,7 @@ class Request:
     place: where it stands in the relay's stream, None while it has not been sent.
     started: monotonic clock of its busy.
     told_count: the execution count that was published for it ahead of the remote kernel.
+    is_hidden: a front end runs this code unasked (hidden.py).
     """
 
     channel: str
@@ -38,6 +41,7 @@ class Request:
     is_replied: bool = False
     has_aborted_others: bool = False
     told_count: int | None = None
+    is_hidden: bool = False
     content: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -47,7 +51,14 @@ class Request:
         """Make a request of a message; the header is read again, dates left as text."""
         # The text of a cell is not kept a second time: its frame has it.
         kept = {key: value for key, value in content.items() if key != "code"}
-        return cls(channel, idents, json.loads(frames[0]), frames, content=kept)
+        request = cls(channel, idents, json.loads(frames[0]), frames, content=kept)
+        request.is_hidden = request.is_execute and is_hidden(content, str(content.get("code", "")))
+        return request
+
+    @property
+    def code(self) -> str:
+        """The code that it is about; empty once it is finished."""
+        return str(json.loads(self.frames[3]).get("code", "")) if self.frames else ""
 
     @property
     def msg_id(self) -> str:
@@ -63,6 +74,16 @@ class Request:
     def is_execute(self) -> bool:
         """Whether it runs code."""
         return self.msg_type == "execute_request"
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell whose outputs a user sees, and so what is told to the user."""
+        return self.is_execute and not self.is_hidden and shows_outputs(self.content)
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether a user would not call it running something: a front end asks as they type."""
+        return self.is_hidden or self.msg_type in {"complete_request", "inspect_request"}
 
     @property
     def wants_reply(self) -> bool:

@@ -141,7 +141,7 @@ def test_an_environment_that_has_gone_meanwhile_is_not_missed(runtime: Path) -> 
         pool.fault(expire=json.loads(file.read_text())["environment_id"])
         with running_kernel(pool.env) as kernel:
             use(kernel)
-            assert kernel.run("1").stream("stderr") == ""
+            assert kernel.run("1").said == ""
         files = list(runtime.glob("aca-kernel/*/*.json"))
         assert len(files) == 1
 

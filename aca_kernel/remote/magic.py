@@ -19,6 +19,7 @@ from .beside.session import Files
 from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
 from .files import FileProblem
 from .state import State
+from .wrapping import titled, wrapped
 
 _RESTARTING = (
     "This environment is given up at the end of this cell: its variables and files are lost. "
@@ -36,12 +37,12 @@ class AcaError(Exception):
     """A `%aca` line could not be done; shown as its sentence, without a traceback of ours."""
 
     def _render_traceback_(self) -> list[str]:
-        return [f"\x1b[31mAcaError\x1b[39m: {self}"]
+        return [titled("AcaError", str(self))]
 
 
 class _Interrupted(KeyboardInterrupt):
     def _render_traceback_(self) -> list[str]:
-        return [f"\x1b[31mKeyboardInterrupt\x1b[39m: {self}"]
+        return [titled("KeyboardInterrupt", str(self))]
 
 
 _Interrupted.__name__ = "KeyboardInterrupt"
@@ -85,6 +86,10 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
+def _say(sentence: str) -> None:
+    print(wrapped(sentence))  # noqa: T201 - the cell's output
+
+
 def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
     command = parse(line)
     if command.name == "help":
@@ -93,19 +98,19 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
     parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
     with transfer.asking(calls_path, parent) as asked:
         if command.name == "upload":
-            print(transfer.upload(asked, command, files))  # noqa: T201
+            _say(transfer.upload(asked, command, files))
         elif command.name == "download":
-            print(transfer.download(asked, command))  # noqa: T201
+            _say(transfer.download(asked, command))
         elif command.name == "files":
             print(files.writing.listing(asked))  # noqa: T201
         elif command.name == "status":
             _show_status(asked.ask("status").head)
         elif command.name == "checkpoint":
-            print(_checkpoint(asked, notebook, command.name))  # noqa: T201
+            _say(_checkpoint(asked, notebook, command.name))
         elif command.name == "restore":
-            print(_restore(asked, notebook))  # noqa: T201
+            _say(_restore(asked, notebook))
         elif command.name == "keep":
-            print(asked.ask("keep", time=command.path).head["told"])  # noqa: T201
+            _say(str(asked.ask("keep", time=command.path).head["told"]))
         else:
             _restart(asked, command, kernel, notebook)
 
@@ -145,11 +150,11 @@ def _restore(asked: transfer.Kernel, notebook: State) -> str:
 
 def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:
     if command.keep:
-        print(_checkpoint(asked, notebook, command.name))  # noqa: T201
+        _say(_checkpoint(asked, notebook, command.name))
     told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))
     _run_no_more_cells(kernel)
     restarting = _RESTARTING_KEPT if command.keep else _RESTARTING
-    print(" ".join(filter(None, (restarting, told))))  # noqa: T201
+    _say(" ".join(filter(None, (restarting, told))))
 
 
 def _show_status(answer: dict[str, Any]) -> None:

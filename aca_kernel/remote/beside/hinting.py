@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..files import FileProblem
+from ..wrapping import wrapped
 from . import quiet, words
 from .copies import Item
 from .mirror import Mirror, hint_of
@@ -84,19 +85,19 @@ class Hinting:
         if isinstance(error, MissingFile):
             return
         text = str(error)
-        hint = self._hint_for(error, text)
+        hint = wrapped(self._hint_for(error, text))
         if not hint or hint in text:
             return
         if isinstance(error, ImportError):
-            error.msg = f"{text}. {hint}"
+            error.msg = f"{text}.\n{hint}"
         elif getattr(error, "filename2", None) is not None:
             error.filename2 = _Hinted(error.filename2, hint)
         elif getattr(error, "filename", None) is not None:
             error.filename = _Hinted(error.filename, hint)
         elif len(error.args) == 1:
-            error.args = (f"{text.rstrip('.')}. {hint}",)
+            error.args = (f"{text.rstrip('.')}.\n{hint}",)
         elif isinstance(error, OSError):
-            error.strerror = f"{error.strerror}. {hint}"
+            error.strerror = f"{error.strerror}.\n{hint}"
 
     def _hint_for(self, error: Any, text: str) -> str:
         if isinstance(error, ModuleNotFoundError):
@@ -175,7 +176,7 @@ class _Hinted(str):
 
     def __new__(cls, name: Any, hint: str) -> _Hinted:  # noqa: PYI034 - no Self before 3.11
         self = super().__new__(cls, os.fsdecode(name))
-        self._shown = f"{name!r}. {hint}"
+        self._shown = f"{name!r}.\n{hint}"
         return self
 
     def __repr__(self) -> str:

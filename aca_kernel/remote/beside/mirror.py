@@ -21,6 +21,7 @@ from typing import Any
 from .. import calls, transfer
 from ..files import FileProblem
 from ..origin import Stamp
+from ..wrapping import wrapped
 from . import quiet, receiving
 from .asked import Asked
 from .copies import Copies, Copy, Item
@@ -427,7 +428,7 @@ class Mirror:
         """Show a sentence, with the running cell, unless there was one of this key before."""
         if key not in self._told:
             self._told.add(key)
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(wrapped(text) + "\n")
             sys.stderr.flush()
 
 

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ..files import FileProblem
+from ..wrapping import wrapped
 from . import quiet
 from .mirror import Mirror, Refused
 
@@ -19,7 +20,7 @@ class MissingFile(FileNotFoundError):
     sentence = ""
 
     def __str__(self) -> str:
-        return f"{super().__str__()}. {self.sentence}"
+        return f"{super().__str__()}.\n{self.sentence}"
 
     def __reduce__(self) -> Any:
         return FileNotFoundError, (self.errno, self.strerror, self.filename)
@@ -46,7 +47,7 @@ def is_ours(code: Any) -> bool:
 def missing(path: Any, sentence: str) -> MissingFile:
     """Return the error for a path, as the code has written it."""
     error = MissingFile(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    error.sentence = sentence
+    error.sentence = wrapped(sentence)
     return error
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from .. import transfer
 from ..files import FileProblem, SourceFile
 from ..origin import Stamp, stamp
+from ..wrapping import wrapped
 from . import quiet
 from .mirror import Mirror
 
@@ -123,7 +124,7 @@ class Writing:
             self._tell(sentence)
 
     def _tell(self, sentence: str) -> None:
-        sys.stderr.write(sentence + "\n")
+        sys.stderr.write(wrapped(sentence) + "\n")
         sys.stderr.flush()
 
     def _send(self, path: str) -> dict[str, Any]:
