@@ -1,7 +1,7 @@
 """The line magic `%aca`, defined in the remote kernel.
 
-Whatever concerns the user's machine is asked of the kernel there (calls.py); it looks into
-the running cell whether the user has written that line (aca_kernel/permission.py).
+Whatever concerns the user's machine is asked of the kernel there (call_socket.py); it looks into
+the running cell whether the user has written that line (aca_kernel/host/permission.py).
 
 Needs IPython.
 """
@@ -15,10 +15,10 @@ import sys
 from typing import Any
 
 from . import transfer
-from .beside.session import Files
 from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
-from .files import FileProblem
-from .state import State
+from .notebook_files.facade import NotebookFiles
+from .paged_files import FileProblem
+from .state import CheckpointState
 
 _RESTARTING = (
     "This environment is given up at the end of this cell: its variables and files are lost. "
@@ -47,7 +47,9 @@ class _Interrupted(KeyboardInterrupt):
 _Interrupted.__name__ = "KeyboardInterrupt"
 
 
-def register(ip: Any, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
+def register(
+    ip: Any, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
+) -> None:
     """Define the magic and its completion.
 
     ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket;
@@ -85,7 +87,9 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
+def _run(
+    line: str, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
+) -> None:
     command = parse(line)
     if command.name == "help":
         print(help_text())  # noqa: T201 - the cell's output
@@ -110,7 +114,7 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
             _restart(asked, command, kernel, notebook)
 
 
-def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
+def _checkpoint(asked: transfer.HostClient, notebook: CheckpointState, line: str) -> str:
     """Take a checkpoint and return a sentence about it. line: the command that wants it."""
     try:
         told = asked.ask("checkpoint", line=line).head
@@ -129,7 +133,7 @@ def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
         ) from None
 
 
-def _restore(asked: transfer.Kernel, notebook: State) -> str:
+def _restore(asked: transfer.HostClient, notebook: CheckpointState) -> str:
     try:
         asked.ask("restore")
         report = notebook.restore(is_in_cell=True)
@@ -143,7 +147,9 @@ def _restore(asked: transfer.Kernel, notebook: State) -> str:
     )
 
 
-def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:
+def _restart(
+    asked: transfer.HostClient, command: Command, kernel: Any, notebook: CheckpointState
+) -> None:
     if command.keep:
         print(_checkpoint(asked, notebook, command.name))  # noqa: T201
     told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))

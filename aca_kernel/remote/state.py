@@ -28,7 +28,7 @@ import time
 from typing import Any
 
 from . import origin
-from .beside import quiet
+from .notebook_files import quiet
 
 STATE = "state"
 REQUEST = "aca_state_request"
@@ -38,7 +38,7 @@ REPLY = "aca_state_reply"
 _LIBRARIES = "lib"
 
 
-class State:
+class CheckpointState:
     """Takes and restores the state of one shell."""
 
     def __init__(self, kernel: Any) -> None:

@@ -1,7 +1,7 @@
 """Files between the environment and the user's machine: the environment's half.
 
 Runs in the remote kernel, for one `%aca` line at a time (or in a thread of the user's).
-Calls to the kernel, which aca_kernel/transfer.py answers:
+Calls to the kernel, which aca_kernel/host/transfer.py answers:
 
     upload          {path}                           {transfer, name, size, page}, with {beside}
                                                      of a file of the notebook's folder, and
@@ -28,12 +28,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import calls, wire
+from . import call_socket, wire
 from .command_line import Command
-from .files import FileProblem, PartialFile, SourceFile, target_path
+from .paged_files import FileProblem, PartialFile, SourceFile, target_path
 
 if TYPE_CHECKING:
-    from .beside.session import Files
+    from .notebook_files.facade import NotebookFiles
 
 # Pages that are on their way at a time: one is carried, one waits to be.
 _PAGES_AHEAD = 2
@@ -43,18 +43,21 @@ _QUIET_SECONDS = 1.0
 _SHOW_SECONDS = 0.5
 
 
-class Kernel:
+class HostClient:
     """Asks the user's machine for things, and waits for the answers in the order of the calls.
 
     Raises FileProblem, with the sentence that the kernel gives, when it will not or cannot.
     """
 
     def __init__(
-        self, calls_path: str, parent: str, patience: Callable[[calls.Connection], None] | None
+        self,
+        calls_path: str,
+        parent: str,
+        patience: Callable[[call_socket.Connection], None] | None,
     ) -> None:
         self._parent = parent
         self._patience = patience
-        self._connection = calls.Connection(calls_path)
+        self._connection = call_socket.Connection(calls_path)
         self._arrived: deque[wire.Record] = deque()
 
     def ask(self, op: str, **arguments: Any) -> wire.Record:
@@ -86,8 +89,8 @@ class Kernel:
 def asking(
     calls_path: str,
     parent: str = "",
-    patience: Callable[[calls.Connection], None] | None = None,
-) -> Iterator[Kernel]:
+    patience: Callable[[call_socket.Connection], None] | None = None,
+) -> Iterator[HostClient]:
     """Ask the kernel for things as long as the block lasts.
 
     parent: msg_id of the cell that asks, so that the kernel hears of its begin before.
@@ -95,7 +98,7 @@ def asking(
     Raises FileProblem.
     """
     try:
-        kernel = Kernel(calls_path, parent, patience)
+        kernel = HostClient(calls_path, parent, patience)
     except OSError as error:
         raise FileProblem("The kernel on your machine cannot be reached from here.") from error
     try:
@@ -106,7 +109,7 @@ def asking(
         kernel.close()
 
 
-def upload(kernel: Kernel, command: Command, files: Files) -> str:
+def upload(kernel: HostClient, command: Command, files: NotebookFiles) -> str:
     """Bring a file of the user's machine here; return a sentence about it.
 
     files: hears of a file of the notebook's folder. Raises FileProblem.
@@ -114,7 +117,7 @@ def upload(kernel: Kernel, command: Command, files: Files) -> str:
     begun = kernel.ask("upload", path=command.path).head
     target = target_path(command.destination, str(begun["name"]))
     size, page = int(begun["size"]), int(begun["page"])
-    progress = Progress(size)
+    progress = TransferProgress(size)
     beside, whole = begun.get("beside"), os.path.abspath(target)
     if beside is not None:
         files.begin_upload(whole, str(beside))
@@ -139,13 +142,13 @@ def upload(kernel: Kernel, command: Command, files: Files) -> str:
     return progress.summary(f"{command.path} → {_shown(target)}")
 
 
-def download(kernel: Kernel, command: Command) -> str:
+def download(kernel: HostClient, command: Command) -> str:
     """Send a file from here to the user's machine; return a sentence about it.
 
     Raises FileProblem.
     """
     file = SourceFile(os.path.expanduser(command.path), command.path)
-    progress = Progress(file.size)
+    progress = TransferProgress(file.size)
     try:
         arguments = {"path": command.path, "destination": command.destination}
         begun = kernel.ask("download", force=command.force, size=file.size, **arguments).head
@@ -172,7 +175,7 @@ def _shown(path: str) -> str:
     return os.path.abspath(path)
 
 
-class Progress:
+class TransferProgress:
     """One line of the cell's output that is written again and again, if it takes long.
 
     label: stands before it. stream: where it is written, by default sys.stdout.

@@ -1,0 +1,186 @@
+"""The kernel as front ends see it: one face, answering from its first millisecond.
+
+Everything is forwarded to the remote kernel (loop.py) except what must be answered here:
+kernel_info (so that starting costs no front end its patience), interrupt and shutdown
+(which act at once), and, while there is no environment, what messaging/unlaunched.py knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..messaging.channels import Channels
+from ..messaging.publisher import Publisher
+from ..messaging.requests import Request, RequestTable
+from ..messaging.unlaunched import early_answer, is_hidden_setup
+from .loop import Pump
+
+if TYPE_CHECKING:
+    from jupyter_client.session import Session
+
+    from ..environment.launch import Launcher
+    from ..pool.backend import Backend
+    from ..settings import AcaKernel
+
+# What ipykernel 7 speaks.
+PROTOCOL_VERSION = "5.3"
+
+
+class Kernel:
+    """One kernel: its front ends on one side, its pump on the other."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        session: Session,
+        backend: Backend,
+        settings: AcaKernel,
+        launcher: Launcher,
+        log: logging.Logger,
+    ) -> None:
+        self._channels = channels
+        self._backend = backend
+        self._log = log
+        self._table = RequestTable()
+        self._publisher = Publisher(channels, session, self._table)
+        self._pump = Pump(
+            backend, settings, channels, self._publisher, self._table, launcher, self.stop, log
+        )
+        # kernel_info requests on shell wait for the cells that were there before them.
+        self._deferred: list[tuple[Request, set[str]]] = []
+        self._table.on_finish = self._answer_deferred
+        self._stopped = asyncio.Event()
+        self._is_restarting = False
+        self._kernel_info = kernel_info()
+
+    async def serve(self) -> None:
+        """Answer front ends until told to shut down, then clean up within two seconds."""
+        self._publisher.status("starting", None)
+        self._channels.listen(self._on_message)
+        pump = asyncio.ensure_future(self._pump.run())
+        try:
+            await self._stopped.wait()
+        finally:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)
+            await self._pump.close(for_restart=self._is_restarting)
+            await self._backend.close()
+            await self._channels.close()
+
+    def stop(self) -> None:
+        """End `serve`; safe to call from a signal handler of the event loop."""
+        self._stopped.set()
+
+    def interrupt(self) -> None:
+        """Interrupt the running cell, as an interrupt_request does."""
+        self._pump.interrupt()
+
+    # -- messages ----------------------------------------------------------------
+
+    def _on_message(
+        self, channel: str, idents: list[bytes], frames: list[bytes], content: dict[str, Any]
+    ) -> None:
+        request = Request.of(channel, idents, frames, content)
+        self._log.debug("%s on %s", request.msg_type, channel)
+        if request.msg_type == "kernel_info_request":
+            self._on_kernel_info(request)
+        elif request.msg_type == "interrupt_request":
+            self._on_interrupt(request)
+        elif request.msg_type == "shutdown_request":
+            self._on_shutdown(request)
+        elif self._pump.is_in_use or not self._answer_early(request):
+            self._pump.submit(request)
+
+    def _answer_early(self, request: Request) -> bool:
+        """Answer what needs no environment; keep hidden set-up code for the first cell."""
+        content = early_answer(request)
+        if content is None:
+            return False
+        if is_hidden_setup(request):
+            self._pump.run_before_first_cell(request)
+        self._publisher.answer(request, content)
+        return True
+
+    def _on_kernel_info(self, request: Request) -> None:
+        cells = {one.msg_id for one in self._table if one.is_execute}
+        if request.channel == "shell" and cells:
+            self._deferred.append((request, cells))
+        else:
+            self._publisher.answer(request, self._kernel_info)
+
+    def _answer_deferred(self, finished: Request) -> None:
+        waiting, self._deferred = self._deferred, []
+        for request, cells in waiting:
+            cells.discard(finished.msg_id)
+            if cells:
+                self._deferred.append((request, cells))
+            else:
+                self._publisher.answer(request, self._kernel_info)
+
+    def _on_interrupt(self, request: Request) -> None:
+        self._publisher.begin(request)
+        self._pump.interrupt()
+        self._publisher.answer(request, {"status": "ok"})
+
+    def _on_shutdown(self, request: Request) -> None:
+        restart = self._is_restarting = bool(request.content.get("restart", False))
+        self._log.info("shutting down, restart: %s", restart)
+        reply = {"status": "ok", "restart": restart}
+        self._publisher.begin(request)
+        self._publisher.reply(request, reply)
+        # Other front ends of this kernel learn of it on iopub, as from ipykernel.
+        self._publisher.publish("shutdown_reply", reply, request)
+        self._publisher.status("idle", request)
+        self.stop()
+
+
+def kernel_info() -> dict[str, Any]:
+    """Return the content of kernel_info_reply: the same at any time of a kernel's life.
+
+    Names the Python of this process, which on the embedded pool is the remote one too.
+    """
+    version = platform.python_version()
+    try:
+        ipython = metadata.version("ipython")
+    except metadata.PackageNotFoundError:
+        ipython = "?"
+    return {
+        "status": "ok",
+        "protocol_version": PROTOCOL_VERSION,
+        "implementation": "aca_kernel",
+        "implementation_version": __version__,
+        "language_info": {
+            "name": "python",
+            "version": version,
+            "mimetype": "text/x-python",
+            "codemirror_mode": {"name": "ipython", "version": sys.version_info[0]},
+            "pygments_lexer": "ipython3",
+            "nbconvert_exporter": "python",
+            "file_extension": ".py",
+        },
+        "banner": (
+            f"Python {version} -- IPython {ipython}, "
+            f"in an Azure Container Apps session environment (aca_kernel {__version__})"
+        ),
+        "help_links": [
+            {"text": "Python Reference", "url": f"https://docs.python.org/{version[:4]}"},
+            # As ipykernel lists them.
+            {"text": "IPython Reference", "url": "https://ipython.readthedocs.io/en/stable/"},
+            {"text": "NumPy Reference", "url": "https://docs.scipy.org/doc/numpy/reference/"},
+            {"text": "SciPy Reference", "url": "https://docs.scipy.org/doc/scipy/reference/"},
+            {"text": "Matplotlib Reference", "url": "https://matplotlib.org/contents.html"},
+            {"text": "SymPy Reference", "url": "http://docs.sympy.org/latest/index.html"},
+            {"text": "pandas Reference", "url": "https://pandas.pydata.org/pandas-docs/stable/"},
+            {
+                "text": "Azure Container Apps dynamic sessions",
+                "url": "https://learn.microsoft.com/azure/container-apps/sessions",
+            },
+        ],
+        "supported_features": ["kernel subshells", "debugger"],
+    }
