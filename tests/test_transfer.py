@@ -24,12 +24,12 @@ PYTHON = "runPythonCodeInRemoteEnvironment"
 # Lets a cell speak to the kernel as `%aca` does, as any package in the environment could.
 HOSTILE = """
 import glob, threading, time
-from _aca_remote import transfer
+from _aca_remote import asking as asks
 from _aca_remote.paged_files import FileProblem
 [calls_path] = glob.glob('/tmp/aca-*/calls')
 parent = get_ipython().kernel.get_parent('shell')['header']['msg_id']
 def asking():
-    return transfer.asking(calls_path, parent)
+    return asks.asking(calls_path, parent)
 def attempt(op, **arguments):
     try:
         with asking() as kernel:

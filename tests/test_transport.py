@@ -14,7 +14,8 @@ import pytest
 
 from aca_kernel.errors import PoolUnreachable, ResultUnknown, SettingInvalid
 from aca_kernel.pool.mcp_client import McpClient
-from aca_kernel.pool.transport import Transport, open_transport
+from aca_kernel.pool.transport.contract import Transport
+from aca_kernel.pool.transport.factory import open_transport
 from aca_kernel.pool.transport.internet import InternetTransport
 from aca_kernel.pool.transport.loopback import LoopbackTransport
 

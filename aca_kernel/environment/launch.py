@@ -12,9 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
-from .environment import Environment, EnvironmentLeft, first_contact
+from .environment import Environment
 from .handover import WarmEnvironments
 from .relay import Relay
+from .retry import EnvironmentLeft, first_contact
 from .waiting_line import WaitingLine
 
 if TYPE_CHECKING:
@@ -231,23 +232,3 @@ def _released_on_failure(claim: Claim | None) -> Iterator[None]:
         if claim is not None:
             claim.release(keep=not isinstance(error, EnvironmentGone))
         raise
-
-
-def death_of(code: int) -> str:
-    """Say how a remote kernel ended, behind "The remote kernel"."""
-    if code == -9:
-        return "was killed (SIGKILL), most likely because memory ran out"
-    if code < 0:
-        return f"was ended by signal {-code}"
-    return f"ended with exit status {code}"
-
-
-def loss_of(idle_seconds: float) -> str:
-    """Say that the environment was released; the sentence is to be ended."""
-    idle = f"{idle_seconds / 60:.0f} min" if idle_seconds >= 90 else f"{idle_seconds:.0f} s"
-    return f"The session environment was released after {idle} without use"
-
-
-def loss_sentence(loss: str) -> str:
-    """Say that nothing came back after a loss."""
-    return f"{loss}: its variables and files are lost. This cell runs in a new one."

@@ -1,27 +1,19 @@
 """The local half of the relay: one generation of one environment.
 
-Boots the agent, then carries records both ways in exchanges (remote/wire.py says how).
-Every call made here is idempotent, so that all of them are repeated until an answer
+Carries records both ways in exchanges (remote/wire.py says how), once the agent is booted
+(boot.py). Every call made here is idempotent, so that all of them are repeated until an answer
 comes; only the environment's end (`EnvironmentGone`) stops that.
 
-One exchange is pending at a time. What must not wait for it goes round it through the
-shell tool: `interrupt` and `wake`. Whether the service really runs the two tools side by
-side is not documented, so it is found out (`window_seconds`).
+One exchange is pending at a time. What must not wait for it goes round it (side_channel.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import logging
 import secrets
-import shlex
 import time
-import zlib
 from collections import deque
-from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -33,26 +25,16 @@ from ..errors import (
     PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
-    ToolFailed,
 )
 from ..remote import wire
 from ..remote.session_ipython import EXCHANGE_BEGIN
+from .boot import MOST_ANSWERS_WITHOUT_FRAME, Greeting, boot, install, reason_of
+from .side_channel import SideChannel
 
 if TYPE_CHECKING:
     from ..pool.mcp_client import ToolResult
-    from .environment import Environment, Tell
-
-REMOTE_FILES = ("__init__.py", "wire.py", "call_socket.py", "agent.py", "retirement.py", "spawn.py",
-                "process.py", "launcher.py", "extension.py", "shell.py", "magic.py",
-                "command_line.py", "paged_files.py", "transfer.py", "session_ipython.py",
-                "depot.py", "state.py", "origin.py", "large_json.py", "trimming.py",
-                "notebook_files/__init__.py", "notebook_files/lookup_cache.py",
-                "notebook_files/copies.py", "notebook_files/entries.py",
-                "notebook_files/fetching.py", "notebook_files/hinting.py",
-                "notebook_files/hooks.py", "notebook_files/importing.py",
-                "notebook_files/mirror.py", "notebook_files/missing_errors.py",
-                "notebook_files/receiving.py", "notebook_files/facade.py",
-                "notebook_files/file_mentions.py", "notebook_files/write_back.py")  # fmt: skip
+    from .environment import Environment
+    from .retry import Tell
 
 _NO_AGENT = "~aca1:none~"
 
@@ -60,25 +42,11 @@ _NO_AGENT = "~aca1:none~"
 # agent says so itself instead of failing with an error that would have to be read.
 _EXCHANGE = EXCHANGE_BEGIN + f'lambda _:print("{_NO_AGENT}"))("%s")'
 
-_BOOT = (
-    '(lambda p:(lambda g:(exec(p["loader"],g),print(g["load"](p)))and None)'
-    '({"__name__":"_aca_loader"}))(__import__("json").loads(__import__("zlib").decompress('
-    '__import__("base64").b64decode("%s"))))'
-)
-
-_INSTALL = '__import__("sys").modules["_aca_remote.agent"].install()'
-
 # A page's size: the agent compresses, and memory on both sides stays a few times this.
 LARGEST_PAGE_CHARACTERS = 16 * 1024 * 1024
 SMALLEST_PAGE_CHARACTERS = 512
 LARGEST_SENT_BYTES = 4 * 1024 * 1024
 SMALLEST_SENT_BYTES = 16 * 1024
-
-# How long the agent may hold an exchange open: until it is known whether the shell tool
-# gets past it, when it does, and when it does not (an interrupt then waits for its end).
-WINDOW_UNKNOWN_SECONDS = 2.0
-WINDOW_CONCURRENT_SECONDS = 20.0
-WINDOW_SERIALISED_SECONDS = 1.0
 
 # What an exchange takes beyond its window on a slow line, before its answer counts as lost.
 EXCHANGE_GRACE_SECONDS = 30.0
@@ -93,29 +61,9 @@ _HEELS_SECONDS = 0.03
 # piled up on the other side.
 _STALL_SECONDS = 2.0
 
-# Answers without a frame, one after the other, before the service counts as broken.
-_MOST_ANSWERS_WITHOUT_FRAME = 5
-
 # Of these many calls without a wait the time is kept, if they carried nothing of size.
 _ROUND_TRIPS_KEPT = 20
 _SHORT_CODE_CHARACTERS = 4096
-
-_BOOT_TIMEOUT_SECONDS = 60.0
-_INSTALL_TIMEOUT_SECONDS = 220.0
-
-
-@dataclass(frozen=True)
-class Greeting:
-    """What the agent found in its environment.
-
-    missing: modules that the remote kernel needs and that are not installed.
-    python: version of the session interpreter, e.g. "3.11.7". executable: its path.
-    """
-
-    missing: tuple[str, ...]
-    python: str
-    executable: str
-    wake_path: str
 
 
 class Relay:
@@ -139,10 +87,7 @@ class Relay:
         self._page_characters = LARGEST_PAGE_CHARACTERS
         self._sent_bytes = LARGEST_SENT_BYTES
         self._settle_seconds = SETTLE_FIRST_SECONDS
-        self._pending_number: int | None = None
-        self._tools_overlap: bool | None = None
-        self._greeting: Greeting | None = None
-        self._remote_pid = 0
+        self._side = SideChannel(environment, log)
         # Seconds that recent calls took in which nothing was waited for.
         self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
         # Whether an exchange is pending that the agent may hold open.
@@ -163,59 +108,30 @@ class Relay:
     async def boot(self) -> Greeting:
         """Put the agent into the session interpreter and let it start the remote kernel.
 
-        Raises EnvironmentGone and the errors of Environment.persist.
-        Raises RemoteProtocolError: the session interpreter cannot run the agent.
+        Raises as boot.boot.
         """
-        code = _BOOT % _boot_payload(self.nonce, self._config)
-        return await self._greet(code, _BOOT_TIMEOUT_SECONDS)
+        greeting = await boot(self.environment, self.nonce, self._config, self._tell)
+        self._side.greeted(greeting)
+        return greeting
 
     async def install(self) -> Greeting:
         """Install what the greeting says is missing; return the greeting after that.
 
-        Raises as boot.
+        Raises as boot.boot.
         """
-        return await self._greet(_INSTALL, _INSTALL_TIMEOUT_SECONDS)
-
-    async def _greet(self, code: str, timeout_seconds: float) -> Greeting:
-        failures = 0
-        while True:
-            result = await self.environment.persist(
-                lambda: self.environment.run_python(code, timeout_seconds=timeout_seconds),
-                tell=self._tell,
-            )
-            try:
-                _, page = wire.decode_frame(result.stdout)
-                break
-            except (wire.FrameMissing, wire.FrameCut, wire.FrameInvalid) as error:
-                failures += 1
-                if failures >= _MOST_ANSWERS_WITHOUT_FRAME:
-                    raise RemoteProtocolError(
-                        "The session environment could not start the kernel in it. "
-                        "Restart the kernel to try another environment.",
-                        detail=_reason(result),
-                    ) from error
-                await asyncio.sleep(0.2 * failures)
-        head = page.head
-        self._remote_pid = int(head.get("pid") or 0)
-        self._greeting = Greeting(
-            missing=tuple(str(name) for name in head.get("missing", ())),
-            python=str(head.get("python", "")),
-            executable=str(head.get("executable", "")),
-            wake_path=str(head.get("wake", "")),
-        )
-        return self._greeting
+        greeting = await install(self.environment, self._tell)
+        self._side.greeted(greeting)
+        return greeting
 
     @property
     def window_seconds(self) -> float:
-        """How long an exchange may be held open without making an interrupt wait."""
-        if self._tools_overlap is None:
-            return WINDOW_UNKNOWN_SECONDS
-        return WINDOW_CONCURRENT_SECONDS if self._tools_overlap else WINDOW_SERIALISED_SECONDS
+        """See SideChannel."""
+        return self._side.window_seconds
 
     @property
     def is_overlap_known(self) -> bool:
-        """Whether it has been found out that the shell tool gets past an exchange, or not."""
-        return self._tools_overlap is not None
+        """See SideChannel."""
+        return self._side.is_overlap_known
 
     # -- records -----------------------------------------------------------------
 
@@ -247,7 +163,7 @@ class Relay:
 
         place: what must not have reached the agent then; None: it has not been sent at all.
         """
-        self._is_to_stop = self._pending_number is not None
+        self._is_to_stop = self._side.pending_number is not None
         self._stop_place = place
 
     def _is_stopped(self) -> bool:
@@ -264,13 +180,13 @@ class Relay:
         Raises the errors of Environment.persist, when its time is over.
         """
         self._number += 1
-        self._pending_number = self._number
+        self._side.pending_number = self._number
         self.is_held = wait_seconds > 0
         started = time.monotonic()
         try:
             records = await self._exchange(wait_seconds)
         finally:
-            self._pending_number = None
+            self._side.pending_number = None
             self.is_held = False
             self._is_to_stop = False
         seconds = time.monotonic() - started
@@ -312,11 +228,11 @@ class Relay:
                 # Seen once from a real ipykernel: the call after an interrupted one comes
                 # back empty. Nothing ran, and asking again is safe.
                 without_frame += 1
-                if without_frame >= _MOST_ANSWERS_WITHOUT_FRAME:
+                if without_frame >= MOST_ANSWERS_WITHOUT_FRAME:
                     raise RemoteProtocolError(
                         "The session environment does not answer as it should. "
                         "Restart the kernel to get another one.",
-                        detail=_reason(result),
+                        detail=reason_of(result),
                     ) from None
                 await asyncio.sleep(0.05 * without_frame)
                 continue
@@ -346,7 +262,7 @@ class Relay:
                 # The lost exchange may still be pending over there, and the next one
                 # would wait behind it.
                 if wait_seconds:
-                    await self._wake_quietly(self._number)
+                    await self._side.wake_from(self._number)
                 raise
             self.trouble = None
             if not wait_seconds and len(code) < _SHORT_CODE_CHARACTERS:
@@ -390,9 +306,9 @@ class Relay:
             ) from error
         self.has_more = int(head["end"]) > self._incoming.received
         self.has_background = bool(head["background"])
-        self._remote_pid = int(head["pid"])
+        self._side.remote_pid = int(head["pid"])
         if head["woken"]:
-            self._tools_overlap = True
+            self._side.tools_overlap = True
         return records
 
     def _shrink_page(self, received: int) -> None:
@@ -414,69 +330,13 @@ class Relay:
 
         Where there is no usable shell tool the next exchange carries it.
         """
-        pid = self._remote_pid
-        try:
-            if not pid:
-                raise EnvironmentGone("There is no remote kernel to interrupt.")
-            await self._aside(f"kill -INT -{pid}")
-        except AcaKernelError as error:
-            self._log.info("interrupt through the exchange: %s", error.reason)
-            # From now on exchanges are short, so that the next one does not wait long.
-            self._tools_overlap = False
+        if not await self._side.interrupt():
             self.send(wire.Record({"kind": "interrupt"}))
 
     async def wake(self) -> None:
         """End the pending exchange now, so that what is queued gets its turn."""
-        if self._pending_number is not None:
-            await self._wake_quietly(self._pending_number)
+        await self._side.wake()
 
     async def kill(self) -> None:
         """End the remote kernel and what it has started, if the pool answers at once."""
-        if self._remote_pid:
-            try:
-                await self.environment.run_shell(
-                    f"kill -TERM -{self._remote_pid}", timeout_seconds=1.0
-                )
-            except AcaKernelError as error:
-                self._log.info("could not end the remote kernel: %s", error.reason)
-
-    async def _wake_quietly(self, number: int) -> None:
-        if self._greeting is None:
-            return
-        # Opened for both directions, a FIFO without a reader does not block the shell.
-        path = shlex.quote(self._greeting.wake_path)
-        try:
-            await self._aside(f"test -p {path} && echo {number} 1<>{path}")
-        except AcaKernelError as error:  # the window's end brings the same, later
-            self._log.info("could not wake the agent: %s", error.reason)
-
-    async def _aside(self, command: str) -> None:
-        number, started = self._pending_number, time.monotonic()
-        result = await self.environment.run_shell(command)
-        if result.exit_code:
-            raise ToolFailed("The shell tool could not do it.", detail=result.stderr[-500:])
-        seconds = time.monotonic() - started
-        if number is None or self._tools_overlap is not None:
-            return
-        if self._pending_number == number:
-            self._tools_overlap = True
-        elif seconds > WINDOW_UNKNOWN_SECONDS / 2:
-            self._tools_overlap = False
-
-
-def _boot_payload(nonce: str, config: dict[str, Any]) -> str:
-    folder = resources.files("aca_kernel.remote")
-    payload = {
-        "loader": folder.joinpath("loader.py").read_text(encoding="utf-8"),
-        "files": {name: folder.joinpath(name).read_text(encoding="utf-8") for name in REMOTE_FILES},
-        "nonce": nonce,
-        "config": config,
-    }
-    # Of a start, each millisecond counts; more would take ten for a tenth of the size.
-    packed = zlib.compress(json.dumps(payload).encode("ascii"), 3)
-    return base64.b64encode(packed).decode("ascii")
-
-
-def _reason(result: ToolResult) -> str:
-    """Return what a failed call says, for the log; it ran our code, not the user's."""
-    return (result.error_text or result.stderr)[-500:]
+        await self._side.kill()

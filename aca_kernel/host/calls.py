@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import wording
 from ..errors import AcaKernelError, CallRefused, EnvironmentGone
-from ..remote.command_line import keep_seconds
 from ..remote.wire import Record
 from .call import Answer, Call
+from .checkpoint_commands import CheckpointCommands
 from .notebook_files.sending import Sending, notebook_folder
 from .notebook_files.write_back import WriteBack
 from .permission import find_permission
@@ -26,7 +26,7 @@ from .transfer import Transfers
 if TYPE_CHECKING:
     from ..checkpoint.checkpoints import Checkpoints
     from ..checkpoint.schedule import Schedule
-    from ..environment.environment import Tell
+    from ..environment.retry import Tell
     from ..messaging.requests import Request, RequestTable
     from ..pool.backend import Backend
     from ..settings import AcaKernel
@@ -60,11 +60,11 @@ class Calls:
         self.keeps_state = False
         self._checkpoints = checkpoints
         self._schedule = schedule
-        self._do_later = do_later
         self._table = table
         self._backend = backend
         self._settings = settings
         self._tell = tell
+        commands = CheckpointCommands(table, settings, checkpoints, schedule, do_later)
         folder = notebook_folder()
         self._transfers = transfers = Transfers(table, folder.place_of)
         self._sending = sending = Sending(settings, folder, tell_user)
@@ -73,11 +73,11 @@ class Calls:
             "shell": self._shell,
             "status": self._status,
             "restart": self._restart,
-            "checkpoint": self._checkpoint,
-            "checkpoint_end": self._checkpoint_end,
-            "restore": self._restore,
-            "restored": self._restored,
-            "keep": self._keep,
+            "checkpoint": commands.checkpoint,
+            "checkpoint_end": commands.checkpoint_end,
+            "restore": commands.restore,
+            "restored": commands.restored,
+            "keep": commands.keep,
             "upload": transfers.upload,
             "upload_page": transfers.upload_page,
             "download": transfers.download,
@@ -109,18 +109,6 @@ class Calls:
         except AcaKernelError as error:
             return Record({**head, "error": error.message})
         return None if answer is None else Record({**answer[0], **head}, answer[1])
-
-    def _later(self, call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        """Answer a call when something is done that needs the pump meanwhile."""
-
-        async def answer() -> Record:
-            head = {"kind": "answer", "id": call.head.get("id")}
-            try:
-                return Record({**await work, **head})
-            except AcaKernelError as error:
-                return Record({**head, "error": error.message})
-
-        self._do_later(answer())
 
     def has_sent_file(self) -> bool:
         """Tell whether a file, or a page of one, was sent since this was asked last."""
@@ -162,62 +150,4 @@ class Calls:
             return {}, ()
         return {
             "note": "The old one keeps its place in the pool until its cooldown has passed."
-        }, ()
-
-    # -- checkpoints ---------------------------------------------------------------
-
-    async def _checkpoint(self, call: Call) -> None:
-        self._find_storing(call)
-        if self._settings.checkpoint == "off":
-            raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
-
-        async def work() -> dict[str, Any]:
-            return await self._checkpoints.begin()
-
-        self._later(call, work())
-
-    async def _checkpoint_end(self, call: Call) -> None:
-        self._find_storing(call)
-
-        async def work() -> dict[str, Any]:
-            return {"told": await self._checkpoints.end()}
-
-        self._later(call, work())
-
-    def _find_storing(self, call: Call) -> None:
-        """Raises CallRefused: no running cell has the line that the call says it is of."""
-        if call.text("line") == "restart":
-            find_permission(self._table, "restart", lambda one: one.keep)
-        else:
-            find_permission(self._table, "checkpoint")
-
-    async def _restore(self, call: Call) -> None:
-        find_permission(self._table, "restore")
-        if self._settings.restore == "off":
-            raise CallRefused("Restoring is switched off by the setting `restore`.")
-
-        async def work() -> dict[str, Any]:
-            if not await self._checkpoints.begin_restoring():
-                raise CallRefused("There is nothing to restore: no checkpoint has been taken yet.")
-            return {}
-
-        self._later(call, work())
-
-    async def _restored(self, call: Call) -> Answer:
-        find_permission(self._table, "restore")
-        given = call.head.get("report")
-        report = given if isinstance(given, dict) else {}
-        self._checkpoints.restored(report)
-        return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
-
-    async def _keep(self, call: Call) -> Answer:
-        time = call.text("time")
-        find_permission(self._table, "keep", lambda one: one.path == time)
-        seconds = keep_seconds(time) or 0
-        self._schedule.keep(seconds)
-        if not seconds:
-            return {"told": "The environment is kept for its cooldown only."}, ()
-        return {
-            "told": f"The environment is kept for {time} from now on, also without use. It keeps "
-            "its place in the pool as long."
         }, ()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..errors import ToolFailed
 
 if TYPE_CHECKING:
-    from ..environment.environment import Environment, Tell
+    from ..environment.environment import Environment
+    from ..environment.retry import Tell
 
 # The command's text is only for who reads the pool's records: the script has it too, and
 # no argument may be longer than 128 KiB.

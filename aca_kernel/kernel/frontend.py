@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
-import sys
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from ..messaging.channels import Channels
+from ..messaging.kernel_info import kernel_info
 from ..messaging.publisher import Publisher
 from ..messaging.requests import Request, RequestTable
 from ..messaging.unlaunched import early_answer, is_hidden_setup
@@ -27,9 +24,6 @@ if TYPE_CHECKING:
     from ..environment.launch import Launcher
     from ..pool.backend import Backend
     from ..settings import AcaKernel
-
-# What ipykernel 7 speaks.
-PROTOCOL_VERSION = "5.3"
 
 
 class Kernel:
@@ -138,49 +132,3 @@ class Kernel:
         self._publisher.publish("shutdown_reply", reply, request)
         self._publisher.status("idle", request)
         self.stop()
-
-
-def kernel_info() -> dict[str, Any]:
-    """Return the content of kernel_info_reply: the same at any time of a kernel's life.
-
-    Names the Python of this process, which on the embedded pool is the remote one too.
-    """
-    version = platform.python_version()
-    try:
-        ipython = metadata.version("ipython")
-    except metadata.PackageNotFoundError:
-        ipython = "?"
-    return {
-        "status": "ok",
-        "protocol_version": PROTOCOL_VERSION,
-        "implementation": "aca_kernel",
-        "implementation_version": __version__,
-        "language_info": {
-            "name": "python",
-            "version": version,
-            "mimetype": "text/x-python",
-            "codemirror_mode": {"name": "ipython", "version": sys.version_info[0]},
-            "pygments_lexer": "ipython3",
-            "nbconvert_exporter": "python",
-            "file_extension": ".py",
-        },
-        "banner": (
-            f"Python {version} -- IPython {ipython}, "
-            f"in an Azure Container Apps session environment (aca_kernel {__version__})"
-        ),
-        "help_links": [
-            {"text": "Python Reference", "url": f"https://docs.python.org/{version[:4]}"},
-            # As ipykernel lists them.
-            {"text": "IPython Reference", "url": "https://ipython.readthedocs.io/en/stable/"},
-            {"text": "NumPy Reference", "url": "https://docs.scipy.org/doc/numpy/reference/"},
-            {"text": "SciPy Reference", "url": "https://docs.scipy.org/doc/scipy/reference/"},
-            {"text": "Matplotlib Reference", "url": "https://matplotlib.org/contents.html"},
-            {"text": "SymPy Reference", "url": "http://docs.sympy.org/latest/index.html"},
-            {"text": "pandas Reference", "url": "https://pandas.pydata.org/pandas-docs/stable/"},
-            {
-                "text": "Azure Container Apps dynamic sessions",
-                "url": "https://learn.microsoft.com/azure/container-apps/sessions",
-            },
-        ],
-        "supported_features": ["kernel subshells", "debugger"],
-    }

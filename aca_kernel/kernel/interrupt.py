@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from ..environment.environment import QUIET_SECONDS
+from ..environment.retry import QUIET_SECONDS
 
 if TYPE_CHECKING:
     from ..checkpoint.carrier import Carrier

@@ -10,8 +10,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import wording
-from ..environment.launch import death_of, loss_of, loss_sentence
 from ..errors import CheckpointFailed, EnvironmentGone
+from ..messaging.loss_wording import death_of, loss_of, loss_sentence
 
 if TYPE_CHECKING:
     from ..checkpoint.checkpoints import Checkpoints

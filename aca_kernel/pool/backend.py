@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..errors import CredentialUnavailable, SettingInvalid
 from .mcp_client import McpClient
-from .transport import LOOPBACK_HOSTS
+from .transport.contract import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from ..settings import AcaKernel

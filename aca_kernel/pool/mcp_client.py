@@ -30,7 +30,8 @@ from ..errors import (
     ToolFailed,
 )
 from ..remote import large_json
-from .transport import HttpAnswer, Transport, open_transport
+from .transport.contract import HttpAnswer, Transport
+from .transport.factory import open_transport
 
 PROTOCOL_VERSION = "2025-03-26"
 

@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from . import transfer
+from .asking import HostClient, asking
 from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
 from .notebook_files.facade import NotebookFiles
 from .paged_files import FileProblem
@@ -95,7 +96,7 @@ def _run(
         print(help_text())  # noqa: T201 - the cell's output
         return
     parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
-    with transfer.asking(calls_path, parent) as asked:
+    with asking(calls_path, parent) as asked:
         if command.name == "upload":
             print(transfer.upload(asked, command, files))  # noqa: T201
         elif command.name == "download":
@@ -114,7 +115,7 @@ def _run(
             _restart(asked, command, kernel, notebook)
 
 
-def _checkpoint(asked: transfer.HostClient, notebook: CheckpointState, line: str) -> str:
+def _checkpoint(asked: HostClient, notebook: CheckpointState, line: str) -> str:
     """Take a checkpoint and return a sentence about it. line: the command that wants it."""
     try:
         told = asked.ask("checkpoint", line=line).head
@@ -133,7 +134,7 @@ def _checkpoint(asked: transfer.HostClient, notebook: CheckpointState, line: str
         ) from None
 
 
-def _restore(asked: transfer.HostClient, notebook: CheckpointState) -> str:
+def _restore(asked: HostClient, notebook: CheckpointState) -> str:
     try:
         asked.ask("restore")
         report = notebook.restore(is_in_cell=True)
@@ -147,9 +148,7 @@ def _restore(asked: transfer.HostClient, notebook: CheckpointState) -> str:
     )
 
 
-def _restart(
-    asked: transfer.HostClient, command: Command, kernel: Any, notebook: CheckpointState
-) -> None:
+def _restart(asked: HostClient, command: Command, kernel: Any, notebook: CheckpointState) -> None:
     if command.keep:
         print(_checkpoint(asked, notebook, command.name))  # noqa: T201
     told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))

@@ -20,7 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from ...errors import SettingInvalid
 from ...pool.azure.credentials import in_thread
-from ...pool.transport import LOOPBACK_HOSTS
+from ...pool.transport.contract import LOOPBACK_HOSTS
 from ...pool.transport.tls import bundle, context
 from .check_machine import need
 from .checklist import Found, Skipped, Step

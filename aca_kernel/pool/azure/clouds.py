@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...errors import SettingInvalid
-from ..transport import LOOPBACK_HOSTS
+from ..transport.contract import LOOPBACK_HOSTS
 
 # Where people log in, and what the Azure CLI calls the cloud, by the host of its Resource
 # Manager. Source: azure.identity.AzureAuthorityHosts, and `az cloud list`.

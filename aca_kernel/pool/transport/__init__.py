@@ -1,96 +1,11 @@
 """How the body of a request reaches a pool and an answer comes back: HTTP, and nothing of MCP.
 
-Two ways behind one contract: httpx for the internet, with TLS, proxies and all that is met
-there, and a lean one for a pool on this machine, where a call is all there is between two
-short cells and httpx would take a third of the time that we add to it.
+    contract  what both ways do
+    factory   the choice between them, by the address
+    loopback  a pool on this machine: h11 on a socket of the event loop
+    internet  httpx, with TLS, proxies and all that is met there
+    tls       certificate authorities that are trusted
+
+The lean way exists because a call is all there is between two short cells, and httpx would take
+a third of the time that we add to it.
 """
-
-from __future__ import annotations
-
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-
-from ...errors import PoolUnreachable, ResultUnknown, SettingInvalid
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-@dataclass(frozen=True)
-class HttpAnswer:
-    """An HTTP answer, whatever its status; names in `headers` are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Transport(ABC):
-    """Posts to one address, over connections that are kept between calls."""
-
-    @abstractmethod
-    async def post(
-        self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
-    ) -> HttpAnswer:
-        """Send a body once and return the answer; several calls may be pending at a time.
-
-        headers: those of this request beside the common ones.
-        timeout_seconds: how long to wait for the answer.
-        Raises PoolUnreachable: nothing was sent.
-        Raises ResultUnknown: it was sent, and no whole answer came.
-        Raises SettingInvalid: the address, or how it is to be trusted, cannot work.
-        """
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Close the connections; a later `post` opens new ones."""
-
-
-def open_transport(
-    endpoint: str, headers: Mapping[str, str], *, connect_timeout_seconds: float
-) -> Transport:
-    """Return what posts to an endpoint.
-
-    headers: sent with every request.
-    connect_timeout_seconds: until a connection stands, TLS included.
-    Raises SettingInvalid: the endpoint is not a web address.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise not_an_address() from error
-    # Imported when needed: httpx takes a tenth of a second, which a local start need not wait.
-    if parts.scheme == "http" and host in LOOPBACK_HOSTS:
-        from .loopback import LoopbackTransport
-
-        return LoopbackTransport(parts, headers, connect_timeout_seconds=connect_timeout_seconds)
-    from .internet import InternetTransport
-
-    return InternetTransport(endpoint, headers, connect_timeout_seconds=connect_timeout_seconds)
-
-
-def not_an_address() -> SettingInvalid:
-    """Return the error of an endpoint that no request can be sent to."""
-    return SettingInvalid(
-        "The endpoint is not a web address. Set ACA_MCP_ENDPOINT to the "
-        "mcpServerEndpoint of the session pool, https://…/mcp."
-    )
-
-
-def unreachable(detail: str) -> PoolUnreachable:
-    """Return the error of a connection that could not be made."""
-    return PoolUnreachable(
-        "The session pool cannot be reached. Check the endpoint and the network.", detail=detail
-    )
-
-
-def answer_lost(detail: str) -> ResultUnknown:
-    """Return the error of a request that was sent and not answered whole."""
-    return ResultUnknown(
-        "The connection to the session pool was lost before its answer arrived.", detail=detail
-    )

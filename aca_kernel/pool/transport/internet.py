@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from ...errors import AcaKernelError, PoolUnreachable, SettingInvalid
-from . import LOOPBACK_HOSTS, HttpAnswer, Transport, answer_lost, not_an_address, unreachable
+from .contract import (
+    LOOPBACK_HOSTS,
+    HttpAnswer,
+    Transport,
+    answer_lost,
+    not_an_address,
+    unreachable,
+)
 from .tls import is_certificate_error, verification
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import h11
 
-from . import HttpAnswer, Transport, answer_lost, unreachable
+from .contract import HttpAnswer, Transport, answer_lost, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from .. import transfer
+from ..asking import HostClient
 from . import quiet
 from .copies import FileFacts
 
@@ -33,7 +33,7 @@ class LookupCache:
 
     def __init__(
         self,
-        asking: Callable[[], AbstractContextManager[transfer.HostClient]],
+        asking: Callable[[], AbstractContextManager[HostClient]],
         on_list: Callable[[str, dict[str, FileFacts] | None], None],
         *,
         is_listing: bool,

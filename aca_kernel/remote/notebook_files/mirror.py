@@ -18,7 +18,8 @@ import threading
 import time
 from typing import Any
 
-from .. import call_socket, transfer
+from .. import call_socket
+from ..asking import HostClient, asking
 from ..origin import Stamp
 from ..paged_files import FileProblem
 from . import quiet, receiving
@@ -411,8 +412,8 @@ class Mirror:
 
     # -- the kernel ----------------------------------------------------------------------
 
-    def _asking(self) -> contextlib.AbstractContextManager[transfer.HostClient]:
-        return transfer.asking(self._calls_path, patience=self._wait)
+    def _asking(self) -> contextlib.AbstractContextManager[HostClient]:
+        return asking(self._calls_path, patience=self._wait)
 
     def _wait(self, connection: call_socket.Connection) -> None:
         """Wait for an answer: in a cell as long as it takes, since it can be interrupted."""

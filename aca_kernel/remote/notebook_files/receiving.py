@@ -9,9 +9,10 @@ import os
 import time
 from typing import Any
 
-from .. import transfer
+from ..asking import HostClient
 from ..origin import stamp
 from ..paged_files import PartialFile
+from ..transfer_progress import TransferProgress
 from .copies import Copies, Copy, FileFacts
 
 # Another transfer fills the way: ask again so soon.
@@ -20,7 +21,7 @@ _LATER_SECONDS = 0.05
 _PAGES_AHEAD = 2
 
 
-def ask(kernel: transfer.HostClient, relative: str, copy: Copy | None) -> Any:
+def ask(kernel: HostClient, relative: str, copy: Copy | None) -> Any:
     """Return the answer about a file, with its beginning. Raises FileProblem."""
     known = {} if copy is None else {"size": copy.size, "changed": copy.changed}
     while True:
@@ -31,7 +32,7 @@ def ask(kernel: transfer.HostClient, relative: str, copy: Copy | None) -> Any:
 
 
 def receive(
-    kernel: transfer.HostClient, relative: str, answer: Any, copies: Copies, stream: Any
+    kernel: HostClient, relative: str, answer: Any, copies: Copies, stream: Any
 ) -> FileFacts | None:
     """Take what is sent, and note it; return what it is there, None if it changed meanwhile.
 
@@ -62,11 +63,11 @@ def receive(
 
 
 def _receive_pages(
-    kernel: transfer.HostClient, file: PartialFile, head: dict[str, Any], stream: Any
+    kernel: HostClient, file: PartialFile, head: dict[str, Any], stream: Any
 ) -> str | None:
     page, digest = int(head["page"]), ""
     unasked, asked = -(-file.size // page), 0
-    progress = transfer.TransferProgress(file.size, f"{file.shown}: ", stream)
+    progress = TransferProgress(file.size, f"{file.shown}: ", stream)
     try:
         while unasked or asked:
             while unasked and asked < _PAGES_AHEAD:

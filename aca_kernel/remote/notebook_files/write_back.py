@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from .. import transfer
+from ..asking import HostClient, asking
 from ..origin import Stamp, stamp
 from ..paged_files import FileProblem, SourceFile
+from ..transfer_progress import TransferProgress, shown_size
 from . import quiet
 from .mirror import Mirror
 
@@ -128,9 +129,9 @@ class Writing:
 
     def _send(self, path: str) -> dict[str, Any]:
         file = SourceFile(os.path.join(self._root, path), path)
-        progress = transfer.TransferProgress(file.size, f"{path}: ", self._stream)
+        progress = TransferProgress(file.size, f"{path}: ", self._stream)
         try:
-            with transfer.asking(self._calls_path) as kernel:
+            with asking(self._calls_path) as kernel:
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
                     kernel.send(
@@ -165,7 +166,7 @@ class Writing:
             file.close()
             progress.end()
 
-    def listing(self, kernel: transfer.HostClient) -> str:
+    def listing(self, kernel: HostClient) -> str:
         """Return what `%aca files` shows. Raises FileProblem."""
         answer = kernel.ask("files_sent").head
         sent = [(str(path), int(size)) for path, size in answer["rows"]]
@@ -181,13 +182,11 @@ class Writing:
 def _section(title: str, rows: list[tuple[str, int]], hint: str) -> list[str]:
     if not rows:
         return [f"{title}: nothing ({hint})"]
-    total = transfer.shown_size(sum(size for _, size in rows))
+    total = shown_size(sum(size for _, size in rows))
     count = f"{len(rows)} files" if len(rows) > 1 else "1 file"
     width = max(len(path) for path, _ in rows[:_MOST_LISTED])
     lines = [f"{title}: {count}, {total} ({hint})"]
-    lines += [
-        f"  {path.ljust(width)}  {transfer.shown_size(size)}" for path, size in rows[:_MOST_LISTED]
-    ]
+    lines += [f"  {path.ljust(width)}  {shown_size(size)}" for path, size in rows[:_MOST_LISTED]]
     if len(rows) > _MOST_LISTED:
         lines.append(f"  and {len(rows) - _MOST_LISTED} more")
     return lines
