@@ -225,15 +225,15 @@ def _check(settings: dict[str, Any]) -> None:
     """
     # Empty is allowed: the embedded pool, whatever ACA_MCP_ENDPOINT may say.
     if settings.get("endpoint"):
-        from ..backend import check_endpoint
+        from ..pool.backend import check_endpoint
 
         check_endpoint(settings["endpoint"], bool(settings.get("allow_plain_http", False)))
     _check_azure(settings)
 
 
 def _check_azure(settings: dict[str, Any]) -> None:
-    from ..azure.clouds import cloud_at
-    from ..azure.names import check_pool, check_resource_group, check_subscription
+    from ..pool.azure.clouds import cloud_at
+    from ..pool.azure.resource_names import check_pool, check_resource_group, check_subscription
 
     # Empty means here what it means elsewhere: as if it were not given.
     if settings.get("subscription"):

@@ -42,7 +42,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import retirement, session_ipython, wire
-from .calls import Calls
+from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
 from .spawn import spawn
@@ -138,7 +138,7 @@ class Agent:
         os.mkfifo(self.wake_path, 0o600)
         # Open for both, so that a writer never blocks and a reader never sees an end.
         self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.calls = Calls(os.path.join(directory, "calls"))
+        self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory)
         if not self.missing:
             self._start_kernel()

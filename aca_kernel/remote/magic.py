@@ -1,7 +1,7 @@
 """The line magic `%aca`, defined in the remote kernel.
 
-Whatever concerns the user's machine is asked of the kernel there (calls.py); it looks into
-the running cell whether the user has written that line (aca_kernel/permission.py).
+Whatever concerns the user's machine is asked of the kernel there (call_socket.py); it looks into
+the running cell whether the user has written that line (aca_kernel/host/permission.py).
 
 Needs IPython.
 """
@@ -15,10 +15,11 @@ import sys
 from typing import Any
 
 from . import transfer
-from .beside.session import Files
+from .asking import HostClient, asking
 from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
-from .files import FileProblem
-from .state import State
+from .notebook_files.facade import NotebookFiles
+from .paged_files import FileProblem
+from .state import CheckpointState
 from .wrapping import titled, wrapped
 
 _RESTARTING = (
@@ -48,7 +49,9 @@ class _Interrupted(KeyboardInterrupt):
 _Interrupted.__name__ = "KeyboardInterrupt"
 
 
-def register(ip: Any, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
+def register(
+    ip: Any, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
+) -> None:
     """Define the magic and its completion.
 
     ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket;
@@ -90,13 +93,15 @@ def _say(sentence: str) -> None:
     print(wrapped(sentence))  # noqa: T201 - the cell's output
 
 
-def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
+def _run(
+    line: str, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
+) -> None:
     command = parse(line)
     if command.name == "help":
         print(help_text())  # noqa: T201 - the cell's output
         return
     parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
-    with transfer.asking(calls_path, parent) as asked:
+    with asking(calls_path, parent) as asked:
         if command.name == "upload":
             _say(transfer.upload(asked, command, files))
         elif command.name == "download":
@@ -115,7 +120,7 @@ def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files)
             _restart(asked, command, kernel, notebook)
 
 
-def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
+def _checkpoint(asked: HostClient, notebook: CheckpointState, line: str) -> str:
     """Take a checkpoint and return a sentence about it. line: the command that wants it."""
     try:
         told = asked.ask("checkpoint", line=line).head
@@ -134,7 +139,7 @@ def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
         ) from None
 
 
-def _restore(asked: transfer.Kernel, notebook: State) -> str:
+def _restore(asked: HostClient, notebook: CheckpointState) -> str:
     try:
         asked.ask("restore")
         report = notebook.restore(is_in_cell=True)
@@ -148,7 +153,7 @@ def _restore(asked: transfer.Kernel, notebook: State) -> str:
     )
 
 
-def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:
+def _restart(asked: HostClient, command: Command, kernel: Any, notebook: CheckpointState) -> None:
     if command.keep:
         _say(_checkpoint(asked, notebook, command.name))
     told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))

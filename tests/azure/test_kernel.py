@@ -240,7 +240,7 @@ def test_half_a_configuration_is_one_sentence(env: dict[str, str], words: str) -
 def test_the_cooldown_is_the_pools(control_plane: ControlPlane) -> None:
     import asyncio
 
-    from aca_kernel.azure.backend import AzureBackend
+    from aca_kernel.pool.azure.azure_backend import AzureBackend
     from aca_kernel.settings import AcaKernel
 
     env = control_plane.env

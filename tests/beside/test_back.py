@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.beside.written import Written
+from aca_kernel.host.notebook_files.returned_files import ReturnedFiles
 
 from ..support import Client, eventually, running_kernel, running_pool
 from ..test_transfer import HOSTILE
@@ -140,7 +140,7 @@ os.chmod('large', 0o700)
 def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -> None:
     (folder / "x").write_text("one")
     status = os.stat("x")
-    written = Written(str(folder))
+    written = ReturnedFiles(str(folder))
     written.note("x", status)
     kept = Path(written._path)
     size, inode = kept.stat().st_size, kept.stat().st_ino
@@ -150,12 +150,12 @@ def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -
     assert (kept.stat().st_size < 1001 * (size + 10), kept.stat().st_ino) == (True, inode)
     with open(kept, "a") as file:
         file.write('["cut o')
-    again = Written(str(folder))
+    again = ReturnedFiles(str(folder))
     again.note("y", status)
     (folder / "x").write_text("three")
     for _ in range(3000):
         again.note("x", os.stat("x"))
-    third, fourth = Written(str(folder)), Written(str(folder))
+    third, fourth = ReturnedFiles(str(folder)), ReturnedFiles(str(folder))
     assert kept.stat().st_size < 1010 * (size + 10)
     for one in (third, fourth):
         assert one.is_unchanged("y", status)

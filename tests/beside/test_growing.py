@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.remote.files import FileProblem, SourceFile
+from aca_kernel.remote.paged_files import FileProblem, SourceFile
 
 from ..support import running_kernel
 

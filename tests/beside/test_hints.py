@@ -120,7 +120,7 @@ def test_the_error_carries_one_sentence_more(
     if not code.startswith(("raise OSError", "%load")):
         assert cell.error["ename"] in ("FileNotFoundError", "ModuleNotFoundError")
     assert cell.evalue == evalue
-    assert "beside/" not in "".join(cell.error["traceback"])
+    assert "notebook_files/" not in "".join(cell.error["traceback"])
 
 
 def test_who_opens_in_c_gets_it_too(hinting_kernel: Client) -> None:

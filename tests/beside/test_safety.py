@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.beside.folder import Folder
-from aca_kernel.beside.names import is_withheld, parts_of
-from aca_kernel.remote.files import FileProblem
+from aca_kernel.host.notebook_files.folder import Folder
+from aca_kernel.host.notebook_files.withheld import is_withheld, parts_of
+from aca_kernel.remote.paged_files import FileProblem
 
 from ..support import Client, running_kernel
 from ..test_transfer import HOSTILE

@@ -1,0 +1,120 @@
+"""Messages of the kernel's own: replies, status, and what it tells the user.
+
+All carry the request as their parent and the one `header.session` of this kernel. What
+the kernel itself has to say to the user, or fails with, is marked in the message's metadata,
+so that a program tells it from what the user's code prints and raises (batch/client.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..remote.wrapping import titled, wrapped
+
+if TYPE_CHECKING:
+    from jupyter_client.session import Session
+
+    from ..errors import AcaKernelError
+    from .channels import Channels
+    from .requests import Request, RequestTable
+
+# The member of a message's metadata that marks it as the kernel's own, and its values: a
+# sentence for the user, a request that could not be done.
+MARK = "aca_kernel"
+NOTICE = "notice"
+FAILURE = "failure"
+
+
+class Publisher:
+    """Sends messages of our own, and ends requests."""
+
+    def __init__(self, channels: Channels, session: Session, table: RequestTable) -> None:
+        self._channels = channels
+        self._session = session
+        self._table = table
+
+    def publish(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        request: Request | None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Send a message on iopub."""
+        message = self._session.msg(msg_type, content, parent=_parent(request), metadata=metadata)
+        topic = f"stream.{content['name']}" if msg_type == "stream" else msg_type
+        self._channels.publish(f"kernel.{topic}", self._channels.frames_of(message))
+
+    def status(self, state: str, request: Request | None) -> None:
+        """Publish busy, idle or starting."""
+        self.publish("status", {"execution_state": state}, request)
+
+    def begin(self, request: Request) -> None:
+        """Publish busy for a request unless that has been done."""
+        if not request.is_busy_told:
+            request.is_busy_told = True
+            self.status("busy", request)
+
+    def tell(self, text: str, request: Request | None) -> None:
+        """Show the user a sentence, in the output of the request if it has one."""
+        if request is not None:
+            self.begin(request)
+        content = {"name": "stderr", "text": wrapped(text) + "\n"}
+        self.publish("stream", content, request, {MARK: NOTICE})
+
+    def tell_waiting_cell(self, text: str) -> bool:
+        """Show the user a sentence in the first cell that waits; False if there is none."""
+        request = next((one for one in self._table if one.is_cell), None)
+        if request is None:
+            return False
+        self.tell(text, request)
+        return True
+
+    def reply(
+        self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Send the reply of a request."""
+        message = self._session.msg(
+            request.reply_type, content, parent=_parent(request), metadata=metadata
+        )
+        request.is_replied = True
+        self._channels.reply(request.channel, request.idents, self._channels.frames_of(message))
+
+    def answer(
+        self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Do a whole request here: busy, reply, idle."""
+        self.begin(request)
+        if request.wants_reply and not request.is_replied:
+            self.reply(request, content, metadata)
+        self.status("idle", request)
+        self._table.finish(request)
+
+    def abort(self, request: Request) -> None:
+        """End a request as ipykernel ends those that are queued behind an error."""
+        self.begin(request)
+        if request.wants_reply and not request.is_replied:
+            self.reply(request, {"status": "aborted"}, {"status": "aborted"})
+        self.status("idle", request)
+        self._table.finish(request)
+
+    def fail(self, request: Request, ename: str, evalue: str) -> None:
+        """End a request with an error; a cell shows it as its own."""
+        self.begin(request)
+        content: dict[str, Any] = {
+            "ename": ename,
+            "evalue": evalue,
+            "traceback": [titled(ename, evalue)],
+        }
+        if request.is_execute:
+            self.publish("error", content, request)
+            content |= {"execution_count": 0, "user_expressions": {}, "payload": []}
+        self.answer(request, {"status": "error", **content}, {MARK: FAILURE})
+
+    def fail_with(self, request: Request, error: AcaKernelError) -> None:
+        """End a request with an error of ours."""
+        self.fail(request, type(error).__name__, error.message)
+
+
+def _parent(request: Request | None) -> dict[str, Any]:
+    return {"header": request.header} if request is not None else {}
