@@ -110,7 +110,9 @@ class CheckpointState:
         self._taking = os.path.join(self._folder, number)
         os.mkdir(self._taking, mode=0o700)
         allowed = save.Limits(**limits)
-        job = save.Job(self._shell, self.origin, self._taking, allowed, set(known), is_in_cell)
+        job = save.CheckpointJob(
+            self._shell, self.origin, self._taking, allowed, set(known), is_in_cell
+        )
         # The copy must find the environment's files, and none that are only beside the notebook.
         with quiet():
             pid = int(save.start(job))
