@@ -18,4 +18,6 @@
     reports       the same for programs: JSON and JUnit
 
 Nothing of the kernel's own process is imported here: a batch is a front end like others.
+
+Above: `cli`. Below: `app`, for a kernelspec's settings; `environment`, `messaging` and `pool`.
 """

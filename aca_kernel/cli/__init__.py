@@ -1,8 +1,15 @@
 """The command `aca-kernel`: a table of subcommands and what is common to them.
 
+    configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
+    install, run, mcp_config   subcommands; mcp_file and git are the last one's
+    doctor/                    checks of what a kernel start would do
+    pool/, checkpoints/        subcommands with subcommands of their own
+
 A subcommand is a module with `add_arguments(parser)` and `run(namespace) -> int`, the
 exit status. Only the module of the one that is asked for is imported, so that none of
 them makes another slower.
+
+Above: nothing. Below: every other room.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@
     retry             calls repeated through what passes by itself
     relay             one generation of it: the exchange of records with the agent
     boot              the agent's way into the session interpreter
+    remote_sources    what is sent to it, as this kernel found it when it started
     side_channel      the way round a pending exchange, by the shell tool
     tool_concurrency  whether the shell tool gets past a pending exchange
     handover          environments that outlive their kernel

@@ -7,30 +7,16 @@ import base64
 import json
 import zlib
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RemoteProtocolError
 from ..remote import wire
+from . import remote_sources
 
 if TYPE_CHECKING:
     from ..pool.mcp_client import ToolResult
     from .environment import Environment
     from .retry import Tell
-
-REMOTE_FILES = ("__init__.py", "wire.py", "call_socket.py", "agent.py", "retirement.py", "spawn.py",
-                "process.py", "launcher.py", "extension.py", "shell.py", "magic.py",
-                "command_line.py", "paged_files.py", "transfer.py", "transfer_progress.py",
-                "asking.py", "session_ipython.py",
-                "depot.py", "state.py", "origin.py", "large_json.py", "trimming.py",
-                "wrapping.py",
-                "notebook_files/__init__.py", "notebook_files/lookup_cache.py",
-                "notebook_files/copies.py", "notebook_files/entries.py",
-                "notebook_files/fetching.py", "notebook_files/hinting.py",
-                "notebook_files/hooks.py", "notebook_files/importing.py",
-                "notebook_files/mirror.py", "notebook_files/missing_errors.py",
-                "notebook_files/receiving.py", "notebook_files/facade.py",
-                "notebook_files/file_mentions.py", "notebook_files/write_back.py")  # fmt: skip
 
 _BOOT = (
     '(lambda p:(lambda g:(exec(p["loader"],g),print(g["load"](p)))and None)'
@@ -114,10 +100,9 @@ async def _greet(
 
 
 def _payload(nonce: str, config: dict[str, Any]) -> str:
-    folder = resources.files("aca_kernel.remote")
     payload = {
-        "loader": folder.joinpath("loader.py").read_text(encoding="utf-8"),
-        "files": {name: folder.joinpath(name).read_text(encoding="utf-8") for name in REMOTE_FILES},
+        "loader": remote_sources.loader(),
+        "files": remote_sources.relay_half(),
         "nonce": nonce,
         "config": config,
     }

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
+from . import remote_sources
 from .environment import Environment
 from .handover import WarmEnvironments
 from .relay import Relay
@@ -75,6 +76,8 @@ class Launcher:
         self._told: dict[str, float] = {}
         self._is_backend_noticed = False
         self._ahead: asyncio.Task[Launched] | None = None
+        # As old as the half that runs here; an embedded pool is still starting meanwhile.
+        remote_sources.read()
 
     def begin(self) -> None:
         """Launch now what the first `launch` will return; needs a running event loop."""

@@ -17,7 +17,9 @@
     options                    all settings
     inside/                    the programs that run in the sandbox
 
-Each imports only what stands below it, and nothing else of this package but `errors`.
+Above: `cli`, which serves one; `pool` and `batch` start one as a process. Below: `errors`.
+
+Each module imports only what stands below it.
 Those from `options` up to `prepare` need no event loop: a pool starts its first session's
 processes before it imports tornado, which takes longer than all the rest.
 """
