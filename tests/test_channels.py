@@ -13,7 +13,7 @@ import pytest
 import zmq
 from jupyter_client.session import Session
 
-from aca_kernel.channels import Channels
+from aca_kernel.messaging.channels import Channels
 
 LOG = logging.getLogger("test")
 INFO = {"transport": "tcp", "ip": "127.0.0.1"}

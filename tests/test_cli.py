@@ -151,6 +151,20 @@ def test_jupyter_finds_what_is_installed_for_the_user(tmp_path: Path) -> None:
     assert Path(spec.resource_dir) == tmp_path / "user" / "kernels" / "gpu_pool"
 
 
+def test_a_kernel_that_would_be_listed_twice_is_spoken_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert install("--sys-prefix", "--name", "west") == 0
+    assert "twice" not in capsys.readouterr().out
+    assert install("--user", "--name", "west") == 0
+    said = capsys.readouterr().out
+    assert str(tmp_path / "share" / "jupyter" / "kernels" / "west") in said
+    assert "VS Code lists it twice" in said
+    assert install("--user", "--name", "east") == 0
+    assert "twice" not in capsys.readouterr().out
+
+
 def test_sys_prefix_is_the_prefix_of_this_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

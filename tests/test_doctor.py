@@ -23,7 +23,7 @@ import pexpect
 import pytest
 
 from aca_kernel.cli import main
-from aca_kernel.cli.doctor import inside
+from aca_kernel.cli.doctor import check_environment
 from aca_kernel.cli.kernelspec import install_spec, make_spec
 
 from .azure.support import clean
@@ -358,7 +358,7 @@ def test_a_clock_that_is_wrong_is_told(
     doctor: Any, pool: Pool, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     wrong = SimpleNamespace(time=lambda: time.time() + 3600 * hours, monotonic=time.monotonic)
-    monkeypatch.setattr(inside, "time", wrong)
+    monkeypatch.setattr(check_environment, "time", wrong)
     findings = doctor(pool.env)
     assert findings.of("warning") == ["clock"]
     assert re.search(r"are 3[56]\d\d s apart", findings["clock"]["detail"])

@@ -22,11 +22,11 @@ def test_after_the_cooldown_a_cell_gets_a_new_environment_and_is_told() -> None:
         pool.wait_for_cooldown()
         cell = kernel.run("print('x' in dir())\nimport os; print(os.listdir())")
         assert cell.text == "False\n[]\n"
-        sentence = cell.stream("stderr")
+        sentence = cell.said
         assert "The session environment was released after" in sentence
         assert "variables and files are lost" in sentence
-        assert sentence.count("\n") == 1
-        assert kernel.run("1").stream("stderr") == ""
+        assert max(map(len, cell.stream("stderr").splitlines())) <= 80
+        assert kernel.run("1").said == ""
 
 
 def test_a_silently_replaced_environment_is_noticed_too() -> None:
@@ -38,7 +38,7 @@ def test_a_silently_replaced_environment_is_noticed_too() -> None:
         pool.wait_for_cooldown()
         cell = kernel.run("'x' in dir()")
         assert cell.result == "False"
-        assert "released" in cell.stream("stderr")
+        assert "released" in cell.said
 
 
 def test_a_cell_whose_environment_dies_under_it_is_not_repeated(tmp_path) -> None:
@@ -111,8 +111,8 @@ def test_a_full_pool_is_waited_for_with_a_sentence(quirks: list[str]) -> None:
         first.run("1")
         cell = second.run("print('got a place')")
         assert cell.text == "got a place\n"
-        assert "pool is full" in cell.stream("stderr")
-        assert "Waiting" in cell.stream("stderr")
+        assert "pool is full" in cell.said
+        assert "Waiting" in cell.said
 
 
 def test_waiting_for_a_full_pool_ends_with_a_clear_error() -> None:
@@ -174,8 +174,8 @@ def test_an_environment_without_ipykernel_runs_cells_in_plain_mode() -> None:
         cell = kernel.run("print('plain')\n6 * 7")
         assert cell.text == "plain\n"
         assert cell.result == "42"
-        assert "plain mode" in cell.stream("stderr")
-        assert kernel.run("x = 8").stream("stderr") == ""
+        assert "plain mode" in cell.said
+        assert kernel.run("x = 8").said == ""
         assert kernel.run("x").result == "8"
         error = kernel.run("1/0").error
         assert error is not None

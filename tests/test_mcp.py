@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from aca_kernel import errors
-from aca_kernel.backend import check_endpoint
-from aca_kernel.mcp import McpClient, ToolResult
+from aca_kernel.pool.backend import check_endpoint
+from aca_kernel.pool.mcp_client import McpClient, ToolResult
 
 from .certificates import self_signed_certificate
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from aca_kernel.pacing import MOST_BYTES, MOST_MESSAGES, WINDOW_SECONDS, Pacer
+from aca_kernel.messaging.rate_limit import MOST_BYTES, MOST_MESSAGES, WINDOW_SECONDS, RateLimit
 
 
 @pytest.mark.parametrize("size", [0, 100, 5_000, 700_000, MOST_BYTES])
 def test_no_window_holds_more_than_the_limits(size: int) -> None:
-    pacer, now, times = Pacer(), 0.0, []
+    pacer, now, times = RateLimit(), 0.0, []
     for _ in range(10_000 if size < 5_000 else 2_000 if size < 700_000 else 20):
         now += pacer.delay_of(size, now)
         times.append(now)
@@ -21,11 +21,11 @@ def test_no_window_holds_more_than_the_limits(size: int) -> None:
 
 
 def test_a_message_beyond_the_limit_passes_alone() -> None:
-    pacer = Pacer()
+    pacer = RateLimit()
     assert pacer.delay_of(10 * MOST_BYTES, 0.0) == 0.0
     assert pacer.delay_of(1, 1.0) == pytest.approx(WINDOW_SECONDS - 1.0)
 
 
 def test_below_the_limits_nothing_waits() -> None:
-    pacer = Pacer()
+    pacer = RateLimit()
     assert [pacer.delay_of(90_000, n / 10) for n in range(100)] == [0.0] * 100

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from aca_kernel.errors import LocalProtocolError
-from aca_kernel.messaging.request_state import TRANSITIONS, Event, Heard, Progress, RequestState
+from aca_kernel.messaging.request_state import TRANSITIONS, Event, Heard, RequestState, Stage
 
 TELLING = (Event.TELL_BUSY, Event.TELL_REPLY, Event.TELL_IDLE)
 
@@ -19,17 +19,17 @@ def state_after(*events: Event) -> RequestState:
     return state
 
 
-def reachable() -> dict[tuple[Progress, Heard], tuple[Event, ...]]:
+def reachable() -> dict[tuple[Stage, Heard], tuple[Event, ...]]:
     """Every state that there is, and one way to it."""
     start = RequestState()
-    found: dict[tuple[Progress, Heard], tuple[Event, ...]] = {(start.progress, start.heard): ()}
+    found: dict[tuple[Stage, Heard], tuple[Event, ...]] = {(start.stage, start.heard): ()}
     new = list(found.values())
     while new:
         way = new.pop()
         for event in Event:
             if state_after(*way).may(event):
                 after = state_after(*way, event)
-                key = (after.progress, after.heard)
+                key = (after.stage, after.heard)
                 if key not in found:
                     found[key] = (*way, event)
                     new.append(found[key])
@@ -42,15 +42,15 @@ def test_what_is_not_in_the_table_raises_and_changes_nothing(
     way: tuple[Event, ...], event: Event
 ) -> None:
     state = state_after(*way)
-    before = (state.progress, state.heard)
+    before = (state.stage, state.heard)
     if state.may(event):
         state.happens(event)
-        assert (state.progress, state.heard) != before
+        assert (state.stage, state.heard) != before
     else:
         with pytest.raises(LocalProtocolError) as raised:
             state.happens(event)
         assert event.name in raised.value.detail
-        assert (state.progress, state.heard) == before
+        assert (state.stage, state.heard) == before
 
 
 @pytest.mark.parametrize("length", range(1, 7))
@@ -66,8 +66,8 @@ def test_whatever_happens_one_busy_one_reply_and_one_idle_are_told(length: int) 
 
 
 def test_every_state_is_in_the_table_and_can_be_reached() -> None:
-    assert set(TRANSITIONS) == {*Progress, *Heard}
-    assert {progress for progress, _ in reachable()} == set(Progress)
+    assert set(TRANSITIONS) == {*Stage, *Heard}
+    assert {stage for stage, _ in reachable()} == set(Stage)
     assert {heard for _, heard in reachable()} == set(Heard)
 
 
@@ -80,5 +80,5 @@ def test_what_has_been_replied_to_is_never_sent_again(last: tuple[Event, ...]) -
 
 
 def test_who_has_heard_the_idle_has_nothing_in_progress() -> None:
-    for progress, heard in reachable():
-        assert (progress is Progress.ENDED) == (heard in (Heard.IDLE, Heard.FINISHED))
+    for stage, heard in reachable():
+        assert (stage is Stage.ENDED) == (heard in (Heard.IDLE, Heard.FINISHED))

@@ -17,7 +17,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from aca_kernel.warm import State, WarmEnvironments, forget_pool
+from aca_kernel.environment.handover import ClaimState, WarmEnvironments, forget_pool
 
 from .support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
@@ -141,7 +141,7 @@ def test_an_environment_that_has_gone_meanwhile_is_not_missed(runtime: Path) -> 
         pool.fault(expire=json.loads(file.read_text())["environment_id"])
         with running_kernel(pool.env) as kernel:
             use(kernel)
-            assert kernel.run("1").stream("stderr") == ""
+            assert kernel.run("1").said == ""
         files = list(runtime.glob("aca-kernel/*/*.json"))
         assert len(files) == 1
 
@@ -238,13 +238,13 @@ def environments(owner: str, *, is_shared: bool = True) -> WarmEnvironments:
     )
 
 
-def left_by(owner: str, state: State | None, environment_id: str = "id") -> None:
+def left_by(owner: str, state: ClaimState | None, environment_id: str = "id") -> None:
     """List an environment whose kernel has ended, in one way or another."""
     claim = environments(owner).add(environment_id)
     assert claim is not None
-    claim.write(State.USED if state is not State.NEW else state)
-    if state in (State.LEFT, State.RESTARTING):
-        claim.release(keep=True, for_restart=state is State.RESTARTING)
+    claim.write(ClaimState.USED if state is not ClaimState.NEW else state)
+    if state in (ClaimState.LEFT, ClaimState.RESTARTING):
+        claim.release(keep=True, for_restart=state is ClaimState.RESTARTING)
     else:
         os.close(claim.descriptor)
 
@@ -261,14 +261,14 @@ def taken(warm: WarmEnvironments, **options: bool) -> list[str]:
 @pytest.mark.parametrize(
     ("state", "by_others", "by_waiting"),
     [
-        (State.LEFT, ["id"], ["id"]),
-        (State.USED, ["id"], []),
-        (State.RESTARTING, [], []),
-        (State.NEW, [], []),
+        (ClaimState.LEFT, ["id"], ["id"]),
+        (ClaimState.USED, ["id"], []),
+        (ClaimState.RESTARTING, [], []),
+        (ClaimState.NEW, [], []),
     ],
 )
 def test_who_may_have_an_environment_depends_on_how_its_kernel_ended(
-    runtime: Path, state: State, by_others: list[str], by_waiting: list[str]
+    runtime: Path, state: ClaimState, by_others: list[str], by_waiting: list[str]
 ) -> None:
     left_by("one", state)
     assert taken(environments("two", is_shared=False)) == []
@@ -277,7 +277,7 @@ def test_who_may_have_an_environment_depends_on_how_its_kernel_ended(
     left_by("one", state)
     assert taken(environments("two")) == by_others
     left_by("one", state)
-    own = [] if state is State.NEW else ["id"]
+    own = [] if state is ClaimState.NEW else ["id"]
     assert taken(environments("one", is_shared=False), others_wait=True, is_waiting=True) == own
     assert len(list(runtime.glob("aca-kernel/*/*.json"))) == len(own)
 
@@ -286,16 +286,16 @@ def test_what_nobody_comes_back_for_is_everybodys_after_a_while(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert runtime.is_dir()
-    left_by("one", State.RESTARTING, "first")
-    left_by("one", State.USED, "second")
+    left_by("one", ClaimState.RESTARTING, "first")
+    left_by("one", ClaimState.USED, "second")
     waiting = environments("two")
     assert taken(waiting, is_waiting=True) == []
-    monkeypatch.setattr("aca_kernel.warm._RESTART_SECONDS", 0.0)
+    monkeypatch.setattr("aca_kernel.environment.handover._RESTART_SECONDS", 0.0)
     assert sorted(taken(waiting, is_waiting=True)) == ["first", "second"]
 
 
 def test_what_a_pool_leaves_that_has_ended_is_removed(runtime: Path) -> None:
-    left_by("one", State.LEFT)
+    left_by("one", ClaimState.LEFT)
     forget_pool("https://pool.example")
     assert list(runtime.glob("aca-kernel/*")) == []
     assert taken(environments("one")) == []
@@ -305,7 +305,7 @@ def test_pools_may_end_while_an_environment_is_listed(runtime: Path) -> None:
     assert runtime.is_dir()
     # Another process, which does not have to wait for this one's interpreter lock.
     ending = """
-from aca_kernel.warm import WarmEnvironments, forget_pool
+from aca_kernel.environment.handover import WarmEnvironments, forget_pool
 import logging
 pools = [f"https://pool-{n}.example" for n in range(20)]
 while True:
@@ -339,7 +339,7 @@ def test_nobody_sees_an_environment_before_its_kernel_holds_it(
         seen.extend(runtime.glob("aca-kernel/*/*.json"))
         lock(descriptor, operation)
 
-    monkeypatch.setattr("aca_kernel.warm.fcntl.flock", look_and_lock)
+    monkeypatch.setattr("aca_kernel.environment.handover.fcntl.flock", look_and_lock)
     claim = environments("one").add("id")
     assert claim is not None
     assert seen == []

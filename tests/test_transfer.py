@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aca_kernel.remote import files
-from aca_kernel.transfer import PAGE_BYTES
+from aca_kernel.host.transfer import PAGE_BYTES
+from aca_kernel.remote import paged_files
 
 from .support import Client, Pool, eventually, running_kernel, running_pool
 from .test_magic import sentence_of
@@ -24,12 +24,12 @@ PYTHON = "runPythonCodeInRemoteEnvironment"
 # Lets a cell speak to the kernel as `%aca` does, as any package in the environment could.
 HOSTILE = """
 import glob, threading, time
-from _aca_remote import transfer
-from _aca_remote.files import FileProblem
+from _aca_remote import asking as asks
+from _aca_remote.paged_files import FileProblem
 [calls_path] = glob.glob('/tmp/aca-*/calls')
 parent = get_ipython().kernel.get_parent('shell')['header']['msg_id']
 def asking():
-    return transfer.asking(calls_path, parent)
+    return asks.asking(calls_path, parent)
 def attempt(op, **arguments):
     try:
         with asking() as kernel:
@@ -155,16 +155,16 @@ def shared_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     enormous = 1 << 60
-    with pytest.raises(files.FileProblem, match="not enough space"):
-        files.PartialFile(str(tmp_path / "x"), "x", enormous, may_replace=False)
+    with pytest.raises(paged_files.FileProblem, match="not enough space"):
+        paged_files.PartialFile(str(tmp_path / "x"), "x", enormous, may_replace=False)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_disk_that_fills_up_on_the_way_is_a_sentence_too(tmp_path: Path) -> None:
-    file = files.PartialFile(str(tmp_path / "x"), "x", 10, may_replace=False)
+    file = paged_files.PartialFile(str(tmp_path / "x"), "x", 10, may_replace=False)
     os.dup2(full := os.open("/dev/full", os.O_WRONLY), file._fd)
     os.close(full)
-    with pytest.raises(files.FileProblem, match="not enough space"):
+    with pytest.raises(paged_files.FileProblem, match="not enough space"):
         file.write(b"0123456789")
     file.discard()
     assert os.listdir(tmp_path) == []
@@ -178,7 +178,7 @@ def test_a_part_has_no_name_where_that_can_be(
         monkeypatch.delattr(os, "O_TMPFILE")
     (tmp_path / "old").write_text("old")
     for name in ("new", "old"):
-        file = files.PartialFile(
+        file = paged_files.PartialFile(
             str(tmp_path / name), name, 4, may_replace=name == "old", has_name=False
         )
         file.write(b"mine")
@@ -194,10 +194,10 @@ def test_a_part_has_no_name_where_that_can_be(
 
 
 def test_a_name_that_is_taken_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    file = files.PartialFile(str(tmp_path / "x"), "x", 4, may_replace=False)
+    file = paged_files.PartialFile(str(tmp_path / "x"), "x", 4, may_replace=False)
     file.write(b"mine")
     (tmp_path / "x").write_text("other")
-    with pytest.raises(files.FileProblem, match="exists already"):
+    with pytest.raises(paged_files.FileProblem, match="exists already"):
         file.commit(hashlib.sha256(b"mine").hexdigest())
     assert (tmp_path / "x").read_text() == "other"
     assert os.listdir(tmp_path) == ["x"]
@@ -209,9 +209,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_sent(
 ) -> None:
     path = tmp_path / "x"
     path.write_text(before)
-    file = files.SourceFile(str(path), "x")
+    file = paged_files.SourceFile(str(path), "x")
     path.write_text(after)
-    with pytest.raises(files.FileProblem, match="while it was read"):
+    with pytest.raises(paged_files.FileProblem, match="while it was read"):
         file.read(100)
     file.close()
 

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from aca_kernel.errors import PoolUnreachable, ResultUnknown, SettingInvalid
-from aca_kernel.mcp import McpClient
-from aca_kernel.transport import Transport, open_transport
-from aca_kernel.transport.internet import InternetTransport
-from aca_kernel.transport.loopback import LoopbackTransport
+from aca_kernel.pool.mcp_client import McpClient
+from aca_kernel.pool.transport.contract import Transport
+from aca_kernel.pool.transport.factory import open_transport
+from aca_kernel.pool.transport.internet import InternetTransport
+from aca_kernel.pool.transport.loopback import LoopbackTransport
 
 _HEADERS = {"content-type": "application/json"}
 _KEY = {"x-ms-apikey": "a-key"}

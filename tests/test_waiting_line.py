@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.waiting_line import WaitingLine
+from aca_kernel.environment.waiting_line import WaitingLine
 
 from .support import running_kernel, running_pool
 
 WAIT = """\
 import sys
-from aca_kernel.waiting_line import WaitingLine
+from aca_kernel.environment.waiting_line import WaitingLine
 line = WaitingLine("pool")
 line.join()
 print("joined", flush=True)

@@ -21,8 +21,8 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
-from ..launch import death_of, loss_of
-from ..messages import FAILURE, MARK, NOTICE
+from ..messaging.loss_wording import death_of, loss_of
+from ..messaging.publisher import FAILURE, MARK, NOTICE
 from .injection import has_tag
 from .outcomes import CellError
 

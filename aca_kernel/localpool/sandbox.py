@@ -63,7 +63,7 @@ class Sandbox:
     lane: Lane
 
 
-class Launcher:
+class SandboxLauncher:
     """Starts sandboxes for one pool; what is the same for all is worked out once.
 
     Raises SettingInvalid: bubblewrap is demanded and there is none.

@@ -2,14 +2,14 @@
 
 Theory. A request has two sides, and each is a small state machine:
 
-- *progress*: where the request is, on its way to the remote kernel and in it.
+- *stage*: where the request is, on its way to the remote kernel and in it.
 - *heard*: what the front end has been told about it. Whatever happens to the request, its front
   end hears one busy, at most one reply and one idle, in this order; only a reply that the remote
   kernel was late with comes behind the idle.
 
 What happens is an `Event`. `TRANSITIONS` says what it changes; what is not in the table must not
 happen, and raises LocalProtocolError before anything is sent. `COUPLED` says what one side means
-for the other: who has heard the idle has nothing in progress, and what has been replied to is
+for the other: who has heard the idle has ended, and what has been replied to is
 never sent again.
 
                  queue          send           begin
@@ -29,7 +29,7 @@ from enum import Enum, auto
 from ..errors import LocalProtocolError
 
 
-class Progress(Enum):
+class Stage(Enum):
     """Where a request is."""
 
     RECEIVED = auto()
@@ -61,14 +61,14 @@ class Event(Enum):
     TELL_IDLE = auto()
 
 
-_State = Progress | Heard
+_State = Stage | Heard
 
 TRANSITIONS: dict[_State, dict[Event, _State]] = {
-    Progress.RECEIVED: {Event.QUEUE: Progress.QUEUED},
-    Progress.QUEUED: {Event.SEND: Progress.SENT},
-    Progress.SENT: {Event.BEGIN: Progress.RUNNING, Event.PUT_BACK: Progress.QUEUED},
-    Progress.RUNNING: {Event.PUT_BACK: Progress.QUEUED},
-    Progress.ENDED: {},
+    Stage.RECEIVED: {Event.QUEUE: Stage.QUEUED},
+    Stage.QUEUED: {Event.SEND: Stage.SENT},
+    Stage.SENT: {Event.BEGIN: Stage.RUNNING, Event.PUT_BACK: Stage.QUEUED},
+    Stage.RUNNING: {Event.PUT_BACK: Stage.QUEUED},
+    Stage.ENDED: {},
     Heard.NOTHING: {Event.TELL_BUSY: Heard.BUSY},
     Heard.BUSY: {Event.TELL_REPLY: Heard.REPLIED, Event.TELL_IDLE: Heard.IDLE},
     Heard.REPLIED: {Event.TELL_IDLE: Heard.FINISHED},
@@ -90,14 +90,14 @@ _OF_FRONT_END = frozenset({Event.TELL_BUSY, Event.TELL_REPLY, Event.TELL_IDLE})
 class RequestState:
     """The state of one request."""
 
-    __slots__ = ("heard", "progress")
+    __slots__ = ("heard", "stage")
 
     def __init__(self) -> None:
-        self.progress = Progress.RECEIVED
+        self.stage = Stage.RECEIVED
         self.heard = Heard.NOTHING
 
     def __repr__(self) -> str:
-        return f"{self.progress.name}/{self.heard.name}"
+        return f"{self.stage.name}/{self.heard.name}"
 
     def may(self, event: Event) -> bool:
         """Tell whether something may happen now."""
@@ -110,15 +110,15 @@ class RequestState:
             raise LocalProtocolError(
                 "The kernel lost track of a request. Restart it.", detail=f"{event.name} in {self}"
             )
-        if isinstance(after, Progress):
-            self.progress = after
+        if isinstance(after, Stage):
+            self.stage = after
         else:
             self.heard = after
             if after in (Heard.IDLE, Heard.FINISHED):
-                self.progress = Progress.ENDED
+                self.stage = Stage.ENDED
 
     def _next(self, event: Event) -> _State | None:
         if self.heard not in COUPLED.get(event, Heard):
             return None
-        side = self.heard if event in _OF_FRONT_END else self.progress
+        side = self.heard if event in _OF_FRONT_END else self.stage
         return TRANSITIONS[side].get(event)

@@ -44,7 +44,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import retirement, session_ipython, wire
-from .calls import Calls
+from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
 from .spawn import spawn
@@ -59,6 +59,10 @@ QUIET_SECONDS = 0.2
 REPLY_GRACE_SECONDS = 0.2
 BUSY_GRACE_SECONDS = 2.0
 OUTPUT_GRACE_SECONDS = 0.005
+
+# After a pause, text that is flushed is not collected: somebody looks at a progress bar. The
+# end of a cell, which flushes, too, follows within this time and comes along.
+FLUSHED_SECONDS = 0.001
 
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
@@ -133,6 +137,8 @@ class Agent:
         self.open_requests: dict[str, _OpenRequest] = {}
         self.background = False
         self.loud_offset = 0
+        # Whether what came since then is text, as code flushes it in the middle of a cell.
+        self.has_streams_only = True
         self.is_urgent = False
         self.kernel: Any = None
         self.kernel_number = 0
@@ -140,7 +146,7 @@ class Agent:
         os.mkfifo(self.wake_path, 0o600)
         # Open for both, so that a writer never blocks and a reader never sees an end.
         self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.calls = Calls(os.path.join(directory, "calls"))
+        self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory)
         if not self.missing:
             self._start_kernel()
@@ -328,13 +334,16 @@ class Agent:
         started = time.monotonic()
         deadline = started + seconds
         loud_since = None
+        if self.loud_offset <= seen:
+            self.has_streams_only = True
         while True:
             self._collect()
             now = time.monotonic()
             until = deadline
             if self.loud_offset > seen:
                 loud_since = now if loud_since is None else loud_since
-                until = min(until, loud_since + settle)
+                is_flushed = self.has_streams_only and loud_since - started >= settle
+                until = min(until, loud_since + (FLUSHED_SECONDS if is_flushed else settle))
             elif self.outgoing.end > seen:
                 until = min(until, started + QUIET_SECONDS)
             if (
@@ -507,6 +516,7 @@ class Agent:
         self.outgoing.append(wire.Record(head, tuple(frames)))
         if msg_type not in _QUIET_TYPES:
             self.loud_offset = self.outgoing.end
+            self.has_streams_only = self.has_streams_only and msg_type == "stream"
 
     def _log(self, head: dict[str, Any]) -> None:
         self.outgoing.append(wire.Record(head))

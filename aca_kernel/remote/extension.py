@@ -8,7 +8,7 @@
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
 - `%aca` is defined (magic.py).
 - Checkpoints are taken and restored (state.py).
-- Files beside the notebook are found (beside/).
+- Files beside the notebook are found (notebook_files/).
 - Errors are shown without frames of ours (trimming.py).
 - The agent is told whether anything can still print when no cell is running.
 
@@ -27,9 +27,9 @@ import time
 from typing import Any
 
 from . import magic, shell, state, trimming
-from .beside.session import Files
-from .calls import Connection
+from .call_socket import Connection
 from .large_json import quick_packer
+from .notebook_files.facade import NotebookFiles
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
@@ -80,9 +80,9 @@ def load(app: Any, config: dict[str, Any]) -> None:
     )
     app.session.pack = quick_packer(app.session.pack)
     _wake_loop_on_signals()
-    notebook = state.State(app.kernel)
+    notebook = state.CheckpointState(app.kernel)
     notebook.listen()
-    files = Files(app.kernel.shell, config, notebook.origin)
+    files = NotebookFiles(app.kernel.shell, config, notebook.origin)
     trimming.trim_shown(app.kernel.shell)
     trimming.trim_threads()
     shell.replace_system(app.kernel.shell, config["calls"], files.bring_named)
@@ -173,7 +173,7 @@ def _wake_loop_on_signals() -> None:
 class _Background:
     """Tells the agent when something could print though no cell is running."""
 
-    def __init__(self, calls_path: str, notebook: state.State) -> None:
+    def __init__(self, calls_path: str, notebook: state.CheckpointState) -> None:
         self._notebook = notebook
         self._known_threads: set[threading.Thread] | None = None
         self._calls_path = calls_path

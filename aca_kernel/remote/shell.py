@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from .calls import Connection
+from .call_socket import Connection
 
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
 _LONGEST_ARGUMENT_BYTES = 100_000

@@ -28,7 +28,7 @@ import time
 from typing import Any
 
 from . import origin
-from .beside import quiet
+from .notebook_files import quiet
 
 STATE = "state"
 REQUEST = "aca_state_request"
@@ -40,7 +40,7 @@ PREFIX = "aca-state-"
 _LIBRARIES = "lib"
 
 
-class State:
+class CheckpointState:
     """Takes and restores the state of one shell."""
 
     def __init__(self, kernel: Any) -> None:
@@ -112,7 +112,9 @@ class State:
         self._taking = os.path.join(self._folder, number)
         os.mkdir(self._taking, mode=0o700)
         allowed = save.Limits(**limits)
-        job = save.Job(self._shell, self.origin, self._taking, allowed, set(known), is_in_cell)
+        job = save.CheckpointJob(
+            self._shell, self.origin, self._taking, allowed, set(known), is_in_cell
+        )
         # The copy must find the environment's files, and none that are only beside the notebook.
         with quiet():
             pid = int(save.start(job))

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aca_kernel.azure.arm import Arm
-from aca_kernel.azure.clouds import Cloud, cloud_at
-from aca_kernel.azure.credentials import Tokens
+from aca_kernel.pool.azure.arm import Arm
+from aca_kernel.pool.azure.clouds import Cloud, cloud_at
+from aca_kernel.pool.azure.credentials import Tokens
 
 T = TypeVar("T")
 

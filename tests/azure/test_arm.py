@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from aca_kernel import errors
-from aca_kernel.azure import arm as arm_module
-from aca_kernel.azure import operations
-from aca_kernel.azure.arm import Answer, Arm
-from aca_kernel.azure.clouds import cloud_at
-from aca_kernel.azure.credentials import Tokens
-from aca_kernel.azure.names import pool_id
-from aca_kernel.azure.pools import SessionPools
+from aca_kernel.pool.azure import arm as arm_module
+from aca_kernel.pool.azure import long_running
+from aca_kernel.pool.azure.arm import Arm, ArmAnswer
+from aca_kernel.pool.azure.clouds import cloud_at
+from aca_kernel.pool.azure.credentials import Tokens
+from aca_kernel.pool.azure.pools import SessionPools
+from aca_kernel.pool.azure.resource_names import pool_id
 
 from ..certificates import self_signed_certificate
 from .support import SUBSCRIPTION, CannedArm, canned_arm, clean, identity, local_cloud, with_arm
@@ -35,12 +35,12 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         clean(monkeypatch, identity(address))
         # Their length is no part of what is tested here.
         monkeypatch.setattr(arm_module, "_FIRST_PAUSE_SECONDS", 0.01)
-        monkeypatch.setattr(operations, "_FIRST_POLL_SECONDS", 0.01)
+        monkeypatch.setattr(long_running, "_FIRST_POLL_SECONDS", 0.01)
         yield address
 
 
-def request(url: str, method: str = "GET", path: str = PATH, **options: Any) -> Answer:
-    async def once(arm: Arm) -> Answer:
+def request(url: str, method: str = "GET", path: str = PATH, **options: Any) -> ArmAnswer:
+    async def once(arm: Arm) -> ArmAnswer:
         return await arm.request(method, path, "2025-02-02-preview", **options)
 
     return asyncio.run(with_arm(local_cloud(url), once))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.azure.account import subscription_of
-from aca_kernel.azure.clouds import cloud_at
-from aca_kernel.azure.credentials import Tokens, _reason
-from aca_kernel.azure.names import pool_id
-from aca_kernel.azure.pools import SessionPools
 from aca_kernel.errors import AccessDenied, CredentialUnavailable, SettingInvalid
+from aca_kernel.pool.azure.account import subscription_of
+from aca_kernel.pool.azure.clouds import cloud_at
+from aca_kernel.pool.azure.credentials import Tokens, _reason
+from aca_kernel.pool.azure.pools import SessionPools
+from aca_kernel.pool.azure.resource_names import pool_id
 
 from ..support import ControlPlane, running_control_plane
 from .support import SUBSCRIPTION, clean, logged_in_az, put_az_on_path, with_arm
@@ -69,7 +69,7 @@ def test_a_token_is_kept_and_renewed_before_it_expires(monkeypatch: pytest.Monke
                     await asyncio.sleep(0.2)
                 await SessionPools(arm).get(pool)  # type: ignore[arg-type]
 
-            from aca_kernel.azure.arm import Arm
+            from aca_kernel.pool.azure.arm import Arm
 
             arm = Arm(cloud, tokens)
             try:
@@ -204,7 +204,7 @@ def test_tokens_do_not_show_what_they_hold() -> None:
 
 def test_azure_identity_is_imported_with_the_first_token_only() -> None:
     code = (
-        "import sys, aca_kernel.azure.backend, aca_kernel.cli.pool.create\n"
+        "import sys, aca_kernel.pool.azure.azure_backend, aca_kernel.cli.pool.create\n"
         "print([name for name in sys.modules if name.startswith(('azure.', 'msal', 'httpx'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

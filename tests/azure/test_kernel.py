@@ -126,7 +126,7 @@ def test_a_rotated_key_is_fetched_again_and_nothing_is_lost(quirks: list[str]) -
         assert cell.error is None
         assert cell.result == "42"
         # No word of it: there was nothing to wait for.
-        assert cell.stream("stderr") == ""
+        assert cell.said == ""
         assert kernel.run("!echo still").text.strip() == "still"
 
 
@@ -149,8 +149,8 @@ def test_a_key_that_is_not_accepted_yet_is_waited_for_visibly() -> None:
             assert cell.error is None
             assert cell.result == "42"
             waiting = "does not accept yet the API key that Azure gives for it"
-            assert cell.stream("stderr").count(waiting) == 1
-            assert "Waiting…" in cell.stream("stderr")
+            assert cell.said.count(waiting) == 1
+            assert "Waiting…" in cell.said
 
 
 def test_a_key_that_is_never_accepted_is_one_sentence() -> None:
@@ -240,7 +240,7 @@ def test_half_a_configuration_is_one_sentence(env: dict[str, str], words: str) -
 def test_the_cooldown_is_the_pools(control_plane: ControlPlane) -> None:
     import asyncio
 
-    from aca_kernel.azure.backend import AzureBackend
+    from aca_kernel.pool.azure.azure_backend import AzureBackend
     from aca_kernel.settings import AcaKernel
 
     env = control_plane.env
@@ -288,7 +288,7 @@ def test_a_pool_that_is_being_made_is_waited_for_visibly() -> None:
         with running_kernel({**plane.env, "ACA_SESSION_POOL": "west"}) as kernel:
             cell = kernel.run("6 * 7")
             assert cell.result == "42"
-            assert "west is not ready yet" in cell.stream("stderr")
+            assert "west is not ready yet" in cell.said
 
 
 def test_a_resource_manager_that_is_not_there_is_one_sentence() -> None:

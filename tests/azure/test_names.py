@@ -6,18 +6,18 @@ import json
 
 import pytest
 
-from aca_kernel.azure import names
-from aca_kernel.azure.clouds import cloud_at
-from aca_kernel.azure.shapes import (
-    PoolOptions,
+from aca_kernel.errors import AcaKernelError, RemoteProtocolError, SettingInvalid
+from aca_kernel.pool.azure import resource_names
+from aca_kernel.pool.azure.clouds import cloud_at
+from aca_kernel.pool.azure.shapes import (
+    PoolChoices,
     changed_pool,
     deployment_template,
     key_from,
     new_pool,
     pool_from,
 )
-from aca_kernel.early import is_pool_likely
-from aca_kernel.errors import AcaKernelError, RemoteProtocolError, SettingInvalid
+from aca_kernel.pool.embedded_process import is_pool_likely
 from aca_kernel.settings import AcaKernel
 
 from .support import SUBSCRIPTION, clean
@@ -31,32 +31,32 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("given", ["", "west", SUBSCRIPTION[:-1], SUBSCRIPTION + "/..", "0" * 36])
 def test_what_is_no_subscription_is_refused(given: str) -> None:
     with pytest.raises(SettingInvalid, match="az account list"):
-        names.check_subscription(given)
+        resource_names.check_subscription(given)
 
 
 @pytest.mark.parametrize("given", ["", "a/b", "a b", "ends.", "x" * 91, "a?b", "../up"])
 def test_what_is_no_resource_group_is_refused(given: str) -> None:
     with pytest.raises(SettingInvalid, match="1 to 90"):
-        names.check_resource_group(given)
+        resource_names.check_resource_group(given)
 
 
 @pytest.mark.parametrize("given", ["", "ab", "1st", "West", "a--b", "end-", "x" * 64, "a/b", "a.b"])
 def test_what_is_no_pool_is_refused(given: str) -> None:
     with pytest.raises(SettingInvalid, match="3 to 63"):
-        names.check_pool(given)
+        resource_names.check_pool(given)
 
 
 def test_names_that_azure_takes_are_taken() -> None:
-    assert names.check_subscription(f" {SUBSCRIPTION} ") == SUBSCRIPTION
-    assert names.check_resource_group("My_Group.(1)-ü") == "My_Group.(1)-ü"
-    assert names.check_pool("west-2") == "west-2"
-    assert names.check_location("West US 2") == "westus2"
+    assert resource_names.check_subscription(f" {SUBSCRIPTION} ") == SUBSCRIPTION
+    assert resource_names.check_resource_group("My_Group.(1)-ü") == "My_Group.(1)-ü"
+    assert resource_names.check_pool("west-2") == "west-2"
+    assert resource_names.check_location("West US 2") == "westus2"
     with pytest.raises(SettingInvalid, match="list-locations"):
-        names.check_location("east/us")
+        resource_names.check_location("east/us")
 
 
 def test_the_ids_are_resource_managers_paths() -> None:
-    pool = names.pool_id(SUBSCRIPTION, "rg", "west")
+    pool = resource_names.pool_id(SUBSCRIPTION, "rg", "west")
     assert pool.path == (
         f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.App/sessionPools/west"
     )
@@ -111,14 +111,14 @@ def test_a_token_is_not_sent_in_the_clear() -> None:
 )
 def test_options_that_the_service_would_refuse_are_refused(options: dict) -> None:
     with pytest.raises(SettingInvalid):
-        PoolOptions(**options)
+        PoolChoices(**options)
 
 
 # -- shapes ------------------------------------------------------------------------
 
 
 def resource(**properties: object) -> dict:
-    path = names.pool_id(SUBSCRIPTION, "rg", "west").path
+    path = resource_names.pool_id(SUBSCRIPTION, "rg", "west").path
     return {"id": path, "name": "west", "location": "East US", "properties": properties}
 
 
@@ -173,7 +173,7 @@ def test_a_change_leaves_what_is_not_chosen() -> None:
         sessionNetworkConfiguration={"status": "EgressDisabled"},
         mcpServerSettings={"isMcpServerEnabled": True, "mcpServerEndpoint": ENDPOINT},
     ) | {"tags": {"team": "a"}}
-    body = changed_pool(before, PoolOptions(max_sessions=9))
+    body = changed_pool(before, PoolChoices(max_sessions=9))
     assert body["tags"] == {"team": "a"}
     assert body["properties"] == {
         "containerType": "PythonLTS",
@@ -184,7 +184,7 @@ def test_a_change_leaves_what_is_not_chosen() -> None:
 
 
 def test_the_template_is_the_tutorials_with_parameters() -> None:
-    template = deployment_template("west", None, PoolOptions(cooldown_seconds=600))
+    template = deployment_template("west", None, PoolChoices(cooldown_seconds=600))
     (pool,) = template["resources"]
     assert pool["type"] == "Microsoft.App/sessionPools"
     assert pool["apiVersion"] == "2025-02-02-preview"
@@ -197,7 +197,7 @@ def test_the_template_is_the_tutorials_with_parameters() -> None:
         text = text.replace(
             f"\"[parameters('{name}')]\"", json.dumps(parameter.get("defaultValue"))
         )
-    assert json.loads(text) == new_pool("eastus", PoolOptions(cooldown_seconds=600))["properties"]
+    assert json.loads(text) == new_pool("eastus", PoolChoices(cooldown_seconds=600))["properties"]
 
 
 # -- which place counts ------------------------------------------------------------
@@ -251,10 +251,10 @@ def test_no_embedded_pool_is_started_early_for_a_pool_in_azure(
 
 def test_every_sentence_ends_as_one() -> None:
     for check, bad in [
-        (names.check_subscription, "x"),
-        (names.check_resource_group, ""),
-        (names.check_pool, ""),
-        (names.check_location, ""),
+        (resource_names.check_subscription, "x"),
+        (resource_names.check_resource_group, ""),
+        (resource_names.check_pool, ""),
+        (resource_names.check_location, ""),
         (cloud_at, ""),
     ]:
         with pytest.raises(AcaKernelError) as caught:

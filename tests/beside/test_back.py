@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.beside.written import Written
+from aca_kernel.host.notebook_files.returned_files import ReturnedFiles
 
 from ..support import Client, eventually, running_kernel, running_pool
 from ..test_transfer import HOSTILE
@@ -37,7 +37,7 @@ def write(name: str, text: str) -> str:
 
 def test_what_is_written_is_there_when_the_cell_is_done(folder: Path) -> None:
     with bringing_kernel() as kernel:
-        assert kernel.run(write("new.txt", "one")).stream("stderr") == ""
+        assert kernel.run(write("new.txt", "one")).said == ""
         assert (folder / "new.txt").read_text() == "one"
         kernel.run(write("new.txt", "two"))
         assert (folder / "new.txt").read_text() == "two"
@@ -65,18 +65,18 @@ def test_a_file_of_the_users_is_never_overwritten(folder: Path) -> None:
     (folder / "read.txt").write_text("mine")
     with bringing_kernel() as kernel:
         cell = kernel.run(write("own.txt", "theirs"))
-        assert cell.stream("stderr") == (
+        assert cell.said == (
             "own.txt does not come back: the one beside the notebook is your own, or has changed "
-            "since it came. `%aca download --force own.txt` replaces it.\n"
+            "since it came. `%aca download --force own.txt` replaces it."
         )
         # Told once.
-        assert kernel.run(write("own.txt", "theirs again")).stream("stderr") == ""
+        assert kernel.run(write("own.txt", "theirs again")).said == ""
         cell = kernel.run("open('read.txt').read()\n" + write("read.txt", "theirs"))
-        assert cell.stream("stderr").startswith("read.txt does not come back: ")
+        assert cell.said.startswith("read.txt does not come back: ")
         kernel.run(write("new.txt", "one"))
         (folder / "new.txt").write_text("edited")
         cell = kernel.run(write("new.txt", "two"))
-        assert cell.stream("stderr").startswith("new.txt does not come back: ")
+        assert cell.said.startswith("new.txt does not come back: ")
         assert [(folder / name).read_text() for name in ("own.txt", "read.txt", "new.txt")] == [
             *("mine", "mine", "edited")
         ]
@@ -90,10 +90,8 @@ def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Pat
         kernel.run(write("edited.txt", "first"))
     (folder / "edited.txt").write_text("mine")
     with bringing_kernel() as kernel:
-        assert kernel.run(write("result.txt", "second")).stream("stderr") == ""
-        assert "edited.txt does not come back" in kernel.run(write("edited.txt", "x")).stream(
-            "stderr"
-        )
+        assert kernel.run(write("result.txt", "second")).said == ""
+        assert "edited.txt does not come back" in kernel.run(write("edited.txt", "x")).said
     assert (folder / "result.txt").read_text() == "second"
     assert (folder / "edited.txt").read_text() == "mine"
 
@@ -108,18 +106,17 @@ def test_what_is_in_the_place_of_a_file_is_told_as_what_it_is(folder: Path) -> N
         write(name, "theirs") for name in ("name", "sub/link", "to_folder")
     )
     with running_kernel(arguments=(*BACK, "--AcaKernel.files=off")) as kernel:
-        told = kernel.run(code).stream("stderr").splitlines()
+        said = kernel.run(code).said
         other = "NAME` brings it under another name."
         beside = "there is a folder of that name beside the notebook."
-        assert told[::2] == [
+        name, to_folder = (
             f"{name} does not come back: {beside} `%aca download {name} {other}"
             for name in ("name", "to_folder")
-        ]
-        link, *_ = told[1:]
-        assert link.startswith(
-            "sub/link does not come back: the one beside the notebook is a link."
         )
-        assert link.endswith("`%aca download --force sub/link sub/` replaces the link by the file.")
+        link = "sub/link does not come back: the one beside the notebook is a link."
+        force = "`%aca download --force sub/link sub/` replaces the link by the file."
+        assert said.startswith(f"{name} {link}")
+        assert said.endswith(f"{force} {to_folder}")
         code = "%aca download --force sub/link sub/\n%aca download name other"
         assert kernel.run(code).status == "ok"
     assert (folder / "own").read_text() == "mine"
@@ -143,7 +140,7 @@ os.chmod('large', 0o700)
 def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -> None:
     (folder / "x").write_text("one")
     status = os.stat("x")
-    written = Written(str(folder))
+    written = ReturnedFiles(str(folder))
     written.note("x", status)
     kept = Path(written._path)
     size, inode = kept.stat().st_size, kept.stat().st_ino
@@ -153,12 +150,12 @@ def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -
     assert (kept.stat().st_size < 1001 * (size + 10), kept.stat().st_ino) == (True, inode)
     with open(kept, "a") as file:
         file.write('["cut o')
-    again = Written(str(folder))
+    again = ReturnedFiles(str(folder))
     again.note("y", status)
     (folder / "x").write_text("three")
     for _ in range(3000):
         again.note("x", os.stat("x"))
-    third, fourth = Written(str(folder)), Written(str(folder))
+    third, fourth = ReturnedFiles(str(folder)), ReturnedFiles(str(folder))
     assert kept.stat().st_size < 1010 * (size + 10)
     for one in (third, fourth):
         assert one.is_unchanged("y", status)
@@ -180,7 +177,7 @@ for name in ('.env', '.hidden/x', 'id_rsa', 'a.pem', 'secrets.txt', 'seen.txt'):
     with bringing_kernel() as kernel:
         cell = kernel.run(code)
         assert cell.error is None
-        assert "A file does not come back under the name 'id_rsa'." in cell.stream("stderr")
+        assert "A file does not come back under the name 'id_rsa'." in cell.said
     assert os.listdir() == ["seen.txt"]
 
 
@@ -309,13 +306,13 @@ def test_limits(folder: Path) -> None:
     limits = ("--AcaKernel.files_largest_mb=1", "--AcaKernel.files_total_mb=1")
     with running_kernel(arguments=(*BACK, *limits)) as kernel:
         cell = kernel.run("open('two.bin', 'wb').write(bytes(2_000_000));")
-        assert cell.stream("stderr") == (
+        assert cell.said == (
             "two.bin does not come back: it is larger than the setting `files_largest_mb` allows, "
-            "which is 1. `%aca download` brings it.\n"
+            "which is 1. `%aca download` brings it."
         )
         kernel.run("open('one.bin', 'wb').write(bytes(900_000));")
         cell = kernel.run("open('more.bin', 'wb').write(bytes(900_000));")
-        assert "`files_total_mb` allows, which is 1" in cell.stream("stderr")
+        assert "`files_total_mb` allows, which is 1" in cell.said
     assert os.listdir() == ["one.bin"]
 
 
@@ -358,9 +355,7 @@ def test_an_interrupt_leaves_the_rest_to_the_next_cell(folder: Path) -> None:
         kernel.wait_for_stream(msg_id, "large.bin: ")
         kernel.interrupt()
         cell = kernel.collect(msg_id)
-        assert cell.stream("stderr") == (
-            "Interrupted; what has not come back yet comes after the next cell.\n"
-        )
+        assert cell.said == ("Interrupted; what has not come back yet comes after the next cell.")
         assert "Error in callback" not in cell.text
         assert eventually(lambda: os.listdir() == [])
         pool.clear_faults()

@@ -23,9 +23,9 @@ def test_what_has_come_back_is_read_as_the_user_has_edited_it(folder: Path, kern
     kernel.run(write("cfg.txt", "one"))
     (folder / "cfg.txt").write_text("edited")
     cell = kernel.run("open('cfg.txt').read()")
-    assert (cell.result, cell.stream("stderr")) == ("'edited'", "")
+    assert (cell.result, cell.said) == ("'edited'", "")
     # And goes on being the user's.
-    assert "cfg.txt does not come back" in kernel.run(write("cfg.txt", "x")).stream("stderr")
+    assert "cfg.txt does not come back" in kernel.run(write("cfg.txt", "x")).said
     assert (folder / "cfg.txt").read_text() == "edited"
 
     kernel.run("%%writefile module.py\nVALUE = 1")
@@ -41,13 +41,13 @@ def test_what_has_come_back_is_read_as_the_user_has_edited_it(folder: Path, kern
 def test_what_was_uploaded_is_read_as_the_user_has_edited_it(folder: Path, kernel: Client) -> None:
     (folder / "u.csv").write_text("one")
     cell = kernel.run("%aca upload u.csv\nopen('u.csv').read()")
-    assert (cell.result, cell.stream("stderr")) == ("'one'", "")
+    assert (cell.result, cell.said) == ("'one'", "")
     (folder / "u.csv").write_text("edited")
     assert kernel.run("open('u.csv').read()").result == "'edited'"
     # A key that was sent by the user's will does not come back, and nothing is said of it.
     (folder / "a.pem").write_text("key")
     cell = kernel.run("%aca upload a.pem\nopen('a.pem').read()")
-    assert (cell.result, cell.stream("stderr")) == ("'key'", "")
+    assert (cell.result, cell.said) == ("'key'", "")
     # Under another name it is another file.
     kernel.run("%aca upload u.csv v.csv")
     assert (folder / "v.csv").read_text() == "edited"
@@ -60,7 +60,7 @@ def test_what_the_code_has_written_stays_when_the_user_takes_it_away(
     kernel.run(write("result.txt", "mine") + "\n" + write("ignored.txt", "mine"))
     (folder / "result.txt").unlink()
     cell = kernel.run("open('result.txt').read(), open('ignored.txt').read()")
-    assert (cell.result, cell.stream("stderr")) == ("('mine', 'mine')", "")
+    assert (cell.result, cell.said) == ("('mine', 'mine')", "")
     assert os.path.exists("ignored.txt")
 
 
@@ -71,5 +71,5 @@ def test_an_upload_does_not_come_back_where_files_are_not_sent_by_themselves(
     (folder / "u.csv").write_text("one")
     arguments = ("--AcaKernel.files_back=True", "--AcaKernel.files=hint")
     with running_kernel(arguments=arguments) as kernel:
-        assert kernel.run("%aca upload u.csv").stream("stderr") == ""
+        assert kernel.run("%aca upload u.csv").said == ""
         assert "u.csv" in kernel.run("%aca files").text

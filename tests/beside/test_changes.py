@@ -62,16 +62,16 @@ def test_a_copy_that_code_has_written_to_is_the_codes(folder: Path) -> None:
         kernel.run("open('data.txt').read()\nwith open('data.txt', 'w') as f: f.write('theirs')")
         kernel.run("with open('log.txt', 'a') as f: f.write('theirs\\n')")
         assert kernel.run("open('log.txt').read()").result == "'mine\\ntheirs\\n'"
-        assert kernel.run("open('data.txt').read()").stream("stderr") == ""
+        assert kernel.run("open('data.txt').read()").said == ""
         (folder / "data.txt").write_text("mine again")
         cell = kernel.run("open('data.txt').read()")
         assert cell.result == "'theirs'"
-        assert cell.stream("stderr") == (
+        assert cell.said == (
             "data.txt has changed on your machine, and the code has changed its copy here: the "
-            "copy is kept. `%aca upload data.txt` replaces it by yours.\n"
+            "copy is kept. `%aca upload data.txt` replaces it by yours."
         )
         cell = kernel.run("open('data.txt').read()")
-        assert (cell.result, cell.stream("stderr")) == ("'theirs'", "")
+        assert (cell.result, cell.said) == ("'theirs'", "")
         assert kernel.run("%aca upload data.txt\nopen('data.txt').read()").result == "'mine again'"
         assert (folder / "data.txt").read_text() == "mine again"
         assert (folder / "log.txt").read_text() == "mine\n"

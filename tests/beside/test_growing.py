@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.remote.files import FileProblem, SourceFile
+from aca_kernel.remote.paged_files import FileProblem, SourceFile
 
 from ..support import running_kernel
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_changed_in_its_place_is_not_taken(folder: Path) -> None:
         with repeated(scribble, 0.002):
             cell = kernel.run("open('data.bin', 'rb').read(1)")
         assert cell.error is not None
-        assert "data.bin goes on changing on your machine" in cell.error["evalue"]
+        assert "data.bin goes on changing on your machine" in cell.evalue
 
 
 def test_a_file_begins_as_it_was_read_or_not(tmp_path: Path) -> None:

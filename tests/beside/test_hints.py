@@ -119,23 +119,23 @@ def test_the_error_carries_one_sentence_more(
     assert cell.error is not None
     if not code.startswith(("raise OSError", "%load")):
         assert cell.error["ename"] in ("FileNotFoundError", "ModuleNotFoundError")
-    assert cell.error["evalue"] == evalue
-    assert "beside/" not in "".join(cell.error["traceback"])
+    assert cell.evalue == evalue
+    assert "notebook_files/" not in "".join(cell.error["traceback"])
 
 
 def test_who_opens_in_c_gets_it_too(hinting_kernel: Client) -> None:
     cell = hinting_kernel.run("import pyarrow.csv; pyarrow.csv.read_csv('data.csv')")
     assert cell.error is not None
     assert cell.error["ename"] == "FileNotFoundError"
-    assert DATA in cell.error["evalue"]
+    assert DATA in cell.evalue
 
 
 def test_what_run_does_not_find_is_told_beside_its_error(hinting_kernel: Client) -> None:
     cell = hinting_kernel.run("%run helper_module.py")
     assert cell.error is not None
-    assert cell.error["evalue"] == "File `'helper_module.py'` not found."
+    assert cell.evalue == "File `'helper_module.py'` not found."
     told = hint("helper_module.py", "%aca upload helper_module.py")
-    assert cell.stream("stderr") == told + "\n"
+    assert cell.said == told
 
 
 def test_who_asks_for_a_module_or_has_an_opener_gets_what_is_due_elsewhere(
@@ -160,7 +160,7 @@ thread = threading.Thread(target=lambda: open('data.csv'))
 thread.start()
 thread.join()
 """
-    shown = hinting_kernel.run(code).stream("stderr")
+    shown = hinting_kernel.run(code).said
     assert f"No such file or directory: 'data.csv'. {DATA}" in shown
     assert "_aca_remote" not in shown
 
@@ -175,13 +175,13 @@ with multiprocessing.get_context('fork').Pool(1) as pool:
 """
     cell = hinting_kernel.run("import io\n" + code)
     assert cell.error is not None
-    assert cell.error["evalue"] == f"[Errno 2] No such file or directory: 'data.csv'. {DATA}"
+    assert cell.evalue == f"[Errno 2] No such file or directory: 'data.csv'. {DATA}"
 
 
 def test_a_new_database_is_not_mistaken_for_the_users(hinting_kernel: Client) -> None:
     cell = hinting_kernel.run("import sqlite3; sqlite3.connect('data.db').close()")
     assert cell.error is None
-    assert cell.stream("stderr") == hint("data.db", "%aca upload data.db") + "\n"
+    assert cell.said == hint("data.db", "%aca upload data.db")
 
 
 def test_code_that_handles_the_error_sees_the_sentence_and_the_usual_type(
@@ -207,7 +207,7 @@ os.path.exists('data.csv'), os.path.exists('data.parquet')
 """
     cell = hinting_kernel.run(code)
     assert cell.result == "(False, True)"
-    assert cell.stream("stderr") == ""
+    assert cell.said == ""
 
 
 def test_the_line_of_the_hint_sends_the_file(hinting_kernel: Client) -> None:
@@ -219,7 +219,7 @@ def test_it_is_the_default_for_pools_that_are_not_embedded(full_folder: Path, po
     with running_kernel(pool.env) as kernel:
         cell = kernel.run("open('data.csv')")
         assert cell.error is not None
-        assert cell.error["evalue"].endswith(DATA)
+        assert cell.evalue.endswith(DATA)
         assert "files = hint" in kernel.run("%aca files").text
 
 
@@ -227,7 +227,7 @@ def test_nothing_is_said_with_files_off(full_folder: Path) -> None:
     with running_kernel(arguments=("--AcaKernel.files=off",)) as kernel:
         cell = kernel.run("open('data.csv')")
         assert cell.error is not None
-        assert cell.error["evalue"] == "[Errno 2] No such file or directory: 'data.csv'"
+        assert cell.evalue == "[Errno 2] No such file or directory: 'data.csv'"
         assert SECRET not in kernel.run("!cat .env data.csv").text
         listing = kernel.run("%aca files").text
         assert listing.startswith("Sent from your machine: nothing (files = off)\n")

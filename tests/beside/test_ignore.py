@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.beside.ignore import Ignore
+from aca_kernel.host.notebook_files.ignore import Ignore
 
 PATTERNS = [
     "*.csv", "/a", "a/", "b/*", "!b/x.csv", "**/c", "c/**", "a/**/d", "\\#x", "!a", "d?", "[a-c]",

@@ -172,7 +172,7 @@ def test_calls_do_what_they_do_elsewhere(kernels: tuple[Client, Client]) -> None
         for kernel in kernels:
             cell = kernel.run(code)
             error = cell.error or {}
-            said = cell.stream("stdout"), cell.stream("stderr")
+            said = cell.stream("stdout"), cell.said
             found.append((cell.result, error.get("ename"), error.get("evalue"), *said))
             found[-1] += (_VARIABLE.sub("", "".join(error.get("traceback", []))),)
         assert found[0] == found[1], code

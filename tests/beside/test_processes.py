@@ -31,7 +31,7 @@ def test_what_a_forked_process_fetches_is_a_copy(
     with running_kernel(arguments=("--AcaKernel.files_back=True",)) as kernel:
         kernel.run(BEGIN)
         cell = kernel.run(IN_POOL.format("read", ["data.csv", "sub/more.csv"]))
-        assert (cell.stream("stdout"), cell.stream("stderr")) == ("['one', 'more']\n", "")
+        assert (cell.stream("stdout"), cell.said) == ("['one', 'more']\n", "")
         assert "Written here: nothing" in kernel.run("%aca files").text
         (folder / "data.csv").write_text("edited")
         assert kernel.run("read('data.csv')").result == "'edited'"
@@ -44,7 +44,7 @@ def test_what_a_forked_process_fetches_is_a_copy(
             "os.waitpid(pid, 0)\nread('data.csv')"
         )
         cell = kernel.run(code)
-        assert (cell.result, cell.stream("stderr")) == ("'edited again'", "")
+        assert (cell.result, cell.said) == ("'edited again'", "")
     assert (folder / "data.csv").read_text() == "edited again"
 
 

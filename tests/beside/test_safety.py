@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aca_kernel.beside.folder import Folder
-from aca_kernel.beside.names import is_withheld, parts_of
-from aca_kernel.remote.files import FileProblem
+from aca_kernel.host.notebook_files.folder import Folder
+from aca_kernel.host.notebook_files.withheld import is_withheld, parts_of
+from aca_kernel.remote.paged_files import FileProblem
 
 from ..support import Client, running_kernel
 from ..test_transfer import HOSTILE
@@ -246,7 +246,7 @@ def test_limits(folder: Path) -> None:
         assert kernel.run("import os; os.path.getsize('two.bin')").result == "2000000"
         cell = kernel.run("open('two.bin')")
         assert cell.error is not None
-        assert cell.error["evalue"] == (
+        assert cell.evalue == (
             "[Errno 2] No such file or directory: 'two.bin'. two.bin lies beside the notebook on "
             "your machine and is larger than the setting `files_largest_mb` allows, which is 1. "
             "`%aca upload` sends it."
@@ -254,9 +254,7 @@ def test_limits(folder: Path) -> None:
         assert kernel.run("len(open('one.bin').read())").result == "900000"
         cell = kernel.run("open('other.bin')")
         assert cell.error is not None
-        assert (
-            "`files_total_mb` allows, which is 1. `%aca upload` sends it." in cell.error["evalue"]
-        )
+        assert "`files_total_mb` allows, which is 1. `%aca upload` sends it." in cell.evalue
         assert kernel.run("%aca upload other.bin\nlen(open('other.bin').read())").result == "900000"
 
 
@@ -273,9 +271,9 @@ def test_the_user_is_told_why_an_ignored_file_is_missing_and_the_environment_is_
         )
         cell = kernel.run(code)
         assert cell.result == "''"
-        assert cell.stream("stderr") == (
+        assert cell.said == (
             "data.csv is not sent to the environment, because .gitignore or .acaignore excludes "
-            "it. A line !data.csv in a file .acaignore beside the notebook lets it through.\n"
+            "it. A line !data.csv in a file .acaignore beside the notebook lets it through."
         )
         (folder / ".acaignore").write_text("!data.csv\n")
         assert kernel.run("open('data.csv').read()").result == "'mine'"
@@ -298,9 +296,9 @@ def test_what_is_told_helps(folder: Path) -> None:
     }
     with running_kernel() as kernel:
         for path, help_ in expected.items():
-            assert kernel.run(f"open({path!r})").stream("stderr") == (
+            assert kernel.run(f"open({path!r})").said == (
                 f"{path} is not sent to the environment, because .gitignore or .acaignore excludes "
-                f"it. {help_}\n"
+                f"it. {help_}"
             )
         (folder / ".acaignore").write_text("!data/\n!ignored.txt\n!deep/\n!deep/a.log\n")
         code = "[open(path).read() for path in ('data/x.csv', 'link.txt', 'deep/a.log')]"
@@ -322,10 +320,10 @@ def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
         ):
             cell = kernel.run(code)
             assert cell.status == "error"
-            assert cell.stream("stderr") == (
+            assert cell.said == (
                 f"{path} is not sent to the environment, {because} by themselves. "
-                f"`%aca upload {path}` sends it.\n"
+                f"`%aca upload {path}` sends it."
             )
-        assert kernel.run("open('api_key.txt')").stream("stderr") == ""
+        assert kernel.run("open('api_key.txt')").said == ""
         code = "%aca upload secrets_of_us.py\nimport secrets_of_us\nsecrets_of_us.VALUE"
         assert kernel.run(code).result == "7"

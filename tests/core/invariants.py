@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from aca_kernel import commands as do
-from aca_kernel import events as on
+from aca_kernel.kernel import commands as do
+from aca_kernel.kernel import events as on
 
 from .world import World
 

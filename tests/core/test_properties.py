@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aca_kernel import events as on
+from aca_kernel.kernel import events as on
 from aca_kernel.remote import wire
 
 from .invariants import check

@@ -21,9 +21,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from aca_kernel import commands as do
-from aca_kernel import events as on
-from aca_kernel.core import Core, Options
+from aca_kernel.environment.exchange import NO_AGENT, Exchange
 from aca_kernel.errors import (
     AccessDenied,
     EnvironmentGone,
@@ -34,7 +32,10 @@ from aca_kernel.errors import (
     ResultUnknown,
     WaitInterrupted,
 )
-from aca_kernel.exchange import NO_AGENT, Exchange
+from aca_kernel.kernel import commands as do
+from aca_kernel.kernel import events as on
+from aca_kernel.kernel.core import Core, CoreOptions
+from aca_kernel.messaging import outgoing
 from aca_kernel.remote import agent as agent_module
 from aca_kernel.remote import wire
 
@@ -379,7 +380,7 @@ class World:
         self._restoring: tuple[int, str] | None = None
         self._turn = 0
         self._ids = itertools.count(1)
-        self.core = Core(Options(300.0, "auto"), self.facts, LOG)
+        self.core = Core(CoreOptions(300.0, "auto"), self.facts, LOG)
         self._carry_out(self.core.start(self.clock.now))
 
     # -- the front end -------------------------------------------------------------
@@ -443,15 +444,15 @@ class World:
     def _do(self, command: do.Command) -> None:  # noqa: C901, PLR0912
         now = self.clock.now
         match command:
-            case do.Publish():
+            case outgoing.Publish():
                 parent = (command.parent or {}).get("msg_id", "")
                 self._hear("iopub", command.msg_type, parent, command.content)
-            case do.Reply():
+            case outgoing.Reply():
                 parent = command.parent["msg_id"]
                 self._hear(command.channel, command.msg_type, parent, command.content)
-            case do.Forward():
+            case outgoing.Forward():
                 self._hear_frames("iopub", command.frames)
-            case do.ForwardReply():
+            case outgoing.ForwardReply():
                 self._hear_frames(command.channel, command.frames)
             case do.DoExchange():
                 self.exchanges.append(now)
@@ -524,7 +525,7 @@ class World:
             self.launches += 1
             self.exchange = Exchange(LOG)
             self.agent = MemoryAgent(self, self.exchange.nonce)
-            self.tell(on.Launched(self.clock.now, self.exchange))
+            self.tell(on.EnvironmentReady(self.clock.now, self.exchange))
 
         return launched
 

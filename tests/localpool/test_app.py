@@ -11,7 +11,7 @@ import pytest
 
 SERVE = """
 import argparse, sys
-from aca_kernel.localpool.app import add_arguments, run
+from aca_kernel.localpool.serve import add_arguments, run
 parser = argparse.ArgumentParser()
 add_arguments(parser)
 sys.exit(run(parser.parse_args()))

@@ -1,0 +1,80 @@
+"""The way round a pending exchange: the shell tool, for what must not wait.
+
+Whether the service runs the two tools side by side is not documented, so it is found out
+(`Exchange.went_round`); until then, and where it does not, exchanges are held open for a short
+time only.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import AcaKernelError, EnvironmentGone, ToolFailed
+
+if TYPE_CHECKING:
+    from .boot import Greeting
+    from .environment import Environment
+    from .exchange import Exchange
+
+
+class SideChannel:
+    """Interrupts the remote kernel, and wakes the agent, beside the exchange of one generation."""
+
+    def __init__(self, environment: Environment, exchange: Exchange, log: logging.Logger) -> None:
+        self._environment = environment
+        self._exchange = exchange
+        self._log = log
+        self._wake_path = ""
+
+    def greeted(self, greeting: Greeting) -> None:
+        """The agent runs."""
+        self._exchange.remote_pid = greeting.remote_pid
+        self._wake_path = greeting.wake_path
+
+    async def interrupt(self) -> bool:
+        """Send SIGINT to the remote kernel's process group; False: the exchange must do it."""
+        try:
+            if not self._exchange.remote_pid:
+                raise EnvironmentGone("There is no remote kernel to interrupt.")
+            await self._run(f"kill -INT -{self._exchange.remote_pid}")
+        except AcaKernelError as error:
+            self._log.info("interrupt through the exchange: %s", error.reason)
+            self._exchange.no_way_round()
+            return False
+        return True
+
+    async def wake(self) -> None:
+        """End the pending exchange, if there is one."""
+        if self._exchange.pending_number is not None:
+            await self.wake_from(self._exchange.pending_number)
+
+    async def wake_from(self, number: int) -> None:
+        """End the exchange of this number, also one whose answer was lost."""
+        if not self._wake_path:
+            return
+        # Opened for both directions, a FIFO without a reader does not block the shell.
+        path = shlex.quote(self._wake_path)
+        try:
+            await self._run(f"test -p {path} && echo {number} 1<>{path}")
+        except AcaKernelError as error:  # the window's end brings the same, later
+            self._log.info("could not wake the agent: %s", error.reason)
+
+    async def kill(self) -> None:
+        """End the remote kernel and what it has started, if the pool answers at once."""
+        if self._exchange.remote_pid:
+            try:
+                await self._environment.run_shell(
+                    f"kill -TERM -{self._exchange.remote_pid}", timeout_seconds=1.0
+                )
+            except AcaKernelError as error:
+                self._log.info("could not end the remote kernel: %s", error.reason)
+
+    async def _run(self, command: str) -> None:
+        number, started = self._exchange.pending_number, time.monotonic()
+        result = await self._environment.run_shell(command)
+        if result.exit_code:
+            raise ToolFailed("The shell tool could not do it.", detail=result.stderr[-500:])
+        self._exchange.went_round(number, time.monotonic() - started)

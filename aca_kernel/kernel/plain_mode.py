@@ -1,0 +1,170 @@
+"""Plain mode: cells in an environment that has no ipykernel.
+
+The cell's text goes to the tool as it is; what the tool returns is shown when it is over.
+Works with any server that offers the launch, Python and shell tools.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AcaKernelError, ResultUnknown
+
+if TYPE_CHECKING:
+    from ..messaging.publisher import Publisher
+    from ..messaging.requests import Request
+    from ..pool.mcp_client import ToolResult
+
+# The service ends an execution at 220 s (sessions-code-interpreter.md); the rest is for
+# the way there and back.
+CELL_TIMEOUT_SECONDS = 240.0
+
+_MAGIC = re.compile(r"\s*%aca\b")
+_NO_MAGIC = (
+    "There is no %aca in plain mode, because this environment has no ipykernel. Python code, its "
+    "output and its result work; a new environment comes with a restart of the kernel."
+)
+
+# Replies to requests that only a real kernel in the environment could answer.
+_EMPTY_REPLIES: dict[str, dict[str, Any]] = {
+    "comm_info_request": {"status": "ok", "comms": {}},
+    "history_request": {"status": "ok", "history": []},
+    "inspect_request": {"status": "ok", "found": False, "data": {}, "metadata": {}},
+    "is_complete_request": {"status": "unknown"},
+}
+
+
+class PlainMode:
+    """Answers the front end's requests without a kernel in the environment.
+
+    Whoever uses this runs the text that `begin` returns, and tells `end` what came of it.
+    """
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._execution_count = 0
+        self._running: Request | None = None
+        self._failed: Request | None = None
+
+    def begin(self, request: Request) -> str | None:
+        """Begin with one request; return the text to be run, None if it is done."""
+        if request.is_execute:
+            return self._begin_cell(request)
+        if request.msg_type == "complete_request":
+            position = request.content.get("cursor_pos", 0)
+            reply = {"status": "ok", "matches": [], "metadata": {}}
+            self._publisher.answer(
+                request, {**reply, "cursor_start": position, "cursor_end": position}
+            )
+        elif request.msg_type in _EMPTY_REPLIES:
+            self._publisher.answer(request, _EMPTY_REPLIES[request.msg_type])
+        elif request.wants_reply:
+            self._publisher.fail(
+                request, "NotSupported", "Plain mode cannot do this: there is no ipykernel."
+            )
+        else:
+            self._publisher.answer(request, {})
+        return None
+
+    def has_failed(self, request: Request) -> bool:
+        """Tell whether a request that is done has failed, and aborts those behind it."""
+        return request is self._failed and request.aborts_on_error
+
+    def _begin_cell(self, request: Request) -> str | None:
+        code = str(json.loads(request.frames[3]).get("code", ""))
+        is_silent = bool(request.content.get("silent", False))
+        if not is_silent:
+            self._execution_count += 1
+        self._publisher.begin(request)
+        if not is_silent:
+            self._publisher.publish(
+                "execute_input", {"code": code, "execution_count": self._execution_count}, request
+            )
+        if not code.strip():
+            self._succeed(request)
+            return None
+        if _MAGIC.match(code):
+            self._fail(request, "NotSupported", _NO_MAGIC)
+            return None
+        self._running = request
+        return code
+
+    def end(self, outcome: ToolResult | AcaKernelError | None) -> Request | None:
+        """Answer the cell whose text was run, and return it; None if it has been answered.
+
+        outcome: None if nobody waits any longer; the tool offers no way to stop the code.
+        """
+        request, self._running = self._running, None
+        if request is None or not request.is_sent:
+            return None
+        match outcome:
+            case None:
+                self._fail(
+                    request,
+                    "KeyboardInterrupt",
+                    "Not waiting any longer; the code may still be running in the environment.",
+                )
+            case ResultUnknown():
+                self._fail(request, "ResultUnknown", f"{outcome.message} {ResultUnknown.ADVICE}")
+            case AcaKernelError():
+                self._fail(request, type(outcome).__name__, outcome.message)
+            case _:
+                is_silent = bool(request.content.get("silent", False))
+                if not self._show(request, outcome, is_silent):
+                    self._failed = request
+        return request
+
+    def _fail(self, request: Request, ename: str, evalue: str) -> None:
+        self._failed = request
+        self._publisher.fail(request, ename, evalue)
+
+    def _show(self, request: Request, result: ToolResult, is_silent: bool) -> bool:
+        if not is_silent:
+            self._stream(request, "stdout", result.stdout)
+        if result.is_failed:
+            name, _, message = result.error_text.partition(": ")
+            trace = result.stderr or result.error_text
+            content = {"ename": name or "Error", "evalue": message, "traceback": trace.split("\n")}
+            if not is_silent:
+                self._publisher.publish("error", content, request)
+            counted = {"execution_count": self._execution_count}
+            self._publisher.answer(request, {"status": "error", **content, **counted})
+            return False
+        if not is_silent:
+            self._stream(request, "stderr", result.stderr)
+            if result.execution_result is not None:
+                data = _bundle(result.execution_result)
+                counted = {"execution_count": self._execution_count}
+                self._publisher.publish(
+                    "execute_result", {"data": data, "metadata": {}, **counted}, request
+                )
+        self._succeed(request)
+        return True
+
+    def _stream(self, request: Request, name: str, text: str) -> None:
+        if text:
+            self._publisher.publish("stream", {"name": name, "text": text}, request)
+
+    def _succeed(self, request: Request) -> None:
+        self._publisher.answer(
+            request,
+            {
+                "status": "ok",
+                "execution_count": self._execution_count,
+                "user_expressions": {},
+                "payload": [],
+            },
+        )
+
+
+def _bundle(value: Any) -> dict[str, Any]:
+    """Turn an executionResult into a MIME bundle: text, and an image where it is one."""
+    if isinstance(value, dict) and value.get("type") == "image" and value.get("base64_data"):
+        image = f"image/{value.get('format', 'png')}"
+        return {image: str(value["base64_data"]), "text/plain": f"<{html.escape(image)}>"}
+    # It was a Python value: True, not JSON's true.
+    text = value if isinstance(value, str) else repr(value)
+    return {"text/plain": text}
