@@ -113,7 +113,7 @@ def test_a_restore_is_interrupted_and_what_waits_for_it_does_not_run(
     world = new_world(has_checkpoint=True)
     world.cell("a")
     world.settle()
-    world.agent.is_gone = True
+    world.agent.expire()
     cell = world.cell("b")
     world.run(0.06 + seconds)
     world.interrupt()

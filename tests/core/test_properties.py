@@ -45,7 +45,6 @@ OTHERS = st.sampled_from(
         ("carry",),
         ("poke",),
         ("background",),
-        ("forget requests",),
     ]
 )
 ACTS = st.lists(
@@ -68,7 +67,7 @@ def act(world: World, what: Act) -> None:  # noqa: C901, PLR0912
         case ("signal",):
             world.tell(on.InterruptAsked(world.clock.now))
         case ("expire",) if agent is not None:
-            agent.is_gone = True
+            agent.expire()
         case ("kill",) if agent is not None and agent.kernel is not None:
             agent.kernel.die(-9)
         case ("full disk",):
@@ -84,12 +83,10 @@ def act(world: World, what: Act) -> None:  # noqa: C901, PLR0912
             world.tell(on.Poked(world.clock.now))
         case ("background",) if agent is not None:
             agent.background = True
-        case ("forget requests",) if agent is not None:
-            agent.open_requests.clear()
 
 
 @settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

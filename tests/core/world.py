@@ -173,6 +173,8 @@ class RemoteKernel:
         self._say("iopub", "status", {"execution_state": "busy"}, frames)
         if not msg_type.endswith(("_request", "_msg")) or channel == "control":
             self._answer("ok", channel, frames)
+            if channel == "shell":
+                self._next()
             return
         self._frames = frames
         if not msg_id.startswith("aca-"):
@@ -327,6 +329,12 @@ class MemoryAgent(agent_module.Agent):
         if self.strand is not None:
             self.strand.pause(milliseconds / 1000)
 
+    def expire(self) -> None:
+        """The environment ends, and all that runs in it."""
+        self.is_gone = True
+        if self.kernel is not None:
+            self.kernel.die(-9)
+
     def notice(self) -> None:
         """Something has come that the agent's poller would wake up for."""
         if self.strand is not None:
@@ -441,7 +449,7 @@ class World:
         for command in commands:
             self._do(command)
 
-    def _do(self, command: do.Command) -> None:  # noqa: C901, PLR0912
+    def _do(self, command: do.Command) -> None:  # noqa: C901, PLR0912, PLR0915
         now = self.clock.now
         match command:
             case outgoing.Publish():
@@ -481,7 +489,7 @@ class World:
             case do.Forget():
                 self.exchange = None
                 if self.agent is not None:
-                    self.agent.is_gone = True
+                    self.agent.expire()
             case do.Leave():
                 self.clock.later(SHELL_SECONDS, lambda: self.tell(on.Left(self.clock.now)))
             case do.Restore():
@@ -572,7 +580,7 @@ class World:
 
     # -- calls to the pool -------------------------------------------------------------
 
-    def _call(self, turn: int, began: float) -> None:
+    def _call(self, turn: int, began: float) -> None:  # noqa: C901, PLR0912, PLR0915
         """Make the next call of the pending exchange, and let befall it what is to."""
         exchange, agent = self.exchange, self.agent
         if exchange is None or agent is None or turn != self._turn:
@@ -610,8 +618,10 @@ class World:
         def take(printed: str) -> None:
             if turn != self._turn:
                 return
-            if agent.is_gone:
-                printed = NO_AGENT
+            if agent.is_gone and NO_AGENT not in printed:
+                # It ended while the call was under way.
+                lost()
+                return
             try:
                 records = exchange.answered(printed, self.clock.now)
             except (EnvironmentGone, Exception) as error:  # noqa: BLE001
@@ -640,7 +650,8 @@ class World:
             case "slow":
                 arrive(lambda printed: self.clock.later(4.0, lambda: take(printed)))
             case "refused":
-                fail(AccessDenied("The pool refuses the key."))
+                refusal = AccessDenied("The pool refuses the key.")
+                self.clock.later(LATENCY, lambda: fail(refusal))
             case "too large":
                 try:
                     exchange.refused(LocalProtocolError("It is too large."))
@@ -649,10 +660,10 @@ class World:
                 else:
                     self._call(turn, began)
             case "gone":
-                agent.is_gone = True
+                agent.expire()
                 fail(EnvironmentGone("It is gone."))
             case "replaced":
-                agent.is_gone = True
+                agent.expire()
                 self.clock.later(LATENCY, lambda: take(NO_AGENT))
             case "killed":
                 arrive(answered)
@@ -669,6 +680,9 @@ class World:
 
     def _serve(self, agent: MemoryAgent, text: str, answered: Callable[[str], None]) -> None:
         """Have the agent do one exchange; calls of one environment come one after the other."""
+        if agent.is_gone:
+            answered(NO_AGENT)
+            return
         if agent.is_serving:
             agent.waiting.append(lambda: self._serve(agent, text, answered))
             return
