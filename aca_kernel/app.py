@@ -116,7 +116,7 @@ class AcaKernelApp(JupyterApp):
         config = {
             **identity,
             # The same before and after a restart, which keeps the connection file.
-            "kernel_id": hashlib.sha256(key).hexdigest()[:24],
+            "kernel_id": self._kernel_id(key),
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
             "traits": self._remote_traits(),
             "arguments": list(self._remote_arguments),
@@ -149,6 +149,14 @@ class AcaKernelApp(JupyterApp):
             await kernel.serve()
         finally:
             watch.cancel()
+
+    def _kernel_id(self, key: bytes) -> str:
+        """Return what tells this kernel from others, before and after a restart.
+
+        Its key does, and where nothing is signed the place of its connection file.
+        """
+        told_by = key or b"file:" + os.fsencode(os.path.abspath(self.connection_file))
+        return hashlib.sha256(told_by).hexdigest()[:24]
 
     def _identity(self) -> dict[str, str]:
         """Return what all messages of this kernel and of its remote kernels carry."""
