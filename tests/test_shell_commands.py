@@ -66,3 +66,19 @@ def test_a_lost_answer_does_not_run_it_twice(pool: Pool, pool_kernel: Client) ->
     pool.fault(kind="drop_after", count=1, tool=SHELL)
     pool_kernel.run("!echo once >> counted")
     assert pool_kernel.run("x = !cat counted\nlist(x)").result == "['once']"
+
+
+MANY_DESCRIPTORS = """
+import os, resource
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+"""
+
+
+def test_more_descriptors_than_select_can_take(kernel: Client) -> None:
+    kernel.run(MANY_DESCRIPTORS)
+    assert kernel.run("!echo many").text == "many\r\n"
+    assert kernel.run("x = !echo taken\nlist(x)").result == "['taken']"
+    assert kernel.run("os.system('echo below')").text == "below\n"
+    assert kernel.run("%aca checkpoint").text.startswith("Stored ")

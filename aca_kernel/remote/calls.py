@@ -21,8 +21,18 @@ from . import wire
 _RECEIVED_BYTES = 1 << 20
 
 
+def is_readable(descriptor: Any, seconds: float | None) -> bool:
+    """Wait for something to read, or an end; None: as long as it takes.
+
+    descriptor: a number, or what has a fileno. select.select fails beyond descriptor 1023.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else int(seconds * 1000)))
+
+
 class Connection:
-    """The caller's end; blocks, and may be waited for with select."""
+    """The caller's end; blocks, and may be waited for with `is_readable`."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -55,9 +65,7 @@ class Connection:
 
     def has_arrived(self, seconds: float) -> bool:
         """Wait for something to arrive; return whether `receive` would return at once."""
-        poll = select.poll()  # select.select fails beyond descriptor 1023
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(int(seconds * 1000)))
+        return is_readable(self._socket, seconds)
 
     def close(self) -> None:
         """Give up what has not been answered."""

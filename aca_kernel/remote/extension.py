@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import sys
 import threading
@@ -28,7 +27,7 @@ from typing import Any
 
 from . import magic, shell, state, trimming
 from .beside.session import Files
-from .calls import Connection
+from .calls import Connection, is_readable
 from .large_json import quick_packer
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
@@ -130,7 +129,7 @@ def _watch_descriptor(stream: Any) -> None:
     stream.is_reading, stream.is_watched = False, True
     try:
         while stream._should_watch:  # noqa: SLF001
-            select.select([stream._fid], [], [])  # noqa: SLF001
+            is_readable(stream._fid, None)  # noqa: SLF001
             # Said while there is still something to read: at no moment does it look as
             # if all had been passed on when it has not.
             stream.is_reading = True
@@ -151,7 +150,7 @@ def _read_descriptors(streams: list[Any]) -> None:
     deadline = time.monotonic() + _DESCRIPTORS_SECONDS
     for stream in streams:
         while stream.is_watched and (
-            stream.is_reading or select.select([stream._fid], [], [], 0)[0]  # noqa: SLF001
+            stream.is_reading or is_readable(stream._fid, 0)  # noqa: SLF001
         ):
             if time.monotonic() > deadline:
                 return

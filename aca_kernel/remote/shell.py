@@ -24,7 +24,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from .calls import Connection
+from .calls import Connection, is_readable
 
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
 _LONGEST_ARGUMENT_BYTES = 100_000
@@ -174,8 +174,10 @@ class _Command:
 
     def _step(self, connection: Connection, decoder: Any, show: Callable[[str], object]) -> bool:
         """Wait for the next thing to happen; return True when the command is over."""
-        watched: list[Any] = [self.output_fd, self.status_fd, connection]
-        readable, _, _ = select.select(watched, [], [])
+        poll = select.poll()
+        for one in (self.output_fd, self.status_fd, connection.fileno()):
+            poll.register(one, select.POLLIN)
+        readable = {descriptor for descriptor, _ in poll.poll()}
         if self.output_fd in readable:
             data = self._read_output()
             if data:
@@ -186,7 +188,7 @@ class _Command:
         if self.exit_code is not None:
             self._drain(decoder, show)
             return True
-        if connection in readable:
+        if connection.fileno() in readable:
             for answer in connection.receive():
                 if answer.head.get("error"):
                     sys.stderr.write(str(answer.head["error"]) + "\n")
@@ -216,7 +218,7 @@ class _Command:
 
     def _drain(self, decoder: Any, show: Callable[[str], object]) -> None:
         """Show what the command wrote before its end and is still under way."""
-        while select.select([self.output_fd], [], [], 0)[0]:
+        while is_readable(self.output_fd, 0):
             data = self._read_output()
             if not data:
                 return
@@ -234,7 +236,7 @@ class _Command:
                     os.killpg(self.pid, number)
                 except (ProcessLookupError, PermissionError):
                     break
-            if select.select([self.status_fd], [], [], _INTERRUPT_GRACE_SECONDS)[0]:
+            if is_readable(self.status_fd, _INTERRUPT_GRACE_SECONDS):
                 self._read_status()
         self._drain(decoder, show)
         if self.exit_code is None:
