@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
+from .comparison import Pair, errors, running_pair
 from .support import Client, Pool
 
+# In a pair the other kernel runs on this machine itself: nothing there may do harm.
 SHELL = "runShellCommandInRemoteEnvironment"
 
 
@@ -82,3 +88,49 @@ def test_more_descriptors_than_select_can_take(kernel: Client) -> None:
     assert kernel.run("x = !echo taken\nlist(x)").result == "['taken']"
     assert kernel.run("os.system('echo below')").text == "below\n"
     assert kernel.run("%aca checkpoint").text.startswith("Stored ")
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with running_pair() as one:
+        one.both(lambda client: client.run("%env SHELL=/bin/sh").text)
+        yield one
+
+
+def test_variables_may_have_any_name_and_value(pair: Pair) -> None:
+    variables = {"größe": "1", "A-B": "2", "L.1": "two\nlines", "1": "'"}
+    pair.check(f"import os\nos.environ.update({variables})\nos.environb[b'RAW'] = b'\\xff'")
+    for program in ("/bin/sh", "/bin/bash"):
+        pair.check(f"%env SHELL={program}")
+        pair.check("!echo said")
+        cell = pair.check(
+            "x = !env | sort | grep -aE '^(größe|A-B|L.1|lines|RAW|1)'\nprint(list(x))"
+        )
+    assert "größe=1" in cell.text
+    assert "A-B=2" in cell.text
+
+
+def test_a_path_without_the_systems_folders_ends_as_anywhere(pair: Pair) -> None:
+    pair.check("%env PATH=$PATH:/opt/tool/bin")
+    cell = pair.check("!echo said; ls; /bin/echo named\n_exit_code")
+    assert cell.text.startswith("said\r\n/bin/sh: 1: ls: not found")
+    assert pair.check("!ls\n_exit_code").result == "127"
+    pair.check("x = !ls\nlist(x)")
+
+
+def test_of_a_killed_command_only_its_output_is_taken(pair: Pair) -> None:
+    for how in ("kill -KILL $$", "echo before; kill -TERM $$"):
+        pair.check(f"x = !{how}\nlist(x)")
+        pair.check(f"!{how}\n_exit_code")
+
+
+def test_what_starts_a_command_may_be_killed(shared_kernel: Client) -> None:
+    cell = shared_kernel.run("!kill -KILL $PPID; sleep 100\n_exit_code")
+    assert cell.result == "-9"
+
+
+def test_a_command_that_cannot_be_passed_is_an_error(pair: Pair) -> None:
+    pair.check("x = !echo {chr(0)}", errors)
+    pair.check("import os; os.environ['LONG'] = 'x' * 200_000")
+    pair.check("x = !echo said", errors)
+    pair.check("!echo said", errors)

@@ -1,0 +1,125 @@
+"""The program that starts one `!` command and reports how it ended.
+
+Run by path with the path of a job, a marshalled dict that shell.py writes:
+
+    once        a folder to be made: whoever finds it made has been asked a second time
+    status      a FIFO that shell.py reads
+    output      the terminal or FIFO that the command writes to
+    terminal    whether that is a terminal
+    programs    paths of the shell; the first that can be executed is
+    arguments   its arguments, as bytes
+    variables   its environment variables, as bytes
+    directory   its working directory
+
+To the FIFO, one a line: `pid NUMBER` of the command, `failed ERRNO` if it could not be executed,
+and `end STATUS`, negative for a signal. A FIFO that ends before has lost this program.
+
+Nothing here is a shell script: variables may have any name, PATH may be anything, and no shell
+but the command's own says anything. FIFOs are opened before the command begins, so that it may
+remove their folder.
+
+Standard library only, and little of it: each command waits for this to be imported.
+"""
+
+from __future__ import annotations
+
+# `signal` would import enum, as long as all else takes.
+import _signal  # type: ignore[import-not-found]  # typeshed does not know it
+import errno
+import marshal
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+# What this process or the shell tool may ignore, and the command must not.
+_SIGNALS = (
+    *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGPIPE),
+    *(_signal.SIGQUIT, _signal.SIGTERM, _signal.SIGXFSZ),
+)
+
+# The exit status of a command that was not executed, as a shell gives it.
+_NOT_EXECUTED = 127
+
+
+def main() -> None:
+    """Start the command and return; a process that is left behind waits for its end."""
+    with open(sys.argv[1], "rb") as file:
+        job = marshal.load(file)  # noqa: S302 - of this user's own, in a private folder
+    try:
+        os.mkdir(job["once"])
+    except FileExistsError:
+        return
+    # Without O_NONBLOCK it would wait for ever for a reader that has been interrupted.
+    status = os.open(job["status"], os.O_WRONLY | os.O_NONBLOCK)
+    output = -1 if job["terminal"] else os.open(job["output"], os.O_WRONLY | os.O_NONBLOCK)
+    if os.fork():
+        return
+    # The shell tool's call ends when nobody holds its pipes.
+    os.setsid()
+    _redirect(os.open(os.devnull, os.O_RDWR))
+    for descriptor in (status, output):
+        if descriptor >= 0:
+            os.set_blocking(descriptor, True)
+    pid = os.fork()
+    if not pid:
+        _become_command(job, status, output)
+    _tell(status, f"pid {pid}")
+    _, ended = os.waitpid(pid, 0)
+    _tell(status, f"end {os.waitstatus_to_exitcode(ended)}")
+
+
+def _become_command(job: dict[str, Any], status: int, output: int) -> None:
+    """Execute the command; never returns."""
+    number = errno.EINVAL
+    try:
+        # A session of its own: an interrupt reaches the command with all that it has started.
+        os.setsid()
+        if job["terminal"]:
+            # The first terminal that a session's leader opens becomes the session's.
+            output = os.open(job["output"], os.O_RDWR)
+            _redirect(output)
+        else:
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+        os.chdir(job["directory"])
+        for one in _SIGNALS:
+            _signal.signal(one, _signal.SIG_DFL)
+        number = _execute(job["programs"], job["arguments"], job["variables"])
+    except OSError as error:
+        number = error.errno or number
+    finally:
+        _tell(status, f"failed {number}")
+        os._exit(_NOT_EXECUTED)
+
+
+def _execute(programs: list[bytes], arguments: list[bytes], variables: dict[bytes, bytes]) -> int:
+    """Execute the first program that is one; return the reason why none is, as `Popen` has it."""
+    number = errno.ENOENT
+    for program in programs:
+        try:
+            os.execve(program, arguments, variables)  # noqa: S606 - what is asked for
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                number = error.errno or number
+    return number
+
+
+def _redirect(descriptor: int) -> None:
+    for standard in (0, 1, 2):
+        os.dup2(descriptor, standard)
+    if descriptor > 2:
+        os.close(descriptor)
+
+
+def _tell(status: int, line: str) -> None:
+    try:  # noqa: SIM105 - contextlib is imported by nothing else here
+        os.write(status, line.encode("ascii") + b"\n")
+    except BrokenPipeError:
+        pass  # the remote kernel has ended, or given the command up
+
+
+if __name__ == "__main__":
+    main()
