@@ -134,3 +134,42 @@ def test_a_command_that_cannot_be_passed_is_an_error(pair: Pair) -> None:
     pair.check("import os; os.environ['LONG'] = 'x' * 200_000")
     pair.check("x = !echo said", errors)
     pair.check("!echo said", errors)
+
+
+INHERITED = "umask; ulimit -n; ulimit -Hn; ulimit -c; nice; nproc; touch made; stat -c %a made"
+
+
+def test_a_command_inherits_what_a_child_process_does(pair: Pair) -> None:
+    pair.check("import os, resource, tempfile\nfolder = tempfile.mkdtemp()\nos.chdir(folder)")
+    pair.check(
+        "os.umask(0o027), os.nice(3)\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))"
+    )
+    cell = pair.check(f"!{INHERITED}")
+    assert cell.text.split() == ["0027", "200", "300", "0", "3", "1", "640"]
+    pair.check(f"x = !{INHERITED}\nlist(x)")
+    pair.check(f"%env SHELL=/bin/bash\nx = !{INHERITED}\nlist(x)")
+    pair.check("os.remove('made')\nos.chdir('/')\nos.rmdir(folder)")
+
+
+def test_a_working_directory_that_was_removed_is_one(pair: Pair) -> None:
+    pair.check("import os, tempfile\ngone = tempfile.mkdtemp()\nos.chdir(gone)\nos.rmdir(gone)")
+    code = "echo said; ls; touch made; cd /; pwd"
+    assert pair.check(f"!{code}\n_exit_code").result == "0"
+    pair.check(f"x = !{code}\nlist(x)")
+    # One of the same name is not the one.
+    pair.check("os.mkdir(gone)")
+    pair.check(f"!{code}")
+    pair.check("os.chdir(gone)")
+    assert pair.check("!touch made; ls").text == "made\r\n"
+    pair.check("os.remove('made')\nos.rmdir(gone)")
+
+
+def test_a_working_directory_may_be_out_of_reach(pair: Pair) -> None:
+    pair.check(
+        "import os, tempfile\nouter = tempfile.mkdtemp()\nos.makedirs(outer + '/inner')\n"
+        "os.chdir(outer + '/inner')\nos.chmod(outer, 0)"
+    )
+    assert pair.check("!touch made; ls").text == "made\r\n"
+    pair.check("os.remove('made')\nos.chmod(outer, 0o700)\nos.removedirs(outer + '/inner')")

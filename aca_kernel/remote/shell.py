@@ -11,6 +11,7 @@ Standard library only; POSIX systems.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import marshal
 import os
@@ -183,7 +184,7 @@ class _Command:
             "programs": [os.fsencode(program)],
             "arguments": [os.fsencode(program), *self._arguments()],
             "variables": dict(os.environb),
-            "directory": os.getcwd(),
+            **_inherited(),
         }
         words = [
             # Neither site-packages nor the user's: they would take longer than the start.
@@ -299,6 +300,37 @@ class _Command:
                 os.close(descriptor)
         if self.directory:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _inherited() -> dict[str, Any]:
+    """Return what a child of this process would have of it, for starter.py."""
+    import resource
+
+    place = os.stat(".")
+    directories = [f"/proc/{os.getpid()}/cwd".encode("ascii")]
+    with contextlib.suppress(OSError):  # it has been removed
+        directories.insert(0, os.getcwdb())
+    limits = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux
+    return {
+        "directories": directories,
+        "directory": (place.st_dev, place.st_ino),
+        "umask": _umask(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "limits": {kind: resource.getrlimit(kind) for kind in limits},
+        "processors": None if affinity is None else affinity(0),
+    }
+
+
+def _umask() -> int:
+    # To read it by os.umask is to change it for a moment, for all threads.
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _copy_window_size(descriptor: int) -> None:

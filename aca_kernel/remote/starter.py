@@ -9,7 +9,10 @@ Run by path with the path of a job, a marshalled dict that shell.py writes:
     programs    paths of the shell; the first that can be executed is
     arguments   its arguments, as bytes
     variables   its environment variables, as bytes
-    directory   its working directory
+    directories where its working directory may be found, and `directory`, its device and inode
+    umask, nice its file mode mask and niceness
+    limits      its resource limits, soft and hard, by their numbers
+    processors  those that it may run on, None where there is no such thing
 
 To the FIFO, one a line: `pid NUMBER` of the command, `failed ERRNO` if it could not be executed,
 and `end STATUS`, negative for a signal. A FIFO that ends before has lost this program.
@@ -28,6 +31,7 @@ import _signal  # type: ignore[import-not-found]  # typeshed does not know it
 import errno
 import marshal
 import os
+import resource
 import sys
 from typing import TYPE_CHECKING
 
@@ -84,15 +88,51 @@ def _become_command(job: dict[str, Any], status: int, output: int) -> None:
         else:
             os.dup2(output, 1)
             os.dup2(output, 2)
-        os.chdir(job["directory"])
+        _enter(job["directories"], job["directory"])
+        os.umask(job["umask"])
+        # More than this process may have, it cannot give: as much as it can.
+        _try(os.setpriority, os.PRIO_PROCESS, 0, job["nice"])
+        if job["processors"] is not None:
+            _try(os.sched_setaffinity, 0, job["processors"])
         for one in _SIGNALS:
             _signal.signal(one, _signal.SIG_DFL)
+        _limit(job["limits"])
         number = _execute(job["programs"], job["arguments"], job["variables"])
     except OSError as error:
         number = error.errno or number
     finally:
         _tell(status, f"failed {number}")
         os._exit(_NOT_EXECUTED)
+
+
+def _enter(paths: list[bytes], wanted: tuple[int, int]) -> None:
+    """Change to the directory, which may have been removed, or lie where no path leads any more."""
+    for path in paths:
+        _try(os.chdir, path)
+        found = os.stat(".")
+        if (found.st_dev, found.st_ino) == wanted:
+            return
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+def _limit(limits: dict[int, tuple[int, int]]) -> None:
+    for kind, (soft, hard) in limits.items():
+        _, most = resource.getrlimit(kind)
+        if not _try(resource.setrlimit, kind, (soft, hard)):
+            _try(resource.setrlimit, kind, (_least(soft, most), _least(hard, most)))
+
+
+def _least(one: int, other: int) -> int:
+    finite = [limit for limit in (one, other) if limit != resource.RLIM_INFINITY]
+    return min(finite, default=resource.RLIM_INFINITY)
+
+
+def _try(function: Any, *arguments: Any) -> bool:
+    try:
+        function(*arguments)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _execute(programs: list[bytes], arguments: list[bytes], variables: dict[bytes, bytes]) -> int:
