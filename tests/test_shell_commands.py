@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .comparison import Pair, errors, running_pair
-from .support import Client, Pool
+from .comparison import Pair, errors, everything, running_pair
+from .support import Cell, Client, Pool, running_kernel
 
 # In a pair the other kernel runs on this machine itself: nothing there may do harm.
 SHELL = "runShellCommandInRemoteEnvironment"
@@ -173,3 +177,67 @@ def test_a_working_directory_may_be_out_of_reach(pair: Pair) -> None:
     )
     assert pair.check("!touch made; ls").text == "made\r\n"
     pair.check("os.remove('made')\nos.chmod(outer, 0o700)\nos.removedirs(outer + '/inner')")
+
+
+# What only bash knows, and what tells of the shell.
+BASH = (
+    "echo sourced=here > script; source ./script; echo $sourced; rm script",
+    "[[ abc == a* ]] && echo matched",
+    "echo {1..3}",
+    "diff <(echo a) <(echo b)",
+    "cat <<< here",
+    "a=(x y z); echo ${a[1]} ${#a[@]}",
+    "set -o pipefail; false | true; echo $?",
+    "ls /nonexistent &>> both; ls /nonexistent &>> both; cat both; rm both",
+    "for ((i = 0; i < 3; i++)); do echo $i; done",
+    "word=loud; echo ${word^^} ${word:1:2}",
+    "printf -v made %03d 7; echo $made",
+    "echo $'a\\tb'; echo -e 'a\\tb'",
+    "function f { local x=in; echo $x; }; f",
+    "echo $0 $BASH_VERSION $-",
+    "nosuchcommand; false || (exit 3)",
+    "sh -c 'kill -KILL $$'; echo went on",
+)
+
+
+def test_commands_run_in_the_shell_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    with running_pair() as pair:
+        pair.check("import os, tempfile\nfolder = tempfile.mkdtemp()\nos.chdir(folder)")
+        for command in BASH:
+            # No number of a process is said twice.
+            pair.check(f"!{command}\n_exit_code", _without_pids)
+            pair.check(f"x = !{command}\nprint(list(x))", _without_pids)
+        assert pair.check("!echo {1..3}").text == "1 2 3\r\n"
+        pair.check("os.chdir('/')\nos.rmdir(folder)")
+
+
+def _without_pids(cell: Cell) -> dict[str, Any]:
+    found = everything(cell)
+    return {**found, "stdout": re.sub(r"line 1: +\d+ ", "line 1: PID ", found["stdout"])}
+
+
+def test_the_shell_is_the_one_that_ipython_would_take() -> None:
+    with running_pair() as pair:
+        pair.check("import os\nos.environ.pop('SHELL', '') and None")
+        assert pair.check("x = !echo $0 $BASH\nlist(x)").result == "['/bin/sh']"
+        for shell in ("/nonexistent/shell", "nosuchshell", "/etc/passwd", "/tmp", ""):
+            pair.check(f"os.environ['SHELL'] = {shell!r}")
+            pair.check("x = !echo said", errors)
+            pair.check("!echo said", errors)
+        pair.check("%env SHELL=sh\nx = !echo $0 $BASH\nprint(x)")
+        pair.check("!echo $0 $BASH")
+        # IPython keeps the first one that there is.
+        pair.check("%env SHELL=/bin/bash\nx = !echo $0 $BASH\nprint(x)")
+        assert pair.check("!echo $0 $BASH").text.endswith("/sh\r\n")
+
+
+def test_a_shell_that_a_session_does_not_see_is_not_given_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shell = tmp_path / "shell"
+    shutil.copy("/bin/sh", shell)
+    monkeypatch.setenv("SHELL", str(shell))
+    with running_kernel() as kernel:
+        assert kernel.run("import os; os.environ['SHELL']").result == "'/bin/sh'"
+        assert kernel.run("!echo said").text == "said\r\n"

@@ -6,7 +6,7 @@ script that the kernel is asked to run with the shell tool. Output comes back th
 (`!cmd`) or a pipe (`x = !cmd`) and the end through a second pipe, so it streams, has no time limit
 and needs no further call. Both ends open all of them before the command begins.
 
-Standard library only; POSIX systems.
+Needs IPython; POSIX systems.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class _Command:
         import codecs
 
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        program = self._shell()
+        program = _shell_of_terminal() if self.is_terminal else os.environ.get("SHELL", "/bin/sh")
         connection = None
         try:
             script = self._prepare(program)
@@ -152,9 +152,6 @@ class _Command:
         code = self.exit_code or 0
         # A shell reports a signal as 128 + its number, IPython as -number.
         return 128 - code if code > 128 else code
-
-    def _shell(self) -> str:
-        return shutil.which(os.environ.get("SHELL") or "sh") or "/bin/sh"
 
     def _prepare(self, program: str) -> str:
         """Open this end of the command's pipes and write what the shell tool is to run.
@@ -181,8 +178,9 @@ class _Command:
             "status": status,
             "output": output,
             "terminal": self.is_terminal,
-            "programs": [os.fsencode(program)],
-            "arguments": [os.fsencode(program), *self._arguments()],
+            "programs": _places_of(program),
+            # Python executes nothing by an empty name; where SHELL is one, that fails anyway.
+            "arguments": [os.fsencode(program) or b"sh", *self._arguments()],
             "variables": dict(os.environb),
             **_inherited(),
         }
@@ -300,6 +298,25 @@ class _Command:
                 os.close(descriptor)
         if self.directory:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _shell_of_terminal() -> str:
+    """Return what IPython runs `!cmd` in: what SHELL was with the first command, or `sh`.
+
+    Raises OSError: there is none.
+    """
+    from IPython.utils import _process_posix
+
+    handler: Any = _process_posix.system
+    return str(handler.__self__.sh)
+
+
+def _places_of(program: str) -> list[bytes]:
+    """Return where a program is looked for, as Popen does for `x = !cmd`."""
+    name = os.fsencode(program)
+    if os.path.dirname(name):
+        return [name]
+    return [os.path.join(os.fsencode(folder), name) for folder in os.get_exec_path()]
 
 
 def _inherited() -> dict[str, Any]:
