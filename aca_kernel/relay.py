@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 REMOTE_FILES = ("__init__.py", "wire.py", "calls.py", "agent.py", "retirement.py", "spawn.py",
                 "process.py", "launcher.py", "extension.py", "shell.py", "starter.py",
+                "agent_folder.py",
                 "magic.py", "command_line.py", "files.py", "transfer.py", "session_ipython.py",
                 "depot.py", "state.py", "origin.py", "large_json.py", "trimming.py",
                 "beside/__init__.py", "beside/asked.py", "beside/copies.py", "beside/entries.py",
@@ -113,7 +114,7 @@ class Greeting:
     missing: tuple[str, ...]
     python: str
     executable: str
-    wake_path: str
+    wake_paths: tuple[str, ...]
 
 
 class Relay:
@@ -199,7 +200,7 @@ class Relay:
             missing=tuple(str(name) for name in head.get("missing", ())),
             python=str(head.get("python", "")),
             executable=str(head.get("executable", "")),
-            wake_path=str(head.get("wake", "")),
+            wake_paths=tuple(str(path) for path in head.get("wake", ())),
         )
         return self._greeting
 
@@ -442,9 +443,12 @@ class Relay:
         if self._greeting is None:
             return
         # Opened for both directions, a FIFO without a reader does not block the shell.
-        path = shlex.quote(self._greeting.wake_path)
+        ways = [
+            f"test -p {path} && echo {number} 1<>{path}"
+            for path in map(shlex.quote, self._greeting.wake_paths)
+        ]
         try:
-            await self._aside(f"test -p {path} && echo {number} 1<>{path}")
+            await self._aside(" || ".join(ways) or "false")
         except AcaKernelError as error:  # the window's end brings the same, later
             self._log.info("could not wake the agent: %s", error.reason)
 

@@ -241,3 +241,50 @@ def test_a_shell_that_a_session_does_not_see_is_not_given_to_it(
     with running_kernel() as kernel:
         assert kernel.run("import os; os.environ['SHELL']").result == "'/bin/sh'"
         assert kernel.run("!echo said").text == "said\r\n"
+
+
+# The folder of what runs in the environment, by its own name and no pattern.
+OWN = "import os, shutil, sys\nown = os.path.dirname(sys.modules['_aca_remote'].__path__[0])"
+
+
+@pytest.mark.parametrize(
+    "removal", ["!rm -rf {own}; echo removed", "shutil.rmtree(own)", "os.system('rm -rf ' + own)"]
+)
+def test_all_goes_on_when_our_own_folder_was_removed(kernel: Client, removal: str) -> None:
+    kernel.run(OWN)
+    kernel.run("%aca checkpoint")
+    for _ in range(2):
+        assert kernel.run(f"{removal}\n!echo in the same cell").text.endswith("same cell\r\n")
+        assert kernel.run("x = !echo taken\nlist(x)").result == "['taken']"
+    kernel.run(removal)
+    assert kernel.run("%aca checkpoint").text.startswith("Stored ")
+    kernel.run(removal)
+    assert kernel.run("%aca status").of_type("display_data")
+    kernel.run(removal)
+    assert kernel.run("%aca restore").status == "ok"
+
+
+def test_an_interrupt_and_a_second_front_end_reach_a_cell_that_removed_our_folder(
+    kernel: Client,
+) -> None:
+    kernel.run(OWN)
+    left = "is_told = False\nwhile not is_told: pass"
+    running = kernel.send(f"import time\nshutil.rmtree(own)\nprint('removed')\n{left}")
+    kernel.wait_for_stream(running, "removed")
+    kernel.run_in_subshell("is_told = True")
+    assert kernel.collect(running).status == "ok"
+    running = kernel.send("shutil.rmtree(own)\n!echo begun; sleep 100")
+    kernel.wait_for_stream(running, "begun")
+    kernel.interrupt()
+    assert kernel.collect(running).status == "ok"
+    assert kernel.run("_exit_code").result == "-2"
+
+
+def test_a_remote_kernel_comes_again_after_our_folder_was_removed(kernel: Client) -> None:
+    kernel.run(OWN + "\nopen('kept', 'w').close()")
+    kernel.run("%aca checkpoint")
+    kernel.run("shutil.rmtree(own)\nos._exit(1)")
+    assert kernel.run("!echo said").text == "said\r\n"
+    kernel.run(OWN)
+    # It is known still what was there before the notebook.
+    assert " 1 file" in kernel.run("%aca checkpoint").text

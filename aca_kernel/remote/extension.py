@@ -18,6 +18,7 @@ Needs ipykernel; oldest supported 6.29.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from typing import Any
 
 from . import magic, shell, state, trimming
 from .beside.session import Files
-from .calls import Connection, is_readable
+from .calls import Connection, is_readable, keep_open
 from .large_json import quick_packer
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
@@ -88,7 +89,16 @@ def load(app: Any, config: dict[str, Any]) -> None:
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
+    keep_open(config["calls"])
+    app.kernel.shell.events.register("post_execute", lambda: _keep_notes(notebook, files))
     _Background(config["calls"], notebook).watch(app.kernel)
+
+
+def _keep_notes(notebook: state.State, files: Files) -> None:
+    """Write again what the next remote kernel is to know, if the cell has removed it."""
+    with contextlib.suppress(OSError):  # no room on the disk
+        notebook.keep_origin()
+        files.keep_journal()
 
 
 def _skip_empty_flushes(stream_class: Any) -> None:

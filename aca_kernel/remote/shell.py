@@ -28,6 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import agent_folder
 from .calls import Connection, is_readable
 
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
@@ -158,7 +159,9 @@ class _Command:
 
         It starts the command at most once, however often it is run. Return its path.
         """
-        self.directory = tempfile.mkdtemp(prefix="sh-", dir=os.path.dirname(self.calls_path))
+        folder = os.path.dirname(self.calls_path)
+        agent_folder.make(folder)
+        self.directory = tempfile.mkdtemp(prefix="sh-", dir=folder)
         status = self._path("status")
         os.mkfifo(status, 0o600)
         # For reading only: it ends when the starter does.

@@ -89,6 +89,10 @@ class Mirror:
         self.is_in_cell = False
         self._copies.read()
 
+    def keep_journal(self) -> None:
+        """Write the journal again, if code has removed it. Raises OSError."""
+        self._copies.keep()
+
     # -- paths -------------------------------------------------------------------
 
     def inside(self, path: Any) -> str | None:
