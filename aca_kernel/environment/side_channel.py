@@ -38,12 +38,12 @@ class SideChannel:
         self.tools_overlap: bool | None = None
         self._environment = environment
         self._log = log
-        self._wake_path = ""
+        self._wake_paths: tuple[str, ...] = ()
 
     def greeted(self, greeting: Greeting) -> None:
         """The agent runs."""
         self.remote_pid = greeting.remote_pid
-        self._wake_path = greeting.wake_path
+        self._wake_paths = greeting.wake_paths
 
     @property
     def window_seconds(self) -> float:
@@ -77,12 +77,15 @@ class SideChannel:
 
     async def wake_from(self, number: int) -> None:
         """End the exchange of this number, also one whose answer was lost."""
-        if not self._wake_path:
+        if not self._wake_paths:
             return
         # Opened for both directions, a FIFO without a reader does not block the shell.
-        path = shlex.quote(self._wake_path)
+        ways = [
+            f"test -p {path} && echo {number} 1<>{path}"
+            for path in map(shlex.quote, self._wake_paths)
+        ]
         try:
-            await self._run(f"test -p {path} && echo {number} 1<>{path}")
+            await self._run(" || ".join(ways))
         except AcaKernelError as error:  # the window's end brings the same, later
             self._log.info("could not wake the agent: %s", error.reason)
 

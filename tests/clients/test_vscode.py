@@ -12,8 +12,8 @@ from importlib import metadata
 import pytest
 from jupyter_client.manager import KernelManager
 
-from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 from ..kernel.test_debugger import Debugger
+from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 from .vscode import DELIMITER, IPYKERNEL, MARKER, PROBE, VsCode
 
 # With this the kernel knows that the cooldown of a pool with 2 s has passed, and need not ask

@@ -320,3 +320,48 @@ def test_smaller_things(pair: Pair) -> None:
         "open('e')",
         "os.chmod('empty', 0o755); os.listdir('empty')",
     )
+
+
+def test_names_in_another_directory_are_none_of_the_notebooks(pair: Pair) -> None:
+    pair.fill("elsewhere", {**dict.fromkeys("abcdefghi", "theirs"), "sub/x": "x"})
+    pair.check(
+        "elsewhere",
+        "import tempfile; other = tempfile.mkdtemp(); fd = os.open(other, os.O_RDONLY)",
+        "new = os.O_CREAT | os.O_EXCL; os.close(os.open('a', new, dir_fd=fd)); os.listdir(fd)",
+        "os.open('b', os.O_RDONLY, dir_fd=fd)",
+        "os.mkdir('sub', dir_fd=fd); os.rmdir('sub', dir_fd=fd); os.listdir(fd)",
+        "os.rename('a', 'c', src_dir_fd=fd, dst_dir_fd=fd); os.listdir(fd)",
+        "os.replace('c', 'd', src_dir_fd=fd, dst_dir_fd=fd); os.unlink('d', dir_fd=fd)",
+        "os.symlink('nowhere', 'e', dir_fd=fd); os.readlink('e', dir_fd=fd)",
+        "os.link('e', 'f', src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False); os.listdir(fd)",
+        "os.unlink('e', dir_fd=fd); os.unlink('f', dir_fd=fd); os.unlink('g', dir_fd=fd)",
+        "os.stat('g', dir_fd=fd)",
+        "os.chmod('h', 0o600, dir_fd=fd)",
+        "os.utime('h', dir_fd=fd)",
+        "os.access('h', os.R_OK, dir_fd=fd), os.listdir(fd)",
+        "os.makedirs(other + '/sub/x'); shutil.rmtree(other); os.path.exists(other)",
+        # Nothing of it was about the notebook's.
+        "read('a'), read('sub/x'), sorted(os.listdir())",
+    )
+
+
+def test_names_in_the_open_folder_of_the_notebook_are(pair: Pair) -> None:
+    pair.fill("opened", {**dict.fromkeys("abcdefghi", "theirs"), "sub/x": "x"})
+    pair.check(
+        "opened",
+        "fd, root = os.open('.', os.O_RDONLY), os.open(ROOT, os.O_RDONLY); os.chdir('/')",
+        "os.read(os.open('a', os.O_RDONLY, dir_fd=fd), 9)",
+        "os.read(os.open('opened/sub/x', os.O_RDONLY, dir_fd=root), 9)",
+        "os.open('b', os.O_CREAT | os.O_EXCL, dir_fd=fd)",
+        "os.mkdir('sub', dir_fd=fd)",
+        "os.stat('c', dir_fd=fd).st_size, os.lstat('c', dir_fd=fd).st_size",
+        "os.rename('d', 'dd', src_dir_fd=fd, dst_dir_fd=fd); os.stat('dd', dir_fd=fd).st_size",
+        "os.link('e', 'b', src_dir_fd=fd, dst_dir_fd=fd)",
+        "os.symlink('e', 'b', dir_fd=fd)",
+        "os.chmod('f', 0o600, dir_fd=fd)",
+        "os.unlink('opened/g', dir_fd=root); os.stat('g', dir_fd=fd)",
+        # A directory does not matter for a whole path.
+        "os.stat(ROOT + '/opened/h', dir_fd=root).st_size",
+        "os.close(fd), os.close(root)",
+        "os.stat('i', dir_fd=fd)",
+    )

@@ -182,3 +182,22 @@ def test_the_list_tells_what_was_sent_and_what_was_written(folder: Path) -> None
             "  changed.txt  5 bytes\n"
             "  new.bin      1.5 kB\n"
         )
+
+
+def test_what_was_sent_is_known_after_the_journal_was_removed_and_a_death(folder: Path) -> None:
+    for name in ("data.txt", "changed.txt", "removed.txt"):
+        (folder / name).write_text("mine")
+    with running_kernel() as kernel:
+        kernel.run("open('data.txt').read()\nwith open('changed.txt', 'a') as f: f.write('!')")
+        kernel.run("import os; os.remove('removed.txt')")
+        # The folder of what runs in the environment, by its own name.
+        own = "os.path.dirname(sys.modules['_aca_remote'].__path__[0])"
+        kernel.run(f"import shutil, sys\nshutil.rmtree({own})")
+        kernel.run("import os; os._exit(1)")
+        (folder / "data.txt").write_text("mine, later")
+        found = "[os.path.exists(one + '.txt') for one in ('data', 'changed', 'removed')]"
+        assert kernel.run(f"import os; {found}").result == "[True, True, False]"
+        assert kernel.run("open('data.txt').read()").result == "'mine, later'"
+        written = kernel.run("%aca files").text.partition("Written here")[2]
+        assert "changed.txt" in written
+        assert "data.txt" not in written
