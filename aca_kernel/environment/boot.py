@@ -39,14 +39,14 @@ class Greeting:
 
     missing: modules that the remote kernel needs and that are not installed.
     python: version of the session interpreter, e.g. "3.11.7". executable: its path.
-    wake_path: of the FIFO that ends a pending exchange.
+    wake_paths: of the FIFO that ends a pending exchange; the first that works.
     remote_pid: of the remote kernel, 0 while there is none.
     """
 
     missing: tuple[str, ...]
     python: str
     executable: str
-    wake_path: str
+    wake_paths: tuple[str, ...]
     remote_pid: int
 
 
@@ -94,7 +94,7 @@ async def _greet(
         missing=tuple(str(name) for name in head.get("missing", ())),
         python=str(head.get("python", "")),
         executable=str(head.get("executable", "")),
-        wake_path=str(head.get("wake", "")),
+        wake_paths=tuple(str(path) for path in head.get("wake", ())),
         remote_pid=int(head.get("pid") or 0),
     )
 

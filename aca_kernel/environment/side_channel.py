@@ -27,12 +27,12 @@ class SideChannel:
         self._environment = environment
         self._exchange = exchange
         self._log = log
-        self._wake_path = ""
+        self._wake_paths: tuple[str, ...] = ()
 
     def greeted(self, greeting: Greeting) -> None:
         """The agent runs."""
         self._exchange.remote_pid = greeting.remote_pid
-        self._wake_path = greeting.wake_path
+        self._wake_paths = greeting.wake_paths
 
     async def interrupt(self) -> bool:
         """Send SIGINT to the remote kernel's process group; False: the exchange must do it."""
@@ -53,12 +53,15 @@ class SideChannel:
 
     async def wake_from(self, number: int) -> None:
         """End the exchange of this number, also one whose answer was lost."""
-        if not self._wake_path:
+        if not self._wake_paths:
             return
         # Opened for both directions, a FIFO without a reader does not block the shell.
-        path = shlex.quote(self._wake_path)
+        ways = [
+            f"test -p {path} && echo {number} 1<>{path}"
+            for path in map(shlex.quote, self._wake_paths)
+        ]
         try:
-            await self._run(f"test -p {path} && echo {number} 1<>{path}")
+            await self._run(" || ".join(ways))
         except AcaKernelError as error:  # the window's end brings the same, later
             self._log.info("could not wake the agent: %s", error.reason)
 

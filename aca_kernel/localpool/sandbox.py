@@ -225,7 +225,7 @@ class SandboxLauncher:
             "HOME": home,
             "USER": bubblewrap.USER,
             "LOGNAME": bubblewrap.USER,
-            "SHELL": "/bin/sh",
+            "SHELL": self._shell(),
             "PATH": os.pathsep.join(paths),
             "TMPDIR": temporary,
             "VIRTUAL_ENV": thin,
@@ -242,6 +242,12 @@ class SandboxLauncher:
         )
         variables.update(self._network.variables)
         return variables
+
+    def _shell(self) -> str:
+        """Return the user's shell, which runs `!` commands, if a session sees it."""
+        shell = os.environ.get("SHELL", "")
+        is_seen = not self._is_sandboxed or bubblewrap.is_system(os.path.realpath(shell))
+        return shell if os.access(shell, os.X_OK) and is_seen else "/bin/sh"
 
 
 def is_up(sandbox: Sandbox) -> bool:

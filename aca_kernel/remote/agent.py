@@ -31,6 +31,7 @@ are in the log, because the two come over different sockets.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import json
@@ -43,7 +44,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import retirement, session_ipython, wire
+from . import agent_folder, retirement, session_ipython, wire
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
@@ -86,13 +87,20 @@ _QUIET_TYPES = frozenset({"status", "execute_input"})
 AGENT: Agent
 
 
-def start(nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None) -> str:
+def start(
+    nonce: str,
+    directory: str,
+    config: dict[str, Any],
+    found: set[str] | None,
+    files: dict[str, str],
+) -> str:
     """Make this interpreter's agent; return its greeting as a frame.
 
-    found: what the agent before this one returned when it was retired.
+    found: what the agent before this one returned when it was retired. files: the sources of this
+    package.
     """
     global AGENT  # noqa: PLW0603 - one agent per interpreter, found by its module
-    AGENT = Agent(nonce, directory, config, found)
+    AGENT = Agent(nonce, directory, config, found, files)
     session_ipython.pass_exchanges()
     return AGENT.greeting()
 
@@ -121,11 +129,17 @@ class Agent:
     """One generation: the log of both directions and the remote kernel behind it."""
 
     def __init__(
-        self, nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None
+        self,
+        nonce: str,
+        directory: str,
+        config: dict[str, Any],
+        found: set[str] | None,
+        files: dict[str, str],
     ) -> None:
         self.nonce = nonce
         self.directory = directory
         self.config = config
+        self.sources = {f"{__package__}/{name}": text.encode() for name, text in files.items()}
         self.home = os.getcwd()
         # What a generation before this one has found, if there was one.
         self.found = set(os.listdir(self.home)) if found is None else found
@@ -143,13 +157,36 @@ class Agent:
         self.kernel: Any = None
         self.kernel_number = 0
         self.wake_path = os.path.join(directory, "wake")
-        os.mkfifo(self.wake_path, 0o600)
-        # Open for both, so that a writer never blocks and a reader never sees an end.
-        self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.wake_fd = self._open_wake()
         self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory)
         if not self.missing:
             self._start_kernel()
+
+    def _open_wake(self) -> int:
+        os.mkfifo(self.wake_path, 0o600)
+        # Open for both, so that a writer never blocks and a reader never sees an end.
+        return os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _mend_folder(self) -> None:
+        """Make what code has removed of the folder, if it has; see agent_folder.py."""
+        has_wake = agent_folder.is_same(self.wake_path, self.wake_fd)
+        has_calls = os.path.exists(self.calls.path)
+        if has_wake and has_calls and os.path.exists(os.path.dirname(__file__)):
+            return
+        with contextlib.suppress(OSError):  # no room on the disk: tried again the next time
+            agent_folder.make(self.directory)
+            agent_folder.write(self.directory, {**self.sources, **self.depot.sources})
+            if not has_calls:
+                self.calls.listen_again()
+            if not has_wake:
+                self._read_wake()
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.wake_path)
+                wake_fd = self._open_wake()
+                # By the number that pollers and the kernel know.
+                os.dup2(wake_fd, self.wake_fd, inheritable=False)
+                os.close(wake_fd)
 
     def retire(self) -> set[str]:
         """End this generation, so that another can begin as if there had been none.
@@ -174,7 +211,7 @@ class Agent:
             "python": ".".join(str(part) for part in sys.version_info[:3]),
             "executable": sys.executable,
             "directory": self.directory,
-            "wake": self.wake_path,
+            "wake": [self.wake_path, f"/proc/{os.getpid()}/fd/{self.wake_fd}"],
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
         return wire.encode_frame(self.nonce, wire.Page(head))
@@ -210,6 +247,7 @@ class Agent:
             page = wire.Page({"stranger": True})
             return wire.frame_pieces(self.nonce, page, may_be_text=False)
         head = page.head
+        self._mend_folder()
         self.exchange_number = head["n"]
         self.outgoing.acknowledge(head["got"])
         self.is_urgent = False
@@ -271,6 +309,8 @@ class Agent:
         if self.kernel is not None:
             self.kernel.close()
             self.kernel = None
+        self._mend_folder()
+        self.calls.forget_first()
         self.kernel_number += 1
         self.kernel_ready = False
         self.kernel_heard = False

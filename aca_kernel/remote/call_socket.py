@@ -8,6 +8,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
@@ -21,13 +22,48 @@ from . import wire
 _RECEIVED_BYTES = 1 << 20
 
 
+# Sockets that were kept open, by their paths.
+_KEPT: dict[str, int] = {}
+
+
+def keep_open(path: str) -> None:
+    """Let this process and its forks connect to a socket when code has removed its path.
+
+    By what Linux has for it; elsewhere they can when the agent has made the path again.
+    """
+    if hasattr(os, "O_PATH"):
+        _KEPT[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
+def is_readable(descriptor: Any, seconds: float | None) -> bool:
+    """Wait for something to read, or an end; None: as long as it takes.
+
+    descriptor: a number, or what has a fileno. select.select fails beyond descriptor 1023.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else int(seconds * 1000)))
+
+
 class Connection:
-    """The caller's end; blocks, and may be waited for with select."""
+    """The caller's end; blocks, and may be waited for with `is_readable`."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._incoming = wire.ReceiveLog()
-        self._socket.connect(path)
+        try:
+            self._connect(path)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def _connect(self, path: str) -> None:
+        try:
+            self._socket.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if path not in _KEPT:
+                raise
+            self._socket.connect(f"/proc/self/fd/{_KEPT[path]}")
 
     def fileno(self) -> int:
         """Return the socket's descriptor."""
@@ -55,9 +91,7 @@ class Connection:
 
     def has_arrived(self, seconds: float) -> bool:
         """Wait for something to arrive; return whether `receive` would return at once."""
-        poll = select.poll()  # select.select fails beyond descriptor 1023
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(int(seconds * 1000)))
+        return is_readable(self._socket, seconds)
 
     def close(self) -> None:
         """Give up what has not been answered."""
@@ -78,35 +112,70 @@ class CallSocket:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
-        self.listener.listen(64)
-        self.listener.setblocking(False)
+        # The first is the one that the remote kernel keeps open, the last one has the path.
+        self.listeners = [self._listen()]
         self.callers: dict[int, _Caller] = {}
         self.waiting: dict[str, int] = {}
+        self._poller: Any = None
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(self.path)
+        except OSError:
+            listener.close()
+            raise
+        listener.listen(64)
+        listener.setblocking(False)
+        return listener
+
+    def listen_again(self) -> None:
+        """Listen at the path, which code has removed. Raises OSError."""
+        listener = self._listen()
+        for superseded in self.listeners[1:]:
+            self._close(superseded)
+        self.listeners[1:] = [listener]
+        if self._poller is not None:
+            self._poller.register(listener.fileno(), self._pollin)
+
+    def forget_first(self) -> None:
+        """Another remote kernel begins, which knows the path only."""
+        for superseded in self.listeners[:-1]:
+            self._close(superseded)
+        self.listeners[:-1] = []
+
+    def _close(self, listener: socket.socket) -> None:
+        if self._poller is not None:
+            self._poller.unregister(listener.fileno())
+        listener.close()
 
     def register(self, poller: Any, pollin: int, pollout: int) -> None:
         """Make a poller wake up for callers, new and known."""
         self._poller, self._pollin, self._pollout = poller, pollin, pollout
-        poller.register(self.listener.fileno(), pollin)
+        for listener in self.listeners:
+            poller.register(listener.fileno(), pollin)
         for descriptor, caller in self.callers.items():
             poller.register(descriptor, pollin | (pollout if caller.outgoing else 0))
 
     def read(self) -> list[wire.Record]:
         """Return what callers have said since; send what they had no room for."""
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except BlockingIOError:
-                break
-            connection.setblocking(False)
-            self.callers[connection.fileno()] = _Caller(connection)
-            self._poller.register(connection.fileno(), self._pollin)
+        for listener in self.listeners:
+            self._accept_from(listener)
         records: list[wire.Record] = []
         for descriptor in list(self.callers):
             self._send(descriptor)
             records.extend(self._read_from(descriptor))
         return records
+
+    def _accept_from(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:
+                return
+            connection.setblocking(False)
+            self.callers[connection.fileno()] = _Caller(connection)
+            self._poller.register(connection.fileno(), self._pollin)
 
     def _read_from(self, descriptor: int) -> list[wire.Record]:
         caller = self.callers.get(descriptor)
@@ -173,7 +242,8 @@ class CallSocket:
         for caller in self.callers.values():
             caller.socket.close()
         self.callers.clear()
-        self.listener.close()
+        for listener in self.listeners:
+            listener.close()
 
     def _drop(self, descriptor: int) -> None:
         self._poller.unregister(descriptor)

@@ -18,8 +18,8 @@ Needs ipykernel; oldest supported 6.29.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import select
 import signal
 import sys
 import threading
@@ -27,7 +27,7 @@ import time
 from typing import Any
 
 from . import magic, shell, state, trimming
-from .call_socket import Connection
+from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
 
@@ -89,7 +89,16 @@ def load(app: Any, config: dict[str, Any]) -> None:
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
+    keep_open(config["calls"])
+    app.kernel.shell.events.register("post_execute", lambda: _keep_notes(notebook, files))
     _Background(config["calls"], notebook).watch(app.kernel)
+
+
+def _keep_notes(notebook: state.CheckpointState, files: NotebookFiles) -> None:
+    """Write again what the next remote kernel is to know, if the cell has removed it."""
+    with contextlib.suppress(OSError):  # no room on the disk
+        notebook.keep_origin()
+        files.keep_journal()
 
 
 def _skip_empty_flushes(stream_class: Any) -> None:
@@ -130,7 +139,7 @@ def _watch_descriptor(stream: Any) -> None:
     stream.is_reading, stream.is_watched = False, True
     try:
         while stream._should_watch:  # noqa: SLF001
-            select.select([stream._fid], [], [])  # noqa: SLF001
+            is_readable(stream._fid, None)  # noqa: SLF001
             # Said while there is still something to read: at no moment does it look as
             # if all had been passed on when it has not.
             stream.is_reading = True
@@ -151,7 +160,7 @@ def _read_descriptors(streams: list[Any]) -> None:
     deadline = time.monotonic() + _DESCRIPTORS_SECONDS
     for stream in streams:
         while stream.is_watched and (
-            stream.is_reading or select.select([stream._fid], [], [], 0)[0]  # noqa: SLF001
+            stream.is_reading or is_readable(stream._fid, 0)  # noqa: SLF001
         ):
             if time.monotonic() > deadline:
                 return

@@ -27,7 +27,7 @@ import sys
 import time
 from typing import Any
 
-from . import origin
+from . import agent_folder, origin
 from .notebook_files import quiet
 
 STATE = "state"
@@ -49,12 +49,22 @@ class CheckpointState:
         here = os.path.dirname(os.path.abspath(__file__))
         self._root = os.path.dirname(here)
         # What files the environment gets from elsewhere are added to, as they come.
-        self.origin = origin.remember(os.path.join(self._root, "origin"))
+        self._origin_path = os.path.join(self._root, "origin")
+        self.origin = origin.remember(self._origin_path)
         self._folder = os.path.join(self._root, STATE)
         # Copies of this process that take a checkpoint, or have taken one, each with a process
         # group of its own; and where the last one writes.
         self._copies: set[int] = set()
         self._taking = ""
+
+    def keep_origin(self) -> None:
+        """Write for the next remote kernel what this one began with, if code has removed it.
+
+        Raises OSError.
+        """
+        if not os.path.exists(self._origin_path):
+            agent_folder.make(self._root)
+            origin.write(self._origin_path, self.origin.files)
 
     def listen(self) -> None:
         """Answer requests of the kernel."""

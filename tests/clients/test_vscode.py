@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -9,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 
+import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
+from ..kernel.test_debugger import Debugger
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
-from ..test_debugger import Debugger
 from .vscode import DELIMITER, IPYKERNEL, MARKER, PROBE, VsCode
 
 # With this the kernel knows that the cooldown of a pool with 2 s has passed, and need not ask
@@ -34,6 +36,17 @@ def opened(*arguments: str, **options: object) -> Iterator[tuple[Pool, VsCode]]:
 
 def launches(pool: Pool) -> int:
     return sum(count for name, count in pool.calls().items() if name.startswith("launch"))
+
+
+def sessions_of(client: Client) -> set[int]:
+    """The processes of the environments of a kernel's embedded pool."""
+    (pool,) = psutil.Process(client.pid).children()
+    found = set()
+    for process in pool.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process.pid)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +177,42 @@ def test_typing_after_the_cooldown_takes_no_environment_and_no_sentence(quirks: 
         cell = code.run("1 + 1")
         assert cell.result == "2"
         assert "released after" in cell.said
+
+
+def test_on_the_embedded_pool_typing_after_the_cooldown_launches_nothing_either() -> None:
+    with running_kernel(arguments=("--AcaKernel.cooldown_seconds=2",)) as client:
+        code = VsCode(client)
+        code.open()
+        code.run("mine = 5")
+        assert code.complete("min") is not None
+        before = sessions_of(client)
+        assert before
+        assert eventually(lambda: not sessions_of(client) & before)
+        assert code.complete("mi") is None
+        assert code.variables() == []
+        # The same version as before: cells run with the packages of this Python.
+        assert code.hidden(PROBE).text == f"{MARKER}{metadata.version('ipywidgets')}\n"
+        assert not sessions_of(client)
+        cell = code.run("1 + 1")
+        assert cell.result == "2"
+        assert "released after" in cell.said
+
+
+def test_debug_cell_after_the_cooldown_gets_an_environment_and_the_cell_the_sentence() -> None:
+    with opened(KNOWN, cooldown_seconds=2) as (pool, code):
+        code.run("mine = 5")
+        pool.wait_for_cooldown()
+        launched = launches(pool)
+        assert DELIMITER in code.hidden(IPYKERNEL).text
+        assert launches(pool) == launched
+        debugger = Debugger(code.client)
+        debugger.ask("initialize", clientID="vscode", adapterID="", pathFormat="path")
+        assert launches(pool) == launched + 1
+        assert code.hidden("import debugpy\ndebugpy.debug_this_thread()").said == ""
+        debugger.ask("attach")
+        debugger.ask("configurationDone")
+        assert "released after" in code.run("1 + 1").said
+        debugger.ask("disconnect")
 
 
 def test_what_asks_whether_the_environment_is_there_launches_none() -> None:

@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..call_socket import is_readable
 from ..origin import Origin
 from . import session_state
 from .changed_files import ChangedFiles
@@ -177,13 +178,11 @@ def _watch(
     pid: int, reading: int, notebook: int, deadline: float, seconds: float
 ) -> tuple[list[str], str]:
     """Wait for a worker; return the variables it ended at, and why if it did not by itself."""
-    import select
-
     names: list[str] = []
     begun = time.monotonic()
     buffered = b""
     while True:
-        if select.select([reading], [], [], 0.5)[0]:
+        if is_readable(reading, 0.5):
             data = os.read(reading, 65536)
             if not data:
                 break

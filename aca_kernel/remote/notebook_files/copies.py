@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .. import agent_folder
 from ..origin import Stamp, stamp
 from . import quiet
 
@@ -165,6 +166,29 @@ class Copies:
             self._written += 1
             self._last[:] = _MARK.pack(os.getpid(), self._written)
 
+    def keep(self) -> None:
+        """Write the journal again, if there was one and code has removed it. Raises OSError."""
+        if not self._names or os.path.exists(self._journal):
+            return
+        with self._lock:
+            text = "".join(json.dumps(line) + "\n" for line in self._lines())
+            agent_folder.make(os.path.dirname(self._journal))
+            with open(self._journal, "w", encoding="ascii") as file:
+                file.write(text)
+            self._position = len(text)
+
+    def _lines(self) -> Iterator[list[Any]]:
+        """Yield what a journal has to say to tell all that is known."""
+        for relative in self._removed:
+            yield ["removed", relative]
+        for relative, link in self.folders.items():
+            yield ["folder", relative, link, self._known.get(self.path_of(relative), _NONE)]
+        for relative, copy in self.files.items():
+            if self.is_known(relative):
+                yield ["file", relative, copy.size, copy.changed, copy.own]
+            else:
+                yield ["same", relative, copy.changed, copy.own]
+
     def _apply(self, kind: str, relative: str, *facts: Any) -> None:
         path = self.path_of(relative)
         folder, name = os.path.split(relative)
@@ -202,6 +226,8 @@ class Copies:
         with self._lock, contextlib.suppress(FileNotFoundError):  # there is none yet
             self._seen = self._last[:]
             with open(self._journal, "rb") as file:
+                if os.fstat(file.fileno()).st_size < self._position:  # it was written again
+                    self._position = 0
                 file.seek(self._position)
                 whole = file.read().rpartition(b"\n")[0]
             if not whole:

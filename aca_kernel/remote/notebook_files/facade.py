@@ -43,6 +43,11 @@ class NotebookFiles:
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)
 
+    def keep_journal(self) -> None:
+        """Write the journal again, if code has removed it. Raises OSError."""
+        if self._mirror is not None:
+            self._mirror.keep_journal()
+
     def begin_upload(self, path: str, beside: str) -> None:
         """A file of the notebook's folder comes by `%aca upload`: make the folder that it is in.
 

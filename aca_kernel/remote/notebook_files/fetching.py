@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,11 @@ from ..paged_files import FileProblem
 from . import file_mentions, is_quiet, quiet
 from .copies import FileFacts
 from .entries import Scan, status_of
-from .mirror import Mirror, Refused
+from .mirror import Mirror, Refused, text_of
 from .missing_errors import bring, missing
+
+# Of the environment, not of what is beside the notebook: hooks.py replaces it in `os`.
+_readlink = os.readlink
 
 
 def bring_tree(mirror: Mirror, path: Any, relative: str, *, with_links: bool = False) -> None:
@@ -39,11 +43,18 @@ def bring_tree(mirror: Mirror, path: Any, relative: str, *, with_links: bool = F
         raise missing(path, str(error)) from None
 
 
+class _Opening(threading.local):
+    """What a thread's call of `os.open` is told and its audit event does not tell."""
+
+    dir_fd: int | None = None
+
+
 class Fetching:
     """What is done when code opens, looks for, lists or removes something."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
+        self._opening = _Opening()
 
     def prepare(self, error: Any) -> None:
         """An error is about to be shown: it says what is to be said already."""
@@ -65,12 +76,12 @@ class Fetching:
             "os.rmdir": self._on_rmdir,
             "shutil.rmtree": self._on_rmtree,
             "os.rename": self._on_rename,
-            "os.truncate": self._bring,
-            "os.chmod": self._bring,
-            "os.utime": self._bring,
+            "os.truncate": self._on_truncate,
+            "os.chmod": self._on_chmod,
+            "os.utime": self._on_utime,
             "os.link": self._on_link,
             "os.symlink": self._on_symlink,
-            "ctypes.dlopen": self._bring,
+            "ctypes.dlopen": self._on_dlopen,
             "subprocess.Popen": self._on_process,
             "os.system": self._on_process,
             "os.exec": self._on_process,
@@ -78,14 +89,44 @@ class Fetching:
         }
 
     def _inside(self, path: Any, dir_fd: int | None = -1) -> str:
-        """Return a path relative to the root, or nothing: it is not ours to look at."""
-        return self._mirror.inside(path) or "" if dir_fd in (-1, None) else ""
+        """Return a path relative to the root, or nothing: it is not ours to look at.
 
-    def _bring(self, path: Any, *_: Any) -> None:
+        dir_fd: the directory that it is relative to; None or -1: the working directory.
+        """
+        return self._mirror.inside(_seen_from(path, dir_fd)) or ""
+
+    def _inside_root(self, path: Any, dir_fd: int | None) -> str:
+        """As `_inside`, of what is removed; of a dir_fd the root's own counts only.
+
+        shutil.rmtree removes by those of all folders, having told which tree: to ask the kernel
+        about each file in it again would take longer than to remove it.
+        """
+        is_told = dir_fd not in (-1, None) and not os.path.isabs(text_of(path))
+        if is_told and _directory(dir_fd) != self._mirror.root:
+            return ""
+        return self._inside(path, dir_fd)
+
+    def _bring(self, path: Any, dir_fd: int | None = -1) -> None:
         __tracebackhide__ = True
-        relative = self._inside(path)
+        relative = self._inside(path, dir_fd)
         if relative:
             bring(self._mirror, path, relative)
+
+    def _on_truncate(self, path: Any, _: int) -> None:
+        __tracebackhide__ = True
+        self._bring(path)
+
+    def _on_chmod(self, path: Any, _: int, dir_fd: int = -1) -> None:
+        __tracebackhide__ = True
+        self._bring(path, dir_fd)
+
+    def _on_utime(self, path: Any, _: Any, __: Any, dir_fd: int = -1) -> None:
+        __tracebackhide__ = True
+        self._bring(path, dir_fd)
+
+    def _on_dlopen(self, path: Any) -> None:
+        __tracebackhide__ = True
+        self._bring(path)
 
     def _bring_folder(self, path: Any, *_: Any) -> None:
         relative = self._inside(path)
@@ -93,26 +134,27 @@ class Fetching:
             with contextlib.suppress(FileProblem):
                 self._mirror.bring_folder(relative)
 
-    def _bring_parent(self, path: Any) -> None:
-        relative = self._inside(path)
+    def _bring_parent(self, relative: str) -> None:
         if relative:
             self._bring_folder(os.path.dirname(self._mirror.path_of(relative)))
 
-    def _on_open(self, path: Any, _: Any, flags: int) -> OSError | None:
+    def _on_open(self, path: Any, mode: Any, flags: int) -> OSError | None:
         __tracebackhide__ = True
+        # `open`, which has a mode, is told no directory.
+        dir_fd = self._opening.dir_fd if mode is None else None
         if flags & os.O_CREAT and flags & os.O_EXCL:
-            return self._on_mkdir(path)
+            return self._on_mkdir(path, dir_fd=dir_fd)
         if not flags & os.O_TRUNC:  # what is in the file matters
-            self._bring(path)
+            self._bring(path, dir_fd)
         if flags & os.O_CREAT:
-            self._bring_parent(path)
+            self._bring_parent(self._inside(path, dir_fd))
         return None
 
-    def _on_mkdir(self, path: Any, _: int = 0, dir_fd: int = -1) -> OSError | None:
+    def _on_mkdir(self, path: Any, _: int = 0, dir_fd: int | None = -1) -> OSError | None:
         relative = self._inside(path, dir_fd)
         if not relative:
             return None
-        self._bring_parent(path)
+        self._bring_parent(relative)
         return None if self._only_there(relative) is None else _error(errno.EEXIST, path)
 
     def _only_there(self, relative: str) -> FileFacts | None:
@@ -131,13 +173,13 @@ class Fetching:
             self._bring(log)
 
     def _on_remove(self, path: Any, dir_fd: int = -1) -> None:
-        relative = self._inside(path, dir_fd)
+        relative = self._inside_root(path, dir_fd)
         if relative:
             with contextlib.suppress(FileProblem):
                 self._mirror.before_removal(relative)
 
     def _on_rmdir(self, path: Any, dir_fd: int = -1) -> OSError | None:
-        relative = self._inside(path, dir_fd)
+        relative = self._inside_root(path, dir_fd)
         if not relative:
             return None
         with contextlib.suppress(FileProblem):
@@ -184,10 +226,10 @@ class Fetching:
         """Prepare what is renamed to. is_folder: whether what is renamed is one."""
         if not relative:
             return None
-        self._bring_parent(target)
+        self._bring_parent(relative)
         found = self._only_there(relative)
         if found is not None and found.is_folder:
-            self._bring_folder(target)
+            self._bring_folder(self._mirror.path_of(relative))
         if is_folder:
             if found is not None and not found.is_folder:
                 return _error(errno.ENOTDIR, source, target)
@@ -201,8 +243,7 @@ class Fetching:
         self, source: Any, target: Any, source_fd: int = -1, target_fd: int = -1
     ) -> OSError | None:
         __tracebackhide__ = True
-        if source_fd == -1:
-            self._bring(source)
+        self._bring(source, source_fd)
         return self._refuse_link(source, target, target_fd)
 
     def _refuse_link(self, source: Any, target: Any, target_fd: int) -> OSError | None:
@@ -213,11 +254,9 @@ class Fetching:
 
     def _on_symlink(self, source: Any, target: Any, dir_fd: int = -1) -> OSError | None:
         __tracebackhide__ = True
-        if dir_fd != -1:
-            return None
         with contextlib.suppress(TypeError):  # text and bytes: the act says so itself
             # Who opens the link opens what it leads to, and no name of that.
-            self._bring(os.path.join(os.path.dirname(target), source))
+            self._bring(os.path.join(os.path.dirname(target), source), dir_fd)
         return self._refuse_link(source, target, dir_fd)
 
     def _on_process(self, *arguments: Any) -> None:
@@ -229,6 +268,7 @@ class Fetching:
         """Return what replaces functions of `os`, by their names."""
         look = self._looking(os.stat)
         return {
+            "open": self._open(),
             "stat": look,
             "lstat": self._looking(os.lstat),
             "access": self._access(look),
@@ -237,26 +277,42 @@ class Fetching:
             "readlink": self._readlink(),
         }
 
+    def _open(self) -> Callable[..., Any]:
+        original, opening = os.open, self._opening
+
+        @functools.wraps(original)
+        def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> int:
+            __tracebackhide__ = True
+            if dir_fd is None:
+                return original(path, flags, mode)
+            opening.dir_fd = dir_fd
+            try:
+                return original(path, flags, mode, dir_fd=dir_fd)
+            finally:
+                opening.dir_fd = None
+
+        return open_
+
     def _looking(self, original: Callable[..., Any]) -> Callable[..., Any]:
         mirror = self._mirror
 
         @functools.wraps(original)
         def look(path: Any, *, dir_fd: Any = None, **options: Any) -> Any:
             __tracebackhide__ = True
-            relative = None if dir_fd is not None or is_quiet() else mirror.inside(path)
+            relative = "" if is_quiet() else self._inside(path, dir_fd)
             if not relative:
                 return original(path, dir_fd=dir_fd, **options)
             with contextlib.suppress(FileProblem, Refused):
                 mirror.refresh(relative)
             try:
-                return original(path, **options)
+                return original(path, dir_fd=dir_fd, **options)
             except FileNotFoundError:
                 found = self._find(relative)
                 if found is None:
                     raise
             # A folder has been made by now.
             if found.is_folder:
-                return original(path, **options)
+                return original(path, dir_fd=dir_fd, **options)
             if _text(path).endswith("/"):
                 raise _error(errno.ENOTDIR, path)
             return status_of(found, relative, mirror.device)
@@ -353,6 +409,26 @@ class Fetching:
         except FileProblem:
             return "", {}
         return relative, {name: item for name, item in names.items() if name != "__pycache__"}
+
+
+def _seen_from(path: Any, dir_fd: int | None) -> Any:
+    """Return a path, of one that is relative to a directory the whole; nothing: it is not known.
+
+    dir_fd: the directory; None or -1: the working directory.
+    """
+    text = "" if dir_fd in (-1, None) else text_of(path)
+    if not text or os.path.isabs(text):
+        return path
+    directory = _directory(dir_fd)
+    return os.path.join(directory, text) if directory else ""
+
+
+def _directory(dir_fd: int | None) -> str:
+    """Return where an open directory is; nothing: it is not known."""
+    try:
+        return _readlink(f"/proc/self/fd/{dir_fd}")
+    except OSError:
+        return ""
 
 
 def _error(number: int, path: Any, target: Any = None) -> OSError:

@@ -91,6 +91,10 @@ class Mirror:
         self.is_in_cell = False
         self._copies.read()
 
+    def keep_journal(self) -> None:
+        """Write the journal again, if code has removed it. Raises OSError."""
+        self._copies.keep()
+
     # -- paths -------------------------------------------------------------------
 
     def inside(self, path: Any) -> str | None:
@@ -99,7 +103,7 @@ class Mirror:
         Hidden names and paths beyond the root are never asked for: the kernel would refuse. What
         Python keeps of modules is its own.
         """
-        text = _text_of(path)
+        text = text_of(path)
         if not text or "\0" in text:
             return None
         root = self.root
@@ -448,7 +452,7 @@ def _upload_of(relative: str) -> str:
     return " ".join(["%aca upload", *map(shlex.quote, words)])
 
 
-def _text_of(path: Any) -> str:
+def text_of(path: Any) -> str:
     """Return a path as text, an empty one for what is none, such as a descriptor.
 
     What a path object raises it raises again where the code asks for it.
