@@ -166,6 +166,7 @@ SANS_IO = (
     "kernel.commands",
     "kernel.core",
     "kernel.events",
+    "kernel.exchange_pacing",
     "kernel.idle_polls",
     "kernel.interrupt",
     "kernel.outputs",

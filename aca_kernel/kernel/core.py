@@ -9,12 +9,9 @@ What is done in turn. At most one thing is under way that the others wait for (`
 an exchange, calls of the remote side, leaving an environment, or in plain mode the text of a cell.
 After each event `_go_on` asks what is to be done next, if nothing is.
 
-Pacing. An exchange needs a reason: something came in that is to be carried (`_is_due`), or there is
-something to wait for or to fetch. The former is used up by the exchange that it causes. The latter
-stays, but gives no cause for another exchange by itself when the last one has failed, and when it
-brought nothing only after a pause that grows. So whatever the remote side, the pool or a front end
-says or does not say, for one event there is one exchange at the most, and without events there are
-fewer and fewer.
+Pacing. An exchange needs a reason (exchange_pacing.py), so that whatever the remote side, the pool or
+a front end says or does not say, there is one exchange at the most for one event, and without events
+there are fewer and fewer.
 """
 
 from __future__ import annotations
@@ -94,6 +91,7 @@ from .events import (
     RestoreFailed,
     TimeCame,
 )
+from .exchange_pacing import ExchangePacing
 from .idle_polls import IdlePolls
 from .interrupt import AGAIN_SECONDS, Interrupter
 from .outputs import Began, Ended, Failed, Forwarder
@@ -107,10 +105,6 @@ if TYPE_CHECKING:
 
 # A cell that runs for so long is worth two calls to find out how to interrupt it well.
 _LONG_CELL_SECONDS = 1.0
-
-# After an exchange that brought nothing, before its time was over: twice as long each time.
-_FIRST_PAUSE_SECONDS = 0.02
-_LONGEST_PAUSE_SECONDS = 2.0
 
 # The user is told of a wait again after so long.
 _REPEAT_NOTICE_SECONDS = 60.0
@@ -205,12 +199,7 @@ class Core:
         self._holds_state = False
         self._last_call = 0.0
         self._idle_seconds = 0.0
-        # Reasons for an exchange, and what keeps others back.
-        self._is_due = False
-        self._is_blocked = False
-        self._empty_in_a_row = 0
-        self._retry_at = 0.0
-        self._exchange_began = 0.0
+        self._pacing = ExchangePacing()
         self._was_waiting = False
         # What has come and is not handed on yet; the first of it has its time.
         self._incoming: deque[Record] = deque()
@@ -270,7 +259,7 @@ class Core:
                 self._check_times()
             case ExchangeFailed() if self._is_current(event.generation):
                 self._end_exchange()
-                self._is_blocked = True
+                self._pacing.failed()
                 self._abandon_restore()
                 self._fail_with(event.error)
             case CallRepeated():
@@ -282,7 +271,7 @@ class Core:
             case InterruptAsked():
                 self._interrupt()
             case Interrupted() if self._is_current(event.generation):
-                self._come_in()
+                self._pacing.came_in()
                 self._interrupter.was_sent(self._now)
             case HostAnswered() if self._is_current(event.generation):
                 self._host_answered(event)
@@ -292,7 +281,7 @@ class Core:
             case CarryAsked():
                 self._carry(event)
             case Poked():
-                self._come_in()
+                self._pacing.came_in()
             case EnvironmentReady():
                 self._launched(event)
             case LaunchFailed():
@@ -347,7 +336,7 @@ class Core:
                 self._send(exchange)
         is_waiting = any(one.is_sent for one in self.table)
         wants_more = is_waiting or exchange.has_more or bool(self._awaited)
-        if self._is_due or (wants_more and not self._is_blocked and self._now >= self._retry_at):
+        if self._pacing.may_begin(self._now, wants_more=wants_more):
             self._begin_exchange(exchange, is_waiting=is_waiting)
 
     def _send_along(self) -> None:
@@ -360,13 +349,12 @@ class Core:
     def _send(self, exchange: Exchange) -> None:
         self._recovery.tell()
         self._backlog.send(exchange, self._remote_info)
-        self._come_in()
+        self._pacing.came_in()
 
     def _begin_exchange(self, exchange: Exchange, *, is_waiting: bool) -> None:
-        self._is_due = self._is_blocked = False
+        self._pacing.began(self._now)
         self.doing = Doing.EXCHANGE
         self._was_waiting = is_waiting
-        self._exchange_began = self._now
         self._idle_seconds = self._now - self._last_call
         may_wait = (is_waiting or bool(self._awaited)) and not exchange.has_more
         wait_seconds = exchange.window_seconds if may_wait else 0.0
@@ -375,11 +363,6 @@ class Core:
         self._announce_at = self._now + ANNOUNCE_SECONDS
         if is_waiting and not exchange.is_overlap_known and self._probe_at is None:
             self._probe_at = self._now + _LONG_CELL_SECONDS
-
-    def _come_in(self) -> None:
-        """Something has come in that is to be carried."""
-        self._is_due = True
-        self._empty_in_a_row = 0
 
     def _is_current(self, generation: str) -> bool:
         return self._exchange is not None and self._exchange.nonce == generation
@@ -391,8 +374,7 @@ class Core:
         times = [self._announce_at, self._probe_at, self._paced_at, self._interrupter.next_at]
         if self.doing is Doing.NOTHING and self._exchange is not None:
             times.append(self._polls.next_at)
-            if self._retry_at > self._now and not self._is_blocked:
-                times.append(self._retry_at)
+            times.append(self._pacing.retry_at(self._now))
         due = [one for one in times if one is not None]
         if due and (self._armed is None or min(due) < self._armed):
             self._armed = min(due)
@@ -412,7 +394,7 @@ class Core:
                 self._wake()
         if self.doing is Doing.NOTHING and self._polls.is_due(now):
             self._polls.took_one()
-            self._is_due = True
+            self._pacing.look()
         self._check_interrupt()
 
     def _wake(self) -> None:
@@ -531,14 +513,8 @@ class Core:
         self._end_exchange()
         self._trouble = None
         self._lost_unused = 0
-        lasted = self._now - self._exchange_began
-        if event.records or exchange.has_progressed or lasted >= _LONGEST_PAUSE_SECONDS:
-            self._empty_in_a_row = 0
-            self._retry_at = 0.0
-        else:
-            pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._empty_in_a_row)
-            self._retry_at = self._exchange_began + pause
-            self._empty_in_a_row = min(self._empty_in_a_row + 1, 20)
+        has_brought = bool(event.records) or exchange.has_progressed
+        self._pacing.ended(self._now, has_brought=has_brought)
         self._incoming.extend(event.records)
         self._take_incoming()
 
@@ -673,7 +649,7 @@ class Core:
             self._backlog.abort(None)
         if self._exchange is not None:
             self._exchange.send(Record({"kind": "restart"}))
-            self._come_in()
+            self._pacing.came_in()
         self._setup.begin_anew()
 
     def _give_up(self, reason: str) -> None:
@@ -697,7 +673,7 @@ class Core:
             return
         for answer in event.answers:
             exchange.send(answer)
-            self._come_in()
+            self._pacing.came_in()
         if event.is_late:
             self._wake()
             return
@@ -715,7 +691,7 @@ class Core:
         exchange.send(event.record)
         if event.msg_id:
             self._awaited.add(event.msg_id)
-        self._come_in()
+        self._pacing.came_in()
         if event.is_urgent and exchange.is_held:
             self._wake()
 
@@ -816,15 +792,15 @@ class Core:
         self.doing = Doing.NOTHING
         self._last_call = self._now
         self._exchange = event.exchange
-        self._holds_state = self._is_due = self._is_blocked = False
-        self._retry_at, self._empty_in_a_row, self._failed_starts = 0.0, 0, 0
+        self._holds_state = False
+        self._pacing, self._failed_starts = ExchangePacing(), 0
         self._notices += event.notices
         if event.exchange is None:
             self._plain = PlainMode(self._publisher)
             self._recovery.tell()
         else:
             # The agent may have said something about the remote kernel's start already.
-            self._is_due = True
+            self._pacing.came_in()
         self._setup.begin_anew()
 
     def _lose_environment(self, error: EnvironmentGone) -> None:
@@ -876,7 +852,8 @@ class Core:
         self._out += [Forget(), FailCarried(error)]
         self._exchange = self._plain = None
         self._restart = self._remote_info = None
-        self._holds_state = self._is_due = False
+        self._holds_state = False
+        self._pacing.forget_news()
         if self._restoring:
             self._abandon_restore()
             self._recovery.lost_while_restoring()
@@ -913,14 +890,14 @@ class Core:
                 self._backlog.fail_left(exchange, error)
         name = "KeyboardInterrupt" if isinstance(error, WaitInterrupted) else type(error).__name__
         self._backlog.fail_all(name, error.message)
-        self._is_due = False
+        self._pacing.forget_news()
 
     def _driver_failed(self, event: DriverFailed) -> None:
         """A defect of ours must not leave any request unanswered for ever."""
         if event.ends_turn:
             self._end_exchange()
         if event.is_fatal:
-            self._is_blocked = True
+            self._pacing.failed()
             self._incoming.clear()
             self._calls.clear()
             self._paced_at = None

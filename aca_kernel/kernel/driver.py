@@ -256,8 +256,7 @@ class Driver:
                 if self._relay is not None:
                     self._relay.stop_waiting(command.place)
             case CancelLaunch():
-                if self._launching is not None:
-                    self._launching.cancel()
+                self._cancel_launch()
             case StopCode():
                 if self._running_code is not None:
                     self._running_code.cancel()
@@ -271,7 +270,7 @@ class Driver:
             case CellEnded():
                 self._schedule.ran_cell(command.seconds)
             case Restore():
-                self._restoring = self._start(self._restore(command), "restore variables")
+                self._begin_restore(command)
             case CancelRestore():
                 if self._restoring is not None:
                     self._restoring.cancel()
@@ -325,14 +324,30 @@ class Driver:
         await relay.interrupt()
         self._handle(Interrupted(time.monotonic(), relay.exchange.nonce))
 
+    def _cancel_launch(self) -> None:
+        if self._launching is not None:
+            self._launching.cancel()
+        elif isinstance(self._job, Launch):
+            # The lane has not come to it yet.
+            self._job = None
+            interrupted = LaunchInterrupted(time.monotonic())
+            asyncio.get_running_loop().call_soon(self._handle, interrupted)
+
+    def _begin_restore(self, command: Restore) -> None:
+        self._restoring = task = self._start(self._restore(command), "restore variables")
+
+        def ended(task: asyncio.Task[None]) -> None:
+            # Also if it was cancelled before it had begun.
+            if task.cancelled():
+                self._handle(RestoreFailed(time.monotonic(), command.number, None))
+
+        task.add_done_callback(ended)
+
     async def _restore(self, command: Restore) -> None:
         number = command.number
         event: Event
         try:
             report = await self._checkpoints.restore(after_death=command.after_death)
-        except asyncio.CancelledError:
-            self._handle(RestoreFailed(time.monotonic(), number, None))
-            raise
         except AcaKernelError as error:
             event = RestoreFailed(time.monotonic(), number, error)
         except Exception:  # noqa: BLE001 - it is logged, and told as any other failure

@@ -9,6 +9,7 @@ import pytest
 
 from aca_kernel.environment.exchange import Exchange
 from aca_kernel.kernel import core as core_module
+from aca_kernel.kernel import exchange_pacing
 from aca_kernel.kernel.core import Core
 from aca_kernel.kernel.interrupt import Interrupter
 from aca_kernel.kernel.outputs import Forwarder
@@ -56,18 +57,12 @@ def forget_who_waits(patch: pytest.MonkeyPatch) -> None:
 
 def spin(patch: pytest.MonkeyPatch) -> None:
     """As it was: whatever is believed to be unfinished is asked about at once, and for ever."""
-    patch.setattr(core_module, "_FIRST_PAUSE_SECONDS", 0.0)
+    patch.setattr(exchange_pacing, "FIRST_PAUSE_SECONDS", 0.0)
     patch.setattr(Core, "_end_unknown", lambda *_: None)
 
 
 def try_again_after_a_final_error(patch: pytest.MonkeyPatch) -> None:
-    fail = Core._fail_all
-
-    def fail_and_go_on(self: Any, error: Any) -> None:
-        fail(self, error)
-        self._is_blocked = False
-
-    patch.setattr(Core, "_fail_all", fail_and_go_on)
+    patch.setattr(exchange_pacing.ExchangePacing, "failed", lambda _: None)
 
 
 def send_again_what_has_run(patch: pytest.MonkeyPatch) -> None:
