@@ -16,7 +16,13 @@ from jupyter_client.manager import KernelManager
 
 from ..kernel.test_debugger import Debugger
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
-from .vscode import DELIMITER, IPYKERNEL, MARKER, PROBE, VsCode
+from .vscode import (
+    DELIMITER,
+    IPYKERNEL,
+    MARKER,
+    PROBE,
+    VsCode,
+)
 
 # With this the kernel knows that the cooldown of a pool with 2 s has passed, and need not ask
 # whether an environment is still there. With the default of 300 s it has to.
@@ -126,6 +132,17 @@ def test_widgets_of_another_version_than_was_told_are_spoken_of_once(
     assert "has ipywidgets 7" in cell.said
     assert cell.said.count("ipywidgets 7") == 1
     assert code.run(old).said == ""
+
+
+@pytest.mark.parametrize("data", ["'text'", "[1]", "{'state': 'ready'}", "{'state': [1]}"])
+def test_a_comm_of_any_kind_may_be_opened(pool: Pool, pool_kernel: Client, data: str) -> None:
+    code = VsCode(pool_kernel)
+    code.open()
+    cell = code.run(
+        f"from comm import create_comm\nmade = create_comm(target_name='mine', data={data})\n1 + 1"
+    )
+    assert cell.result == "2"
+    assert cell.of_type("comm_open")
 
 
 def test_widgets_of_the_version_that_was_told_are_not_spoken_of(
