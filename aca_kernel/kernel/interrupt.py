@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..environment.relay import Relay
     from ..messaging.publisher import Publisher
     from ..messaging.requests import Request, RequestTable
+    from ..messaging.setup_code import SetupCode
     from .lifecycle import Lifecycle
 
 # While a restore does not end that was interrupted.
@@ -23,6 +24,7 @@ class Interrupter:
     """Interrupts what the front end waits for.
 
     is_pending: the cell had not begun, as far as was known; it is to be interrupted when it has.
+    setup: what runs ahead of the cell.
     aside: runs a coroutine beside the exchanges. sent: called when there may be something to fetch.
     """
 
@@ -31,6 +33,7 @@ class Interrupter:
         life: Lifecycle,
         table: RequestTable,
         publisher: Publisher,
+        setup: SetupCode,
         aside: Callable[[Coroutine[Any, Any, None]], None],
         sent: Callable[[], None],
     ) -> None:
@@ -38,8 +41,10 @@ class Interrupter:
         self._life = life
         self._table = table
         self._publisher = publisher
+        self._setup = setup
         self._aside = aside
         self._sent = sent
+        setup.on_begin = self._setup_begun
 
     def interrupt(self, carrier: Carrier, restoring: asyncio.Future[bool] | None) -> None:
         """Interrupt the oldest cell; what is queued behind it follows ipykernel's rules.
@@ -66,6 +71,8 @@ class Interrupter:
             # ipykernel ignores. It is sent when the cell's busy arrives.
             self.is_pending = True
             relay.stop_waiting(cell.place)
+            if self._setup.running:
+                self._aside(relay.interrupt())
             self._aside(relay.wake())
 
     def begun(self, cell: Request) -> None:
@@ -73,8 +80,16 @@ class Interrupter:
         if self.is_pending and self._life.relay is not None:
             self._aside(self._send(self._life.relay, cell))
 
+    def _setup_begun(self) -> None:
+        """Set-up code has begun, which the cell waits for."""
+        if self.is_pending and self._life.relay is not None:
+            self._aside(self._life.relay.interrupt())
+
     async def _send(self, relay: Relay, cell: Request) -> None:
         self.is_pending = False
+        if self._table.find(cell.msg_id) is not cell:
+            # It has ended meanwhile, and the next one is not to be interrupted.
+            return
         await relay.interrupt()
         self._sent()
         await asyncio.sleep(QUIET_SECONDS)

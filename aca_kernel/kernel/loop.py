@@ -81,7 +81,11 @@ class Pump:
         launcher.tell = publisher.tell_waiting_cell
         self._life = Lifecycle(launcher)
         self._is_starting = launcher.has_begun
-        self._interrupter = Interrupter(self._life, table, publisher, self._aside, self._work.set)
+        setup, widgets = SetupCode(), WidgetScripts(publisher)
+        self._setup = setup
+        self._interrupter = Interrupter(
+            self._life, table, publisher, setup, self._aside, self._work.set
+        )
         self._owes_answer = False
         self._polls = IdlePolls()
         self._asides: set[asyncio.Task[None]] = set()
@@ -90,8 +94,6 @@ class Pump:
         self._announcer = EarlyStatus(publisher, table)
         self._pacer = RateLimit()
         notices = self._launcher.notices
-        setup, widgets = SetupCode(), WidgetScripts(publisher)
-        self._setup = setup
         self._early = EarlyAnswers(publisher, setup, widgets, is_embedded=backend.is_embedded)
         self._backlog = SendQueue(
             table, publisher, self._subshells, self._announcer, notices, setup

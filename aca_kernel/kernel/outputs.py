@@ -69,6 +69,7 @@ class Forwarder:
             # What a thread says while state is stored is of the cell before that.
             frames[1], parent = self._latest
         if parent in self._setup.muted:
+            self._setup.note(parent, record.head.get("state"))
             return
         request = self._table.find_any(parent)
         if channel == "iopub":

@@ -110,6 +110,29 @@ def test_set_up_code_is_run_in_each_environment_again(embedded: VsCode) -> None:
     assert embedded.run("import sys; 'vscode' in sys.modules").result == "True"
 
 
+def test_set_up_code_gets_no_input(pool: Pool, pool_kernel: Client) -> None:
+    """Nobody sees that it asks: the notebook would wait for ever."""
+    code = VsCode(pool_kernel)
+    code.open()
+    assert code.hidden("input('Who is there? ')").status == "ok"
+    assert code.run("1 + 1").result == "2"
+
+
+def test_an_interrupt_reaches_set_up_code(pool: Pool, pool_kernel: Client) -> None:
+    code = VsCode(pool_kernel)
+    code.open()
+    code.hidden("import time\nwhile True: time.sleep(0.01)")
+    cell = pool_kernel.send("import time\nwhile True: time.sleep(0.01)", stop_on_error=False)
+    # Told when the cell has been sent, behind the set-up code.
+    busy = next(pool_kernel.messages_until_idle(cell, time.monotonic() + TIMEOUT))
+    assert busy["content"]["execution_state"] == "busy"
+    pool_kernel.interrupt()
+    ended = pool_kernel.collect(cell)
+    # IPython shows no traceback of one that comes before the cell's own code.
+    assert ended.reply["content"]["ename"] == "KeyboardInterrupt"
+    assert code.run("1 + 1").result == "2"
+
+
 def test_code_of_other_extensions_gets_an_environment(pool: Pool, pool_kernel: Client) -> None:
     """Their user was asked whether they may."""
     code = VsCode(pool_kernel)
