@@ -94,7 +94,7 @@ from .events import (
 from .exchange_pacing import ExchangePacing
 from .idle_polls import IdlePolls
 from .interrupt import AGAIN_SECONDS, Interrupter
-from .outputs import Began, Ended, Failed, Forwarder
+from .outputs import Began, Ended, Failed, Forwarder, SetupBegan
 from .plain_mode import PlainMode
 from .recovery import CheckpointFacts, Recovery
 from .send_queue import SendQueue
@@ -610,6 +610,8 @@ class Core:
                 self._early.began(request)
                 # Not when it is sent: the environment may turn out to be gone by then.
                 self._holds_state = self._holds_state or not request.is_hidden
+            case SetupBegan() if self._interrupter.is_waiting:
+                self._out.append(Interrupt(""))
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)
@@ -745,6 +747,8 @@ class Core:
                 # Not begun as far as we know: a signal now might come before it, which
                 # ipykernel ignores. It is sent when its busy has arrived.
                 self._out.append(StopWaiting(first.place if first.is_sent else None))
+                if self._setup.running:
+                    self._out.append(Interrupt(""))
                 self._wake()
 
     def _interrupt_due(self) -> None:

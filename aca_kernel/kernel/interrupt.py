@@ -42,6 +42,11 @@ class Interrupter:
         times = [one for one in (self.again_at, self._look_at) if one is not None]
         return min(times) if times else None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what is to be interrupted has not begun, as far as is known."""
+        return bool(self._targets)
+
     def ask(self, ended: Collection[str]) -> tuple[Request | None, Request | None]:
         """Interrupt; return what runs and is to be interrupted now, and what else is waited for.
 

@@ -60,6 +60,11 @@ class Ended:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class SetupBegan:
+    """The remote kernel is busy with set-up code, which a cell waits for."""
+
+
 class Forwarder:
     """Forwards, and tells what it sees.
 
@@ -90,7 +95,7 @@ class Forwarder:
         # The parent header of what threads say, and its id: of the request that began last.
         self._latest = (b"{}", "")
 
-    def forward(self, record: Record, now: float) -> Began | Failed | Ended | None:
+    def forward(self, record: Record, now: float) -> Began | Failed | Ended | SetupBegan | None:
         """Forward one message of the remote kernel; return what it says of its request."""
         head = record.head
         channel, msg_type, parent = str(head["channel"]), str(head["type"]), str(head["parent"])
@@ -99,7 +104,7 @@ class Forwarder:
             # What a thread says while state is stored is of the cell before that.
             frames[1], parent = self._latest
         if parent in self._setup.muted:
-            return None
+            return SetupBegan() if self._setup.note(parent, head.get("state")) else None
         request = self._table.find_any(parent)
         if channel == "iopub":
             return self._forward_iopub(msg_type, head.get("state"), frames, request, now)

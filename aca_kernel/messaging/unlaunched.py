@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from .hidden import HiddenKind, kind_of
+from .hidden import HiddenKind, has_mark, kind_of
 
 if TYPE_CHECKING:
     from .publisher import Publisher
@@ -61,6 +61,9 @@ _IPYKERNEL_PROBE = re.compile(r'print\("([^"]*)" \+ ipykernel\.__version__ \+ "(
 # The variables view asks for names and types, printed as JSON (`variableScriptGenerator.ts`).
 _VARIABLES_QUERY = '_VSCODE_getVariable("types"'
 
+# What it asks of one of them adds to what it knows; no answer would be an error.
+_VARIABLE_QUERY = '_VSCODE_getVariable("info"'
+
 
 @dataclass(frozen=True)
 class EarlyAnswer:
@@ -98,10 +101,19 @@ class EarlyAnswers:
         self._widgets = widgets
         self._is_embedded = is_embedded
         self._has_run_cell = False
+        # Those of VS Code.
+        self._sessions: set[Any] = set()
 
     def note(self, request: Request) -> None:
         """A request has come, however it will be answered."""
         self._has_run_cell = self._has_run_cell or request.is_cell
+        if not request.is_hidden:
+            return
+        session = request.header.get("session")
+        if has_mark(request.code):
+            self._sessions.add(session)
+        # What a script sends, and runs unseen, is to be run.
+        request.is_hidden = session in self._sessions
 
     def applies(self, request: Request) -> bool:
         """Tell whether a request has an answer without an environment."""
@@ -126,6 +138,9 @@ class EarlyAnswers:
 
     def began(self, request: Request) -> None:
         """A remote kernel has begun with a request; set-up code is for those after it, too."""
+        if request.is_hidden and _WIDGETS_PROBE.search(request.code):
+            # Now the front end learns it from the environment.
+            self._widgets.is_assumed = False
         if request.is_hidden and is_setup_code(request.code, has_run_cell=self._has_run_cell):
             self._setup.keep(request, is_sent=True)
 
@@ -155,8 +170,8 @@ def early_answer(request: Request, *, is_embedded: bool, has_run_cell: bool) -> 
         position = content.get("cursor_pos", 0)
         places = {"cursor_start": position, "cursor_end": position}
         return EarlyAnswer({"status": "ok", "matches": [], "metadata": {}, **places})
-    if msg_type == "debug_request" and content.get("command") == "debugInfo":
-        return EarlyAnswer(_debug_info(content))
+    if msg_type == "debug_request":
+        return _debug_answer(content)
     if msg_type.startswith("comm_"):
         return EarlyAnswer({}, messages=_refusal_of_comm(request))
     if request.is_hidden:
@@ -164,14 +179,19 @@ def early_answer(request: Request, *, is_embedded: bool, has_run_cell: bool) -> 
     return None
 
 
-def _debug_info(content: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "response",
-        "request_seq": content.get("seq", 0),
-        "success": True,
-        "command": "debugInfo",
-        "body": {"tmpFilePrefix": f"{tempfile.gettempdir()}/ipykernel_0/", **_DEBUG_INFO},
-    }
+def _debug_answer(content: dict[str, Any]) -> EarlyAnswer | None:
+    """Answer what is asked unasked; for anything else, somebody wants to debug.
+
+    VS Code disconnects when the cell that it debugs has ended, with its environment perhaps.
+    """
+    command = content.get("command")
+    body: dict[str, Any] = {}
+    if command == "debugInfo":
+        body = {"tmpFilePrefix": f"{tempfile.gettempdir()}/ipykernel_0/", **_DEBUG_INFO}
+    elif command != "disconnect":
+        return None
+    answer = {"type": "response", "request_seq": content.get("seq", 0), "success": True}
+    return EarlyAnswer({**answer, "command": command, "body": body})
 
 
 def _refusal_of_comm(request: Request) -> list[tuple[str, dict[str, Any]]]:
@@ -181,7 +201,7 @@ def _refusal_of_comm(request: Request) -> list[tuple[str, dict[str, Any]]]:
     return [("comm_close", {"comm_id": request.content.get("comm_id", ""), "data": {}})]
 
 
-def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer:
+def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer | None:
     content = {"status": "ok", "execution_count": 0, "user_expressions": {}, "payload": []}
     if probe := _WIDGETS_PROBE.search(code):
         version = _version_of("ipywidgets") if is_embedded else _ASSUMED_WIDGETS
@@ -192,7 +212,11 @@ def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAns
         return EarlyAnswer(content, f"{probe[1]}{version}{probe[2]}\n" if version else "")
     if _VARIABLES_QUERY in code:
         return EarlyAnswer(content, "[]\n")
-    return EarlyAnswer(content, is_kept=is_setup_code(code, has_run_cell=has_run_cell))
+    if _VARIABLE_QUERY in code:
+        return EarlyAnswer(content, "{}\n")
+    if is_setup_code(code, has_run_cell=has_run_cell):
+        return EarlyAnswer(content, is_kept=True)
+    return EarlyAnswer(content) if kind_of(code) is HiddenKind.QUERY else None
 
 
 def _version_of(distribution: str) -> str:

@@ -7,7 +7,7 @@ that it is told. In an environment with another one widgets stay blank, without 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .publisher import Publisher
@@ -35,11 +35,19 @@ class WidgetScripts:
 
     def opened(self, frames: list[bytes], request: Request | None) -> None:
         """Look at a comm_open of the remote kernel; tell the user, once, if the guess was wrong."""
-        if not self.is_assumed:
+        if not self.is_assumed or request is None or not request.is_cell:
             return
-        state = (json.loads(frames[3]).get("data") or {}).get("state") or {}
+        state = _state_in(json.loads(frames[3]))
         if not str(state.get("_model_module", "")).startswith("@jupyter-widgets/"):
             return
         self.is_assumed = False
         if str(state.get("_model_module_version", "")).startswith(_OLD_MODULES):
             self._publisher.tell(_MISMATCH, request)
+
+
+def _state_in(content: Any) -> dict[str, Any]:
+    """Return a widget's state, empty for another comm: its data are whatever its code sends."""
+    found = content
+    for name in ("data", "state"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}

@@ -16,7 +16,17 @@ from jupyter_client.manager import KernelManager
 
 from ..kernel.test_debugger import Debugger
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
-from .vscode import DELIMITER, IPYKERNEL, MARKER, PROBE, VsCode
+from .vscode import (
+    DELIMITER,
+    INFORMATION,
+    IPYKERNEL,
+    LISTEN,
+    MARKER,
+    PANDAS,
+    PROBE,
+    WAIT,
+    VsCode,
+)
 
 # With this the kernel knows that the cooldown of a pool with 2 s has passed, and need not ask
 # whether an environment is still there. With the default of 300 s it has to.
@@ -104,6 +114,37 @@ def test_set_up_code_is_run_in_each_environment_again(embedded: VsCode) -> None:
     assert embedded.run("import sys; 'vscode' in sys.modules").result == "True"
 
 
+def test_set_up_code_gets_no_input(pool: Pool, pool_kernel: Client) -> None:
+    """Nobody sees that it asks: the notebook would wait for ever."""
+    code = VsCode(pool_kernel)
+    code.open()
+    assert code.hidden("input('Who is there? ')").status == "ok"
+    assert code.run("1 + 1").result == "2"
+
+
+def test_an_interrupt_reaches_set_up_code(pool: Pool, pool_kernel: Client) -> None:
+    code = VsCode(pool_kernel)
+    code.open()
+    code.hidden("import time\nwhile True: time.sleep(0.01)")
+    cell = pool_kernel.send("import time\nwhile True: time.sleep(0.01)", stop_on_error=False)
+    # Told when the cell has been sent, behind the set-up code.
+    busy = next(pool_kernel.messages_until_idle(cell, time.monotonic() + TIMEOUT))
+    assert busy["content"]["execution_state"] == "busy"
+    pool_kernel.interrupt()
+    ended = pool_kernel.collect(cell)
+    # IPython shows no traceback of one that comes before the cell's own code.
+    assert ended.reply["content"]["ename"] == "KeyboardInterrupt"
+    assert code.run("1 + 1").result == "2"
+
+
+def test_a_script_that_keeps_no_history_has_its_cells_run(pool: Pool, pool_kernel: Client) -> None:
+    """Whatever they contain: only VS Code's sessions have hidden code."""
+    assert pool_kernel.run("print('_VSCODE_')", store_history=False).text == "_VSCODE_\n"
+    pool.expire()
+    unseen = pool_kernel.run("print('ran')", store_history=False, stop_on_error=False)
+    assert unseen.text == "ran\n"
+
+
 def test_code_of_other_extensions_gets_an_environment(pool: Pool, pool_kernel: Client) -> None:
     """Their user was asked whether they may."""
     code = VsCode(pool_kernel)
@@ -126,6 +167,34 @@ def test_widgets_of_another_version_than_was_told_are_spoken_of_once(
     assert "has ipywidgets 7" in cell.said
     assert cell.said.count("ipywidgets 7") == 1
     assert code.run(old).said == ""
+
+
+def test_a_version_that_the_environment_has_told_is_not_spoken_of(
+    pool: Pool, pool_kernel: Client
+) -> None:
+    code = VsCode(pool_kernel)
+    code.open()
+    code.run(
+        "import sys, types\nsys.modules['ipywidgets'] = types.SimpleNamespace(__version__='7.9')"
+    )
+    assert code.hidden(PROBE).text == f"{MARKER}7.9\n"
+    old = (
+        "from comm import create_comm\n"
+        "state = {'_model_module': '@jupyter-widgets/base', '_model_module_version': '1.2.0'}\n"
+        "made = create_comm(target_name='jupyter.widget', data={'state': state})"
+    )
+    assert code.run(old).said == ""
+
+
+@pytest.mark.parametrize("data", ["'text'", "[1]", "{'state': 'ready'}", "{'state': [1]}"])
+def test_a_comm_of_any_kind_may_be_opened(pool: Pool, pool_kernel: Client, data: str) -> None:
+    code = VsCode(pool_kernel)
+    code.open()
+    cell = code.run(
+        f"from comm import create_comm\nmade = create_comm(target_name='mine', data={data})\n1 + 1"
+    )
+    assert cell.result == "2"
+    assert cell.of_type("comm_open")
 
 
 def test_widgets_of_the_version_that_was_told_are_not_spoken_of(
@@ -173,6 +242,7 @@ def test_typing_after_the_cooldown_takes_no_environment_and_no_sentence(quirks: 
             or quirks
         )
         assert code.hidden(PROBE).text.startswith(MARKER)
+        assert code.hidden(INFORMATION % "mine").text == "{}\n"
         assert pool.calls() == before
         cell = code.run("1 + 1")
         assert cell.result == "2"
@@ -307,6 +377,46 @@ def test_the_end_of_run_by_line_takes_no_environment(pool: Pool, pool_kernel: Cl
     code = VsCode(pool_kernel)
     code.open()
     assert code.hidden("pass").status == "ok"
+    assert pool.calls() == {}
+
+
+def test_the_data_viewer_gets_an_environment_with_what_was_stored() -> None:
+    """Without an answer VS Code offers to install pandas."""
+    arguments = (KNOWN, "--AcaKernel.checkpoint_after_seconds=0.001")
+    with opened(*arguments, cooldown_seconds=2) as (pool, code):
+        code.run("import pandas\nmine = [5, 6]")
+        assert eventually(lambda: "stored" in code.run("%aca checkpoint").text.lower())
+        pool.wait_for_cooldown()
+        launched = launches(pool)
+        seen = code.hidden(PANDAS)
+        assert seen.text == f"{metadata.version('pandas')}\n{DELIMITER}\n"
+        assert seen.said == ""
+        assert launches(pool) == launched + 1
+        assert code.hidden(INFORMATION % "mine").text == '{"shape": "2"}\n'
+        cell = code.run("mine")
+        assert cell.result == "[5, 6]"
+        assert cell.said.count("came back") == 1
+
+
+def test_the_debugger_of_the_interactive_window_is_not_set_up_code() -> None:
+    """In an environment of later, nobody would come whom it could wait for."""
+    with opened(KNOWN, cooldown_seconds=2) as (pool, code):
+        assert "('127.0.0.1', " in code.hidden(LISTEN).result
+        pool.wait_for_cooldown()
+        launched = launches(pool)
+        assert code.hidden(WAIT).status == "ok"
+        trace = "from debugpy import trace_this_thread;trace_this_thread(False)"
+        assert code.hidden(trace).status == "ok"
+        assert launches(pool) == launched
+        assert code.run("1 + 1").result == "2"
+
+
+def test_the_end_of_debugging_takes_no_environment(pool: Pool, pool_kernel: Client) -> None:
+    """A cell that is debugged has ended, perhaps because its environment has."""
+    code = VsCode(pool_kernel)
+    code.open()
+    answer = Debugger(pool_kernel).ask("disconnect", restart=False)
+    assert answer == {}
     assert pool.calls() == {}
 
 

@@ -50,6 +50,23 @@ _VSCODE_getVariable("types", False, _VSCODE_rwho_ls)
 del _VSCODE_getVariable
 del _VSCODE_rwho_ls, _VSCODE_json"""
 
+INFORMATION = """
+import json as _VSCODE_json
+
+def _VSCODE_getVariable(what, is_debugging, value):
+    print(_VSCODE_json.dumps({"shape": str(len(value))}))
+
+_VSCODE_getVariable("info", False, %s)
+
+del _VSCODE_getVariable, _VSCODE_json"""
+
+PANDAS = f"""import pandas as _VSCODE_pandas;print(_VSCODE_pandas.__version__);\
+print("{DELIMITER}"); del _VSCODE_pandas"""
+
+# Of the interactive window, whose debugger goes round the kernel.
+LISTEN = "import debugpy;debugpy.listen(('localhost', 0))"
+WAIT = "import debugpy;debugpy.wait_for_client()"
+
 IPYKERNEL = f"""import builtins
 import ipykernel
 builtins.print("{DELIMITER}" + ipykernel.__version__ + "{DELIMITER}")"""
