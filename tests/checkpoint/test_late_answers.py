@@ -22,13 +22,16 @@ def test_what_the_last_environment_has_got_is_sent_to_the_next_one(
 ) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
 
+    carried = list[Record]()
+
     async def sources_of_a_checkpoint(checkpoints: Checkpoints, carrier: Carrier) -> set[str]:
         """Begin one, end the environment with the answers to the sources; return their names."""
         taking = asyncio.ensure_future(checkpoints.take())
         wanted, sent = len(limits.remote_files()), list[Record]()
         while len(sent) < wanted:
             await asyncio.sleep(0)
-            sent += carrier.take_outgoing()
+            sent += carried
+            carried.clear()
         for record in sent:
             carrier.takes(Record({"kind": "got", "id": record.head["id"]}))
         # Before whoever waits for them has heard of it.
@@ -39,7 +42,7 @@ def test_what_the_last_environment_has_got_is_sent_to_the_next_one(
         return {str(record.head["name"]) for record in sent}
 
     async def twice() -> None:
-        carrier = Carrier("session", "user", lambda: None)
+        carrier = Carrier("session", "user", lambda record, _: carried.append(record))
         log = logging.getLogger("test")
         checkpoints = Checkpoints(Store("one", ""), carrier, AcaKernel(), log)
         for _ in range(2):
