@@ -83,6 +83,7 @@ class Interrupter:
                 f"{relay.trouble.message} The cell is interrupted as soon as the pool answers; "
                 "restart the kernel to wait no longer.",
                 cell,
+                relay.trouble.reason,
             )
 
     async def _interrupt_restore(

@@ -2,12 +2,19 @@
 
 All carry the request as their parent and the one `header.session` of this kernel. What
 the kernel itself has to say to the user, or fails with, is marked in the message's metadata,
-so that a program tells it from what the user's code prints and raises (batch/client.py).
+so that a program tells it from what the user's code prints and raises, and why it is said from
+a word that stays the same when the sentence changes (batch/client.py):
+
+    {"aca_kernel": "failure", "aca_kernel_reason": "environment-gone"}
+
+The reasons are those of errors.py.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from .errors import reason_of
 
 if TYPE_CHECKING:
     from jupyter_client.session import Session
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
 MARK = "aca_kernel"
 NOTICE = "notice"
 FAILURE = "failure"
+# The member that says why; a notice without one has nothing that a program need know.
+REASON = "aca_kernel_reason"
 
 
 class Publisher:
@@ -53,19 +62,22 @@ class Publisher:
             request.is_busy_told = True
             self.status("busy", request)
 
-    def tell(self, text: str, request: Request | None) -> None:
-        """Show the user a sentence, in the output of the request if it has one."""
+    def tell(self, text: str, request: Request | None, reason: str = "") -> None:
+        """Show the user a sentence, in the output of the request if it has one.
+
+        reason: of the error that it tells of, for programs.
+        """
         if request is not None:
             self.begin(request)
         content = {"name": "stderr", "text": text + "\n"}
-        self.publish("stream", content, request, {MARK: NOTICE})
+        self.publish("stream", content, request, _mark(NOTICE, reason))
 
-    def tell_waiting_cell(self, text: str) -> bool:
+    def tell_waiting_cell(self, text: str, reason: str = "") -> bool:
         """Show the user a sentence in the first cell that waits; False if there is none."""
         request = next((one for one in self._table if one.is_execute), None)
         if request is None:
             return False
-        self.tell(text, request)
+        self.tell(text, request, reason)
         return True
 
     def reply(
@@ -96,8 +108,11 @@ class Publisher:
         self.status("idle", request)
         self._table.finish(request)
 
-    def fail(self, request: Request, ename: str, evalue: str) -> None:
-        """End a request with an error; a cell shows it as its own."""
+    def fail(self, request: Request, ename: str, evalue: str, reason: str = "") -> None:
+        """End a request with an error; a cell shows it as its own.
+
+        reason: for programs; without it, that of our error of this name.
+        """
         self.begin(request)
         content: dict[str, Any] = {
             "ename": ename,
@@ -107,11 +122,16 @@ class Publisher:
         if request.is_execute:
             self.publish("error", content, request)
             content |= {"execution_count": 0, "user_expressions": {}, "payload": []}
-        self.answer(request, {"status": "error", **content}, {MARK: FAILURE})
+        mark = _mark(FAILURE, reason or reason_of(ename))
+        self.answer(request, {"status": "error", **content}, mark)
 
     def fail_with(self, request: Request, error: AcaKernelError) -> None:
         """End a request with an error of ours."""
-        self.fail(request, type(error).__name__, error.message)
+        self.fail(request, error.ename, error.message, error.reason)
+
+
+def _mark(kind: str, reason: str) -> dict[str, Any]:
+    return {MARK: kind, REASON: reason} if reason else {MARK: kind}
 
 
 def _parent(request: Request | None) -> dict[str, Any]:

@@ -111,9 +111,8 @@ class PlainSession:
         except EnvironmentGone:
             raise
         except ResultUnknown as error:
-            self._publisher.fail(
-                request, "ResultUnknown", f"{error.message} {ResultUnknown.ADVICE}"
-            )
+            told = f"{error.message} {ResultUnknown.ADVICE}"
+            self._publisher.fail_with(request, ResultUnknown(told))
             return False
         except AcaKernelError as error:
             self._publisher.fail_with(request, error)

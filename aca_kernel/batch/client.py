@@ -13,7 +13,6 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -21,8 +20,9 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
+from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
 from ..launch import death_of, loss_of
-from ..messages import FAILURE, MARK, NOTICE
+from ..messages import FAILURE, MARK, NOTICE, REASON
 from .injection import has_tag
 from .outcomes import CellError
 
@@ -41,8 +41,11 @@ TIMEOUT_NAME = "CellTimeoutError"
 # The kernel says so when the environment was replaced between two cells. Whatever came back from a
 # checkpoint, a batch begins anew: cells may have run since.
 _LOSS = loss_of(0.0).partition(" after ")[0]
-_DEATH_OF_PROCESS = "RemoteKernelDied"
-_DEATHS = frozenset({"EnvironmentGone", _DEATH_OF_PROCESS})
+
+# Reasons of failures behind which a notebook begins anew: its code has not failed.
+_LOST = frozenset({EnvironmentGone.reason, RemoteKernelDied.reason})
+# And of those that end the process in which a cell runs.
+_DEATHS = frozenset({RemoteKernelDied.reason, RemoteKernelExited.reason})
 
 # How it says that code has ended its own process. That is a failure of the code: it would again.
 _EXIT = f"The remote kernel {death_of(0).removesuffix('0')}"
@@ -299,8 +302,7 @@ class BatchClient(NotebookClient):
             outputs.cancel()
         content = (reply or {}).get("content", {})
         if content.get("status") != "ok":
-            name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
-            raise _failure(CellError(0, name, value, is_ours=True))
+            raise _failure(_error_of(0, reply or {}))
         self._is_ready = True
 
     async def _take_notices(self, msg_id: str) -> None:
@@ -389,23 +391,33 @@ class BatchClient(NotebookClient):
         )
 
     def _note_error(self, cell: NotebookNode, execute_reply: dict[str, Any], **_: Any) -> None:
-        content = execute_reply["content"]
-        name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
-        error = CellError(self.code_cells_executed, name, value)
+        error = _error_of(self.code_cells_executed, execute_reply)
         if self._is_stopping or self._is_lost:
             return
-        if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
+        if error.is_ours:
             # Code may end its process before that has said that it runs it.
-            self._has_begun = self._has_begun or name == _DEATH_OF_PROCESS
-            raise _failure(replace(error, is_ours=True))
+            self._has_begun = self._has_begun or error.reason in _DEATHS
+            raise _failure(error)
         if not has_tag(cell, "raises-exception"):
             self.errors.append(error)
-        if name == TIMEOUT_NAME:
-            _add_error(cell, name, value)
+        if error.ename == TIMEOUT_NAME:
+            _add_error(cell, error.ename, error.evalue)
+
+
+def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
+    """Return what a reply that failed says; `is_ours` if the kernel itself says it."""
+    content, metadata = reply.get("content", {}), reply.get("metadata", {})
+    return CellError(
+        cell,
+        str(content.get("ename", "")),
+        str(content.get("evalue", "")),
+        is_ours=metadata.get(MARK) == FAILURE,
+        reason=str(metadata.get(REASON, "")),
+    )
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
-    is_lost = error.ename in _DEATHS and not error.evalue.startswith(_EXIT)
+    is_lost = error.reason in _LOST and not error.evalue.startswith(_EXIT)
     return EnvironmentLost(error) if is_lost else KernelFailed(error)
 
 

@@ -29,13 +29,14 @@ class CellError:
     """An error of one cell.
 
     cell: its number among the code cells that run, as In[…] shows it; 0 if it was none.
-    is_ours: a sentence for the user, which ends in what to do.
+    is_ours: a sentence for the user, which ends in what to do; reason: of such an error.
     """
 
     cell: int
     ename: str
     evalue: str
     is_ours: bool = False
+    reason: str = ""
 
     @property
     def short(self) -> str:
