@@ -24,6 +24,16 @@ class Status(Enum):
     NOT_RUN = "not run"
 
 
+# How each is shown on a terminal.
+STYLES = {
+    Status.DONE: "green",
+    Status.FAILED: "red",
+    Status.INTERRUPTED: "yellow",
+    Status.SKIPPED: "bright_black",
+    Status.NOT_RUN: "bright_black",
+}
+
+
 @dataclass(frozen=True)
 class CellError:
     """An error of one cell.

@@ -27,7 +27,7 @@ from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from typing import TextIO
 
 
@@ -260,11 +260,3 @@ def confirm(question: str, *, is_agreed: bool) -> bool:
     except EOFError:
         answer = ""
     return answer.strip().lower() in ("y", "yes")
-
-
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heads, in columns."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
