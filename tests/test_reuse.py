@@ -246,7 +246,7 @@ def left_by(owner: str, state: State | None, environment_id: str = "id") -> None
     if state in (State.LEFT, State.RESTARTING):
         claim.release(keep=True, for_restart=state is State.RESTARTING)
     else:
-        os.close(claim.descriptor)
+        os.close(claim.file.descriptor)
 
 
 def taken(warm: WarmEnvironments, **options: bool) -> list[str]:
@@ -254,7 +254,7 @@ def taken(warm: WarmEnvironments, **options: bool) -> list[str]:
     found = []
     for claim in warm.take(300, **options):
         found.append(claim.environment_id)
-        os.close(claim.descriptor)
+        os.close(claim.file.descriptor)
     return found
 
 
@@ -339,10 +339,10 @@ def test_nobody_sees_an_environment_before_its_kernel_holds_it(
         seen.extend(runtime.glob("aca-kernel/*/*.json"))
         lock(descriptor, operation)
 
-    monkeypatch.setattr("aca_kernel.warm.fcntl.flock", look_and_lock)
+    monkeypatch.setattr(fcntl, "flock", look_and_lock)
     claim = environments("one").add("id")
     assert claim is not None
     assert seen == []
-    assert list(runtime.glob("aca-kernel/*/*")) == [claim.path]
+    assert list(runtime.glob("aca-kernel/*/*")) == [claim.file.path]
     claim.release(keep=False)
     assert list(runtime.glob("aca-kernel/*/*")) == []
