@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 REMOTE_FILES = ("__init__.py", "wire.py", "calls.py", "agent.py", "retirement.py", "spawn.py",
                 "process.py", "launcher.py", "extension.py", "shell.py", "magic.py",
-                "command_line.py", "files.py", "transfer.py", "session_ipython.py", "depot.py",
-                "state.py", "origin.py", "large_json.py", "trimming.py",
+                "command_line.py", "files.py", "transfer.py", "paging.py", "session_ipython.py",
+                "depot.py", "state.py", "origin.py", "large_json.py", "trimming.py",
                 "beside/__init__.py", "beside/asked.py", "beside/copies.py", "beside/entries.py",
                 "beside/fetching.py", "beside/hinting.py", "beside/hooks.py",
                 "beside/importing.py", "beside/mirror.py", "beside/missing.py",

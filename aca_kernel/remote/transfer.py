@@ -11,9 +11,7 @@ Calls to the kernel, which aca_kernel/transfer.py answers:
     download_page   {transfer} with the bytes        {}
     download_end    {transfer, digest}               {}
 
-A few pages are asked for, or sent, ahead of the answers: never more, so that a file of any
-size needs the memory of a few pages at each stage of its way. The digest of upload_page is
-that of all pages so far; the last one counts.
+The digest of upload_page is that of all pages so far; the last one counts.
 
 Standard library only.
 """
@@ -31,12 +29,10 @@ from typing import TYPE_CHECKING, Any
 from . import calls, wire
 from .command_line import Command
 from .files import FileProblem, PartialFile, SourceFile, target_path
+from .paging import receive_pages, send_pages
 
 if TYPE_CHECKING:
     from .beside.session import Files
-
-# Pages that are on their way at a time: one is carried, one waits to be.
-_PAGES_AHEAD = 2
 
 # Short transfers are not worth watching; long ones are shown so often.
 _QUIET_SECONDS = 1.0
@@ -113,24 +109,15 @@ def upload(kernel: Kernel, command: Command, files: Files) -> str:
     """
     begun = kernel.ask("upload", path=command.path).head
     target = target_path(command.destination, str(begun["name"]))
-    size, page = int(begun["size"]), int(begun["page"])
+    size = int(begun["size"])
     progress = Progress(size)
     beside, whole = begun.get("beside"), os.path.abspath(target)
     if beside is not None:
         files.begin_upload(whole, str(beside))
     file = PartialFile(target, _shown(target), size, may_replace=True)
     try:
-        pages = max(1, -(-size // page))
-        asked, digest = 0, ""
-        for got in range(pages):
-            while asked < min(pages, got + _PAGES_AHEAD):
-                kernel.send("upload_page", transfer=begun["transfer"])
-                asked += 1
-            answer = kernel.receive()
-            file.write(answer.parts[0])
-            digest = str(answer.head["digest"])
-            progress.show(file.received)
-        file.commit(digest)
+        digest = receive_pages(kernel, "upload_page", begun, file, progress)
+        file.commit(str(digest))
         if beside is not None:
             files.note_upload(whole, str(beside), begun.get("changed"))
     finally:
@@ -149,17 +136,7 @@ def download(kernel: Kernel, command: Command) -> str:
     try:
         arguments = {"path": command.path, "destination": command.destination}
         begun = kernel.ask("download", force=command.force, size=file.size, **arguments).head
-        unanswered = 0
-        while file.sent < file.size:
-            data = file.read(int(begun["page"]))
-            kernel.send("download_page", data, transfer=begun["transfer"])
-            unanswered += 1
-            if unanswered == _PAGES_AHEAD:
-                kernel.receive()
-                unanswered -= 1
-            progress.show(file.sent)
-        for _ in range(unanswered):
-            kernel.receive()
+        send_pages(kernel, "download_page", begun, file, progress)
         kernel.ask("download_end", transfer=begun["transfer"], digest=file.digest)
     finally:
         file.close()
