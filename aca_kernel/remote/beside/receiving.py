@@ -12,12 +12,8 @@ from typing import Any
 from .. import transfer
 from ..files import PartialFile
 from ..origin import stamp
+from ..paging import LATER_SECONDS, receive_pages
 from .copies import Copies, Copy, Item
-
-# Another transfer fills the way: ask again so soon.
-_LATER_SECONDS = 0.05
-
-_PAGES_AHEAD = 2
 
 
 def ask(kernel: transfer.Kernel, relative: str, copy: Copy | None) -> Any:
@@ -27,7 +23,7 @@ def ask(kernel: transfer.Kernel, relative: str, copy: Copy | None) -> Any:
         answer = kernel.ask("files_open", path=relative, **known)
         if answer.head["state"] != "later":
             return answer
-        time.sleep(_LATER_SECONDS)
+        time.sleep(LATER_SECONDS)
 
 
 def receive(
@@ -64,25 +60,8 @@ def receive(
 def _receive_pages(
     kernel: transfer.Kernel, file: PartialFile, head: dict[str, Any], stream: Any
 ) -> str | None:
-    page, digest = int(head["page"]), ""
-    unasked, asked = -(-file.size // page), 0
     progress = transfer.Progress(file.size, f"{file.shown}: ", stream)
     try:
-        while unasked or asked:
-            while unasked and asked < _PAGES_AHEAD:
-                kernel.send("files_page", transfer=head["transfer"])
-                unasked, asked = unasked - 1, asked + 1
-            answer = kernel.receive()
-            asked -= 1
-            if answer.head.get("later"):
-                unasked += 1
-                time.sleep(_LATER_SECONDS)
-                continue
-            if answer.head["changed"] != head["changed"]:
-                return None
-            file.write(answer.parts[0])
-            digest = str(answer.head["digest"])
-            progress.show(file.received)
+        return receive_pages(kernel, "files_page", head, file, progress, int(head["changed"]))
     finally:
         progress.end()
-    return digest
