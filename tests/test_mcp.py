@@ -218,7 +218,16 @@ def test_a_certificate_that_cannot_be_verified_names_the_remedy(tmp_path) -> Non
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["", "no address", "ftp://host/x", "http://example.org/mcp", "https://", "http://["]
+    "endpoint",
+    [
+        "",
+        "no address",
+        "ftp://host/x",
+        "http://example.org/mcp",
+        "https://",
+        "http://[",
+        "https://x:port/mcp",
+    ],
 )
 def test_endpoints_that_cannot_work_or_would_leak_the_key_are_refused(endpoint: str) -> None:
     with pytest.raises(errors.SettingInvalid):

@@ -12,15 +12,16 @@ import email.utils
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from .. import __version__
 from ..errors import (
     AcaKernelError,
     PoolBusy,
+    PoolNotFound,
     PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from .clouds import Cloud
     from .credentials import Tokens
+
+T = TypeVar("T")
 
 # Called while something is waited for: what, and for how many seconds so far.
 Progress = Callable[[str, float], None]
@@ -228,6 +231,19 @@ class Arm:
                 "not sent. Check ACA_ARM_ENDPOINT."
             )
         return url
+
+
+async def found(asking: Awaitable[T]) -> T | None:
+    """Return an answer about a resource, None if it is not there.
+
+    Raises PoolNotFound: nor is its subscription.
+    """
+    try:
+        return await asking
+    except PoolNotFound as error:
+        if "SubscriptionNotFound" in error.detail:
+            raise
+        return None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ..errors import PoolUnreachable, ResultUnknown, SettingInvalid
 
@@ -59,19 +59,32 @@ def open_transport(
     connect_timeout_seconds: until a connection stands, TLS included.
     Raises SettingInvalid: the endpoint is not a web address.
     """
-    try:
-        parts = urlsplit(endpoint)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise not_an_address() from error
+    parts = web_address(endpoint)
+    if parts is None:
+        raise not_an_address()
     # Imported when needed: httpx takes a tenth of a second, which a local start need not wait.
-    if parts.scheme == "http" and host in LOOPBACK_HOSTS:
+    if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS:
         from .loopback import LoopbackTransport
 
         return LoopbackTransport(parts, headers, connect_timeout_seconds=connect_timeout_seconds)
     from .internet import InternetTransport
 
     return InternetTransport(endpoint, headers, connect_timeout_seconds=connect_timeout_seconds)
+
+
+def web_address(text: str) -> SplitResult | None:
+    """Return the parts of an http or https address; None: it is not one."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # fails if it is no number
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def is_in_the_clear(parts: SplitResult) -> bool:
+    """Tell whether what is sent to an address crosses a network as it is."""
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS
 
 
 def not_an_address() -> SettingInvalid:

@@ -24,6 +24,7 @@ from ...azure.shapes import (
 )
 from ...errors import SettingInvalid
 from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
+from ..configuration import add_arm_endpoint, add_subscription
 
 if TYPE_CHECKING:
     import argparse
@@ -36,18 +37,8 @@ if TYPE_CHECKING:
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which subscription of which Azure."""
-    parser.add_argument(
-        "--subscription",
-        metavar="ID",
-        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
-        "current account)",
-    )
-    parser.add_argument(
-        "--arm-endpoint",
-        metavar="URL",
-        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
-        f"{DEFAULT_ARM_ENDPOINT})",
-    )
+    add_subscription(parser)
+    add_arm_endpoint(parser)
     parser.add_argument(
         "--allow-plain-http",
         action="store_true",
