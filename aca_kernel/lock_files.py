@@ -13,12 +13,36 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import shutil
 import time
 from pathlib import Path
 
+from jupyter_core.paths import jupyter_runtime_dir
+
+# What such files are of, and the folders that they lie in.
+ENVIRONMENTS = "aca-kernel"
+WAITING = "aca-kernel-waiting"
+
 # Of two processes that look at one file at the same time, one finds it locked for an instant.
 _PAUSE_SECONDS = 0.002
+
+
+def folder_of(kind: str, pool: str) -> Path:
+    """Return the folder of a pool's files; what identifies the pool is not written anywhere."""
+    return Path(jupyter_runtime_dir()) / kind / digest(pool)
+
+
+def forget_pool(pool: str) -> None:
+    """Remove the files of a pool that has ended, with all of its environments."""
+    for kind in (ENVIRONMENTS, WAITING):
+        shutil.rmtree(folder_of(kind, pool), ignore_errors=True)
+
+
+def digest(text: str) -> str:
+    """Return a name for something that is not to be written."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 class LockFile:

@@ -13,39 +13,22 @@ removes it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_core.paths import jupyter_runtime_dir
-
-from .lock_files import LockFile
+from .lock_files import WAITING, LockFile, folder_of
 
 if TYPE_CHECKING:
     from .warm import Claim
-
-_FOLDER = "aca-kernel-waiting"
-
-
-def forget_line(pool: str) -> None:
-    """Remove the line of a pool that has ended."""
-    shutil.rmtree(_folder_of(pool), ignore_errors=True)
-
-
-def _folder_of(pool: str) -> Path:
-    name = hashlib.sha256(pool.encode("utf-8")).hexdigest()[:16]
-    return Path(jupyter_runtime_dir()) / _FOLDER / name
 
 
 class WaitingLine:
     """The line for one pool, and one place in it at most.
 
-    pool: what identifies the pool; it is not written anywhere.
+    pool: what identifies the pool.
     look: called by who is first, now and then: returns what another kernel has left.
     joined: monotonic clock of the coming; None while not in it.
     Where no file can be written there is no line: everybody is the first.
@@ -54,7 +37,7 @@ class WaitingLine:
     def __init__(self, pool: str, look: Callable[[], Claim | None] | None = None) -> None:
         self.look = look
         self.joined: float | None = None
-        self._folder = _folder_of(pool)
+        self._folder = folder_of(WAITING, pool)
         self._ticket: LockFile | None = None
 
     @property

@@ -17,20 +17,16 @@ The files hold no key: who has the id alone can do nothing with it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_runtime_dir
-
-from .lock_files import LockFile
+from .lock_files import ENVIRONMENTS, LockFile, digest, folder_of
 
 # An environment that has so little time left is not worth a try.
 _LEAST_SECONDS = 3.0
@@ -119,8 +115,8 @@ class WarmEnvironments:
     """
 
     def __init__(self, endpoint: str, owner: str, *, is_shared: bool, log: logging.Logger) -> None:
-        self._directory = _directory_of(endpoint)
-        self._owner = _digest(owner)
+        self._directory = folder_of(ENVIRONMENTS, endpoint)
+        self._owner = digest(owner)
         self._is_shared = is_shared
         self._log = log
         # When what a killed kernel has left was seen first, by monotonic clock.
@@ -148,7 +144,7 @@ class WarmEnvironments:
 
     def add(self, environment_id: str) -> Claim | None:
         """List a new environment and claim it; None where that is not possible."""
-        path = self._directory / f"{_digest(environment_id)}{_SUFFIX}"
+        path = self._directory / f"{digest(environment_id)}{_SUFFIX}"
         self._sweep()
         try:
             file = LockFile.create(path, _content(environment_id, self._owner, State.NEW))
@@ -225,15 +221,6 @@ class WarmEnvironments:
         return content.get("owner") == self._owner
 
 
-def forget_pool(endpoint: str) -> None:
-    """Remove what is listed for a pool that has ended, with all of its environments."""
-    shutil.rmtree(_directory_of(endpoint), ignore_errors=True)
-
-
-def _directory_of(endpoint: str) -> Path:
-    return Path(jupyter_runtime_dir()) / "aca-kernel" / _digest(endpoint)
-
-
 def _listed(directory: Path) -> list[Path]:
     """Return what is in a directory; other kernels remove it at any moment (`forget_pool`).
 
@@ -256,10 +243,6 @@ def _content(environment_id: str, owner: str, state: State, nonce: str = "") -> 
         "written": time.time(),
     }
     return json.dumps(content).encode("ascii")
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def _used_at(path: Path) -> float:

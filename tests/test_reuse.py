@@ -17,7 +17,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from aca_kernel.warm import State, WarmEnvironments, forget_pool
+from aca_kernel.lock_files import forget_pool
+from aca_kernel.warm import State, WarmEnvironments
 
 from .support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
@@ -305,7 +306,8 @@ def test_pools_may_end_while_an_environment_is_listed(runtime: Path) -> None:
     assert runtime.is_dir()
     # Another process, which does not have to wait for this one's interpreter lock.
     ending = """
-from aca_kernel.warm import WarmEnvironments, forget_pool
+from aca_kernel.lock_files import forget_pool
+from aca_kernel.warm import WarmEnvironments
 import logging
 pools = [f"https://pool-{n}.example" for n in range(20)]
 while True:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..early import configure, start_pool_process, stop
 from ..embedded import greeting_of
-from ..waiting_line import forget_line
-from ..warm import forget_pool
+from ..lock_files import forget_pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -64,4 +63,3 @@ async def local_pool(
         await asyncio.to_thread(stop, process)
         if endpoint:
             forget_pool(endpoint)
-            forget_line(endpoint)
