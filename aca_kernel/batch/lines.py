@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -69,6 +70,26 @@ def console_on(stream: TextIO) -> Console:
         markup=False,
         emoji=False,
     )
+
+
+def live_on(console: Console, picture: Callable[[], RenderableType] | None = None) -> Live:
+    """Return what draws over the last lines of a terminal, and takes them away at its end.
+
+    Only when it is told to, not in a thread: what it shows changes in one task.
+    """
+    return Live(
+        console=console,
+        get_renderable=picture,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def print_table(stream: TextIO, heads: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from rich.console import Group
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .lines import console_on, plain
+from .lines import console_on, counted, live_on, plain
 from .outcomes import STYLES, Outcome, Status
 
 # Often enough for seconds to move.
@@ -44,21 +43,13 @@ class Progress:
     def __init__(self, stream: TextIO, total: int) -> None:
         self._console = console_on(stream)
         self._total = total
-        self._is_live = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._is_live = self._console.is_interactive
         self._running: dict[str, _Running] = {}
         self._counts = dict.fromkeys(Status, 0)
         self._started = time.monotonic()
         self._told: set[str] = set()
         self._ticker: asyncio.Task[None] | None = None
-        # Redrawn by this process's one task, which changes what it shows, and not by a thread.
-        self._live = Live(
-            console=self._console,
-            get_renderable=self._picture,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._live = live_on(self._console, self._picture)
 
     async def __aenter__(self) -> Progress:  # noqa: PYI034 - Self is of Python 3.11
         if self._is_live:
@@ -87,7 +78,7 @@ class Progress:
         if self._is_live:
             self._redraw()
         elif number == 1:
-            self._print(f"{name}: started, {_counted(cells, 'cell')}")
+            self._print(f"{name}: started, {counted(cells, 'cell')}")
 
     def say(self, name: str, text: str) -> None:
         """Something is to be known about a notebook: why it waits, or begins anew."""
@@ -145,7 +136,7 @@ class Progress:
 
     def _bar(self) -> Table:
         ended = sum(self._counts.values())
-        parts = [f"{ended} of {_counted(self._total, 'notebook')}"]
+        parts = [f"{ended} of {counted(self._total, 'notebook')}"]
         if self._counts[Status.FAILED]:
             parts.append(f"{self._counts[Status.FAILED]} failed")
         parts.append(f"{time.monotonic() - self._started:.0f} s")
@@ -170,10 +161,6 @@ def _ended(outcome: Outcome) -> Text:
 def _remark(outcome: Outcome) -> str:
     if outcome.status is Status.SKIPPED:
         return ", done before"
-    text = f", {outcome.cells_run} of {_counted(outcome.cells, 'cell')}" if outcome.cells else ""
+    text = f", {outcome.cells_run} of {counted(outcome.cells, 'cell')}" if outcome.cells else ""
     text += f", {outcome.seconds:.1f} s"
     return f"{text}, {outcome.attempts} attempts" if outcome.attempts > 1 else text
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

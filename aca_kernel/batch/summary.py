@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rich.text import Text
 
-from .lines import plain, print_table
+from .lines import counted, plain, print_table
 from .outcomes import STYLES, Outcome, Status
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ def totals(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Return the last line."""
     counts = Counter(outcome.status for outcome in outcomes)
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
-    noun = "notebook" if len(outcomes) == 1 else "notebooks"
     anew = sum(outcome.attempts > 1 for outcome in outcomes)
     remark = f" {anew} began anew, because environments ended under them." if anew else ""
-    return f"{len(outcomes)} {noun} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
+    return f"{counted(len(outcomes), 'notebook')} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[str, Text, str, str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from rich.text import Text
 
 from ...azure.account import subscription_of
 from ...azure.arm import Arm
@@ -22,6 +23,7 @@ from ...azure.shapes import (
     SHORTEST_COOLDOWN_SECONDS,
     PoolOptions,
 )
+from ...batch.lines import console_on, live_on
 from ...errors import SettingInvalid
 from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
 from ..configuration import add_arm_endpoint, add_subscription
@@ -56,8 +58,9 @@ def add_resource_group(parser: argparse.ArgumentParser, text: str = "") -> None:
     )
 
 
-def add_name(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says which pool."""
+def add_pool(parser: argparse.ArgumentParser, group_text: str = "") -> None:
+    """Add the options that say which pool of which resource group."""
+    add_resource_group(parser, group_text)
     parser.add_argument(
         "--name", "-n", metavar="NAME", help="name of the pool (default: $ACA_SESSION_POOL)"
     )
@@ -205,31 +208,27 @@ class ProgressLine:
     """Tells a person what is waited for: one line that changes, or one line a step."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._is_terminal = stream.isatty()
+        self._console = console_on(stream)
+        self._live = live_on(self._console)
         self._shown = ""
 
     def __call__(self, what: str, waited: float) -> None:
         """Show what is waited for, and for how long, in seconds."""
-        if not self._is_terminal:
-            if what != self._shown:
-                print(f"{what}…", file=self._stream, flush=True)
-                self._shown = what
-            return
-        width = shutil.get_terminal_size().columns - 1
-        line = f"{what}… {waited:.0f} s"[:width]
-        print("\r" + line.ljust(len(self._shown)), end="", file=self._stream, flush=True)
-        self._shown = line
+        if self._console.is_interactive:
+            self._live.start()
+            line = Text(f"{what}… {waited:.0f} s", no_wrap=True, overflow="ellipsis")
+            self._live.update(line, refresh=True)
+        elif what != self._shown:
+            self.say(f"{what}…")
+            self._shown = what
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self.clear()
-        print(text, file=self._stream, flush=True)
+        self._console.print(text, soft_wrap=True)
 
     def clear(self) -> None:
         """Take away the line that changes, before something else is printed."""
-        if self._is_terminal and self._shown:
-            print("\r" + " " * len(self._shown) + "\r", end="", file=self._stream, flush=True)
+        self._live.stop()
         self._shown = ""
 
 
