@@ -253,25 +253,24 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _answer(response: httpx.Response) -> Answer:
-    body: Any = {}
-    if response.content.strip():
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
+    body = _json_of(response) if response.content.strip() else {}
     if not isinstance(body, dict):
         raise _not_arm()
     return Answer(response.status_code, response.headers, body)
 
 
+def _json_of(response: httpx.Response) -> Any:
+    """Return what an answer holds, None if that is no JSON."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
 def _refusal(response: httpx.Response) -> AcaKernelError:
     if response.is_redirect:
         return _not_arm()
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    code, message = error_from(body)
+    code, message = error_from(_json_of(response))
     path = response.request.url.path
     return refusal(response.status_code, code, message, path, retry_after(response.headers))
 

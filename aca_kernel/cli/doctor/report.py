@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
-_SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "-"}
-
-_COLOURS: dict[Status, str] = {
-    "ok": "green",
-    "warning": "yellow",
-    "failed": "red",
-    "skipped": "bright_black",
+# How each is shown on a terminal, and in which style.
+_MARKS: dict[Status, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "bright_black"),
 }
 
 # The longest name of a check, and of a status.
@@ -102,7 +101,7 @@ class Report:
             found = [dataclasses.asdict(one) for one in self.findings]
             self._print(json.dumps(found, indent=2))
             return
-        counts = {status: self.count(status) for status in _SYMBOLS}
+        counts = {status: self.count(status) for status in _MARKS}
         self._print(", ".join(f"{count} {status}" for status, count in counts.items() if count))
 
     def count(self, status: Status) -> int:
@@ -112,8 +111,8 @@ class Report:
     def _mark(self, status: Status) -> Text:
         if not self._console.is_terminal:
             return Text(f"{status:<{_STATUS_WIDTH}}")
-        is_plain = self._console.options.ascii_only
-        return Text(status[0].upper() if is_plain else _SYMBOLS[status], _COLOURS[status])
+        symbol, style = _MARKS[status]
+        return Text(status[0].upper() if self._console.options.ascii_only else symbol, style)
 
     def _print(self, text: str | Text) -> None:
         # The terminal folds what is too long, so that commands can be copied from it.
