@@ -113,10 +113,11 @@ class Backlog:
                 kept.append(request)
         self._waiting = kept
 
-    def end_sent(self, ename: str, evalue: str) -> None:
+    def end_sent(self, ename: str, evalue: str, reason: str = "") -> None:
         """End all that was sent: what had begun with an error, the rest as aborted.
 
-        The oldest cell had begun, even if its death was quicker than its busy.
+        The oldest cell had begun, even if its death was quicker than its busy. reason: as for
+        Publisher.fail.
         """
         running = self._table.running()
         for request in self._table:
@@ -124,7 +125,7 @@ class Backlog:
                 continue
             request.place = None
             if request.is_started or request is running or not request.is_execute:
-                self._publisher.fail(request, ename, evalue)
+                self._publisher.fail(request, ename, evalue, reason)
             else:
                 self._publisher.abort(request)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .environment import QUIET_SECONDS
+from .messages import Notice
 
 if TYPE_CHECKING:
     from .checkpoint.carrier import Carrier
@@ -79,12 +80,11 @@ class Interrupter:
         self._sent()
         await asyncio.sleep(QUIET_SECONDS)
         if relay.trouble is not None and self._table.find(cell.msg_id) is cell:
-            self._publisher.tell(
+            text = (
                 f"{relay.trouble.message} The cell is interrupted as soon as the pool answers; "
-                "restart the kernel to wait no longer.",
-                cell,
-                relay.trouble.reason,
+                "restart the kernel to wait no longer."
             )
+            self._publisher.tell(Notice(text, relay.trouble.reason), cell)
 
     async def _interrupt_restore(
         self, relay: Relay, carrier: Carrier, restoring: asyncio.Future[bool]

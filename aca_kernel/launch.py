@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .environment import Environment, EnvironmentLeft, first_contact
 from .errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
+from .messages import Notice
 from .relay import Relay
 from .waiting_line import WaitingLine
 from .warm import WarmEnvironments
@@ -214,7 +215,7 @@ class Launcher:
         if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
             return
         suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
-        if self.tell(error.message + suffix):
+        if self.tell(Notice(error.message + suffix, error.reason)):
             self._told[error.reason] = now
 
 

@@ -30,6 +30,21 @@ NOTICE = "notice"
 FAILURE = "failure"
 # The member that says why; a notice without one has nothing that a program need know.
 REASON = "aca_kernel_reason"
+# The reason of the notice that what earlier cells have made is lost, whatever came back of it.
+STATE_LOST = "state-lost"
+
+
+class Notice(str):
+    """A sentence for the user that a program need know, by its reason."""
+
+    __slots__ = ("reason",)
+    reason: str
+
+    def __new__(cls, text: str, reason: str) -> Notice:  # noqa: PYI034 - Self is of Python 3.11
+        """Return a text with a reason."""
+        made = super().__new__(cls, text)
+        made.reason = reason
+        return made
 
 
 class Publisher:
@@ -62,22 +77,20 @@ class Publisher:
             request.is_busy_told = True
             self.status("busy", request)
 
-    def tell(self, text: str, request: Request | None, reason: str = "") -> None:
-        """Show the user a sentence, in the output of the request if it has one.
-
-        reason: of the error that it tells of, for programs.
-        """
+    def tell(self, text: str, request: Request | None) -> None:
+        """Show the user a sentence, in the output of the request if it has one."""
         if request is not None:
             self.begin(request)
+        reason = text.reason if isinstance(text, Notice) else ""
         content = {"name": "stderr", "text": text + "\n"}
         self.publish("stream", content, request, _mark(NOTICE, reason))
 
-    def tell_waiting_cell(self, text: str, reason: str = "") -> bool:
+    def tell_waiting_cell(self, text: str) -> bool:
         """Show the user a sentence in the first cell that waits; False if there is none."""
         request = next((one for one in self._table if one.is_execute), None)
         if request is None:
             return False
-        self.tell(text, request, reason)
+        self.tell(text, request)
         return True
 
     def reply(

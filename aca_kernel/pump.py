@@ -30,6 +30,8 @@ from .errors import (
     EnvironmentGone,
     PoolBusy,
     PoolUnreachable,
+    RemoteKernelDied,
+    RemoteKernelExited,
     ResultUnknown,
     WaitInterrupted,
 )
@@ -298,7 +300,8 @@ class Pump:
         self._carrier.fail(CheckpointFailed("The remote kernel ended meanwhile."))
         self._subshells.forget()
         self._announcer.forget()
-        self._backlog.end_sent("RemoteKernelDied", told)
+        kind = RemoteKernelDied if code < 0 else RemoteKernelExited
+        self._backlog.end_sent(kind.ename, told, kind.reason)
         if self._restoring is None:
             self._backlog.abort(None)
         if self._life.relay is not None:

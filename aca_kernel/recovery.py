@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .checkpoint import wording
 from .errors import CheckpointFailed, EnvironmentGone
 from .launch import death_of, loss_of, loss_sentence
+from .messages import STATE_LOST, Notice
 
 if TYPE_CHECKING:
     from .checkpoint.checkpoints import Checkpoints
@@ -141,9 +142,10 @@ class Recovery:
             end = "." * (not sentence.endswith(".")) + (
                 " This cell runs in a new one." * bool(loss)
             )
-            self._notices.append(sentence[0].upper() + sentence[1:] + end)
+            text = sentence[0].upper() + sentence[1:] + end
+            self._notices.append(Notice(text, STATE_LOST) if loss else text)
         elif loss:
             hint = self._checkpoints.problem
             if not hint and self._may_be_asked():
                 hint = _ON_REQUEST
-            self._notices.append(f"{loss_sentence(loss)} {hint}".rstrip())
+            self._notices.append(Notice(f"{loss_sentence(loss)} {hint}".rstrip(), STATE_LOST))

@@ -21,8 +21,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
 from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
-from ..launch import death_of, loss_of
-from ..messages import FAILURE, MARK, NOTICE, REASON
+from ..messages import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from .injection import has_tag
 from .outcomes import CellError
 
@@ -38,17 +37,10 @@ GRACE_SECONDS = 10.0
 
 TIMEOUT_NAME = "CellTimeoutError"
 
-# The kernel says so when the environment was replaced between two cells. Whatever came back from a
-# checkpoint, a batch begins anew: cells may have run since.
-_LOSS = loss_of(0.0).partition(" after ")[0]
-
 # Reasons of failures behind which a notebook begins anew: its code has not failed.
 _LOST = frozenset({EnvironmentGone.reason, RemoteKernelDied.reason})
 # And of those that end the process in which a cell runs.
 _DEATHS = frozenset({RemoteKernelDied.reason, RemoteKernelExited.reason})
-
-# How it says that code has ended its own process. That is a failure of the code: it would again.
-_EXIT = f"The remote kernel {death_of(0).removesuffix('0')}"
 
 
 class EnvironmentLost(Exception):
@@ -328,8 +320,9 @@ class BatchClient(NotebookClient):
                 self._oddity = self._oddity or error
                 return None
         text = str(msg["content"].get("text", "")).strip()
-        if text.startswith(_LOSS):
+        if msg["metadata"].get(REASON) == STATE_LOST:
             # This cell has begun in an empty environment: what it does there is for nothing.
+            # Whatever came back from a checkpoint, a batch begins anew: cells may have run since.
             self._is_lost = True
             self._aside(self._interrupt_cell())
         else:
@@ -417,8 +410,7 @@ def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
-    is_lost = error.reason in _LOST and not error.evalue.startswith(_EXIT)
-    return EnvironmentLost(error) if is_lost else KernelFailed(error)
+    return EnvironmentLost(error) if error.reason in _LOST else KernelFailed(error)
 
 
 def _add_error(cell: NotebookNode, name: str, value: str) -> None:

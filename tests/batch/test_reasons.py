@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import nbformat
@@ -10,7 +12,7 @@ import pytest
 from aca_kernel.batch.client import BatchClient, EnvironmentLost, KernelFailed
 
 
-def client_of() -> BatchClient:
+def client_of(tell: Callable[[str], None] = lambda _: None) -> BatchClient:
     return BatchClient(
         nbformat.v4.new_notebook(),
         kernel_name="aca",
@@ -19,7 +21,7 @@ def client_of() -> BatchClient:
         timeout_seconds=None,
         is_remote=True,
         allow_errors=True,
-        tell=lambda _: None,
+        tell=tell,
         on_cell=lambda _: None,
         on_end=lambda *_: None,
     )
@@ -56,3 +58,26 @@ def test_an_error_of_the_users_code_is_none_of_the_kernels_whatever_it_is_called
     failed["content"]["ename"] = "EnvironmentGone"
     client._note_error(nbformat.v4.new_code_cell(), failed)
     assert [error.ename for error in client.errors] == ["EnvironmentGone"]
+
+
+def notice(**metadata: str) -> dict[str, Any]:
+    content = {"name": "stderr", "text": "Etwas ist geschehen.\n"}
+    marks = {"aca_kernel": "notice", **metadata}
+    return {"msg_type": "stream", "content": content, "metadata": marks, "parent_header": {}}
+
+
+def test_what_earlier_cells_have_made_is_lost_if_the_reason_says_so() -> None:
+    told: list[str] = []
+    client = client_of(told.append)
+    cell = nbformat.v4.new_code_cell()
+
+    async def take(message: dict[str, Any]) -> None:
+        client.process_message(message, cell, 0)
+
+    asyncio.run(take(notice(aca_kernel_reason="pool-busy")))
+    asyncio.run(take(notice()))
+    client._check_lost()
+    asyncio.run(take(notice(aca_kernel_reason="state-lost")))
+    with pytest.raises(EnvironmentLost):
+        client._check_lost()
+    assert told == ["Etwas ist geschehen."] * 2
