@@ -9,7 +9,7 @@ if __name__ == "__main__":
     if sys.path and sys.path[0] in ("", os.getcwd()):
         del sys.path[0]
 
-    from aca_kernel.early import is_pool_likely, start_pool_process
+    from aca_kernel.pool.embedded_process import is_pool_likely, start_pool_process
 
     pool = start_pool_process() if is_pool_likely(sys.argv[1:]) else None
 

@@ -22,8 +22,8 @@ from .settings import AcaKernel
 if TYPE_CHECKING:
     import subprocess
 
-    from .backend import Backend
-    from .kernel import Kernel
+    from .kernel.frontend import Kernel
+    from .pool.backend import Backend
 
 # How often to look whether the front end still lives. VS Code kills kernels without a
 # word and a crashed front end says nothing: without this, its environment would stay.
@@ -32,6 +32,9 @@ PARENT_POLL_SECONDS = 1.0
 # Sections of the configuration that are this process's own; the others are the remote
 # kernel's, for instance what nbclient appends to the command line.
 _OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application"})
+
+# What speaks to front ends; its import takes the longest after the settings are known.
+_AFTER_LAUNCH = "aca_kernel.kernel.frontend"
 
 # Options that print or write all settings there are.
 _DESCRIBING = frozenset({"--help", "--help-all", "-h", "--generate-config"})
@@ -93,7 +96,7 @@ class AcaKernelApp(JupyterApp):
         pool = self.pool_process
         if pool is not None:
             # First of all, before the large imports: nothing else in a start takes as long.
-            from .early import configure, stop
+            from .pool.embedded_process import configure, stop
 
             if settings.place != "embedded":
                 stop(pool)
@@ -105,7 +108,7 @@ class AcaKernelApp(JupyterApp):
     async def _serve(
         self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]
     ) -> None:
-        from .launch import Launcher
+        from .environment.launch import Launcher
 
         log = _logger(self.log)
         key = str(info.get("key", "")).encode("ascii")
@@ -126,11 +129,11 @@ class AcaKernelApp(JupyterApp):
             launcher.begin()
             # The environment comes up while this process imports what speaks to front ends.
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, importlib.import_module, __package__ + ".kernel")
+            await loop.run_in_executor(None, importlib.import_module, _AFTER_LAUNCH)
         from jupyter_client.session import Session
 
-        from .channels import Channels
-        from .kernel import Kernel
+        from .kernel.frontend import Kernel
+        from .messaging.channels import Channels
 
         session = Session(parent=self, key=key, **identity)
         if info.get("signature_scheme"):
@@ -201,14 +204,14 @@ class AcaKernelApp(JupyterApp):
 
 def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
     if settings.place == "endpoint":
-        from .backend import EndpointBackend
+        from .pool.backend import EndpointBackend
 
         return EndpointBackend(settings)
     if settings.place == "azure":
-        from .azure.backend import AzureBackend
+        from .pool.azure.azure_backend import AzureBackend
 
         return AzureBackend(settings)
-    from .embedded import EmbeddedBackend
+    from .pool.embedded_backend import EmbeddedBackend
 
     return EmbeddedBackend(settings, pool)
 
@@ -267,6 +270,9 @@ def _logger(log: Any) -> logging.Logger:
 
 
 def main(pool_process: subprocess.Popen[bytes] | None = None) -> None:
-    """Start the kernel as the command line says; see early.py for the pool's process."""
+    """Start the kernel as the command line says.
+
+    pool_process: see pool/embedded_process.py.
+    """
     AcaKernelApp.pool_process = pool_process
     AcaKernelApp.launch_instance()

@@ -27,8 +27,8 @@
 
 Each error is a sentence for the person at the notebook that ends in what to do.
 `reason` is a short stable word for programs: it stands in logs and in the metadata of the
-messages that report the error (messages.py). `detail` is for the log only. None of the three
-ever holds a key, a token or cell text.
+messages that report the error (messaging/publisher.py). `detail` is for the log only. None of
+the three ever holds a key, a token or cell text.
 """
 
 from __future__ import annotations

@@ -84,7 +84,9 @@ class AcaKernel(Configurable):
         300,
         min=1,
         help="""How long an environment lives without a call: `coolDownPeriodInSeconds` of the
-        pool. The embedded pool is started with it; for others it only words a message.""",
+        pool. The embedded pool is started with it. For others: after it has passed, completions
+        and other looks at variables wait for the next cell, instead of asking whether the
+        environment is still there, which could take a place in the pool.""",
     ).tag(config=True)
 
     connect_timeout_seconds = Float(

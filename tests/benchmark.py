@@ -148,17 +148,31 @@ def latency(bench: Bench) -> None:
     """From a print in a running cell to its arrival at the client."""
     code = "import time\nfor n in range(20):\n    print(time.time())\n    time.sleep(0.1)"
 
-    def once(client: Client) -> float:
-        cell = client.run(code)
-        delays = [
-            arrival - float(line)
-            for message, arrival in zip(cell.messages, cell.arrivals, strict=True)
-            if message["msg_type"] == "stream"
-            for line in message["content"]["text"].split()
-        ]
-        return statistics.median(delays) * 1000
+    bench.interleave(
+        "print latency in a cell", "ms", 8, lambda client: _delay_of_lines(client, code), 0.5
+    )
 
-    bench.interleave("print latency in a cell", "ms", 8, once, 0.5)
+
+def _delay_of_lines(client: Client, code: str) -> float:
+    """Return the median of the delays, in ms, of lines that hold the time of their printing."""
+    cell = client.run(code)
+    delays = [
+        arrival - float(line)
+        for message, arrival in zip(cell.messages, cell.arrivals, strict=True)
+        if message["msg_type"] == "stream"
+        for line in message["content"]["text"].split()
+    ]
+    return statistics.median(delays) * 1000
+
+
+def flushed(bench: Bench) -> None:
+    """From a print that is flushed, after a pause, to its arrival at the client."""
+    code = (
+        "import time\nfor n in range(20):\n    print(time.time(), flush=True)\n    time.sleep(0.1)"
+    )
+    bench.interleave(
+        "flushed print in a cell", "ms", 8, lambda client: _delay_of_lines(client, code), None
+    )
 
 
 def text(bench: Bench) -> None:
@@ -341,6 +355,7 @@ def checkpoint(bench: Bench) -> None:
 
 ROWS: dict[str, Callable[[Bench], None]] = {
     "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
+    "flushed": flushed,
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
     "source": source, "transfer": transfer, "files": files, "memory": memory, "idle": idle,
     "many": many, "checkpoint": checkpoint,

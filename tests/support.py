@@ -237,6 +237,11 @@ class Cell:
         return self.stream("stdout")
 
     @property
+    def said(self) -> str:
+        """What came on stderr, on one line: the kernel's own sentences are broken into lines."""
+        return " ".join(self.stream("stderr").split())
+
+    @property
     def result(self) -> Any:
         for message in self.messages:
             if message["msg_type"] == "execute_result":
@@ -249,6 +254,16 @@ class Cell:
             if message["msg_type"] == "error":
                 return dict(message["content"])
         return None
+
+    @property
+    def told(self) -> str:
+        """What it printed, on one line, as `said` has it of stderr."""
+        return " ".join(self.text.split())
+
+    @property
+    def evalue(self) -> str:
+        """The message of its error on one line, empty if it has none."""
+        return " ".join(self.error["evalue"].split()) if self.error else ""
 
     def of_type(self, msg_type: str) -> list[dict[str, Any]]:
         return [m for m in self.messages if m["msg_type"] == msg_type]

@@ -15,9 +15,9 @@ from aca_kernel.checkpoint.carrier import Carrier
 from aca_kernel.checkpoint.checkpoints import Checkpoints
 from aca_kernel.checkpoint.store import Store
 from aca_kernel.cli import _COMMANDS, _Group, run
-from aca_kernel.cli.doctor import control, inside, network, session
-from aca_kernel.localpool import app, options
-from aca_kernel.recovery import Recovery
+from aca_kernel.cli.doctor import check_azure, check_environment, check_network, check_pool
+from aca_kernel.kernel.recovery import Recovery
+from aca_kernel.localpool import options, serve
 from aca_kernel.settings import VARIABLES, AcaKernel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,7 +84,7 @@ def test_settings_table_gives_the_defaults() -> None:
 
 def test_pool_table_lists_every_option() -> None:
     parser = argparse.ArgumentParser(add_help=False)
-    app.add_arguments(parser)
+    serve.add_arguments(parser)
     offered = {option for action in parser._actions for option in action.option_strings}
     assert set(table("option")) == offered
 
@@ -110,10 +110,15 @@ def test_troubleshooting_quotes_what_the_program_says(message: str) -> None:
 
 def test_check_table_lists_every_check_of_the_doctor_in_order() -> None:
     listed = [name for cell in table("check") for name in re.findall(r"[a-z-]+", cell)]
-    embedded = [step.name for step in session.steps_to_embedded()]
-    azure = [step.name for step in (*network.steps("azure", str), *control.steps())]
+    embedded = [step.name for step in check_pool.steps_to_embedded()]
+    azure = [step.name for step in (*check_network.steps("azure", str), *check_azure.steps())]
     common = [
-        step.name for step in (*network.steps("pool", str), *session.steps(), *inside.steps())
+        step.name
+        for step in (
+            *check_network.steps("pool", str),
+            *check_pool.steps(),
+            *check_environment.steps(),
+        )
     ]
     assert listed == ["kernelspec", "settings", *embedded, *azure, *common]
 

@@ -21,7 +21,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
 from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
-from ..messages import FAILURE, MARK, NOTICE, REASON, STATE_LOST
+from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from .injection import has_tag
 from .outcomes import CellError
 
@@ -303,7 +303,7 @@ class BatchClient(NotebookClient):
             message = await ensure_async(self.kc.iopub_channel.get_msg(timeout=None))
             is_notice = message.get("metadata", {}).get(MARK) == NOTICE
             if is_notice and message["parent_header"].get("msg_id") == msg_id:
-                self._tell(str(message["content"].get("text", "")).strip())
+                self._tell(_sentence_of(message))
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
@@ -319,14 +319,13 @@ class BatchClient(NotebookClient):
             except Exception as error:  # noqa: BLE001 - nbformat raises many; the cell goes on
                 self._oddity = self._oddity or error
                 return None
-        text = str(msg["content"].get("text", "")).strip()
         if msg["metadata"].get(REASON) == STATE_LOST:
-            # This cell has begun in an empty environment: what it does there is for nothing.
+            # This cell has begun without what the others made: what it does is for nothing.
             # Whatever came back from a checkpoint, a batch begins anew: cells may have run since.
             self._is_lost = True
             self._aside(self._interrupt_cell())
         else:
-            self._tell(text)
+            self._tell(_sentence_of(msg))
         return None
 
     def output(
@@ -367,7 +366,7 @@ class BatchClient(NotebookClient):
 
     def _check_lost(self) -> None:
         if self._is_lost:
-            text = "The session environment was released between two cells."
+            text = "The session environment, or the process in it, ended between two cells."
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
 
     def _begin_cell(self, **_: Any) -> None:
@@ -407,6 +406,11 @@ def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
         is_ours=metadata.get(MARK) == FAILURE,
         reason=str(metadata.get(REASON, "")),
     )
+
+
+def _sentence_of(notice: dict[str, Any]) -> str:
+    """Return what a notice says, on one line; it is broken into lines for a cell's output."""
+    return " ".join(str(notice["content"].get("text", "")).split())
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:

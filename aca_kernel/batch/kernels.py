@@ -36,7 +36,7 @@ class Target:
     """A kernel, with what it is started with.
 
     settings: of a kernel of ours; None for another one, which runs beside the batch.
-    arguments, variables: filled in for a pool that the batch starts; see localpool.py.
+    arguments, variables: filled in for a pool that the batch starts; see shared_pool.py.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Target:
             return cpu_count()
         if self.settings.place == "endpoint":
             return _USUAL_POOL_SIZE
-        from ..azure.backend import AzureBackend
+        from ..pool.azure.azure_backend import AzureBackend
 
         backend = AzureBackend(self.settings)
         try:

@@ -15,8 +15,8 @@ from nbclient.exceptions import CellExecutionError
 
 from ..errors import AcaKernelError
 from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
-from .files import fingerprint, is_done, prepare, read_notebook
 from .injection import has_tag, inject
+from .notebook_io import fingerprint, is_done, prepare, read_notebook
 from .outcomes import CellError, Outcome, Status
 from .saving import Saver
 

@@ -12,8 +12,8 @@ from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
 from .. import __version__
 from ..errors import SettingInvalid
+from .atomic_write import write_whole
 from .outcomes import Outcome, Status
-from .writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

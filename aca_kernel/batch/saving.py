@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from .files import remember, text_of
-from .writing import write_whole
+from .atomic_write import write_whole
+from .notebook_io import remember, text_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -1,4 +1,4 @@
-"""Checkpoints of a notebook's state, as the kernel on the user's machine deals with them.
+"""Checkpoints on the user's machine: state is kept and hashed here, and never unpickled.
 
     carrier      asks the agent for files, and the remote kernel for work, by way of the pump
     store        keeps manifest and pieces in a file that only the user can read
@@ -11,4 +11,6 @@
 
 What is in a piece is only hashed here, and a manifest read as JSON: both were made by the
 environment. How they are made is told in remote/checkpoint.
+
+Above: `host` and `kernel`; `cli`, which lists and deletes them. Below: `environment`, `remote`.
 """

@@ -140,14 +140,20 @@ class Carrier:
         return taken
 
     def takes(self, record: Record) -> bool:
-        """Take a record if it is an answer to something that was asked here."""
+        """Take a record if it is an answer to something that was asked here.
+
+        Of what the remote kernel says meanwhile that is a reply or a status only: the rest is of
+        threads of the user's, whose outputs ipykernel gives the latest request as their parent.
+        """
         if record.kind == "got":
             future = self._files.get(str(record.head.get("id")))
             if future is not None and not future.done():
                 future.set_result(record)
             return True
         parent = str(record.head.get("parent", ""))
-        if record.kind != "msg" or not parent.startswith(_PREFIX):
+        if record.kind != "msg" or not is_own(parent):
+            return False
+        if record.head.get("channel") == "iopub" and record.head.get("type") != "status":
             return False
         waiting = self._requests.get(parent)
         if waiting is not None and not waiting.done():
@@ -166,6 +172,11 @@ class Carrier:
         for future in waiting:
             if not future.done():
                 future.set_exception(error)
+
+
+def is_own(msg_id: str) -> bool:
+    """Tell whether a message is one that is asked here, and not by a front end."""
+    return msg_id.startswith(_PREFIX)
 
 
 def _content(record: Record) -> dict[str, Any]:

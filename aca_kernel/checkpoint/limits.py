@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from ..environment import remote_sources
 from ..errors import CheckpointFailed
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ LARGEST_MANIFEST_BYTES = 64 * MEGABYTE
 # One piece is a mebibyte and a byte (remote/checkpoint/pieces.py).
 LARGEST_PIECE_BYTES = (1 << 20) + 1
 
-_PACKAGE = "_aca_remote/checkpoint/"
+_PACKAGE = "_aca_remote/"
 _CLOUDPICKLE = "lib/cloudpickle/"
 
 
 def remote_files() -> dict[str, bytes]:
     """Return the sources that the environment needs, by their names in the agent's folder."""
-    files = {}
-    for item in resources.files("aca_kernel.remote.checkpoint").iterdir():
-        if item.name.endswith(".py"):
-            files[_PACKAGE + item.name] = item.read_bytes()
+    files = {
+        _PACKAGE + name: source.encode("utf-8")
+        for name, source in remote_sources.checkpoint_half().items()
+    }
     # Its licence, which allows this, stands at the head of its main module.
     found = importlib.util.find_spec("cloudpickle")
     if found is None or found.origin is None:

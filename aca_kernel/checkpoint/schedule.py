@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import AcaKernelError, CheckpointSuperseded, EnvironmentGone
 
 if TYPE_CHECKING:
-    from ..environment import Environment
+    from ..environment.environment import Environment
     from ..settings import AcaKernel
     from .checkpoints import Checkpoints
 

@@ -1,8 +1,15 @@
 """The command `aca-kernel`: a table of subcommands and what is common to them.
 
+    configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
+    install, run, mcp_config   subcommands; mcp_file and git are the last one's
+    doctor/                    checks of what a kernel start would do
+    pool/, checkpoints/        subcommands with subcommands of their own
+
 A subcommand is a module with `add_arguments(parser)` and `run(namespace) -> int`, the
 exit status. Only the module of the one that is asked for is imported, so that none of
 them makes another slower.
+
+Above: nothing. Below: every other room.
 """
 
 from __future__ import annotations
@@ -29,7 +36,7 @@ _EXIT_BROKEN_PIPE = 141
 
 
 @dataclass(frozen=True)
-class _Command:
+class _Subcommand:
     """A subcommand: one line about it, and the module that does it."""
 
     summary: str
@@ -41,42 +48,44 @@ class _Group:
     """A word that only leads to further subcommands."""
 
     summary: str
-    commands: Mapping[str, _Command | _Group]
+    commands: Mapping[str, _Subcommand | _Group]
 
 
-_COMMANDS: Mapping[str, _Command | _Group] = {
-    "install": _Command(
+_COMMANDS: Mapping[str, _Subcommand | _Group] = {
+    "install": _Subcommand(
         "write a kernelspec, so that Jupyter and VS Code offer this kernel",
         "aca_kernel.cli.install",
     ),
-    "doctor": _Command(
+    "doctor": _Subcommand(
         "check, step by step, what a kernel start would do",
         "aca_kernel.cli.doctor.command",
     ),
-    "mcp-config": _Command(
+    "mcp-config": _Subcommand(
         "connect GitHub Copilot in VS Code to a session pool",
         "aca_kernel.cli.mcp_config",
     ),
-    "run": _Command("run many notebooks, several at a time", "aca_kernel.cli.run"),
+    "run": _Subcommand("run many notebooks, several at a time", "aca_kernel.cli.run"),
     "checkpoints": _Group(
         "list and delete the checkpoints that kernels have kept",
         {
-            "list": _Command("list the checkpoints", "aca_kernel.cli.checkpoints.list"),
-            "delete": _Command("delete checkpoints", "aca_kernel.cli.checkpoints.delete"),
+            "list": _Subcommand("list the checkpoints", "aca_kernel.cli.checkpoints.list"),
+            "delete": _Subcommand("delete checkpoints", "aca_kernel.cli.checkpoints.delete"),
         },
     ),
     "pool": _Group(
         "work with session pools",
         {
-            "serve": _Command("serve a session pool on this machine", "aca_kernel.localpool.app"),
-            "create": _Command("create a session pool in Azure", "aca_kernel.cli.pool.create"),
-            "show": _Command("show a session pool in Azure", "aca_kernel.cli.pool.show"),
-            "list": _Command("list the session pools in Azure", "aca_kernel.cli.pool.list"),
-            "delete": _Command("delete a session pool in Azure", "aca_kernel.cli.pool.delete"),
-            "rotate-key": _Command(
+            "serve": _Subcommand(
+                "serve a session pool on this machine", "aca_kernel.localpool.serve"
+            ),
+            "create": _Subcommand("create a session pool in Azure", "aca_kernel.cli.pool.create"),
+            "show": _Subcommand("show a session pool in Azure", "aca_kernel.cli.pool.show"),
+            "list": _Subcommand("list the session pools in Azure", "aca_kernel.cli.pool.list"),
+            "delete": _Subcommand("delete a session pool in Azure", "aca_kernel.cli.pool.delete"),
+            "rotate-key": _Subcommand(
                 "replace the API key of a session pool in Azure", "aca_kernel.cli.pool.rotate_key"
             ),
-            "template": _Command(
+            "template": _Subcommand(
                 "print an ARM template for a session pool", "aca_kernel.cli.pool.template"
             ),
         },
@@ -125,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_commands(
     parser: argparse.ArgumentParser,
-    commands: Mapping[str, _Command | _Group],
+    commands: Mapping[str, _Subcommand | _Group],
     words: Sequence[str],
 ) -> None:
     """Add all subcommands, and the arguments of the one that `words` begins with."""

@@ -103,9 +103,9 @@ def given_options(namespace: argparse.Namespace) -> dict[str, Any]:
 
     Raises SettingInvalid: one of them cannot work, or two exclude each other.
     """
-    from ..azure.clouds import cloud_at
-    from ..azure.names import check_pool, check_resource_group, check_subscription
-    from ..backend import check_endpoint
+    from ..pool.azure.clouds import cloud_at
+    from ..pool.azure.resource_names import check_pool, check_resource_group, check_subscription
+    from ..pool.backend import check_endpoint
 
     names = ("subscription", "resource_group", "session_pool", "endpoint", "arm_endpoint")
     given = {name: getattr(namespace, name) for name in names if getattr(namespace, name)}

@@ -8,6 +8,7 @@ that environment selected, and one for each pool that is used.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -188,7 +189,33 @@ def run(namespace: argparse.Namespace) -> int:
     print(f"Installed the kernelspec {name} in {destination}")
     for line in _next_steps(name, spec["display_name"], settings, destination):
         print(line)
+    for line in _doubles(name, spec["display_name"], destination):
+        print(line)
     return 0
+
+
+def _doubles(name: str, display_name: str, destination: str) -> list[str]:
+    """Say where the same kernel is installed already: VS Code lists both, JupyterLab one."""
+    folders = [*spec_manager().kernel_dirs, os.path.join(sys.prefix, "share/jupyter/kernels")]
+    others = dict.fromkeys(os.path.join(folder, name) for folder in folders)
+    return [
+        f'Note: "{display_name}" is installed in {other}, too. VS Code lists it twice if it knows '
+        f"that environment, and then needs one of them only: to take the new one back, remove "
+        f"{destination}"
+        for other in others
+        if os.path.isfile(os.path.join(other, "kernel.json"))
+        and not os.path.samefile(other, destination)
+        and _display_name_of(other) == display_name
+    ]
+
+
+def _display_name_of(folder: str) -> str:
+    try:
+        with open(os.path.join(folder, "kernel.json"), encoding="utf-8") as file:
+            spec = json.load(file)
+    except (OSError, ValueError):
+        return ""
+    return str(spec.get("display_name", "")) if isinstance(spec, dict) else ""
 
 
 def _check(settings: dict[str, Any]) -> None:
@@ -198,15 +225,15 @@ def _check(settings: dict[str, Any]) -> None:
     """
     # Empty is allowed: the embedded pool, whatever ACA_MCP_ENDPOINT may say.
     if settings.get("endpoint"):
-        from ..backend import check_endpoint
+        from ..pool.backend import check_endpoint
 
         check_endpoint(settings["endpoint"], bool(settings.get("allow_plain_http", False)))
     _check_azure(settings)
 
 
 def _check_azure(settings: dict[str, Any]) -> None:
-    from ..azure.clouds import cloud_at
-    from ..azure.names import check_pool, check_resource_group, check_subscription
+    from ..pool.azure.clouds import cloud_at
+    from ..pool.azure.resource_names import check_pool, check_resource_group, check_subscription
 
     # Empty means here what it means elsewhere: as if it were not given.
     if settings.get("subscription"):

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..backend import check_endpoint
 from ..errors import CredentialUnavailable, SettingInvalid
+from ..pool.backend import check_endpoint
 from .configuration import add_pool_options, given_options, read
 from .git import is_tracked, keep_out_of_git, repository_of
 from .mcp_file import McpFile, entries
@@ -35,7 +35,7 @@ _SERVER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
-class Target:
+class McpTarget:
     """What a client needs: where, and the key if it was asked for. how: to get the key."""
 
     url: str
@@ -43,7 +43,7 @@ class Target:
     how: str
 
     def __repr__(self) -> str:
-        return f"<Target {self.url}>"
+        return f"<McpTarget {self.url}>"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,11 +111,11 @@ def run(namespace: argparse.Namespace) -> int:
     return _write(file, namespace.server, target)
 
 
-def _text(server: str, target: Target) -> str:
+def _text(server: str, target: McpTarget) -> str:
     return json.dumps(entries(server, target.url, None), indent=4)
 
 
-def _write(file: McpFile, server: str, target: Target) -> int:
+def _write(file: McpFile, server: str, target: McpTarget) -> int:
     merged = file.merged(entries(server, target.url, target.key), server)
     if merged is None:
         # Only a person can say where the comments belong after a change.
@@ -150,7 +150,7 @@ def _write(file: McpFile, server: str, target: Target) -> int:
 # -- the pool --------------------------------------------------------------------------
 
 
-async def _target(settings: AcaKernel, *, with_key: bool) -> Target:
+async def _target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
     if settings.place == "endpoint":
         url = check_endpoint(settings.endpoint, settings.allow_plain_http)
         if with_key and not settings.api_key:
@@ -159,7 +159,7 @@ async def _target(settings: AcaKernel, *, with_key: bool) -> Target:
                 "leave --embed-key out."
             )
         how = "VS Code asks for the key of the pool when it connects for the first time."
-        return Target(url, settings.api_key if with_key else None, how)
+        return McpTarget(url, settings.api_key if with_key else None, how)
     if settings.place == "azure":
         return await _azure_target(settings, with_key=with_key)
     raise SettingInvalid(
@@ -169,10 +169,10 @@ async def _target(settings: AcaKernel, *, with_key: bool) -> Target:
     )
 
 
-async def _azure_target(settings: AcaKernel, *, with_key: bool) -> Target:
-    from ..azure.backend import names_of
-    from ..azure.names import POOLS_API_VERSION, PoolId
-    from ..azure.pools import endpoint_of
+async def _azure_target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
+    from ..pool.azure.azure_backend import names_of
+    from ..pool.azure.pools import endpoint_of
+    from ..pool.azure.resource_names import POOLS_API_VERSION, PoolId
     from .pool.common import Place
 
     group, name = names_of(settings)
@@ -187,4 +187,4 @@ async def _azure_target(settings: AcaKernel, *, with_key: bool) -> Target:
         "az rest --method post --query apiKey --output tsv --url "
         f"'{address}/fetchMCPServerCredentials?api-version={POOLS_API_VERSION}'"
     )
-    return Target(check_endpoint(url, settings.allow_plain_http), key, how)
+    return McpTarget(check_endpoint(url, settings.allow_plain_http), key, how)

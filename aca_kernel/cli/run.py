@@ -162,10 +162,10 @@ def _check(namespace: argparse.Namespace) -> None:
 async def _run(
     namespace: argparse.Namespace, jobs: Sequence[Job], kernels: Kernels, options: Options
 ) -> int:
-    from ..batch.localpool import local_pool
     from ..batch.progress import Progress
     from ..batch.reports import Batch, write_report
     from ..batch.runner import Runner
+    from ..batch.shared_pool import local_pool
 
     started, clock = datetime.now(timezone.utc), time.monotonic()
     async with AsyncExitStack() as stack:
@@ -204,8 +204,8 @@ async def _run(
 
 def _targets(jobs: Sequence[Job], kernels: Kernels) -> list[Target]:
     """Return the kernels that will run something. Raises SettingInvalid: one is not there."""
-    from ..batch.files import NotebookInvalid, read_notebook
     from ..batch.kernels import KernelInvalid
+    from ..batch.notebook_io import NotebookInvalid, read_notebook
 
     targets: dict[str, Target] = {}
     for job in jobs:

@@ -105,7 +105,7 @@ def arguments(
     argv += ["--bind", os.path.join(session, "home"), HOME]
     argv += ["--bind", os.path.join(session, "data"), DATA]
     for path in visible:
-        if not _is_system(path):
+        if not is_system(path):
             argv += ["--ro-bind", path, path]
     for inside, here in mounted.items():
         argv += ["--ro-bind", here, inside]
@@ -128,7 +128,8 @@ def _system() -> list[str]:
     return argv
 
 
-def _is_system(path: str) -> bool:
+def is_system(path: str) -> bool:
+    """Tell whether every session sees this path, as a part of the system."""
     return (
         path.startswith(("/usr/", "/etc/ssl/certs/"))
         or path == "/usr"

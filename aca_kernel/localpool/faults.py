@@ -38,7 +38,7 @@ class InvalidFault(Exception):
 
 
 @dataclass
-class Rule:
+class FaultRule:
     """One kind of failure and when it is due."""
 
     kind: str
@@ -66,18 +66,18 @@ class Faults:
 
     requests: int = 0
     tool_calls: dict[str, int] = field(default_factory=dict)
-    rules: list[Rule] = field(default_factory=list)
+    rules: list[FaultRule] = field(default_factory=list)
 
     def add(self, message: Any) -> None:
         """Add a rule. Raises InvalidFault: it makes no sense."""
         if not isinstance(message, dict):
             raise InvalidFault("A fault is an object.")
-        names = {item.name for item in dataclasses.fields(Rule)} - {"seen"}
+        names = {item.name for item in dataclasses.fields(FaultRule)} - {"seen"}
         unknown = message.keys() - names
         if unknown:
             raise InvalidFault(f"A fault has no member '{min(unknown)}'.")
         try:
-            rule = Rule(**message)
+            rule = FaultRule(**message)
         except TypeError:
             raise InvalidFault("A fault needs a 'kind'.") from None
         if rule.kind not in KINDS:
@@ -88,7 +88,7 @@ class Faults:
             rule.count = 1
         self.rules.append(rule)
 
-    def next_for(self, tool: str) -> Rule | None:
+    def next_for(self, tool: str) -> FaultRule | None:
         """Count a call of this tool and return the failure that is due, if one is."""
         if tool in self.tool_calls or len(self.tool_calls) < _MOST_NAMES:
             self.tool_calls[tool] = self.tool_calls.get(tool, 0) + 1

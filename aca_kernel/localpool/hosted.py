@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from .faults import Faults
 from .keys import ApiKeys
 from .mcp import McpServer
-from .pool import Pool
-from .sandbox import Launcher
+from .sandbox import SandboxLauncher
+from .session_pool import Pool
 from .tools import Tools
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class HostedPool:
             path = os.path.join(self._directory.path, f"launcher{self._launchers}")
             self._launchers += 1
             os.mkdir(path)
-            launcher = await asyncio.to_thread(Launcher, options, path)
+            launcher = await asyncio.to_thread(SandboxLauncher, options, path)
             launcher.isolation = self.isolation
         await self.pool.reconfigure(options, launcher)
 

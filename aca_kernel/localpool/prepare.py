@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .directories import PoolDirectory
-from .sandbox import Launcher, destroy
+from .sandbox import SandboxLauncher, destroy
 
 if TYPE_CHECKING:
     from .options import PoolOptions
@@ -23,7 +23,7 @@ class Prepared:
 
     options: PoolOptions
     directory: PoolDirectory
-    launcher: Launcher
+    launcher: SandboxLauncher
     first: Sandbox | None
 
 
@@ -34,7 +34,7 @@ def prepare(options: PoolOptions) -> Prepared:
     """
     directory = PoolDirectory()
     try:
-        launcher = Launcher(options, directory.path)
+        launcher = SandboxLauncher(options, directory.path)
         first = launcher.start(directory.new_session()) if options.ready_sessions else None
     except BaseException:  # Ctrl-C too: the directory is nobody's yet
         directory.close()

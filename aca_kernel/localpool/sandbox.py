@@ -63,7 +63,7 @@ class Sandbox:
     lane: Lane
 
 
-class Launcher:
+class SandboxLauncher:
     """Starts sandboxes for one pool; what is the same for all is worked out once.
 
     Raises SettingInvalid: bubblewrap is demanded and there is none.
@@ -225,7 +225,7 @@ class Launcher:
             "HOME": home,
             "USER": bubblewrap.USER,
             "LOGNAME": bubblewrap.USER,
-            "SHELL": "/bin/sh",
+            "SHELL": self._shell(),
             "PATH": os.pathsep.join(paths),
             "TMPDIR": temporary,
             "VIRTUAL_ENV": thin,
@@ -242,6 +242,12 @@ class Launcher:
         )
         variables.update(self._network.variables)
         return variables
+
+    def _shell(self) -> str:
+        """Return the user's shell, which runs `!` commands, if a session sees it."""
+        shell = os.environ.get("SHELL", "")
+        is_seen = not self._is_sandboxed or bubblewrap.is_system(os.path.realpath(shell))
+        return shell if os.access(shell, os.X_OK) and is_seen else "/bin/sh"
 
 
 def is_up(sandbox: Sandbox) -> bool:

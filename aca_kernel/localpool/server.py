@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPConnection, RequestStartLine
     from tornado.iostream import IOStream
 
-    from .controlplane.server import ControlPlaneServer
-    from .faults import Rule
+    from .controlplane.arm_server import ControlPlaneServer
+    from .faults import FaultRule
     from .hosted import HostedPool
     from .options import PoolOptions
 
@@ -276,14 +276,14 @@ class _Request(HTTPMessageDelegate):
     def _close(self) -> None:
         self._connection.close()  # type: ignore[attr-defined]  # HTTP1Connection has it
 
-    def _due_fault(self, message: Any) -> Rule | None:
+    def _due_fault(self, message: Any) -> FaultRule | None:
         if not isinstance(message, dict) or message.get("method") != "tools/call":
             return None
         params = message.get("params")
         tool = params.get("name") if isinstance(params, dict) else None
         return self._hosted.faults.next_for(tool if isinstance(tool, str) else "")
 
-    async def _fail(self, fault: Rule, message: Any) -> None:
+    async def _fail(self, fault: FaultRule, message: Any) -> None:
         if fault.kind == "drop_before":
             self._close()
         elif fault.kind == "status":

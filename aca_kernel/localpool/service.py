@@ -96,7 +96,7 @@ class Service:
         self._control_plane = None
         if options.control_plane:
             # An embedded pool starts without it, and must not wait for its import.
-            from .controlplane.server import ControlPlaneServer
+            from .controlplane.arm_server import ControlPlaneServer
 
             self._control_plane = ControlPlaneServer(options, self._hosted)
             self.environment = self._control_plane.environment(origin)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .options import PoolOptions
-    from .pool import Pool
+    from .session_pool import Pool
 
 LAUNCH_PYTHON = "launchPythonEnvironment"
 LAUNCH_SHELL = "launchShell"

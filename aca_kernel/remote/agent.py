@@ -29,6 +29,7 @@ are in the log, because the two come over different sockets.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import json
@@ -41,8 +42,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import retirement, session_ipython, wire
-from .calls import Calls
+from . import agent_folder, retirement, session_ipython, wire
+from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
 from .spawn import spawn
@@ -57,6 +58,10 @@ QUIET_SECONDS = 0.2
 REPLY_GRACE_SECONDS = 0.2
 BUSY_GRACE_SECONDS = 2.0
 OUTPUT_GRACE_SECONDS = 0.005
+
+# After a pause, text that is flushed is not collected: somebody looks at a progress bar. The
+# end of a cell, which flushes, too, follows within this time and comes along.
+FLUSHED_SECONDS = 0.001
 
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
@@ -80,13 +85,20 @@ _QUIET_TYPES = frozenset({"status", "execute_input"})
 AGENT: Agent
 
 
-def start(nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None) -> str:
+def start(
+    nonce: str,
+    directory: str,
+    config: dict[str, Any],
+    found: set[str] | None,
+    files: dict[str, str],
+) -> str:
     """Make this interpreter's agent; return its greeting as a frame.
 
-    found: what the agent before this one returned when it was retired.
+    found: what the agent before this one returned when it was retired. files: the sources of this
+    package.
     """
     global AGENT  # noqa: PLW0603 - one agent per interpreter, found by its module
-    AGENT = Agent(nonce, directory, config, found)
+    AGENT = Agent(nonce, directory, config, found, files)
     session_ipython.pass_exchanges()
     return AGENT.greeting()
 
@@ -115,11 +127,17 @@ class Agent:
     """One generation: the log of both directions and the remote kernel behind it."""
 
     def __init__(
-        self, nonce: str, directory: str, config: dict[str, Any], found: set[str] | None = None
+        self,
+        nonce: str,
+        directory: str,
+        config: dict[str, Any],
+        found: set[str] | None,
+        files: dict[str, str],
     ) -> None:
         self.nonce = nonce
         self.directory = directory
         self.config = config
+        self.sources = {f"{__package__}/{name}": text.encode() for name, text in files.items()}
         self.home = os.getcwd()
         # What a generation before this one has found, if there was one.
         self.found = set(os.listdir(self.home)) if found is None else found
@@ -131,17 +149,42 @@ class Agent:
         self.open_requests: dict[str, _OpenRequest] = {}
         self.background = False
         self.loud_offset = 0
+        # Whether what came since then is text, as code flushes it in the middle of a cell.
+        self.has_streams_only = True
         self.is_urgent = False
         self.kernel: Any = None
         self.kernel_number = 0
         self.wake_path = os.path.join(directory, "wake")
-        os.mkfifo(self.wake_path, 0o600)
-        # Open for both, so that a writer never blocks and a reader never sees an end.
-        self.wake_fd = os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self.calls = Calls(os.path.join(directory, "calls"))
+        self.wake_fd = self._open_wake()
+        self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory)
         if not self.missing:
             self._start_kernel()
+
+    def _open_wake(self) -> int:
+        os.mkfifo(self.wake_path, 0o600)
+        # Open for both, so that a writer never blocks and a reader never sees an end.
+        return os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _mend_folder(self) -> None:
+        """Make what code has removed of the folder, if it has; see agent_folder.py."""
+        has_wake = agent_folder.is_same(self.wake_path, self.wake_fd)
+        has_calls = os.path.exists(self.calls.path)
+        if has_wake and has_calls and os.path.exists(os.path.dirname(__file__)):
+            return
+        with contextlib.suppress(OSError):  # no room on the disk: tried again the next time
+            agent_folder.make(self.directory)
+            agent_folder.write(self.directory, {**self.sources, **self.depot.sources})
+            if not has_calls:
+                self.calls.listen_again()
+            if not has_wake:
+                self._read_wake()
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.wake_path)
+                wake_fd = self._open_wake()
+                # By the number that pollers and the kernel know.
+                os.dup2(wake_fd, self.wake_fd, inheritable=False)
+                os.close(wake_fd)
 
     def retire(self) -> set[str]:
         """End this generation, so that another can begin as if there had been none.
@@ -166,7 +209,7 @@ class Agent:
             "python": ".".join(str(part) for part in sys.version_info[:3]),
             "executable": sys.executable,
             "directory": self.directory,
-            "wake": self.wake_path,
+            "wake": [self.wake_path, f"/proc/{os.getpid()}/fd/{self.wake_fd}"],
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
         return wire.encode_frame(self.nonce, wire.Page(head))
@@ -202,6 +245,7 @@ class Agent:
             page = wire.Page({"stranger": True})
             return wire.frame_pieces(self.nonce, page, may_be_text=False)
         head = page.head
+        self._mend_folder()
         self.exchange_number = head["n"]
         self.outgoing.acknowledge(head["got"])
         self.is_urgent = False
@@ -258,6 +302,8 @@ class Agent:
     def _start_kernel(self) -> None:
         if self.kernel is not None:
             self.kernel.close()
+        self._mend_folder()
+        self.calls.forget_first()
         self.kernel_number += 1
         self.kernel_ready = False
         self.kernel_heard = False
@@ -308,13 +354,16 @@ class Agent:
         started = time.monotonic()
         deadline = started + seconds
         loud_since = None
+        if self.loud_offset <= seen:
+            self.has_streams_only = True
         while True:
             self._collect()
             now = time.monotonic()
             until = deadline
             if self.loud_offset > seen:
                 loud_since = now if loud_since is None else loud_since
-                until = min(until, loud_since + settle)
+                is_flushed = self.has_streams_only and loud_since - started >= settle
+                until = min(until, loud_since + (FLUSHED_SECONDS if is_flushed else settle))
             elif self.outgoing.end > seen:
                 until = min(until, started + QUIET_SECONDS)
             if (
@@ -465,6 +514,7 @@ class Agent:
         self.outgoing.append(wire.Record(head, tuple(frames)))
         if msg_type not in _QUIET_TYPES:
             self.loud_offset = self.outgoing.end
+            self.has_streams_only = self.has_streams_only and msg_type == "stream"
 
     def _log(self, head: dict[str, Any]) -> None:
         self.outgoing.append(wire.Record(head))

@@ -2,7 +2,7 @@
 
 The remote kernel runs the line. The kernel on the user's machine reads it too, in the text
 of the cell that the front end sent, because only what is written there may touch a file of
-that machine (aca_kernel/permission.py).
+that machine (aca_kernel/host/permission.py).
 
 Standard library only; oldest Python 3.9.
 """

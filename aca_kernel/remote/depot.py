@@ -26,6 +26,8 @@ class Depot:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        # What was put here to be imported, for a folder that has to be made again.
+        self.sources: dict[str, bytes] = {}
 
     def answer(self, record: wire.Record) -> wire.Record:
         """Do it; the answer's `error` says what went wrong, if anything did."""
@@ -45,6 +47,9 @@ class Depot:
         with open(path, "r+b" if start else "wb") as file:
             file.seek(start)
             file.writelines(record.parts)
+        name = record.head["name"]
+        if name.endswith(".py"):
+            self.sources[name] = self.sources.get(name, b"")[:start] + b"".join(record.parts)
         return ()
 
     def _get(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:

@@ -8,7 +8,7 @@
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
 - `%aca` is defined (magic.py).
 - Checkpoints are taken and restored (state.py).
-- Files beside the notebook are found (beside/).
+- Files beside the notebook are found (notebook_files/).
 - Errors are shown without frames of ours (trimming.py).
 - The agent is told whether anything can still print when no cell is running.
 
@@ -18,8 +18,8 @@ Needs ipykernel; oldest supported 6.29.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import select
 import signal
 import sys
 import threading
@@ -27,9 +27,9 @@ import time
 from typing import Any
 
 from . import magic, shell, state, trimming
-from .beside.session import Files
-from .calls import Connection
+from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
+from .notebook_files.facade import NotebookFiles
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
@@ -80,16 +80,25 @@ def load(app: Any, config: dict[str, Any]) -> None:
     )
     app.session.pack = quick_packer(app.session.pack)
     _wake_loop_on_signals()
-    notebook = state.State(app.kernel)
+    notebook = state.CheckpointState(app.kernel)
     notebook.listen()
-    files = Files(app.kernel.shell, config, notebook.origin)
+    files = NotebookFiles(app.kernel.shell, config, notebook.origin)
     trimming.trim_shown(app.kernel.shell)
     trimming.trim_threads()
     shell.replace_system(app.kernel.shell, config["calls"], files.bring_named)
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
+    keep_open(config["calls"])
+    app.kernel.shell.events.register("post_execute", lambda: _keep_notes(notebook, files))
     _Background(config["calls"], notebook).watch(app.kernel)
+
+
+def _keep_notes(notebook: state.CheckpointState, files: NotebookFiles) -> None:
+    """Write again what the next remote kernel is to know, if the cell has removed it."""
+    with contextlib.suppress(OSError):  # no room on the disk
+        notebook.keep_origin()
+        files.keep_journal()
 
 
 def _skip_empty_flushes(stream_class: Any) -> None:
@@ -130,7 +139,7 @@ def _watch_descriptor(stream: Any) -> None:
     stream.is_reading, stream.is_watched = False, True
     try:
         while stream._should_watch:  # noqa: SLF001
-            select.select([stream._fid], [], [])  # noqa: SLF001
+            is_readable(stream._fid, None)  # noqa: SLF001
             # Said while there is still something to read: at no moment does it look as
             # if all had been passed on when it has not.
             stream.is_reading = True
@@ -151,7 +160,7 @@ def _read_descriptors(streams: list[Any]) -> None:
     deadline = time.monotonic() + _DESCRIPTORS_SECONDS
     for stream in streams:
         while stream.is_watched and (
-            stream.is_reading or select.select([stream._fid], [], [], 0)[0]  # noqa: SLF001
+            stream.is_reading or is_readable(stream._fid, 0)  # noqa: SLF001
         ):
             if time.monotonic() > deadline:
                 return
@@ -173,7 +182,7 @@ def _wake_loop_on_signals() -> None:
 class _Background:
     """Tells the agent when something could print though no cell is running."""
 
-    def __init__(self, calls_path: str, notebook: state.State) -> None:
+    def __init__(self, calls_path: str, notebook: state.CheckpointState) -> None:
         self._notebook = notebook
         self._known_threads: set[threading.Thread] | None = None
         self._calls_path = calls_path

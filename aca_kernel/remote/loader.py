@@ -39,7 +39,8 @@ def load(payload: dict[str, Any]) -> str:
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)
     agent = importlib.import_module(PACKAGE + ".agent")
-    return str(agent.start(payload["nonce"], directory, payload["config"], found))
+    files = payload["files"]
+    return str(agent.start(payload["nonce"], directory, payload["config"], found, files))
 
 
 def _unpack(files: dict[str, str]) -> str:

@@ -1,7 +1,7 @@
 """The line magic `%aca`, defined in the remote kernel.
 
-Whatever concerns the user's machine is asked of the kernel there (calls.py); it looks into
-the running cell whether the user has written that line (aca_kernel/permission.py).
+Whatever concerns the user's machine is asked of the kernel there (call_socket.py); it looks into
+the running cell whether the user has written that line (aca_kernel/host/permission.py).
 
 Needs IPython.
 """
@@ -15,10 +15,12 @@ import sys
 from typing import Any
 
 from . import transfer
-from .beside.session import Files
+from .asking import HostClient, asking
 from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
-from .files import FileProblem
-from .state import State
+from .notebook_files.facade import NotebookFiles
+from .paged_files import FileProblem
+from .state import CheckpointState
+from .wrapping import titled, wrapped
 
 _RESTARTING = (
     "This environment is given up at the end of this cell: its variables and files are lost. "
@@ -36,18 +38,20 @@ class AcaError(Exception):
     """A `%aca` line could not be done; shown as its sentence, without a traceback of ours."""
 
     def _render_traceback_(self) -> list[str]:
-        return [f"\x1b[31mAcaError\x1b[39m: {self}"]
+        return [titled("AcaError", str(self))]
 
 
 class _Interrupted(KeyboardInterrupt):
     def _render_traceback_(self) -> list[str]:
-        return [f"\x1b[31mKeyboardInterrupt\x1b[39m: {self}"]
+        return [titled("KeyboardInterrupt", str(self))]
 
 
 _Interrupted.__name__ = "KeyboardInterrupt"
 
 
-def register(ip: Any, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
+def register(
+    ip: Any, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
+) -> None:
     """Define the magic and its completion.
 
     ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket;
@@ -85,32 +89,38 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-def _run(line: str, kernel: Any, calls_path: str, notebook: State, files: Files) -> None:
+def _say(sentence: str) -> None:
+    print(wrapped(sentence))  # noqa: T201 - the cell's output
+
+
+def _run(
+    line: str, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
+) -> None:
     command = parse(line)
     if command.name == "help":
         print(help_text())  # noqa: T201 - the cell's output
         return
     parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
-    with transfer.asking(calls_path, parent) as asked:
+    with asking(calls_path, parent) as asked:
         if command.name == "upload":
-            print(transfer.upload(asked, command, files))  # noqa: T201
+            _say(transfer.upload(asked, command, files))
         elif command.name == "download":
-            print(transfer.download(asked, command))  # noqa: T201
+            _say(transfer.download(asked, command))
         elif command.name == "files":
             print(files.writing.listing(asked))  # noqa: T201
         elif command.name == "status":
             _show_status(asked.ask("status").head)
         elif command.name == "checkpoint":
-            print(_checkpoint(asked, notebook, command.name))  # noqa: T201
+            _say(_checkpoint(asked, notebook, command.name))
         elif command.name == "restore":
-            print(_restore(asked, notebook))  # noqa: T201
+            _say(_restore(asked, notebook))
         elif command.name == "keep":
-            print(asked.ask("keep", time=command.path).head["told"])  # noqa: T201
+            _say(str(asked.ask("keep", time=command.path).head["told"]))
         else:
             _restart(asked, command, kernel, notebook)
 
 
-def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
+def _checkpoint(asked: HostClient, notebook: CheckpointState, line: str) -> str:
     """Take a checkpoint and return a sentence about it. line: the command that wants it."""
     try:
         told = asked.ask("checkpoint", line=line).head
@@ -129,7 +139,7 @@ def _checkpoint(asked: transfer.Kernel, notebook: State, line: str) -> str:
         ) from None
 
 
-def _restore(asked: transfer.Kernel, notebook: State) -> str:
+def _restore(asked: HostClient, notebook: CheckpointState) -> str:
     try:
         asked.ask("restore")
         report = notebook.restore(is_in_cell=True)
@@ -143,13 +153,13 @@ def _restore(asked: transfer.Kernel, notebook: State) -> str:
     )
 
 
-def _restart(asked: transfer.Kernel, command: Command, kernel: Any, notebook: State) -> None:
+def _restart(asked: HostClient, command: Command, kernel: Any, notebook: CheckpointState) -> None:
     if command.keep:
-        print(_checkpoint(asked, notebook, command.name))  # noqa: T201
+        _say(_checkpoint(asked, notebook, command.name))
     told = str(asked.ask("restart", keep=command.keep).head.get("note", ""))
     _run_no_more_cells(kernel)
     restarting = _RESTARTING_KEPT if command.keep else _RESTARTING
-    print(" ".join(filter(None, (restarting, told))))  # noqa: T201
+    _say(" ".join(filter(None, (restarting, told))))
 
 
 def _show_status(answer: dict[str, Any]) -> None:

@@ -40,9 +40,15 @@ def remember(path: str = "") -> Origin:
         files = _files(directory)
         if path:
             # The disk may be full: then files of before a death are not stored after it.
-            with contextlib.suppress(OSError), open(path, "w", encoding="ascii") as file:
-                json.dump(files, file)
+            with contextlib.suppress(OSError):
+                write(path, files)
     return Origin(directory, dict(os.environ), list(sys.path), files)
+
+
+def write(path: str, files: dict[str, Stamp]) -> None:
+    """Write what there was, for the next process. Raises OSError."""
+    with open(path, "w", encoding="ascii") as file:
+        json.dump(files, file)
 
 
 def _read(path: str) -> dict[str, Stamp] | None:

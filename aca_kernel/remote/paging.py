@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .files import PartialFile, SourceFile
-    from .transfer import Kernel, Progress
+    from .asking import HostClient
+    from .paged_files import PartialFile, SourceFile
+    from .transfer_progress import TransferProgress
 
 # Pages that are on their way at a time: one is carried, one waits to be.
 _PAGES_AHEAD = 2
@@ -23,7 +24,7 @@ LATER_SECONDS = 0.05
 
 
 def send_pages(
-    kernel: Kernel, op: str, begun: dict[str, Any], file: SourceFile, progress: Progress
+    kernel: HostClient, op: str, begun: dict[str, Any], file: SourceFile, progress: TransferProgress
 ) -> None:
     """Send all pages of a file. op: the call that takes one; begun: the answer to the first call.
 
@@ -42,11 +43,11 @@ def send_pages(
 
 
 def receive_pages(
-    kernel: Kernel,
+    kernel: HostClient,
     op: str,
     begun: dict[str, Any],
     file: PartialFile,
-    progress: Progress,
+    progress: TransferProgress,
     changed: int | None = None,
 ) -> str | None:
     """Take all pages of a file, one at the least; return the digest of all.

@@ -1,17 +1,19 @@
 """`!` in the remote kernel: the command runs in the service's shell tool, not here.
 
 IPython parses and expands as ever; only `system` and `getoutput` of its shell are ours.
-A command is written to a script in a private folder, with the working directory and
-the environment variables it must see. The kernel is asked to start that script with the
-shell tool; its output comes back through a terminal (`!cmd`) or a pipe (`x = !cmd`) that
-both ends know by name, so it streams, has no time limit and needs no further call.
+For each command a private folder holds what is needed to start it: starter.py, its job and a
+script that the kernel is asked to run with the shell tool. Output comes back through a terminal
+(`!cmd`) or a pipe (`x = !cmd`) and the end through a second pipe, so it streams, has no time limit
+and needs no further call. Both ends open all of them before the command begins.
 
-Standard library only; POSIX systems.
+Needs IPython; POSIX systems.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import marshal
 import os
 import pty
 import select
@@ -21,16 +23,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from .calls import Connection
+from . import agent_folder
+from .call_socket import Connection, is_readable
 
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
 _LONGEST_ARGUMENT_BYTES = 100_000
 
 # The interrupted command has this long to end by itself, as in IPython.
 _INTERRUPT_GRACE_SECONDS = 1.0
+
+# What was written to a terminal arrives after this at the latest; the system needs microseconds.
+_LATE_SECONDS = 0.02
 
 
 def replace_system(ip: Any, calls_path: str, prepare: Callable[[str], None]) -> None:
@@ -39,10 +47,11 @@ def replace_system(ip: Any, calls_path: str, prepare: Callable[[str], None]) -> 
     ip: the InteractiveShell; calls_path: the agent's socket. prepare: called with each command
     before it runs.
     """
+    starter = _Starter.find()
 
     def start(text: str, *, terminal: bool) -> _Command:
         prepare(text)
-        return _Command(text, calls_path, terminal=terminal)
+        return _Command(text, starter, calls_path, terminal=terminal)
 
     def finish(cmd: str, exit_code: int) -> None:
         ip.user_ns["_exit_code"] = exit_code
@@ -82,38 +91,47 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
-class _Command:
-    """One command: its script, the two ends of its output, and its end."""
+@dataclass(frozen=True)
+class _Starter:
+    """What starts commands, as it is at first, whatever code makes of it later."""
 
-    def __init__(self, text: str, calls_path: str, terminal: bool) -> None:
+    python: str
+    source: bytes
+
+    @classmethod
+    def find(cls) -> _Starter:
+        with open(os.path.join(os.path.dirname(__file__), "starter.py"), "rb") as file:
+            return cls(sys.executable, file.read())
+
+
+class _Command:
+    """One command: its job, the two ends of its output, and its end."""
+
+    def __init__(self, text: str, starter: _Starter, calls_path: str, terminal: bool) -> None:
         self.text = text
+        self.starter = starter
         self.calls_path = calls_path
-        self.directory = tempfile.mkdtemp(prefix="sh-", dir=os.path.dirname(calls_path))
-        self.status_path = os.path.join(self.directory, "status")
-        os.mkfifo(self.status_path, 0o600)
-        self.status_fd = os.open(self.status_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        if terminal:
-            self.output_fd, self.slave_fd = pty.openpty()
-            self.output_path = os.ttyname(self.slave_fd)
-            _copy_window_size(self.slave_fd)
-        else:
-            self.output_path = os.path.join(self.directory, "output")
-            os.mkfifo(self.output_path, 0o600)
-            self.output_fd = os.open(self.output_path, os.O_RDONLY | os.O_NONBLOCK)
-            # Keeps the pipe from ending before the command has opened it.
-            self.slave_fd = os.open(self.output_path, os.O_WRONLY)
         self.is_terminal = terminal
+        self.directory = ""
+        self.status_fd = self.output_fd = self.slave_fd = -1
+        self.status = b""
         self.pid = 0
         self.exit_code: int | None = None
+        # Why it could not be executed, as an errno.
+        self.failure = 0
 
     def run(self, show: Callable[[str], object]) -> int:
-        """Run to the end; `show` gets the output as it comes. Return the exit status."""
+        """Run to the end; `show` gets the output as it comes. Return the exit status.
+
+        Raises OSError: there is no such shell, or it cannot be executed.
+        """
         import codecs
 
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        script = self._write_script()
+        program = _shell_of_terminal() if self.is_terminal else os.environ.get("SHELL", "/bin/sh")
         connection = None
         try:
+            script = self._prepare(program)
             connection = Connection(self.calls_path)
             connection.call("shell", script=script, command=self.text)
             while True:
@@ -128,54 +146,78 @@ class _Command:
             if connection is not None:
                 connection.close()
             self._close()
-        return 0 if self.exit_code is None else self.exit_code
+        if self.failure:
+            # IPython starts one by pexpect and the other by Popen, which names the program.
+            named = None if self.is_terminal else program
+            raise OSError(self.failure, os.strerror(self.failure), named)
+        code = self.exit_code or 0
+        # A shell reports a signal as 128 + its number, IPython as -number.
+        return 128 - code if code > 128 else code
 
-    def _write_script(self) -> str:
-        """Write what the shell tool will run; it runs at most once, however often asked."""
-        once = shlex.quote(os.path.join(self.directory, "once"))
-        status, output = shlex.quote(self.status_path), shlex.quote(self.output_path)
-        user_shell = shlex.quote(shutil.which(os.environ.get("SHELL") or "sh") or "/bin/sh")
-        command = f"-c {shlex.quote(self.text)}"
-        if len(os.fsencode(self.text)) > _LONGEST_ARGUMENT_BYTES:
-            command = shlex.quote(self._write("command", self.text))
-        # The first shell leads a session of its own. Opening the terminal makes it the
-        # session's, so that ^C reaches the command; the trap keeps the first shell alive
-        # to tell how the command ended, and is not inherited by it.
-        leader = self._write(
-            "leader",
-            f"exec {'<' + output if self.is_terminal else '</dev/null'} >{output} 2>&1\n"
-            "trap : INT TERM HUP\n"
-            f"echo pid $$ 1<>{status}\n"
-            f"{user_shell} {command}\n"
-            f"echo end $? 1<>{status}\n",
-        )
-        # Not `&`, where there is a choice: what a shell puts into the background ignores ^C.
-        if shutil.which("setsid"):
-            detached = f"setsid -f sh {shlex.quote(leader)} </dev/null >/dev/null 2>&1\n"
+    def _prepare(self, program: str) -> str:
+        """Open this end of the command's pipes and write what the shell tool is to run.
+
+        It starts the command at most once, however often it is run. Return its path.
+        """
+        folder = os.path.dirname(self.calls_path)
+        agent_folder.make(folder)
+        self.directory = tempfile.mkdtemp(prefix="sh-", dir=folder)
+        status = self._path("status")
+        os.mkfifo(status, 0o600)
+        # For reading only: it ends when the starter does.
+        self.status_fd = os.open(status, os.O_RDONLY | os.O_NONBLOCK)
+        if self.is_terminal:
+            self.output_fd, self.slave_fd = pty.openpty()
+            output = os.ttyname(self.slave_fd)
+            _copy_window_size(self.slave_fd)
         else:
-            detached = f"sh {shlex.quote(leader)} </dev/null >/dev/null 2>&1 &\n"
-        exports = "".join(
-            f"export {name}={shlex.quote(value)}\n"
-            for name, value in os.environ.items()
-            if name.isidentifier()
-        )
-        return self._write(
-            "run",
-            f"mkdir {once} 2>/dev/null || exit 0\n"
-            f"cd {shlex.quote(os.getcwd())} || exit 1\n"
-            f"{exports}{detached}",
-        )
+            output = self._path("output")
+            os.mkfifo(output, 0o600)
+            self.output_fd = os.open(output, os.O_RDONLY | os.O_NONBLOCK)
+            # Keeps the pipe from ending before the command has opened it.
+            self.slave_fd = os.open(output, os.O_WRONLY)
+        job = {
+            "once": self._path("once"),
+            "status": status,
+            "output": output,
+            "terminal": self.is_terminal,
+            "programs": _places_of(program),
+            # Python executes nothing by an empty name; where SHELL is one, that fails anyway.
+            "arguments": [os.fsencode(program) or b"sh", *self._arguments()],
+            "variables": dict(os.environb),
+            **_inherited(),
+        }
+        words = [
+            # Neither site-packages nor the user's: they would take longer than the start.
+            *(self.starter.python, "-s", "-S"),
+            self._write("starter", self.starter.source),
+            self._write("job", marshal.dumps(job)),
+        ]
+        return self._write("run", os.fsencode(f"exec {shlex.join(words)}\n"))
 
-    def _write(self, name: str, text: str) -> str:
-        path = os.path.join(self.directory, name)
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+    def _arguments(self) -> list[bytes]:
+        text = os.fsencode(self.text)
+        if b"\0" in text:
+            raise ValueError("embedded null byte")
+        if len(text) > _LONGEST_ARGUMENT_BYTES:
+            return [os.fsencode(self._write("command", text))]
+        return [b"-c", text]
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def _write(self, name: str, data: bytes) -> str:
+        path = self._path(name)
+        with open(path, "wb") as file:
+            file.write(data)
         return path
 
     def _step(self, connection: Connection, decoder: Any, show: Callable[[str], object]) -> bool:
         """Wait for the next thing to happen; return True when the command is over."""
-        watched: list[Any] = [self.output_fd, self.status_fd, connection]
-        readable, _, _ = select.select(watched, [], [])
+        poll = select.poll()
+        for one in (self.output_fd, self.status_fd, connection.fileno()):
+            poll.register(one, select.POLLIN)
+        readable = {descriptor for descriptor, _ in poll.poll()}
         if self.output_fd in readable:
             data = self._read_output()
             if data:
@@ -186,9 +228,10 @@ class _Command:
         if self.exit_code is not None:
             self._drain(decoder, show)
             return True
-        if connection in readable:
+        if connection.fileno() in readable:
             for answer in connection.receive():
-                if answer.head.get("error"):
+                # Of one that runs: asked a second time, the shell tool did not find its folder.
+                if answer.head.get("error") and not self.pid:
                     sys.stderr.write(str(answer.head["error"]) + "\n")
                     self.exit_code = 127
                     return True
@@ -205,18 +248,28 @@ class _Command:
             raise
 
     def _read_status(self) -> None:
-        for line in os.read(self.status_fd, 4096).decode("ascii", "replace").splitlines():
-            word, _, number = line.partition(" ")
-            if word == "pid":
+        data = os.read(self.status_fd, 4096)
+        *lines, self.status = (self.status + data).split(b"\n")
+        for line in lines:
+            word, _, number = line.partition(b" ")
+            if word == b"pid":
                 self.pid = int(number)
-            elif word == "end":
-                code = int(number)
-                # A shell reports a signal as 128 + its number, IPython as -number.
-                self.exit_code = 128 - code if code > 128 else code
+            elif word == b"failed":
+                self.failure = int(number)
+            elif word == b"end":
+                self.exit_code = int(number)
+        if not data and self.exit_code is None:  # who would have told was killed
+            self.exit_code = -int(signal.SIGKILL)
 
     def _drain(self, decoder: Any, show: Callable[[str], object]) -> None:
-        """Show what the command wrote before its end and is still under way."""
-        while select.select([self.output_fd], [], [], 0)[0]:
+        """Show what the command wrote before its end and is still under way.
+
+        Without our own end the output ends by itself, unless the command has left a process.
+        """
+        if self.slave_fd >= 0:
+            os.close(self.slave_fd)
+            self.slave_fd = -1
+        while is_readable(self.output_fd, _LATE_SECONDS):
             data = self._read_output()
             if not data:
                 return
@@ -234,16 +287,70 @@ class _Command:
                     os.killpg(self.pid, number)
                 except (ProcessLookupError, PermissionError):
                     break
-            if select.select([self.status_fd], [], [], _INTERRUPT_GRACE_SECONDS)[0]:
-                self._read_status()
+            deadline = time.monotonic() + _INTERRUPT_GRACE_SECONDS
+            while self.exit_code is None and (left := deadline - time.monotonic()) > 0:
+                if is_readable(self.status_fd, left):
+                    self._read_status()
         self._drain(decoder, show)
         if self.exit_code is None:
             self.exit_code = -int(signal.SIGINT)
 
     def _close(self) -> None:
         for descriptor in (self.output_fd, self.slave_fd, self.status_fd):
-            os.close(descriptor)
-        shutil.rmtree(self.directory, ignore_errors=True)
+            if descriptor >= 0:
+                os.close(descriptor)
+        if self.directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _shell_of_terminal() -> str:
+    """Return what IPython runs `!cmd` in: what SHELL was with the first command, or `sh`.
+
+    Raises OSError: there is none.
+    """
+    from IPython.utils import _process_posix
+
+    handler: Any = _process_posix.system
+    return str(handler.__self__.sh)
+
+
+def _places_of(program: str) -> list[bytes]:
+    """Return where a program is looked for, as Popen does for `x = !cmd`."""
+    name = os.fsencode(program)
+    if os.path.dirname(name):
+        return [name]
+    return [os.path.join(os.fsencode(folder), name) for folder in os.get_exec_path()]
+
+
+def _inherited() -> dict[str, Any]:
+    """Return what a child of this process would have of it, for starter.py."""
+    import resource
+
+    place = os.stat(".")
+    directories = [f"/proc/{os.getpid()}/cwd".encode("ascii")]
+    with contextlib.suppress(OSError):  # it has been removed
+        directories.insert(0, os.getcwdb())
+    limits = {getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux
+    return {
+        "directories": directories,
+        "directory": (place.st_dev, place.st_ino),
+        "umask": _umask(),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "limits": {kind: resource.getrlimit(kind) for kind in limits},
+        "processors": None if affinity is None else affinity(0),
+    }
+
+
+def _umask() -> int:
+    # To read it by os.umask is to change it for a moment, for all threads.
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _copy_window_size(descriptor: int) -> None:

@@ -27,8 +27,8 @@ import sys
 import time
 from typing import Any
 
-from . import origin
-from .beside import quiet
+from . import agent_folder, origin
+from .notebook_files import quiet
 
 STATE = "state"
 REQUEST = "aca_state_request"
@@ -38,7 +38,7 @@ REPLY = "aca_state_reply"
 _LIBRARIES = "lib"
 
 
-class State:
+class CheckpointState:
     """Takes and restores the state of one shell."""
 
     def __init__(self, kernel: Any) -> None:
@@ -47,12 +47,22 @@ class State:
         here = os.path.dirname(os.path.abspath(__file__))
         self._root = os.path.dirname(here)
         # What files the environment gets from elsewhere are added to, as they come.
-        self.origin = origin.remember(os.path.join(self._root, "origin"))
+        self._origin_path = os.path.join(self._root, "origin")
+        self.origin = origin.remember(self._origin_path)
         self._folder = os.path.join(self._root, STATE)
         # Copies of this process that take a checkpoint, or have taken one, each with a process
         # group of its own; and where the last one writes.
         self._copies: set[int] = set()
         self._taking = ""
+
+    def keep_origin(self) -> None:
+        """Write for the next remote kernel what this one began with, if code has removed it.
+
+        Raises OSError.
+        """
+        if not os.path.exists(self._origin_path):
+            agent_folder.make(self._root)
+            origin.write(self._origin_path, self.origin.files)
 
     def listen(self) -> None:
         """Answer requests of the kernel."""
@@ -110,7 +120,9 @@ class State:
         self._taking = os.path.join(self._folder, number)
         os.mkdir(self._taking, mode=0o700)
         allowed = save.Limits(**limits)
-        job = save.Job(self._shell, self.origin, self._taking, allowed, set(known), is_in_cell)
+        job = save.CheckpointJob(
+            self._shell, self.origin, self._taking, allowed, set(known), is_in_cell
+        )
         # The copy must find the environment's files, and none that are only beside the notebook.
         with quiet():
             pid = int(save.start(job))

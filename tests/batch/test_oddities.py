@@ -16,9 +16,9 @@ from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 import nbformat
 import pytest
 
-from aca_kernel.batch.files import NotebookInvalid, read_notebook, remember, text_of
+from aca_kernel.batch.atomic_write import write_whole
+from aca_kernel.batch.notebook_io import NotebookInvalid, read_notebook, remember, text_of
 from aca_kernel.batch.parameters import read_parameters
-from aca_kernel.batch.writing import write_whole
 
 from .support import RUN, TIMEOUT, environment, run, texts, write_notebook
 

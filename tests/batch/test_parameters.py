@@ -10,8 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from aca_kernel.batch.files import fingerprint
 from aca_kernel.batch.injection import inject
+from aca_kernel.batch.notebook_io import fingerprint
 from aca_kernel.batch.parameters import read_parameters, typed
 from aca_kernel.errors import SettingInvalid
 

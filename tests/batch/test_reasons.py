@@ -61,7 +61,7 @@ def test_an_error_of_the_users_code_is_none_of_the_kernels_whatever_it_is_called
 
 
 def notice(**metadata: str) -> dict[str, Any]:
-    content = {"name": "stderr", "text": "Etwas ist geschehen.\n"}
+    content = {"name": "stderr", "text": "Etwas ist\ngeschehen.\n"}
     marks = {"aca_kernel": "notice", **metadata}
     return {"msg_type": "stream", "content": content, "metadata": marks, "parent_header": {}}
 

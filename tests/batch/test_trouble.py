@@ -84,7 +84,7 @@ open({str(end)!r}, 'w').close()
     assert texts(path) == ["", "True\n"]
     assert runs.read_text() == "xx"
     assert report(tmp_path)["x.ipynb"]["attempts"] == 2
-    assert "The session environment was released between two cells." in out
+    assert "The session environment, or the process in it, ended between two cells." in out
 
 
 def test_it_begins_anew_as_often_as_retries_say_and_code_that_fails_is_never_run_again(

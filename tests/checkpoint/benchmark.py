@@ -59,7 +59,7 @@ def checkpoint(bench: Bench, row: Callable[..., None]) -> None:
             row(f"checkpoint of {name}: sent", "MB", size / 1e6, _sent(text))
             one.pool.expire()
             cell = one.run("1")
-            found = re.search(r"came back in ([\d.]+) s", cell.stream("stderr"))
+            found = re.search(r"came back in ([\d.]+) s", cell.said)
             assert found is not None
             row(f"restore of {name}", "s", None, float(found.group(1)))
     _waiting(bench, row)

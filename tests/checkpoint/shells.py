@@ -51,10 +51,10 @@ def restore_from(shell: Any, origin: Origin, folder: str) -> dict[str, Any]:
 
 
 def save_to(shell: Any, origin: Origin, folder: str, limits: dict[str, Any]) -> None:
-    from aca_kernel.remote.checkpoint.save import Job, Limits, start
+    from aca_kernel.remote.checkpoint.save import CheckpointJob, Limits, start
 
     allowed = {"variable_bytes": 10**8, "total_bytes": 10**9, "files_bytes": 10**7, **limits}
-    pid = start(Job(shell, origin, folder, Limits(**allowed), set()))
+    pid = start(CheckpointJob(shell, origin, folder, Limits(**allowed), set()))
     status = os.waitpid(pid, 0)[1]
     failure = os.path.join(folder, "failure")
     if status:

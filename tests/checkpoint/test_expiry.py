@@ -68,7 +68,7 @@ def test_a_notebook_shows_the_same_though_it_expires_after_each_cell(
             one.expire_when_stored()
         cell = one.run(code)
         if number:
-            sentence = cell.stream("stderr")
+            sentence = cell.said
             assert re.match(RELEASED, sentence)
             assert "came back in" in sentence
             assert "not restored" not in sentence
@@ -83,10 +83,33 @@ def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> Non
     assert re.fullmatch(
         RELEASED + r"; 3 variables and 1 file came back in \d+\.\d s; "
         r"not restored: g \(it is, or holds, a generator, which cannot be stored\)\. "
-        r"This cell runs in a new one\.\n",
-        cell.stream("stderr"),
+        r"This cell runs in a new one\.",
+        cell.said,
     )
-    assert one.run("1").stream("stderr") == ""
+    assert one.run("1").said == ""
+
+
+def test_what_threads_display_while_a_checkpoint_is_taken_is_of_their_cell(one: Notebook) -> None:
+    msg_id = one.kernel.send("""
+import threading, time
+from IPython.display import display
+
+shown = display({"text/plain": "begun"}, raw=True, display_id=True)
+
+def work():
+    for number in range(60):
+        shown.update({"text/plain": str(number)}, raw=True)
+        time.sleep(0.02)
+
+threading.Thread(target=work).start()""")
+    arrived: list[str] = []
+    deadline = time.monotonic() + TIMEOUT
+    while arrived[-1:] != ["59"]:
+        message = one.kernel.client.get_iopub_msg(timeout=deadline - time.monotonic())
+        if message["msg_type"] == "update_display_data":
+            assert message["parent_header"]["msg_id"] == msg_id
+            arrived.append(message["content"]["data"]["text/plain"])
+    assert arrived == [str(number) for number in range(60)]
 
 
 def test_everything_that_was_lost_is_named_somewhere(one: Notebook) -> None:
@@ -96,10 +119,10 @@ def test_everything_that_was_lost_is_named_somewhere(one: Notebook) -> None:
     def named(text: str) -> set[str]:
         return set(re.findall(r"(\w+) \(it is, or holds, a generator", text))
 
-    assert named(one.run("%aca checkpoint").text) == names
-    assert named(one.run("%aca restore").text) == names
+    assert named(one.run("%aca checkpoint").told) == names
+    assert named(one.run("%aca restore").told) == names
     one.expire_when_stored()
-    notice = one.run("1").stream("stderr")
+    notice = one.run("1").said
     assert len(named(notice)) == 10
     assert "and 16 more, which `%aca status` names. This cell" in notice
     (table,) = one.run("%aca status").of_type("display_data")
@@ -154,7 +177,7 @@ def test_variables_come_back_after_the_remote_kernel_has_died(one: Notebook) -> 
     assert "the variables that were stored last" in cell.error["evalue"]
     cell = one.run("print(x, open('f').read())")
     assert cell.text == "1 new\n"
-    assert "f (there is a newer one)" in cell.stream("stderr")
+    assert "f (there is a newer one)" in cell.said
     # The files are the environment's, and the notebook's all the same.
     one.expire_when_stored()
     assert one.run("print(x, open('f').read(), open('g').read())").text == "1 new kept\n"
@@ -165,12 +188,12 @@ def test_an_environment_that_ran_no_cell_since_its_restore_is_restored_again(
 ) -> None:
     one.run("value = [1]")
     one.expire_when_stored()
-    reply = one.kernel.ask("inspect_request", {"code": "value", "cursor_pos": 5})
-    assert "list" in reply["content"]["data"]["text/plain"]
+    reply = one.kernel.ask("is_complete_request", {"code": "value"})
+    assert reply["content"]["status"] == "complete"
     one.pool.expire()
     cell = one.run("value")
     assert cell.result == "[1]"
-    assert "1 variable and 0 files came back" in cell.stream("stderr")
+    assert "1 variable and 0 files came back" in cell.said
 
 
 INSTALL = """
@@ -189,7 +212,7 @@ def test_what_did_not_come_back_stays_until_it_does(one: Notebook) -> None:
     one.expire_when_stored()
     cell = one.run("print(other, 'thing' in dir())")
     assert cell.text == "5 False\n"
-    assert "thing (ModuleNotFoundError: No module named 'installed')" in cell.stream("stderr")
+    assert "thing (ModuleNotFoundError: No module named 'installed')" in cell.said
     assert one.run(f"{INSTALL}\nother = 6").error is None
     one.wait_until_stored()
     assert {"thing", "other"} <= one.stored_names()
@@ -213,15 +236,15 @@ def test_restart_with_keep_brings_everything_along_and_without_it_nothing(one: N
     assert one.run("%aca restart --keep").error is None
     cell = one.run("x, os.environ['HERE']")
     assert cell.result == "(1, '1')"
-    assert "came back in" in cell.stream("stderr")
+    assert "came back in" in cell.said
     one.run("%aca restart")
     assert one.run("'x' in dir()").result == "False"
     assert "x" not in one.stored_names()
 
 
 def test_what_a_cell_does_behind_its_restart_is_said_to_be_lost(one: Notebook) -> None:
-    text = one.run("y = 1\n%aca restart --keep\ny = 2; late = 1").text
-    assert "as they are now: what this cell does behind this line is not kept." in text
+    told = one.run("y = 1\n%aca restart --keep\ny = 2; late = 1").told
+    assert "as they are now: what this cell does behind this line is not kept." in told
     assert one.run("y, 'late' in dir()").result == "(1, False)"
 
 
@@ -236,7 +259,7 @@ def test_on_request_nothing_happens_by_itself(tmp_path: Path) -> None:
         one.pool.expire()
         cell = one.run("y = 'new'; 'x' in dir()")
         assert cell.result == "False"
-        assert "`%aca restore` brings back what was stored." in cell.stream("stderr")
+        assert "`%aca restore` brings back what was stored." in cell.said
         # What has not been brought back yet is not lost with the next checkpoint.
         assert one.run("%aca checkpoint").text.startswith("Stored 1 variable and 0 files")
         assert "2 variables and 0 files came back" in one.run("%aca restore").text
@@ -277,8 +300,8 @@ def test_cells_that_are_in_it_are_not_counted_as_lost(tmp_path: Path) -> None:
         one.pool.expire()
         cell = one.run("k")
         assert cell.result == "30"
-        assert "came back in" in cell.stream("stderr")
-        assert "as they were before" not in cell.stream("stderr")
+        assert "came back in" in cell.said
+        assert "as they were before" not in cell.said
 
 
 def timed(one: Notebook, code: str) -> float:
@@ -306,7 +329,7 @@ def test_a_variable_that_kills_the_process_when_it_comes_back_spoils_nothing_els
         cell = one.run("print(before, after, 'deadly' in dir())")
         assert cell.text == "1 [2] False\n"
         told = "not restored: deadly (bringing it back ends the remote kernel)"
-        assert told in cell.stream("stderr")
+        assert told in cell.said
         one.wait_until_stored()
         assert "deadly" in one.stored_names()
         one.pool.expire()
@@ -335,7 +358,7 @@ def test_an_interrupted_restore_leaves_what_there_is_and_keeps_the_checkpoint(
     assert cell.error["ename"] == "KeyboardInterrupt"
     cell = one.run("x, 'slow' in dir()")
     assert cell.result == "(1, False)"
-    told = cell.stream("stderr")
+    told = cell.said
     assert "; 3 variables and 0 files came back before that was interrupted. All that was" in told
     one.wait_until_stored()
     assert stored <= one.stored_names()
@@ -378,12 +401,12 @@ def test_an_environment_is_kept_alive_as_long_as_it_is_told(tmp_path: Path) -> N
         assert eventually(lambda: sum(one.pool.calls().values()) >= calls + 8)
         cell = one.run("%aca status")
         assert one.environments() == before
-        assert cell.stream("stderr") == ""
+        assert cell.said == ""
         (table,) = cell.of_type("display_data")
         assert "kept for 29 min" in table["content"]["data"]["text/plain"]
         assert "cooldown only" in one.run("%aca keep off").text
         one.pool.wait_for_cooldown()
-        assert "released after" in one.run("1").stream("stderr")
+        assert "released after" in one.run("1").said
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_kernel_that_takes_an_environment_over_begins_its_own_history(
         one.expire_when_stored()
         cell = one.run("'x' in dir(), y, __import__('os').path.exists('f')")
         assert cell.result == "(False, 2, False)"
-        assert "not restored" not in cell.stream("stderr")
+        assert "not restored" not in cell.said
 
 
 def test_a_restart_is_clean_and_what_was_stored_before_does_not_come_back(
@@ -58,7 +58,7 @@ def test_a_restart_is_clean_and_what_was_stored_before_does_not_come_back(
         one.restart()
         cell = one.run(LEFT)
         assert cell.result == "(1, False)"
-        assert cell.stream("stderr") == ""
+        assert cell.said == ""
         one.expire_when_stored()
         assert one.run("'x' in dir()").result == "False"
         one.run("x = [2]")
@@ -96,6 +96,6 @@ def test_every_kind_of_session_is_stored_and_restored(
         one.expire_when_stored()
         cell = one.run("print(a.same is a, type(a) is A, open('f').read())")
         assert cell.text == "True True text\n"
-        assert "2 variables and 1 file came back" in cell.stream("stderr")
+        assert "2 variables and 1 file came back" in cell.said
         assert one.run("%aca restart --keep").error is None
         assert one.run("a.same is a").result == "True"

@@ -41,7 +41,7 @@ def one(shared: Notebook) -> Iterator[Notebook]:
 
 
 def store(one: Notebook) -> str:
-    text = one.run("%aca checkpoint").text
+    text = one.run("%aca checkpoint").told
     assert text.startswith("Stored ")
     return text
 
@@ -95,7 +95,7 @@ def test_a_copy_that_lives_on_spoils_no_later_checkpoint(one: Notebook) -> None:
     one.pool.expire()
     cell = one.run("zlib.crc32(b) == sums, len(a)")
     assert cell.result == "(True, 6500000)"
-    assert "not restored" not in cell.stream("stderr")
+    assert "not restored" not in cell.said
 
 
 ENDING = """
@@ -137,15 +137,13 @@ def test_a_piece_that_was_found_damaged_is_sent_again(one: Notebook) -> None:
         name = "SELECT max(name) FROM pieces WHERE length(data) > 500000"
         connection.execute(f"UPDATE pieces SET data = x'7200' WHERE name = ({name})")
     one.pool.expire()
-    assert "not restored: b (DamagedPiece: a part of it is damaged)" in one.run("1").stream(
-        "stderr"
-    )
+    assert "not restored: b (DamagedPiece: a part of it is damaged)" in one.run("1").said
     one.run(make)
     store(one)
     one.pool.expire()
     cell = one.run("b == random.Random(1).randbytes(2_000_000)")
     assert cell.result == "True"
-    assert "not restored" not in cell.stream("stderr")
+    assert "not restored" not in cell.said
 
 
 @pytest.mark.parametrize("is_removed", [True, False])
@@ -162,7 +160,7 @@ def test_a_checkpoint_that_is_lost_on_this_machine_is_told_and_the_next_begins_a
         path.write_bytes(b"x" * 20_000)
         told = "; what was stored could not be brought back: The checkpoint in "
     one.pool.expire()
-    notice = one.run("1").stream("stderr")
+    notice = one.run("1").said
     assert told in notice
     assert "%aca restore" not in notice
     error = one.run("%aca restore").error

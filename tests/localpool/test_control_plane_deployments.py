@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
+from aca_kernel.localpool.controlplane.arm_errors import ArmError
 from aca_kernel.localpool.controlplane.deployments import resolve
-from aca_kernel.localpool.controlplane.errors import ArmError
 
 from ..support import running_control_plane
 from .test_control_plane import MCP_POOL, Endpoint

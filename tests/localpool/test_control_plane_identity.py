@@ -8,8 +8,8 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
-from aca_kernel.localpool.controlplane.errors import ArmError
-from aca_kernel.localpool.controlplane.tokens import CLIENT, Tokens
+from aca_kernel.localpool.controlplane.arm_errors import ArmError
+from aca_kernel.localpool.controlplane.tokens import CLIENT, TokenIssuer
 
 from ..support import running_control_plane
 
@@ -186,7 +186,7 @@ def test_links_lead_back_to_the_name_that_was_called(arm):
 
 def test_a_token_lives_as_long_as_it_says():
     now = [1000.0]
-    tokens = Tokens(60.0, "/id", clock=lambda: now[0])
+    tokens = TokenIssuer(60.0, "/id", clock=lambda: now[0])
     issued = tokens.issue("https://management.azure.com")
     header = f"bearer {issued['access_token']}"
     tokens.check(header)
@@ -198,4 +198,4 @@ def test_a_token_lives_as_long_as_it_says():
     assert caught.value.code == "ExpiredAuthenticationToken"
     assert issued["access_token"] not in caught.value.message
     with pytest.raises(ArmError, match="invalid"):
-        Tokens(60.0, "/id").check(header)
+        TokenIssuer(60.0, "/id").check(header)

@@ -8,13 +8,13 @@ import contextlib
 import sys
 from typing import Any
 
-from ...transport import web_address
+from ...pool.transport.contract import web_address
 from ..configuration import add_pool_options, given_options
 from ..kernelspec import DEFAULT_NAME
 from ..pool.common import ProgressLine
-from . import control, inside, local, network, session
-from .course import Course, Found, Step
-from .local import need
+from . import check_azure, check_environment, check_machine, check_network, check_pool
+from .check_machine import need
+from .checklist import Course, Found, Step
 from .report import Report
 
 # Where `%pip install` goes.
@@ -70,9 +70,9 @@ async def _examine(namespace: argparse.Namespace, given: dict[str, Any], report:
             stack=stack,
         )
         course = Course(found, report, _progress(stack, is_json=namespace.json))
-        await course.run(local.steps(found))
+        await course.run(check_machine.steps(found))
         await course.run(_steps_of_place(found) if not course.is_blocked else [])
-        await course.run([*session.steps(), *inside.steps()])
+        await course.run([*check_pool.steps(), *check_environment.steps()])
 
 
 def _progress(stack: contextlib.AsyncExitStack, *, is_json: bool) -> ProgressLine | None:
@@ -88,12 +88,15 @@ def _steps_of_place(found: Found) -> list[Step]:
     """Return the checks between the settings and the MCP server."""
     settings = need(found.settings)
     if settings.place == "embedded":
-        return session.steps_to_embedded()
+        return check_pool.steps_to_embedded()
     if settings.place == "endpoint":
         found.address = settings.endpoint
-        return [*network.steps("pool", lambda one: one.address), *session.steps_to_endpoint()]
+        return [
+            *check_network.steps("pool", lambda one: one.address),
+            *check_pool.steps_to_endpoint(),
+        ]
     return [
-        *network.steps("azure", lambda one: need(one.settings).arm_endpoint),
-        *control.steps(),
-        *network.steps("pool", lambda one: one.address),
+        *check_network.steps("azure", lambda one: need(one.settings).arm_endpoint),
+        *check_azure.steps(),
+        *check_network.steps("pool", lambda one: one.address),
     ]

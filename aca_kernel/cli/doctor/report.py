@@ -34,7 +34,7 @@ _NOTABLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What a check says. detail: of several lines, perhaps. remedy: what to do, or empty."""
 
     detail: str
@@ -65,11 +65,11 @@ _REMEDIES: dict[str, str] = {
 _REMEDY = "Try again; if it stays, please report it with this line."
 
 
-def failure(error: AcaKernelError) -> Outcome:
+def failure(error: AcaKernelError) -> CheckOutcome:
     """Return an error's outcome: its first sentence is what is wrong, the rest what to do."""
     first, _, rest = re.sub(r"(?<=[^.][.!?]) (?=[A-Z`])", "\n", error.message).partition("\n")
     remedy = rest.replace("\n", " ") or _REMEDIES.get(error.reason, _REMEDY)
-    return Outcome(first, remedy, "failed")
+    return CheckOutcome(first, remedy, "failed")
 
 
 class Report:

@@ -10,21 +10,27 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from ...azure.account import subscription_of
-from ...azure.arm import Arm
-from ...azure.clouds import cloud_at
-from ...azure.credentials import Tokens
-from ...azure.names import Group, PoolId, check_pool, check_resource_group, check_subscription
-from ...azure.operations import OPERATION_TIMEOUT_SECONDS
-from ...azure.pools import SessionPools
-from ...azure.shapes import (
+from ...batch.lines import console_on, live_on
+from ...errors import SettingInvalid
+from ...pool.azure.account import subscription_of
+from ...pool.azure.arm import Arm
+from ...pool.azure.clouds import cloud_at
+from ...pool.azure.credentials import Tokens
+from ...pool.azure.long_running import OPERATION_TIMEOUT_SECONDS
+from ...pool.azure.pools import SessionPools
+from ...pool.azure.resource_names import (
+    PoolId,
+    ResourceGroupId,
+    check_pool,
+    check_resource_group,
+    check_subscription,
+)
+from ...pool.azure.shapes import (
     DEFAULT_MAX_SESSIONS,
     LONGEST_COOLDOWN_SECONDS,
     SHORTEST_COOLDOWN_SECONDS,
-    PoolOptions,
+    PoolChoices,
 )
-from ...batch.lines import console_on, live_on
-from ...errors import SettingInvalid
 from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
 from ..configuration import add_arm_endpoint, add_subscription
 
@@ -78,7 +84,7 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
 
 
 def add_pool_options(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen about a pool; PoolOptions checks it."""
+    """Add what can be chosen about a pool; PoolChoices checks it."""
     parser.add_argument(
         "--max-sessions",
         type=int,
@@ -100,9 +106,9 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def pool_options(namespace: argparse.Namespace) -> PoolOptions:
+def pool_options(namespace: argparse.Namespace) -> PoolChoices:
     """Return what was chosen. Raises SettingInvalid."""
-    return PoolOptions(namespace.max_sessions, namespace.cooldown, namespace.egress)
+    return PoolChoices(namespace.max_sessions, namespace.cooldown, namespace.egress)
 
 
 # -- where -----------------------------------------------------------------------------
@@ -117,9 +123,9 @@ class Control:
     subscription: str
     progress: ProgressLine
 
-    def group(self, name: str) -> Group:
+    def group(self, name: str) -> ResourceGroupId:
         """Return a resource group of the subscription."""
-        return Group(self.subscription, name)
+        return ResourceGroupId(self.subscription, name)
 
 
 @dataclass(frozen=True)

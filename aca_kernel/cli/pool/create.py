@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...azure.groups import create_group, group_location, register_provider
-from ...azure.names import PROVIDER, PoolId, check_location
-from ...azure.shapes import is_failure
 from ...errors import AccessDenied, SettingInvalid
+from ...pool.azure.resource_groups import create_group, group_location, register_provider
+from ...pool.azure.resource_names import PROVIDER, PoolId, check_location
+from ...pool.azure.shapes import is_failure
 from .common import (
     Place,
     add_place,
@@ -21,7 +21,7 @@ from .common import (
 if TYPE_CHECKING:
     import argparse
 
-    from ...azure.shapes import PoolOptions, SessionPool
+    from ...pool.azure.shapes import PoolChoices, SessionPool
     from .common import Control
 
 
@@ -67,7 +67,7 @@ async def _create(
     control: Control,
     pool: PoolId,
     location: str | None,
-    options: PoolOptions,
+    options: PoolChoices,
     timeout_seconds: float,
 ) -> tuple[SessionPool, str]:
     """Return the pool when it is ready, and what was done with it."""
@@ -111,7 +111,7 @@ async def _change(
     pool: PoolId,
     existing: SessionPool,
     location: str | None,
-    options: PoolOptions,
+    options: PoolChoices,
     timeout_seconds: float,
 ) -> tuple[SessionPool, str]:
     at = check_location(existing.location)
@@ -133,7 +133,7 @@ async def _change(
     return changed, f"existed and was changed: {', '.join(changes)}"
 
 
-def _differences(existing: SessionPool, options: PoolOptions) -> list[str]:
+def _differences(existing: SessionPool, options: PoolChoices) -> list[str]:
     """Say what of the chosen options the pool does not have."""
     pairs = [
         ("max sessions", existing.max_sessions, options.max_sessions),

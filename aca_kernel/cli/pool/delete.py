@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...azure.groups import delete_group, group_location
-from ...azure.names import PoolId
 from ...errors import PoolNotFound
+from ...pool.azure.resource_groups import delete_group, group_location
+from ...pool.azure.resource_names import PoolId
 from .common import (
     Place,
     add_place,

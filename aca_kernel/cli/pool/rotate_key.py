@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...azure.names import PoolId
+from ...pool.azure.resource_names import PoolId
 from .common import Place, add_place, add_pool
 
 if TYPE_CHECKING:

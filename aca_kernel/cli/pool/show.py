@@ -7,14 +7,14 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from ...azure.names import PoolId
-from ...azure.refusals import mcp_is_off
+from ...pool.azure.refusals import mcp_is_off
+from ...pool.azure.resource_names import PoolId
 from .common import Place, add_place, add_pool
 
 if TYPE_CHECKING:
     import argparse
 
-    from ...azure.shapes import SessionPool
+    from ...pool.azure.shapes import SessionPool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,8 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from ...azure.names import check_location
-from ...azure.shapes import deployment_template
+from ...pool.azure.resource_names import check_location
+from ...pool.azure.shapes import deployment_template
 from .common import (
     Place,
     add_place,

@@ -1,6 +1,6 @@
 """The control plane of the local pool: as much of Azure Resource Manager as the tutorial uses.
 
-    server         who is let in; api-versions, roles, links
+    arm_server     who is let in; api-versions, roles, links
     routes         which path and method does what
     handlers       what each route answers
     plane          what requests do: pools that start and end, operations that take their time
@@ -9,7 +9,7 @@
     resources      session pools and resource groups: checked, merged and written as JSON
     tokens         bearer tokens, and the managed identity endpoint that gives them
     names          what names may look like
-    errors         every error of Resource Manager that is answered here
+    arm_errors     every error of Resource Manager that is answered here
 
 Each imports only what stands below it. `resources` and what is below it do no input or output.
 Imported only by a pool that serves a control plane: an embedded one must start quickly.

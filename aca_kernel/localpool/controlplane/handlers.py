@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..mcp import Answer
 from . import names
+from .arm_errors import ArmError, invalid_content, invalid_namespace, not_found
 from .deployments import resolve, shown
-from .errors import ArmError, invalid_content, invalid_namespace, not_found
 from .operations import RETRY_AFTER_SECONDS, Operation
 from .plane import NAMESPACE
-from .resources import POOL_VERSIONS, Json, SessionPool, check_name
+from .resources import POOL_VERSIONS, Json, PoolResource, check_name
 from .tokens import TENANT
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ DEPLOYMENT_TYPE = "Microsoft.Resources/deployments"
 
 
 @dataclass(frozen=True)
-class Request:
+class ArmRequest:
     """One request: `path` holds the names that the route's path has in braces."""
 
     method: str
@@ -49,23 +49,23 @@ class Handlers:
 
     # Subscriptions and providers
 
-    def list_subscriptions(self, _request: Request) -> Answer:
+    def list_subscriptions(self, _request: ArmRequest) -> Answer:
         """Answer with the one subscription."""
         return Answer(200, {"value": [self._subscription()], "count": {"value": 1}})
 
-    def get_subscription(self, _request: Request) -> Answer:
+    def get_subscription(self, _request: ArmRequest) -> Answer:
         """Answer with the subscription."""
         return Answer(200, self._subscription())
 
-    def list_tenants(self, _request: Request) -> Answer:
+    def list_tenants(self, _request: ArmRequest) -> Answer:
         """Answer with the one tenant."""
         return Answer(200, {"value": [{"id": f"/tenants/{TENANT}", "tenantId": TENANT}]})
 
-    def get_provider(self, request: Request) -> Answer:
+    def get_provider(self, request: ArmRequest) -> Answer:
         """Answer with the state of a resource provider."""
         return Answer(200, self._provider(request))
 
-    def register_provider(self, request: Request) -> Answer:
+    def register_provider(self, request: ArmRequest) -> Answer:
         """Begin to register a resource provider."""
         body = self._provider(request)
         if body["namespace"] == NAMESPACE:
@@ -83,7 +83,7 @@ class Handlers:
             "authorizationSource": "RoleBased",
         }
 
-    def _provider(self, request: Request) -> Json:
+    def _provider(self, request: ArmRequest) -> Json:
         namespace = request.path["namespace"]
         if namespace.lower() == "microsoft.resources":
             namespace, state, types = "Microsoft.Resources", "Registered", []
@@ -108,31 +108,31 @@ class Handlers:
 
     # Resource groups
 
-    def list_groups(self, _request: Request) -> Answer:
+    def list_groups(self, _request: ArmRequest) -> Answer:
         """Answer with all resource groups."""
         return Answer(200, {"value": [group.body() for group in self._plane.groups()]})
 
-    def get_group(self, request: Request) -> Answer:
+    def get_group(self, request: ArmRequest) -> Answer:
         """Answer with a resource group."""
         return Answer(200, self._plane.group(request.path["group"]).body())
 
-    def head_group(self, request: Request) -> Answer:
+    def head_group(self, request: ArmRequest) -> Answer:
         """Answer whether there is such a resource group: 204, or 404."""
         self._plane.group(request.path["group"])
         return Answer(204)
 
-    def put_group(self, request: Request) -> Answer:
+    def put_group(self, request: ArmRequest) -> Answer:
         """Create or change a resource group."""
         group, is_new = self._plane.put_group(request.path["group"], request.body)
         return Answer(201 if is_new else 200, group.body())
 
-    def delete_group(self, request: Request) -> Answer:
+    def delete_group(self, request: ArmRequest) -> Answer:
         """Begin to delete a resource group; Resource Manager says Location, and nothing else."""
         operation = self._plane.delete_group(request.path["group"])
         result = f"/subscriptions/{self._options.subscription}/operationresults/{operation.id}"
         return Answer(202, headers=_polling(Location=request.link(result)))
 
-    def list_resources(self, request: Request) -> Answer:
+    def list_resources(self, request: ArmRequest) -> Answer:
         """Answer with what is in a resource group."""
         kept = ("id", "name", "type", "location", "tags")
         bodies = (self._body(pool, request) for pool in self._plane.pools(request.path["group"]))
@@ -140,60 +140,60 @@ class Handlers:
 
     # Session pools
 
-    def list_pools(self, request: Request) -> Answer:
+    def list_pools(self, request: ArmRequest) -> Answer:
         """Answer with the pools of a resource group, or of the subscription."""
         pools = self._plane.pools(request.path.get("group"))
         return Answer(200, {"value": [self._body(pool, request) for pool in pools]})
 
-    def get_pool(self, request: Request) -> Answer:
+    def get_pool(self, request: ArmRequest) -> Answer:
         """Answer with a pool."""
         pool = self._plane.pool(request.path["group"], request.path["pool"])
         return Answer(200, self._body(pool, request))
 
-    def put_pool(self, request: Request) -> Answer:
+    def put_pool(self, request: ArmRequest) -> Answer:
         """Begin to create or replace a pool."""
         group, name = request.path["group"], request.path["pool"]
         pool, operation, is_new = self._plane.put_pool(group, name, request.version, request.body)
         headers = self._operation_headers(operation, request, with_location=False)
         return Answer(201 if is_new else 200, self._body(pool, request), headers)
 
-    def patch_pool(self, request: Request) -> Answer:
+    def patch_pool(self, request: ArmRequest) -> Answer:
         """Begin to change a pool."""
         operation = self._plane.patch_pool(
             request.path["group"], request.path["pool"], request.body
         )
         return Answer(202, headers=self._operation_headers(operation, request))
 
-    def delete_pool(self, request: Request) -> Answer:
+    def delete_pool(self, request: ArmRequest) -> Answer:
         """Begin to delete a pool; 204 if there is none."""
         operation = self._plane.delete_pool(request.path["group"], request.path["pool"])
         if operation is None:
             return Answer(204)
         return Answer(202, headers=self._operation_headers(operation, request))
 
-    def fetch_key(self, request: Request) -> Answer:
+    def fetch_key(self, request: ArmRequest) -> Answer:
         """Answer with a pool's API key."""
         key = self._plane.fetch_key(request.path["group"], request.path["pool"])
         return Answer(200, {"apiKey": key}, {"Cache-Control": "no-store"})
 
-    def rotate_key(self, request: Request) -> Answer:
+    def rotate_key(self, request: ArmRequest) -> Answer:
         """Make a new API key and answer with it."""
         key = self._plane.rotate_key(request.path["group"], request.path["pool"])
         return Answer(200, {"apiKey": key}, {"Cache-Control": "no-store"})
 
-    def _body(self, pool: SessionPool, request: Request) -> Json:
+    def _body(self, pool: PoolResource, request: ArmRequest) -> Json:
         return pool.body(request.version, request.origin, self._options.quirks)
 
     # Operations
 
-    def get_status(self, request: Request) -> Answer:
+    def get_status(self, request: ArmRequest) -> Answer:
         """Answer with the status of an operation, 200 whatever it is."""
         operation = self._operation(request)
         path = self._operations_path("Statuses", operation.id)
         headers = _polling() if operation.is_running else {}
         return Answer(200, operation.body(path), headers)
 
-    def get_result(self, request: Request) -> Answer:
+    def get_result(self, request: ArmRequest) -> Answer:
         """Answer as Location does: 202 while it runs, then with the result."""
         operation = self._operation(request)
         if operation.is_running:
@@ -206,7 +206,7 @@ class Handlers:
                 return Answer(200, self._body(pool, request))
         return Answer(204)
 
-    def get_group_result(self, request: Request) -> Answer:
+    def get_group_result(self, request: ArmRequest) -> Answer:
         """Answer as Location does for a resource group: 202 while it runs, then 200."""
         operation = self._operation(request)
         if not operation.is_running:
@@ -214,7 +214,7 @@ class Handlers:
         result = f"/subscriptions/{self._options.subscription}/operationresults/{operation.id}"
         return Answer(202, headers=_polling(Location=request.link(result)))
 
-    def _operation(self, request: Request) -> Operation:
+    def _operation(self, request: ArmRequest) -> Operation:
         operation = self._plane.operations.find(request.path["operation"])
         if operation is None:
             raise not_found("Operation", request.path["operation"])
@@ -227,7 +227,7 @@ class Handlers:
         )
 
     def _operation_headers(
-        self, operation: Operation, request: Request, *, with_location: bool = True
+        self, operation: Operation, request: ArmRequest, *, with_location: bool = True
     ) -> dict[str, str]:
         status = request.link(self._operations_path("Statuses", operation.id))
         headers = _polling(**{"Azure-AsyncOperation": status})
@@ -237,7 +237,7 @@ class Handlers:
 
     # Deployments
 
-    def put_deployment(self, request: Request) -> Answer:
+    def put_deployment(self, request: ArmRequest) -> Answer:
         """Begin to deploy a template."""
         group = self._plane.group(request.path["group"])
         name = request.path["deployment"]
@@ -256,14 +256,14 @@ class Handlers:
         headers = _polling(**{"Azure-AsyncOperation": status})
         return Answer(201 if is_new else 200, deployment, headers)
 
-    def validate_deployment(self, request: Request) -> Answer:
+    def validate_deployment(self, request: ArmRequest) -> Answer:
         """Check a template without deploying it."""
         group = self._plane.group(request.path["group"])
         resources, properties = _read_template(request.body)
         self._plane.check_deployment(group.name, resources)
         return Answer(200, {"properties": {**properties, "provisioningState": "Succeeded"}})
 
-    def get_deployment(self, request: Request) -> Answer:
+    def get_deployment(self, request: ArmRequest) -> Answer:
         """Answer with a deployment."""
         group = self._plane.group(request.path["group"])
         deployment = group.deployments.get(request.path["deployment"].lower())
@@ -271,7 +271,7 @@ class Handlers:
             raise not_found("Deployment", request.path["deployment"])
         return Answer(200, deployment)
 
-    def get_deployment_status(self, request: Request) -> Answer:
+    def get_deployment_status(self, request: ArmRequest) -> Answer:
         """Answer with the status of a deployment's operation."""
         operation = self._operation(request)
         body = operation.body(f"{operation.resource_id}/operationStatuses/{operation.id}")

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from .errors import ArmError
+    from .arm_errors import ArmError
 
 Status = Literal["InProgress", "Succeeded", "Failed"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import SettingInvalid
 from ..hosted import HostedPool
 from ..prepare import prepare
-from .errors import (
+from .arm_errors import (
     ArmError,
     deployment_failed,
     group_being_deleted,
@@ -32,9 +32,9 @@ from .resources import (
     GROUP_TYPE,
     POOL_TYPE,
     Json,
+    PoolResource,
     PoolState,
     ResourceGroup,
-    SessionPool,
     check_name,
     check_version,
     patch_settings,
@@ -69,7 +69,7 @@ class ControlPlane:
         if not options.quirks.provider_not_registered:
             self._registered_at = time.monotonic() - options.operation_seconds
         group = self._add_group(options.resource_group, options.location, {})
-        pool = SessionPool(
+        pool = PoolResource(
             self._pool_id(group, options.name), options.name, group.location, settings_of(options)
         )
         pool.hosted, pool.state = default, "Succeeded"
@@ -139,12 +139,12 @@ class ControlPlane:
 
     # Session pools
 
-    def pools(self, group: str | None = None) -> list[SessionPool]:
+    def pools(self, group: str | None = None) -> list[PoolResource]:
         """Return the pools of a resource group, or of all."""
         groups = self.groups() if group is None else [self.group(group)]
         return [pool for one in groups for pool in one.pools.values()]
 
-    def pool(self, group: str, name: str) -> SessionPool:
+    def pool(self, group: str, name: str) -> PoolResource:
         """Return a pool. Raises ArmError: there is none of this name."""
         pool = self.group(group).pools.get(name.lower())
         if pool is None:
@@ -169,7 +169,7 @@ class ControlPlane:
 
     def put_pool(
         self, group_name: str, name: str, version: str, body: Any
-    ) -> tuple[SessionPool, Operation, bool]:
+    ) -> tuple[PoolResource, Operation, bool]:
         """Begin to create or replace a pool; return it, and whether it is new."""
         self.check_pool(group_name, name, version, body)
         group = self.group(group_name)
@@ -178,7 +178,7 @@ class ControlPlane:
         is_new = pool is None
         if pool is None:
             location = read_location(body, POOL_TYPE)
-            pool = SessionPool(self._pool_id(group, name), name, location, settings)
+            pool = PoolResource(self._pool_id(group, name), name, location, settings)
             group.pools[name.lower()] = pool
         pool.settings, pool.tags = settings, read_tags(body) or {}
         return pool, self._begin(pool), is_new
@@ -220,7 +220,7 @@ class ControlPlane:
             raise mcp_not_enabled(pool.name)
         return pool.hosted
 
-    def _idle_pool(self, group: str, name: str) -> SessionPool:
+    def _idle_pool(self, group: str, name: str) -> PoolResource:
         pool = self.pool(group, name)
         if pool.state in ("InProgress", "Deleting"):
             raise in_progress(pool.name, pool.state)
@@ -229,13 +229,13 @@ class ControlPlane:
     def _pool_id(self, group: ResourceGroup, name: str) -> str:
         return f"{group.id}/providers/{POOL_TYPE}/{name}"
 
-    def _begin(self, pool: SessionPool) -> Operation:
+    def _begin(self, pool: PoolResource) -> Operation:
         pool.state = "InProgress"
         operation = self.operations.start(pool.id)
         pool.work = self._spawn(self._provision(pool, operation))
         return operation
 
-    async def _provision(self, pool: SessionPool, operation: Operation) -> None:
+    async def _provision(self, pool: PoolResource, operation: Operation) -> None:
         """Make what runs as the resource says, after the time that the service would take."""
         await self._take_time()
         state: PoolState = "Failed"
@@ -256,7 +256,7 @@ class ControlPlane:
         if pool.state != "Deleting":  # asked for meanwhile; it waits for this task
             pool.state = state
 
-    async def _realise(self, pool: SessionPool) -> None:
+    async def _realise(self, pool: PoolResource) -> None:
         if not pool.settings.has_mcp:
             hosted, pool.hosted = pool.hosted, None
             if hosted is not None:
@@ -272,7 +272,7 @@ class ControlPlane:
         )
 
     async def _delete_pool(
-        self, group: ResourceGroup, pool: SessionPool, operation: Operation
+        self, group: ResourceGroup, pool: PoolResource, operation: Operation
     ) -> None:
         await self._end_pool(pool)
         await self._take_time()
@@ -280,7 +280,7 @@ class ControlPlane:
             del group.pools[pool.name.lower()]
         operation.succeed()
 
-    async def _end_pool(self, pool: SessionPool) -> None:
+    async def _end_pool(self, pool: PoolResource) -> None:
         if pool.work is not None:
             await asyncio.wait([pool.work])
         hosted, pool.hosted = pool.hosted, None
@@ -317,7 +317,7 @@ class ControlPlane:
         self,
         deployment: Json,
         operation: Operation,
-        started: Sequence[tuple[SessionPool, Operation]],
+        started: Sequence[tuple[PoolResource, Operation]],
     ) -> None:
         works = [pool.work for pool, _ in started if pool.work is not None]
         if works:

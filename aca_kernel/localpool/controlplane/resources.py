@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import names
-from .errors import (
+from .arm_errors import (
     cannot_change,
     invalid_content,
     invalid_name,
@@ -87,7 +87,7 @@ def settings_of(options: PoolOptions) -> PoolSettings:
 
 
 @dataclass
-class SessionPool:
+class PoolResource:
     """A session pool as a resource. `hosted` runs it; a pool without MCP server has none."""
 
     id: str
@@ -154,7 +154,7 @@ class ResourceGroup:
     location: str
     tags: dict[str, str] = field(default_factory=dict)
     state: Literal["Succeeded", "Deleting"] = "Succeeded"
-    pools: dict[str, SessionPool] = field(default_factory=dict)
+    pools: dict[str, PoolResource] = field(default_factory=dict)
     deployments: dict[str, Json] = field(default_factory=dict)
 
     def body(self) -> Json:
@@ -207,7 +207,7 @@ def read_tags(body: Any) -> dict[str, str] | None:
 
 
 def read_settings(
-    body: Any, version: str, shortest_cooldown_seconds: int, existing: SessionPool | None = None
+    body: Any, version: str, shortest_cooldown_seconds: int, existing: PoolResource | None = None
 ) -> PoolSettings:
     """Return the settings that the body of a PUT asks for.
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ..mcp import Answer
-from .errors import invalid_namespace, invalid_resource_type
-from .handlers import DEPLOYMENT_TYPE, Handlers, Request
+from .arm_errors import invalid_namespace, invalid_resource_type
+from .handlers import DEPLOYMENT_TYPE, ArmRequest, Handlers
 from .plane import NAMESPACE
 from .resources import POOL_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Handler = Callable[[Handlers, Request], Answer]
+    Handler = Callable[[Handlers, ArmRequest], Answer]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from ..mcp import Answer
 from ..options import is_loopback
-from .errors import unauthenticated
+from .arm_errors import unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ _HEADER = {"typ": "JWT", "alg": "HS256"}
 _IDENTITY_NAMES = ("client_id", "principal_id", "object_id", "mi_res_id")
 
 
-class Tokens:
+class TokenIssuer:
     """Issues and checks tokens. `clock`: seconds since 1970."""
 
     def __init__(

@@ -38,7 +38,7 @@ _READ_BYTES = 1 << 18
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-class _Command:
+class _ShellCommand:
     """One running shell command and what it has written so far."""
 
     def __init__(self, request_id: int, pid: int) -> None:
@@ -61,10 +61,10 @@ class Supervisor:
         self._reader = frames.FrameReader()
         self._passed_fds: list[int] = []
         self._interpreter_pid = 0
-        self._commands: dict[int, _Command] = {}  # by pid
+        self._commands: dict[int, _ShellCommand] = {}  # by pid
         # Read ends of outputs: the command and 0 or 1 for its stream; None when
         # the command has been answered and a background process still writes.
-        self._outputs: dict[int, tuple[_Command, int] | None] = {}
+        self._outputs: dict[int, tuple[_ShellCommand, int] | None] = {}
         self._poll = select.poll()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -176,7 +176,7 @@ class Supervisor:
             name = argv[0][:200].encode(errors="backslashreplace").decode()
             self._send(header, f"{name}: {text}\n".encode())
             return
-        command = _Command(request_id, pid)
+        command = _ShellCommand(request_id, pid)
         self._commands[pid] = command
         for index, (read_end, _) in enumerate(pairs):
             os.set_blocking(read_end, False)
@@ -220,7 +220,7 @@ class Supervisor:
             elif pid in self._commands:
                 self._answer(self._commands.pop(pid), os.waitstatus_to_exitcode(status))
 
-    def _answer(self, command: _Command, code: int) -> None:
+    def _answer(self, command: _ShellCommand, code: int) -> None:
         """Answer as soon as the command itself ended.
 
         What it left running in the background may hold its outputs open for hours:

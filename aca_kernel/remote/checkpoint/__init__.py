@@ -10,17 +10,17 @@ Taking one does not disturb the notebook: the process forks, and the copy, which
 memory as it was at that moment, does the pickling at its leisure (save.py says why this is
 safe). What a `__reduce__` does, prints, changes or crashes happens in the copy.
 
-    origin    what the process was like before the first cell (sent with the agent)
-    pieces    hashing, compressing, writing and reading
-    atoms     which objects may be stored twice without anybody noticing
-    rebuild   what pickles call when they are loaded
-    arrays    how arrays of numpy are pickled
-    pickler   how objects of a notebook are pickled, beyond what cloudpickle does
-    groups    which variables belong together, and in which order they come back
-    session   what is not a variable: modules, directory, settings of libraries, history
-    files     files in the working directory
-    save      the fork, its supervision, the manifest
-    restore   the way back
+    origin         what the process was like before the first cell (sent with the agent)
+    pieces         hashing, compressing, writing and reading
+    atoms          which objects may be stored twice without anybody noticing
+    rebuild        what pickles call when they are loaded
+    arrays         how arrays of numpy are pickled
+    pickler        how objects of a notebook are pickled, beyond what cloudpickle does
+    groups         which variables belong together, and in which order they come back
+    session_state  what is not a variable: modules, directory, settings of libraries, history
+    changed_files  files in the working directory
+    save           the fork, its supervision, the manifest
+    restore        the way back
 
 Standard library, IPython and cloudpickle. These files are sent with a kernel's first checkpoint.
 """

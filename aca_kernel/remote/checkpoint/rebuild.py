@@ -52,6 +52,11 @@ def namespace() -> dict[str, Any]:
 # -- functions ---------------------------------------------------------------------
 
 
+def code(maker: Callable[..., Any], arguments: tuple[Any, ...], filename: str) -> Any:
+    """Make a code object; maker, arguments: of cloudpickle."""
+    return maker(*arguments).replace(co_filename=filename)
+
+
 def function(code: types.CodeType, name: str, closure: tuple[Any, ...] | None) -> Any:
     """Make a function whose globals are the notebook's."""
     return types.FunctionType(code, _namespace, name, None, closure)

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..origin import Origin
-from . import rebuild, session
-from .files import write_files
+from . import rebuild, session_state
+from .changed_files import write_files
 from .groups import reason_of
 from .pieces import DamagedPiece, Pieces
 from .save import FORMAT
@@ -76,27 +76,29 @@ def _restore(
         manifest["files"], loader.pieces, origin.directory, manifest["taken"]
     )
     loader.missing += told
-    session.set_process_state(manifest["process"])
+    session_state.set_process_state(manifest["process"])
     # Modules may have come that were looked for in vain before.
     importlib.invalidate_caches()
     report["files"] = written
-    with _silent(), session.findable(manifest["process"]["directory"]):
+    with _silent(), session_state.findable(manifest["process"]["directory"]):
         settings = manifest["settings"]
         # A figure that is loaded belongs to the backend that is chosen by then. Once more
         # afterwards, because modules change settings when they are imported.
-        loader.settings([one for one in settings if one[0] in session.NEEDED_EARLY], is_early=True)
+        loader.settings(
+            [one for one in settings if one[0] in session_state.NEEDED_EARLY], is_early=True
+        )
         loader.modules(manifest["imports"], manifest["submodules"])
         # What pickles hold of functions and classes is bytecode, which changes with Python.
         if list(manifest["python"]) == list(sys.version_info[:2]):
             loader.variables(manifest["groups"])
             loader.settings(settings)
             loader.history(manifest["history"], is_in_cell)
-            session.sort(loader.shell, manifest["order"])
+            session_state.sort(loader.shell, manifest["order"])
         else:
             report["python"] = ".".join(str(part) for part in manifest["python"])
             loader.left += [name for group in manifest["groups"] for name in _names(group)]
     # Last: modules may lie in the directory that the process started in.
-    loader.missing += session.set_directory(manifest["process"]["directory"])
+    loader.missing += session_state.set_directory(manifest["process"]["directory"])
     report["left"] = {"names": loader.left, "paths": paths}
 
 
@@ -162,11 +164,11 @@ class _Loader:
             for number, aliases in enumerate(group["names"]):
                 for name in aliases:
                     self._set(name, values[number])
-            self.count += sum(session.is_shown(name) for name in names)
+            self.count += sum(session_state.is_shown(name) for name in names)
 
     def _set(self, name: str, value: Any) -> None:
-        if session.is_output(name):
-            session.set_output(self.shell, name, value, self._names)
+        if session_state.is_output(name):
+            session_state.set_output(self.shell, name, value, self._names)
         else:
             self.shell.user_ns[name] = value
 
@@ -188,8 +190,8 @@ class _Loader:
         """Bring back the settings of libraries. is_early: what fails now is tried again."""
         for name, group in settings:
             try:
-                importlib.import_module(session.module_of_setting(name))
-                session.set_setting(name, self._load(group)[0])
+                importlib.import_module(session_state.module_of_setting(name))
+                session_state.set_setting(name, self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version
                 if not is_early:
                     self.missing.append((name, reason_of(error)))
@@ -201,7 +203,7 @@ class _Loader:
         except DamagedPiece as error:
             self.missing.append(("In", str(error)))
             return
-        session.set_history(self.shell, state, is_in_cell, self._names)
+        session_state.set_history(self.shell, state, is_in_cell, self._names)
         for name in state["extensions"]:
             if name not in self.shell.extension_manager.loaded:
                 try:

@@ -33,9 +33,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..call_socket import is_readable
 from ..origin import Origin
-from . import session
-from .files import Files
+from . import session_state
+from .changed_files import ChangedFiles
 from .groups import Group, Grouping, TooSlow, reason_of
 from .pieces import Pack
 
@@ -67,7 +68,7 @@ class Limits:
 
 
 @dataclass
-class Job:
+class CheckpointJob:
     """One checkpoint to be taken.
 
     known: hashes of the pieces that need not be written. began: the moment that it is of.
@@ -86,7 +87,7 @@ class Job:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def start(job: Job) -> int:
+def start(job: CheckpointJob) -> int:
     """Begin a checkpoint; return the process that takes it, 0 if it has been taken already.
 
     Raises OSError: the process cannot be copied.
@@ -150,7 +151,7 @@ def _become_a_copy() -> None:
 # -- supervision -------------------------------------------------------------------
 
 
-def _supervise(job: Job) -> None:
+def _supervise(job: CheckpointJob) -> None:
     notebook = os.getppid()
     deadline = time.monotonic() + job.limits.total_seconds
     for _ in range(_MOST_WORKERS):
@@ -177,13 +178,11 @@ def _watch(
     pid: int, reading: int, notebook: int, deadline: float, seconds: float
 ) -> tuple[list[str], str]:
     """Wait for a worker; return the variables it ended at, and why if it did not by itself."""
-    import select
-
     names: list[str] = []
     begun = time.monotonic()
     buffered = b""
     while True:
-        if select.select([reading], [], [], 0.5)[0]:
+        if is_readable(reading, 0.5):
             data = os.read(reading, 65536)
             if not data:
                 break
@@ -206,7 +205,7 @@ def _watch(
     return names, "storing it failed"
 
 
-def _work(job: Job, writing: int) -> None:
+def _work(job: CheckpointJob, writing: int) -> None:
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
@@ -244,7 +243,7 @@ def _no_limit(_: float) -> Iterator[None]:
 # -- the work ----------------------------------------------------------------------
 
 
-def _take(job: Job, limit: Any, tell: Any) -> None:
+def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     @contextlib.contextmanager
     def limited(names: list[str]) -> Iterator[None]:
         tell(names)
@@ -256,11 +255,11 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
 
     pack = Pack(os.path.join(job.folder, PACK), job.known)
     # First, because cells that run meanwhile may write to them.
-    files = Files(job.origin, pack, job.limits.files_bytes)
+    files = ChangedFiles(job.origin, pack, job.limits.files_bytes)
     taken = files.take()
-    found = session.variables(job.shell)
+    found = session_state.variables(job.shell)
     order = list(found)
-    imports, submodules = session.take_modules(found)
+    imports, submodules = session_state.take_modules(found)
     grouping = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
     groups = _within(grouping, grouping.make(found, job.refused), job.limits.total_bytes)
     variables = [_entry(group, pack) for group in groups]
@@ -268,7 +267,7 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
     known = grouping.names_of(groups)
     asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited, known)
     history = pack.add_all(
-        memoryview(json.dumps(session.history(job.shell, job.is_in_cell)).encode("ascii"))
+        memoryview(json.dumps(session_state.history(job.shell, job.is_in_cell)).encode("ascii"))
     )
     asked = _settings(job, asides.skipped)
     settings = [(group.names[0][0], _entry(group, pack)) for group in asides.make(asked, {})]
@@ -281,7 +280,7 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
         "order": order,
         "imports": imports,
         "submodules": submodules,
-        "process": session.process_state(job.origin),
+        "process": session_state.process_state(job.origin),
         "settings": settings,
         "history": history,
         "files": taken,
@@ -295,9 +294,9 @@ def _take(job: Job, limit: Any, tell: Any) -> None:
     os.replace(path + ".part", path)
 
 
-def _settings(job: Job, failed: list[tuple[str, str]]) -> dict[str, Any]:
+def _settings(job: CheckpointJob, failed: list[tuple[str, str]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, read in session.settings():
+    for name, read in session_state.settings():
         try:
             found[name] = read()
         except Exception as error:  # noqa: BLE001 - a library of another version

@@ -1,0 +1,188 @@
+"""Checks of this machine: the kernelspec that Jupyter finds, and the settings."""
+
+from __future__ import annotations
+
+import os
+import string
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ... import __version__
+from ...errors import SettingInvalid
+from ..configuration import DEFAULT, read
+from ..kernelspec import spec_manager
+from .checklist import Found, Step
+from .report import CheckOutcome, failure
+
+if TYPE_CHECKING:
+    from ...settings import AcaKernel
+
+# Python's own start, on a slow disk.
+_TIMEOUT_SECONDS = 20.0
+
+# Never shown, only that it is set.
+_SECRET = "api_key"  # noqa: S105 - the name of a setting
+
+_PLACES = {
+    "endpoint": "cells run in a session pool that is known by its endpoint",
+    "azure": "cells run in a session pool in Azure that is known by its name",
+    "embedded": "cells run on this machine, in an embedded pool; no Azure account is used",
+}
+
+
+def steps(found: Found) -> list[Step]:
+    """Return the checks that come first, wherever cells run."""
+    return [
+        # Who has not asked for one may have reasons to look at the rest only.
+        Step("kernelspec", _kernelspec, is_needed=found.is_kernel_asked_for),
+        Step("settings", _settings),
+    ]
+
+
+def public_address(url: str) -> str:
+    """Return a web address without what could be a secret: user, password, query."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
+
+
+# -- kernelspec ------------------------------------------------------------------------
+
+
+async def _kernelspec(found: Found) -> CheckOutcome:
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    name = found.kernel
+    anew = f"Write it anew with `aca-kernel install --user --name {name}`."
+    try:
+        spec = spec_manager().get_kernel_spec(name)
+    except NoSuchKernel:
+        return CheckOutcome(
+            f"Jupyter finds no kernel {name}.",
+            "`jupyter kernelspec list` shows those that it finds; "
+            f"`aca-kernel install --user --name {name}` makes this one.",
+            "failed",
+        )
+    except Exception as error:  # noqa: BLE001 - whatever Jupyter makes of a broken file
+        detail = f"The kernelspec {name} cannot be read ({type(error).__name__})."
+        return CheckOutcome(detail, anew, "failed")
+    words = list(spec.argv)
+    if words[1:3] != ["-m", "aca_kernel"]:
+        return CheckOutcome(
+            f"The kernel {name} is another program's.",
+            "Give the name of an aca kernel with --kernel.",
+            "failed",
+        )
+    found.kernel_arguments = _own_arguments(words[3:])
+    _apply(found, spec.env)
+    # What jupyter_client replaces by its own interpreter.
+    python = sys.executable if words[0] in ("python", "python3") else words[0]
+    problem = _python_problem(python)
+    if problem:
+        return CheckOutcome(f"The kernel {name} cannot be started: {problem}", anew, "failed")
+    return CheckOutcome(f"{spec.display_name}, in {spec.resource_dir}")
+
+
+def _own_arguments(words: list[str]) -> list[str]:
+    """Leave out where the front end puts its connection file."""
+    kept = [word for word in words if "{connection_file}" not in word]
+    return [word for word in kept if word != "-f"]
+
+
+def _apply(found: Found, variables: dict[str, str]) -> None:
+    """Set a kernelspec's environment variables, as jupyter_client does, until the end."""
+    before = dict(os.environ)
+    for name, value in variables.items():
+        os.environ[name] = string.Template(value).safe_substitute(before)
+
+    def restore() -> None:
+        os.environ.clear()
+        os.environ.update(before)
+
+    found.stack.callback(restore)
+
+
+def _python_problem(python: str) -> str:
+    """Say why a Python cannot run this kernel; empty: it can."""
+    command = [python, "-c", "import aca_kernel; print(aca_kernel.__version__)"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=os.sep,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return f"its Python {python} does not start."
+    if done.returncode:
+        return f"its Python {python} has no aca_kernel."
+    version = done.stdout.strip()
+    if version != __version__:
+        return f"its Python {python} has aca_kernel {version}, not {__version__}."
+    return ""
+
+
+# -- settings --------------------------------------------------------------------------
+
+
+async def _settings(found: Found) -> CheckOutcome:
+    configuration = read(found.given, found.kernel_arguments, found.kernel)
+    settings = found.settings = configuration.settings
+    found.sources = configuration.sources
+    lines = [_PLACES[settings.place]]
+    for name, source in configuration.sources.items():
+        if source != DEFAULT:
+            lines.append(f"{name} = {_shown(settings, name)} ({source})")
+    lines.append("every other setting has its default")
+    detail = "\n".join(lines)
+    try:
+        _check(settings)
+    except SettingInvalid as error:
+        wrong = failure(error)
+        return CheckOutcome(f"{wrong.detail}\n{detail}", wrong.remedy, "failed")
+    warnings = [configuration.problem] if configuration.problem else []
+    if configuration.unknown:
+        warnings.append(
+            f"There are no such settings: {', '.join(configuration.unknown)}. Correct or remove "
+            "them."
+        )
+    if configuration.sources[_SECRET].startswith(("kernelspec", "command line")):
+        warnings.append(
+            "The key stands in the kernelspec, which others can read: set ACA_MCP_API_KEY instead."
+        )
+    return CheckOutcome(detail, " ".join(warnings), "warning" if warnings else "ok")
+
+
+def _shown(settings: AcaKernel, name: str) -> str:
+    value = str(getattr(settings, name))
+    if name == _SECRET:
+        return "set"
+    return public_address(value) if name in ("endpoint", "arm_endpoint") and value else value
+
+
+def _check(settings: AcaKernel) -> None:
+    """Look at the settings as the kernel's backend does. Raises SettingInvalid."""
+    from ...pool.azure.azure_backend import names_of
+    from ...pool.azure.clouds import cloud_at
+    from ...pool.azure.resource_names import check_subscription
+    from ...pool.backend import check_endpoint
+
+    if settings.place == "endpoint":
+        check_endpoint(settings.endpoint, settings.allow_plain_http)
+    elif settings.place == "azure":
+        names_of(settings)
+        cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
+        if settings.subscription:
+            check_subscription(settings.subscription)
+
+
+def need(settings: AcaKernel | None) -> AcaKernel:
+    """Return the settings, which the check `settings` has seen to."""
+    if settings is None:
+        raise SettingInvalid("There are no settings.")
+    return settings

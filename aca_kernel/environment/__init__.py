@@ -1,0 +1,18 @@
+"""One session environment: getting it, reaching the agent in it, handing it on.
+
+    environment       its id, its clock, and the calls that reach it
+    launch            an environment with a remote kernel booted in it
+    retry             calls repeated through what passes by itself
+    relay             one generation of it: the exchange of records with the agent
+    boot              the agent's way into the session interpreter
+    remote_sources    what is sent to it, as this kernel found it when it started
+    side_channel      the way round a pending exchange, by the shell tool
+    tool_concurrency  whether the shell tool gets past a pending exchange
+    handover          environments that outlive their kernel
+    waiting_line      kernels that wait for a place in a full pool, in order
+    lock_files        files that a process holds for as long as it lives
+
+Every call made here may be repeated. Nothing here knows of front ends or of what a record says.
+
+Above: `checkpoint`, `host` and `kernel`. Below: `pool`, `messaging`, `remote`.
+"""

@@ -1,0 +1,116 @@
+"""The agent's way into a session interpreter, and what it finds there."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RemoteProtocolError
+from ..remote import wire
+from . import remote_sources
+
+if TYPE_CHECKING:
+    from ..pool.mcp_client import ToolResult
+    from .environment import Environment
+    from .retry import Tell
+
+_BOOT = (
+    '(lambda p:(lambda g:(exec(p["loader"],g),print(g["load"](p)))and None)'
+    '({"__name__":"_aca_loader"}))(__import__("json").loads(__import__("zlib").decompress('
+    '__import__("base64").b64decode("%s"))))'
+)
+
+_INSTALL = '__import__("sys").modules["_aca_remote.agent"].install()'
+
+# Answers without a frame, one after the other, before the service counts as broken.
+MOST_ANSWERS_WITHOUT_FRAME = 5
+
+_BOOT_TIMEOUT_SECONDS = 60.0
+_INSTALL_TIMEOUT_SECONDS = 220.0
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What the agent found in its environment.
+
+    missing: modules that the remote kernel needs and that are not installed.
+    python: version of the session interpreter, e.g. "3.11.7". executable: its path.
+    wake_paths: of the FIFO that ends a pending exchange; the first that works.
+    remote_pid: of the remote kernel, 0 while there is none.
+    """
+
+    missing: tuple[str, ...]
+    python: str
+    executable: str
+    wake_paths: tuple[str, ...]
+    remote_pid: int
+
+
+async def boot(
+    environment: Environment, nonce: str, config: dict[str, Any], tell: Tell
+) -> Greeting:
+    """Put the agent into the session interpreter and let it start the remote kernel.
+
+    Raises EnvironmentGone and the errors of Environment.persist.
+    Raises RemoteProtocolError: the session interpreter cannot run the agent.
+    """
+    return await _greet(environment, _BOOT % _payload(nonce, config), _BOOT_TIMEOUT_SECONDS, tell)
+
+
+async def install(environment: Environment, tell: Tell) -> Greeting:
+    """Install what the greeting says is missing; return the greeting after that.
+
+    Raises as boot.
+    """
+    return await _greet(environment, _INSTALL, _INSTALL_TIMEOUT_SECONDS, tell)
+
+
+async def _greet(
+    environment: Environment, code: str, timeout_seconds: float, tell: Tell
+) -> Greeting:
+    failures = 0
+    while True:
+        result = await environment.persist(
+            lambda: environment.run_python(code, timeout_seconds=timeout_seconds), tell=tell
+        )
+        try:
+            _, page = wire.decode_frame(result.stdout)
+            break
+        except (wire.FrameMissing, wire.FrameCut, wire.FrameInvalid) as error:
+            failures += 1
+            if failures >= MOST_ANSWERS_WITHOUT_FRAME:
+                raise RemoteProtocolError(
+                    "The session environment could not start the kernel in it. "
+                    "Restart the kernel to try another environment.",
+                    detail=reason_of(result),
+                ) from error
+            await asyncio.sleep(0.2 * failures)
+    head = page.head
+    return Greeting(
+        missing=tuple(str(name) for name in head.get("missing", ())),
+        python=str(head.get("python", "")),
+        executable=str(head.get("executable", "")),
+        wake_paths=tuple(str(path) for path in head.get("wake", ())),
+        remote_pid=int(head.get("pid") or 0),
+    )
+
+
+def _payload(nonce: str, config: dict[str, Any]) -> str:
+    payload = {
+        "loader": remote_sources.loader(),
+        "files": remote_sources.relay_half(),
+        "nonce": nonce,
+        "config": config,
+    }
+    # Of a start, each millisecond counts; more would take ten for a tenth of the size.
+    packed = zlib.compress(json.dumps(payload).encode("ascii"), 3)
+    return base64.b64encode(packed).decode("ascii")
+
+
+def reason_of(result: ToolResult) -> str:
+    """Return what a failed call says, for the log; it ran our code, not the user's."""
+    return (result.error_text or result.stderr)[-500:]

@@ -1,0 +1,155 @@
+"""One session environment: its id, its clock, and the calls that reach it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import EnvironmentGone, PoolUnreachable, RemoteProtocolError, ResultUnknown
+from ..pool.mcp_client import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
+from .handover import ClaimState
+from .retry import Tell, first_contact, persist
+
+if TYPE_CHECKING:
+    from ..pool.backend import Backend
+    from ..settings import AcaKernel
+    from .handover import Claim
+    from .waiting_line import WaitingLine
+
+T = TypeVar("T")
+
+# The shell tool is used for things that end at once; this is for a slow network.
+SHELL_TIMEOUT_SECONDS = 30.0
+
+
+class Environment:
+    """What the launch tool returned, and the only way to call tools in it.
+
+    environment_id: as the pool named it. last_call: monotonic clock of the last call.
+    claim: this kernel's hold on it, where environments outlive their kernels; one that is
+    given has been taken over.
+    line: where to wait for a place in the pool, if it has none yet; who gives it leaves it.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        client: McpClient,
+        environment_id: str,
+        settings: AcaKernel,
+        claim: Claim | None = None,
+    ) -> None:
+        self._backend = backend
+        self.client = client
+        self.environment_id = environment_id
+        self.claim = claim
+        self.line: WaitingLine | None = None
+        self.launched = self.last_call = time.monotonic()
+        self._settings = settings
+        # Whether a call has succeeded, before which it holds no place in the pool. One that
+        # holds a place must not wait behind those who wait for it.
+        self._has_place = claim is not None
+
+    @classmethod
+    async def launch(cls, backend: Backend, settings: AcaKernel, tell: Tell) -> Environment:
+        """Launch an environment in the backend's pool.
+
+        Launching only makes an id (service-contract.md), so that repeating is harmless.
+        Raises the errors of Backend.connect and McpClient.call_tool.
+        """
+
+        async def launch() -> Environment:
+            client = await backend.connect()
+            offered = await _offered_tools(client)
+            tool = next((name for name in LAUNCH_TOOLS if name in offered), None)
+            missing = [name for name in (RUN_PYTHON, RUN_SHELL) if name not in offered]
+            if tool is None or RUN_PYTHON in missing:
+                raise RemoteProtocolError(
+                    "The session pool does not offer the tools that a Python kernel needs "
+                    f"({', '.join([*missing, *([] if tool else LAUNCH_TOOLS[:1])])}). "
+                    "Check that it is a PythonLTS pool with its MCP server enabled."
+                )
+            result = await client.call_tool(tool, {}, timeout_seconds=60.0)
+            environment_id = result.structured.get("environmentId")
+            if not isinstance(environment_id, str):
+                raise RemoteProtocolError("The session pool launched no environment: no id came.")
+            return cls(backend, client, environment_id, settings)
+
+        return await first_contact(launch, settings, tell=tell)
+
+    def release(self, *, keep: bool, for_restart: bool = False) -> None:
+        """This kernel uses it no more; keep: another one may; see Claim.release."""
+        if self.claim is not None:
+            self.claim.release(keep=keep, for_restart=for_restart)
+
+    def idle_seconds(self) -> float:
+        """Return the seconds since the last call ended."""
+        return time.monotonic() - self.last_call
+
+    async def run_python(self, code: str, *, timeout_seconds: float) -> ToolResult:
+        """Run code in the session interpreter, once; raises as McpClient.call_tool."""
+        arguments = {"environmentId": self.environment_id, "pythonCode": code}
+        return await self._call(RUN_PYTHON, arguments, timeout_seconds)
+
+    async def persist(
+        self,
+        call: Callable[[], Awaitable[T]],
+        *,
+        tell: Tell,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Repeat an idempotent call of this environment as long as the settings allow.
+
+        Raises as retry.persist.
+        """
+        return await persist(
+            call,
+            tell=tell,
+            busy_seconds=self._settings.pool_full_timeout_seconds,
+            unreachable_seconds=self._settings.reconnect_timeout_seconds,
+            key_pending_seconds=self._settings.key_rotation_timeout_seconds,
+            repeat_unknown=True,
+            line=None if self._has_place else self.line,
+            is_stopped=is_stopped,
+        )
+
+    async def run_shell(
+        self, command: str, *, timeout_seconds: float = SHELL_TIMEOUT_SECONDS
+    ) -> ToolResult:
+        """Run a command in the environment, once; raises as McpClient.call_tool."""
+        arguments = {"environmentId": self.environment_id, "shellCommand": command}
+        return await self._call(RUN_SHELL, arguments, timeout_seconds)
+
+    async def _call(
+        self, tool: str, arguments: dict[str, str], timeout_seconds: float
+    ) -> ToolResult:
+        try:
+            result = await self.client.call_tool(tool, arguments, timeout_seconds=timeout_seconds)
+        except (PoolUnreachable, ResultUnknown) as error:
+            if self._backend.is_lost():
+                raise EnvironmentGone("The session pool itself has ended.") from error
+            raise
+        else:
+            if not self._has_place:
+                self._take_place()
+            return result
+        finally:
+            self.last_call = time.monotonic()
+            if self.claim is not None and self._has_place:
+                self.claim.touch()
+
+    def _take_place(self) -> None:
+        """The first call has succeeded: from now on there is something to be kept."""
+        self._has_place = True
+        if self.claim is not None:
+            self.claim.write(ClaimState.USED)
+        if self.line is not None:
+            self.line.leave()
+
+
+async def _offered_tools(client: McpClient) -> list[str]:
+    if client.offered_tools is None:
+        await client.initialize()
+        client.offered_tools = await client.list_tools()
+    return client.offered_tools

@@ -1,0 +1,238 @@
+"""Getting an environment, with a remote kernel booted in it, and saying why it takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
+from ..messaging.publisher import Notice
+from . import remote_sources
+from .environment import Environment
+from .handover import WarmEnvironments
+from .relay import Relay
+from .retry import EnvironmentLeft, first_contact
+from .waiting_line import WaitingLine
+
+if TYPE_CHECKING:
+    from ..pool.backend import Backend
+    from ..settings import AcaKernel
+    from .handover import Claim
+
+# Each process of a remote kernel, and what it has started, carries the nonce of its generation.
+_END_GENERATION = (
+    "for one in /proc/[0-9]*; do grep -qsz '^ACA_KERNEL_NONCE=%s$' $one/environ"
+    " && kill -KILL ${one#/proc/}; done; true"
+)
+
+# A new environment that does not exist is tried again so often.
+_ATTEMPTS = 5
+
+# A wait that the user is told of again, after the first sentence.
+_REPEAT_NOTICE_SECONDS = 60.0
+
+_PLAIN_NOTICE = (
+    "This environment has no ipykernel. Cells run in plain mode: output comes at the end of "
+    "a cell, and completion, widgets, input() and interrupts do not work."
+)
+
+
+@dataclass(frozen=True)
+class Launched:
+    """An environment that is ready. relay: None where only plain mode is possible."""
+
+    environment: Environment
+    relay: Relay | None
+
+
+class Launcher:
+    """Launches environments for one kernel.
+
+    config: what remote kernels are told, and what tells this kernel from others.
+    notices: sentences for the user, to be shown with the next cell and then removed.
+    tell: shows the user a sentence at once and returns whether there was a cell to show it
+    in; to be set when there are front ends, without which nobody can be told.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        settings: AcaKernel,
+        config: dict[str, Any],
+        log: logging.Logger,
+    ) -> None:
+        self.notices: list[str] = []
+        self.tell: Callable[[str], bool] = lambda _: False
+        self._backend = backend
+        self._settings = settings
+        self.config = config
+        self._log = log
+        self._generation = 0
+        self._told: dict[str, float] = {}
+        self._is_backend_noticed = False
+        self._ahead: asyncio.Task[Launched] | None = None
+        # As old as the half that runs here; an embedded pool is still starting meanwhile.
+        remote_sources.read()
+
+    def begin(self) -> None:
+        """Launch now what the first `launch` will return; needs a running event loop."""
+        self._ahead = asyncio.ensure_future(self._launch())
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a launch is under way that nobody has asked for yet."""
+        return self._ahead is not None
+
+    def launch(self) -> asyncio.Task[Launched]:
+        """Launch and boot; cancelling it is safe.
+
+        Raises the errors of Environment.launch and Relay.boot, but not EnvironmentGone.
+        """
+        launching, self._ahead = self._ahead, None
+        return launching or asyncio.ensure_future(self._launch())
+
+    def close(self) -> None:
+        """End a launch that nobody has asked for."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _launch(self) -> Launched:
+        self._told.clear()
+        if self._backend.is_embedded:
+            return await self._try_to_launch(None, None)
+        client = await first_contact(self._backend.connect, self._settings, tell=self.tell_waiting)
+        warm, look = None, None
+        if self._settings.reuse != "never":
+            warm = WarmEnvironments(
+                client.endpoint,
+                str(self.config["kernel_id"]),
+                is_shared=self._settings.reuse == "user",
+                log=self._log,
+            )
+            left = partial(warm.take, self._settings.cooldown_seconds, is_waiting=True)
+            look = partial(_first_of, left)
+        line = WaitingLine(client.endpoint, look)
+        try:
+            return await self._try_to_launch(warm, line)
+        finally:
+            line.leave()
+
+    async def _try_to_launch(
+        self, warm: WarmEnvironments | None, line: WaitingLine | None
+    ) -> Launched:
+        for attempt in range(_ATTEMPTS):
+            try:
+                launched = await self._launch_once(warm, line)
+            except EnvironmentGone:
+                # Between its launch and its first use: nothing was in it yet.
+                await asyncio.sleep(0.2 * 2**attempt)
+            else:
+                self._log.info("environment %s is ready", launched.environment.environment_id)
+                if not self._is_backend_noticed and self._backend.notice():
+                    self._is_backend_noticed = True
+                    self.notices.append(self._backend.notice())
+                if launched.relay is None:
+                    self.notices.append(_PLAIN_NOTICE)
+                return launched
+        raise RemoteProtocolError(
+            "Every environment that the session pool launches is gone before its first use. "
+            "Check the pool, then run the cell again."
+        )
+
+    async def _launch_once(
+        self, warm: WarmEnvironments | None, line: WaitingLine | None
+    ) -> Launched:
+        if warm is not None:
+            # What is left is for those who wait already.
+            others_wait = line is not None and not line.is_first()
+            for claim in warm.take(self._settings.cooldown_seconds, others_wait=others_wait):
+                with contextlib.suppress(EnvironmentGone):
+                    return await self._take_over(claim)
+        while True:
+            environment = await Environment.launch(self._backend, self._settings, self.tell_waiting)
+            if warm is not None:
+                environment.claim = warm.add(environment.environment_id)
+            environment.line = line
+            try:
+                return await self._boot(environment)
+            except EnvironmentLeft as left:
+                with contextlib.suppress(EnvironmentGone):
+                    return await self._take_over(left.claim)
+
+    async def _take_over(self, claim: Claim) -> Launched:
+        """Start afresh in what another kernel has left.
+
+        Raises EnvironmentGone and the errors of Backend.connect and Relay.boot.
+        """
+        with _released_on_failure(claim):
+            client = await self._backend.connect()
+            environment = Environment(
+                self._backend, client, claim.environment_id, self._settings, claim
+            )
+            await self._end_last(environment, claim.nonce)
+            launched = await self._boot(environment)
+        self._log.info("environment %s is taken over", claim.environment_id)
+        return launched
+
+    async def _end_last(self, environment: Environment, nonce: str) -> None:
+        """End what still runs of the last kernel, which may hold up the agent.
+
+        The agent does the same again, for what the shell tool does not reach.
+        Raises EnvironmentGone.
+        """
+        if not nonce:
+            return
+        try:
+            await environment.run_shell(_END_GENERATION % nonce)
+        except EnvironmentGone:
+            raise
+        except AcaKernelError as error:
+            self._log.info("could not end what runs there: %s", error.reason)
+
+    async def _boot(self, environment: Environment) -> Launched:
+        self._generation += 1
+        config = {**self.config, "generation": self._generation}
+        relay = Relay(environment, config, self.tell_waiting, self._log)
+        if environment.claim is not None:
+            environment.claim.begin(relay.nonce)
+        with _released_on_failure(environment.claim):
+            greeting = await relay.boot()
+            if greeting.missing and self._settings.install_ipykernel:
+                self.tell("Installing ipykernel in the environment…")
+                greeting = await relay.install()
+        if greeting.missing:
+            # Cells run in the session interpreter itself, which keeps their variables.
+            environment.release(keep=False)
+            return Launched(environment, None)
+        return Launched(environment, relay)
+
+    def tell_waiting(self, error: AcaKernelError, waited: float) -> None:
+        """Tell the user, in the first waiting cell, what it waits for."""
+        now = time.monotonic()
+        last = self._told.get(error.reason)
+        if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
+            return
+        suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
+        if self.tell(Notice(error.message + suffix, error.reason)):
+            self._told[error.reason] = now
+
+
+def _first_of(claims: Callable[[], Iterator[Claim]]) -> Claim | None:
+    return next(claims(), None)
+
+
+@contextlib.contextmanager
+def _released_on_failure(claim: Claim | None) -> Iterator[None]:
+    """Let another kernel have an environment that this one, interrupted perhaps, does not get."""
+    try:
+        yield
+    except BaseException as error:
+        if claim is not None:
+            claim.release(keep=not isinstance(error, EnvironmentGone))
+        raise

@@ -1,0 +1,46 @@
+"""One call of the remote side: something that it asks of this kernel.
+
+What it says was said by the environment; its members are read with a check of their type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CallRefused
+
+if TYPE_CHECKING:
+    from ..environment.environment import Environment
+    from ..environment.relay import Relay
+
+# The head and the parts of an answer.
+Answer = tuple[dict[str, Any], tuple[bytes, ...]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, and where it came from."""
+
+    head: dict[str, Any]
+    parts: tuple[bytes, ...]
+    relay: Relay
+
+    @property
+    def environment(self) -> Environment:
+        """The environment that it came from."""
+        return self.relay.environment
+
+    def text(self, name: str) -> str:
+        """Return a member that is a text. Raises CallRefused: it is not."""
+        value = self.head.get(name)
+        if not isinstance(value, str):
+            raise CallRefused(f"The request has no text `{name}`.")
+        return value
+
+    def count(self, name: str) -> int:
+        """Return a member that is a number of things. Raises CallRefused: it is not."""
+        value = self.head.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise CallRefused(f"The request has no number `{name}`.")
+        return value

@@ -1,0 +1,153 @@
+"""What the remote side asks this kernel to do: a table of names and who does it.
+
+A call comes from the extension in the remote kernel, by way of the agent, as a record of
+kind `call` with `id`, `op` and what the op needs; most are answered by a record of kind
+`answer` with the same id. Whatever a call says was said by the environment, where the user's
+code and the packages it imports can say it as well: a handler checks all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint import wording
+from ..errors import AcaKernelError, CallRefused, EnvironmentGone
+from ..remote.wire import Record
+from .call import Answer, Call
+from .checkpoint_commands import CheckpointCommands
+from .notebook_files.sending import Sending, notebook_folder
+from .notebook_files.write_back import WriteBack
+from .permission import find_permission
+from .shell import start_command
+from .status import status_rows
+from .transfer import Transfers
+
+if TYPE_CHECKING:
+    from ..checkpoint.checkpoints import Checkpoints
+    from ..checkpoint.schedule import Schedule
+    from ..environment.retry import Tell
+    from ..messaging.requests import Request, RequestTable
+    from ..pool.backend import Backend
+    from ..settings import AcaKernel
+
+# Returns None where nothing is answered unless it fails. Raises CallRefused, other errors of
+# ours, which are answered by their sentence, and EnvironmentGone, which is not.
+Handler = Callable[[Call], Awaitable[Answer | None]]
+
+
+class Calls:
+    """Answers the calls of one kernel's environments.
+
+    restarting: the cell at whose end the environment is to be given up, if there is one.
+    keeps_state: whether variables and files are to be brought to the next one then.
+    tell_user: shows the user a sentence, with the running cell.
+    do_later: does what takes exchanges, and sends what it returns when it is done.
+    """
+
+    def __init__(
+        self,
+        table: RequestTable,
+        backend: Backend,
+        settings: AcaKernel,
+        checkpoints: Checkpoints,
+        schedule: Schedule,
+        tell: Tell,
+        do_later: Callable[[Coroutine[Any, Any, Record]], None],
+        tell_user: Callable[[str], object],
+    ) -> None:
+        self.restarting: Request | None = None
+        self.keeps_state = False
+        self._checkpoints = checkpoints
+        self._schedule = schedule
+        self._table = table
+        self._backend = backend
+        self._settings = settings
+        self._tell = tell
+        commands = CheckpointCommands(table, settings, checkpoints, schedule, do_later)
+        folder = notebook_folder()
+        self._transfers = transfers = Transfers(table, folder.place_of)
+        self._sending = sending = Sending(settings, folder, tell_user)
+        self._back = back = WriteBack(settings, folder, table)
+        self._handlers: dict[str, Handler] = {
+            "shell": self._shell,
+            "status": self._status,
+            "restart": self._restart,
+            "checkpoint": commands.checkpoint,
+            "checkpoint_end": commands.checkpoint_end,
+            "restore": commands.restore,
+            "restored": commands.restored,
+            "keep": commands.keep,
+            "upload": transfers.upload,
+            "upload_page": transfers.upload_page,
+            "download": transfers.download,
+            "download_page": transfers.download_page,
+            "download_end": transfers.download_end,
+            "files_look": sending.look,
+            "files_list": sending.list,
+            "files_open": sending.open,
+            "files_page": sending.page,
+            "files_sent": sending.sent,
+            "back": back.begin,
+            "back_page": back.page,
+            "back_end": back.end,
+        }
+
+    async def answer(self, call: Call) -> Record | None:
+        """Do what is asked and return the answer, None if none is due.
+
+        Raises EnvironmentGone.
+        """
+        head = {"kind": "answer", "id": call.head.get("id")}
+        try:
+            handler = self._handlers.get(call.text("op"))
+            if handler is None:
+                raise CallRefused("The kernel does not know this request.")
+            answer = await handler(call)
+        except EnvironmentGone:
+            raise
+        except AcaKernelError as error:
+            return Record({**head, "error": error.message})
+        return None if answer is None else Record({**answer[0], **head}, answer[1])
+
+    def has_sent_file(self) -> bool:
+        """Tell whether a file, or a page of one, was sent since this was asked last."""
+        return self._sending.has_sent()
+
+    def is_restart_due(self) -> bool:
+        """Tell whether the cell that asked for another environment has ended."""
+        cell = self.restarting
+        return cell is not None and self._table.find(cell.msg_id) is None
+
+    def close_finished(self) -> None:
+        """Let go of what belongs to cells that have ended."""
+        self._transfers.close_finished()
+        self._back.close_finished()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._transfers.close()
+        self._sending.close()
+        self._back.close()
+
+    async def _shell(self, call: Call) -> Answer | None:
+        await start_command(call.environment, call.text("script"), call.text("command"), self._tell)
+        return None
+
+    async def _status(self, call: Call) -> Answer:
+        kept = self._schedule.kept_seconds()
+        rows = await status_rows(call, self._backend, self._settings, kept)
+        rows += wording.status_rows(self._checkpoints.skipped, self._checkpoints.missing)
+        return {"rows": rows}, ()
+
+    async def _restart(self, call: Call) -> Answer:
+        keep = call.head.get("keep") is True
+        self.restarting, _command = find_permission(
+            self._table, "restart", lambda one: one.keep == keep
+        )
+        self.keeps_state = keep
+        if self._backend.is_embedded:
+            return {}, ()
+        return {
+            "note": "The old one keeps its place in the pool until its cooldown has passed."
+        }, ()

@@ -1,0 +1,116 @@
+"""Checkpoints that a cell asks for: `%aca checkpoint`, `restore` and `keep`, and `restart --keep`.
+
+Taking and restoring need exchanges, so that most of these calls are answered later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint import wording
+from ..errors import AcaKernelError, CallRefused
+from ..remote.command_line import keep_seconds
+from ..remote.wire import Record
+from .call import Answer, Call
+from .permission import find_permission
+
+if TYPE_CHECKING:
+    from ..checkpoint.checkpoints import Checkpoints
+    from ..checkpoint.schedule import Schedule
+    from ..messaging.requests import RequestTable
+    from ..settings import AcaKernel
+
+
+class CheckpointCommands:
+    """Answers the calls that concern checkpoints.
+
+    do_later: does what takes exchanges, and sends what it returns when it is done.
+    """
+
+    def __init__(
+        self,
+        table: RequestTable,
+        settings: AcaKernel,
+        checkpoints: Checkpoints,
+        schedule: Schedule,
+        do_later: Callable[[Coroutine[Any, Any, Record]], None],
+    ) -> None:
+        self._table = table
+        self._settings = settings
+        self._checkpoints = checkpoints
+        self._schedule = schedule
+        self._do_later = do_later
+
+    async def checkpoint(self, call: Call) -> None:
+        """Take a checkpoint of what has changed. Raises CallRefused."""
+        self._find_storing(call)
+        if self._settings.checkpoint == "off":
+            raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
+
+        async def work() -> dict[str, Any]:
+            return await self._checkpoints.begin()
+
+        self._later(call, work())
+
+    async def checkpoint_end(self, call: Call) -> None:
+        """Store the checkpoint that has been taken. Raises CallRefused."""
+        self._find_storing(call)
+
+        async def work() -> dict[str, Any]:
+            return {"told": await self._checkpoints.end()}
+
+        self._later(call, work())
+
+    def _find_storing(self, call: Call) -> None:
+        """Raises CallRefused: no running cell has the line that the call says it is of."""
+        if call.text("line") == "restart":
+            find_permission(self._table, "restart", lambda one: one.keep)
+        else:
+            find_permission(self._table, "checkpoint")
+
+    async def restore(self, call: Call) -> None:
+        """Put the last checkpoint into the environment. Raises CallRefused."""
+        find_permission(self._table, "restore")
+        if self._settings.restore == "off":
+            raise CallRefused("Restoring is switched off by the setting `restore`.")
+
+        async def work() -> dict[str, Any]:
+            if not await self._checkpoints.begin_restoring():
+                raise CallRefused("There is nothing to restore: no checkpoint has been taken yet.")
+            return {}
+
+        self._later(call, work())
+
+    async def restored(self, call: Call) -> Answer:
+        """Take note of what came back. Raises CallRefused."""
+        find_permission(self._table, "restore")
+        given = call.head.get("report")
+        report = given if isinstance(given, dict) else {}
+        self._checkpoints.restored(report)
+        return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
+
+    async def keep(self, call: Call) -> Answer:
+        """Keep the environment for a time, also without use. Raises CallRefused."""
+        time = call.text("time")
+        find_permission(self._table, "keep", lambda one: one.path == time)
+        seconds = keep_seconds(time) or 0
+        self._schedule.keep(seconds)
+        if not seconds:
+            return {"told": "The environment is kept for its cooldown only."}, ()
+        return {
+            "told": f"The environment is kept for {time} from now on, also without use. It keeps "
+            "its place in the pool as long."
+        }, ()
+
+    def _later(self, call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
+        """Answer a call when something is done that needs the pump meanwhile."""
+
+        async def answer() -> Record:
+            head = {"kind": "answer", "id": call.head.get("id")}
+            try:
+                return Record({**await work, **head})
+            except AcaKernelError as error:
+                return Record({**head, "error": error.message})
+
+        self._do_later(answer())

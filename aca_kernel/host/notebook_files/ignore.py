@@ -1,0 +1,240 @@
+r"""What `.gitignore` and `.acaignore` exclude, by the rules of gitignore(5).
+
+`.acaignore` has the same form, lies in the same places and counts after the `.gitignore` beside
+it: `!data/` in it lets a folder through that git is to ignore. What is tracked by git although a
+pattern excludes it is excluded here. A file of patterns that cannot be read excludes all beside it.
+A pattern that excludes the notebook's folder as a whole does not count: nothing would be left.
+
+Not the package `pathspec`: what a pattern should have excluded would leave this machine. Held
+against `git check-ignore`, its version 1.1.1 does not match what `[[:digit:]]`, `[[:digit:]-z]`,
+`[\]]`, `[a\]]`, `[a/b]` and `[!/]` exclude, matches a backslash with `[\a-c]` and `a` with `a`
+and a tab, and ends in an error at `[z-a]`, `!`, `\`, `a\` and `foo\` with two spaces. Which files
+of patterns count for a path, and in which order, would be left to do besides.
+
+Source: https://git-scm.com/docs/gitignore, "PATTERN FORMAT".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+_FILES = (".gitignore", ".acaignore")
+
+# What the patterns of a file were read from: size and time of change, of both files.
+_Stamps = tuple[tuple[int, int] | None, ...]
+
+
+@dataclass(frozen=True)
+class IgnoreRule:
+    """One pattern. expression: matches paths relative to the folder of the pattern's file."""
+
+    expression: re.Pattern[str]
+    is_negated: bool
+    for_folders: bool
+
+
+class Ignore:
+    """The patterns that count in a folder, those above it in its git repository included."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        top = _repository(root) or root
+        above = os.path.relpath(root, top)
+        self._top = top
+        self._above = [] if above == "." else above.split(os.sep)
+        self._known: dict[str, tuple[_Stamps, list[IgnoreRule]]] = {}
+
+    def excludes(self, parts: list[str], *, is_folder: bool) -> bool:
+        """Tell whether something in the folder is excluded, by itself or with a folder above it.
+
+        is_folder: whether it is a folder itself; what lies above it is.
+        """
+        return any(
+            self.beside(parts[:end])(parts[end], is_folder or end + 1 < len(parts))
+            for end in range(len(parts))
+        )
+
+    def lines_for(self, paths: list[list[str]]) -> list[str]:
+        """Return the lines of an `.acaignore` in the folder that let some files through.
+
+        None, if there are no such lines: patterns of a deeper folder exclude the files.
+        """
+        lines: list[str] = []
+        for parts in paths:
+            for end in range(len(parts)):
+                is_folder = end + 1 < len(parts)
+
+                def is_excluded(
+                    more: list[IgnoreRule], end: int = end, parts: list[str] = parts
+                ) -> bool:
+                    return self.beside(parts[:end], more)(parts[end], end + 1 < len(parts))
+
+                if is_excluded(parse("\n".join(lines))):
+                    line = "!" + _escaped("/".join(parts[: end + 1])) + ("/" if is_folder else "")
+                    lines.append(line)
+                    if is_excluded(parse("\n".join(lines))):
+                        return []
+        return lines
+
+    def beside(
+        self, folder: list[str], more: Sequence[IgnoreRule] = ()
+    ) -> Callable[[str, bool], bool]:
+        """Return what tells whether a name in a folder, which is not excluded itself, is.
+
+        Its second argument says whether the name is a folder's. more: rules after those that there
+        are in the notebook's folder.
+        """
+        above = [*self._above, *folder]
+        # The last pattern counts, and the deepest file of patterns most.
+        chain = [
+            ("/".join([*above[depth:], ""]), rule)
+            for depth in range(len(above), -1, -1)
+            for rule in reversed(
+                [
+                    *self._rules(os.path.join(self._top, *above[:depth])),
+                    *(more if depth == len(self._above) else ()),
+                ]
+            )
+        ]
+
+        def excludes(name: str, is_folder: bool) -> bool:
+            for prefix, rule in chain:
+                if (is_folder or not rule.for_folders) and rule.expression.fullmatch(prefix + name):
+                    return not rule.is_negated
+            return False
+
+        return excludes
+
+    def _rules(self, folder: str) -> list[IgnoreRule]:
+        stamps = tuple(_stamp(os.path.join(folder, name)) for name in _FILES)
+        known = self._known.get(folder)
+        if known is None or known[0] != stamps:
+            rules = []
+            for name, stamp in zip(_FILES, stamps, strict=True):
+                if stamp is not None:
+                    rules += _read(os.path.join(folder, name))
+            known = self._known[folder] = stamps, rules
+        return known[1]
+
+
+def _repository(folder: str) -> str | None:
+    while not os.path.lexists(os.path.join(folder, ".git")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    return folder
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return (-1, -1)
+    return status.st_size, status.st_mtime_ns
+
+
+def _read(path: str) -> list[IgnoreRule]:
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+            return parse(file.read())
+    except OSError:
+        return parse("*")
+
+
+def parse(text: str) -> list[IgnoreRule]:
+    """Return the rules of a file of patterns, in their order."""
+    rules = [_rule(line.removesuffix("\r")) for line in text.split("\n")]
+    return [rule for rule in rules if rule is not None]
+
+
+def _rule(line: str) -> IgnoreRule | None:
+    if line.startswith("#"):
+        return None
+    # Spaces at the end, but not tabs, do not count unless the last of them is escaped.
+    while line.endswith(" ") and not line.endswith("\\ "):
+        line = line[:-1]
+    is_negated = line.startswith("!")
+    pattern = line[1:] if is_negated else line
+    for_folders = pattern.endswith("/")
+    pattern = pattern.rstrip("/") if for_folders else pattern
+    is_anchored = "/" in pattern
+    pattern = pattern.removeprefix("/")
+    if not pattern:
+        return None
+    expression = _translate(pattern)
+    if expression is None:
+        return None
+    if not is_anchored:
+        expression = "(?:.*/)?" + expression
+    return IgnoreRule(re.compile(expression, re.DOTALL), is_negated, for_folders)
+
+
+def _escaped(path: str) -> str:
+    """Return the pattern that means one path."""
+    pattern = re.sub(r"[\\*?\[\]]", r"\\\g<0>", path)
+    return pattern[:-1] + "\\ " if pattern.endswith(" ") else pattern
+
+
+# What a pattern consists of, in the order in which it is tried. `**` counts between slashes only.
+_TOKEN = re.compile(
+    r"(?P<folders>(?<![^/])\*\*/)|(?P<all>(?<![^/])\*\*\Z)|(?P<some>\*+)|(?P<one>\?)"
+    r"|\[(?P<negated>[!^]?)(?P<members>\]?(?:\\.|\[:\w+:\]|[^\]\\])*)\]"
+    r"|\\(?P<escaped>.)|(?P<plain>[^\[\\])",
+    re.DOTALL,
+)
+
+_MEANINGS = {"folders": "(?:.*/)?", "all": ".+", "some": "[^/]*", "one": "[^/]"}
+
+
+def _translate(pattern: str) -> str | None:
+    """Return a pattern as a regular expression; None for one that git matches with nothing."""
+    found: list[str] = []
+    place = 0
+    while place < len(pattern):
+        token = _TOKEN.match(pattern, place)
+        if token is None:  # a bracket that is not closed, or a backslash at the end
+            return None
+        kind = str(token.lastgroup)
+        if kind == "members":
+            members = _members(token["members"])
+            if members is None:
+                return None
+            found.append(f"(?!/)[{'^' if token['negated'] else ''}{members}]")
+        else:
+            found.append(_MEANINGS.get(kind) or re.escape(token[kind]))
+        place = token.end()
+    return "".join(found)
+
+
+_CLASSES = {
+    "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "blank": " \\t", "digit": "0-9", "lower": "a-z",
+    "space": "\\s", "upper": "A-Z", "xdigit": "0-9a-fA-F", "punct": "!-/:-@\\[-`{-~",
+}  # fmt: skip
+
+
+def _members(text: str) -> str | None:
+    """Return what stands between brackets as a regular expression has it there."""
+    found: list[str] = []
+    for piece in re.findall(r"\[:\w+:\]|\\.|.", text, re.DOTALL):
+        if piece.startswith("[:") and len(piece) > 2:
+            if piece[2:-2] not in _CLASSES:
+                return None
+            found.append(_CLASSES[piece[2:-2]])
+        elif piece == "-":
+            found.append("-" if found else "\\-")
+        else:
+            found.append(re.escape(piece[-1]))
+    if found[-1:] == ["-"]:
+        found[-1] = "\\-"
+    expression = "".join(found)
+    try:
+        re.compile(f"[{expression}]")
+    except re.error:  # a range whose end comes before its begin
+        return None
+    return expression

@@ -1,0 +1,258 @@
+"""Answers what the environment asks of the notebook's folder (remote/notebook_files/mirror.py).
+
+    files_look   {paths}                 {found}: [is_folder, size, changed] or null for each,
+                                         of a folder that is a link also where it leads to
+    files_list   {path}                  {is_folder} with the names as JSON, the same behind each
+    files_open   {path, size, changed}   {state}: `same` as size and changed say; `none`, with
+                                         {is_folder}; `refused` for what `told` says; `later`;
+                                         else `sent`, with {size, changed, is_executable, page}
+                                         and either {digest} and all bytes, or {transfer}
+    files_page   {transfer}              {digest, changed} with the next bytes, or {later}; changed
+                                         is another one if what has been sent is not so any more
+    files_sent   {}                      {rows}: [path, size] of what was sent to this environment
+
+Everything here is asked without a cell that names it, so nothing is answered beyond what the
+setting `files` and folder.py let out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CallRefused
+from ...remote.paged_files import FileProblem, SourceFile
+from ..open_files import OpenFiles, in_thread
+from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
+from .folder import Folder, FolderItem, Reason
+
+if TYPE_CHECKING:
+    from ...environment.environment import Environment
+    from ...settings import AcaKernel
+    from ..call import Answer, Call
+
+# Paths of one question; our half asks for a few.
+_MOST_PATHS = 100
+
+# Names in one folder: a list of them takes some 10 MB on its way.
+_MOST_NAMES = 100_000
+
+# Files that are open at a time. The one that has waited longest is closed for another: a
+# transfer that is given up is not always heard of. Each process in the environment has two.
+_MOST_OPEN = 64
+
+# Sentences about files that are withheld, in the life of a kernel.
+_MOST_TOLD = 5
+
+
+class Sending:
+    """The files of one kernel that go to its environments.
+
+    tell: shows the user a sentence, with the running cell, which the environment does not hear.
+    """
+
+    def __init__(self, settings: AcaKernel, folder: Folder, tell: Callable[[str], object]) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._tell = tell
+        self._told: set[str] = set()
+        # What the caps and the list are about: one environment, whose files end with it.
+        self._environment: Environment | None = None
+        self._sent_bytes = 0
+        self._sent: dict[str, int] = {}
+        self._open: OpenFiles[SourceFile] = OpenFiles(_MOST_OPEN, SourceFile.close)
+        self._has_sent = False
+
+    # -- calls -------------------------------------------------------------------
+
+    async def look(self, call: Call) -> Answer:
+        """Say what there is under some paths."""
+        if self._settings.files_mode == "off":
+            raise CallRefused("The setting `files` does not let this environment see files.")
+        paths = call.head.get("paths")
+        if not isinstance(paths, list) or len(paths) > _MOST_PATHS:
+            raise CallRefused("The request has no list `paths`.")
+        texts = [path if isinstance(path, str) else "." for path in paths]
+        found = await asyncio.to_thread(lambda: [self._folder.find(path) for path in texts])
+        for path, item in zip(texts, found, strict=True):
+            # Nobody opens a module that does not seem to be there.
+            if item is None and path.endswith(".py"):
+                await self._tell_withheld(path)
+        return {"found": [None if item is None else _row(item) for item in found]}, ()
+
+    async def list(self, call: Call) -> Answer:
+        """Say what there is in a folder."""
+        path = self._path(call)
+
+        def rows() -> bytes | None:
+            items = self._folder.items(path)
+            if items is None:
+                return None
+            found: dict[str, list[Any]] = {}
+            for name, item in items:
+                if len(found) == _MOST_NAMES:
+                    raise FileProblem(f"{path or 'The folder'} has more than {_MOST_NAMES} names.")
+                found[name] = _row(item)
+            return json.dumps(found).encode("ascii")
+
+        data = await in_thread(rows)
+        return {"is_folder": data is not None}, (data or b"",)
+
+    async def open(self, call: Call) -> Answer:
+        """Begin to send a file, and end it too if it fits into a page."""
+        path = self._path(call)
+        self._begin(call.environment)
+        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+            return {"state": "later"}, ()
+        known = call.head.get("size"), call.head.get("changed")
+        head, data, file = await in_thread(lambda: self._look_and_open(path, known))
+        if head["state"] == "none":
+            await self._tell_withheld(path)
+        if file is None:
+            return head, ()
+        self._has_sent = True
+        self._sent_bytes += file.size
+        self._sent[path] = file.size
+        if data is not None:
+            return {**head, "digest": file.digest}, (data,)
+        return {**head, "transfer": self._open.add(file)}, ()
+
+    def _look_and_open(
+        self, path: str, known: tuple[Any, Any]
+    ) -> tuple[dict[str, Any], bytes | None, SourceFile | None]:
+        """Return the head of the answer, all bytes if they are few, and the file to be sent."""
+        item = self._folder.find(path)
+        if item is None or item.is_folder:
+            return {"state": "none", "is_folder": item is not None}, None, None
+        if known == (item.size, item.changed):
+            return {"state": "same"}, None, None
+        file = self._folder.open(path)
+        is_kept = False
+        try:
+            # Not of what was looked at: it may have grown.
+            refusal = self._refusal(path, file.size)
+            if refusal:
+                return {"state": "refused", "told": refusal}, None, None
+            head = {"state": "sent", "size": file.size, "changed": file.opened}
+            head |= {"is_executable": file.is_executable, "page": PAGE_BYTES}
+            is_kept = file.size > PAGE_BYTES
+            return head, None if is_kept else file.read(PAGE_BYTES), file
+        finally:
+            if not is_kept:
+                file.close()
+
+    async def page(self, call: Call) -> Answer:
+        """Send the next page of a file."""
+        file = self._open.find(call)
+        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+            return {"later": True}, ()
+        self._has_sent = True
+
+        def read() -> tuple[bytes, bool]:
+            data = file.read(PAGE_BYTES)
+            return data, file.sent < file.size or file.begins_as_read()
+
+        data, is_so = await in_thread(read)
+        answer = {"digest": file.digest, "changed": file.opened if is_so else file.changed}
+        if file.sent == file.size:
+            self._open.drop(call)
+        return answer, (data,)
+
+    async def sent(self, call: Call) -> Answer:
+        """List what was sent to this environment."""
+        self._begin(call.environment)
+        return {"rows": sorted(self._sent.items()), "files": self._settings.files_mode}, ()
+
+    # -- what is let out -----------------------------------------------------------
+
+    def _path(self, call: Call) -> str:
+        if self._settings.files_mode != "on-demand":
+            raise CallRefused("The setting `files` does not let this environment fetch files.")
+        return call.text("path")
+
+    def _refusal(self, path: str, size: int) -> str:
+        largest, total = self._settings.files_largest_mb, self._settings.files_total_mb
+        if size > largest * 1_000_000:
+            return (
+                f"{path} lies beside the notebook on your machine and is larger than the setting "
+                f"`files_largest_mb` allows, which is {largest}. `%aca upload` sends it."
+            )
+        if self._sent_bytes + size > total * 1_000_000:
+            return (
+                f"{path} lies beside the notebook on your machine, and with it more would be sent "
+                f"to this environment than the setting `files_total_mb` allows, which is {total}. "
+                "`%aca upload` sends it."
+            )
+        return ""
+
+    async def _tell_withheld(self, path: str) -> None:
+        """Say why a file is not found that the user sees beside the notebook."""
+        if path in self._told or len(self._told) >= _MOST_TOLD:
+            return
+        sentence = await asyncio.to_thread(lambda: _why_withheld(self._folder, path))
+        if sentence:
+            self._told.add(path)
+            self._tell(sentence)
+
+    # -- life ----------------------------------------------------------------------
+
+    def _begin(self, environment: Environment) -> None:
+        if environment is not self._environment:
+            self.close()
+            self._environment = environment
+            self._sent_bytes = 0
+            self._sent.clear()
+
+    def has_sent(self) -> bool:
+        """Tell whether there was something to send since this was asked last."""
+        has_sent, self._has_sent = self._has_sent, False
+        return has_sent
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._open.close()
+
+
+def notebook_folder() -> Folder:
+    """Return the folder that this process was started in, which is the notebook's."""
+    try:
+        return Folder(os.getcwd())
+    except FileNotFoundError:  # it has been removed: nothing is beside the notebook
+        return Folder(os.sep)
+
+
+def _why_withheld(folder: Folder, path: str) -> str:
+    """Return why a file is not sent that is in the folder, and what helps, or nothing."""
+    reason = folder.reason_withheld(path)
+    if reason is None:
+        return ""
+    parent = os.path.dirname(path)
+    words = [path, parent + "/"] if parent else [path]
+    upload = f"`{' '.join(['%aca upload', *map(shlex.quote, words)])}` sends it."
+    if reason is Reason.NAME:
+        return (
+            f"{path} is not sent to the environment, because files with names that are usual for "
+            f"keys and passwords never are by themselves. {upload}"
+        )
+    lines = folder.lines_for(path)
+    because = (
+        f"{path} is not sent to the environment, because .gitignore or .acaignore excludes it."
+    )
+    if not lines:
+        return f"{because} {upload}"
+    subject = f"A line {lines[0]}" if len(lines) == 1 else "The lines " + " and ".join(lines)
+    folders = any(line.endswith("/") for line in lines)
+    what = "all of that folder" if folders else "it"
+    return (
+        f"{because} {subject} in a file .acaignore beside the notebook "
+        f"{'lets' if len(lines) == 1 else 'let'} {what} through."
+    )
+
+
+def _row(item: FolderItem) -> list[Any]:
+    row = [item.is_folder, item.size, item.changed]
+    return row if item.link is None else [*row, item.link]

@@ -1,0 +1,267 @@
+"""Files that a cell has written come to the notebook's folder.
+
+Answers the calls of remote/notebook_files/write_back.py:
+
+    back         {path, size}         {transfer, page}; with what back_end has and all bytes, where
+                                      they are few: the answer of that
+    back_page    {transfer} and bytes {}
+    back_end     {transfer, digest, is_executable}
+                                      {size, changed} as of files_open if it would be sent again,
+                                      else {}
+
+Nothing that the environment says is trusted: a name must be one that could be sent, too
+(withheld.py), no link is followed on the way, and a file that is there is replaced only if it
+came in the same way and has not changed since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from ...errors import CallRefused
+from ...remote.paged_files import FileProblem, PartialFile
+from ..open_files import OpenFiles, in_thread
+from ..transfer import PAGE_BYTES
+from .folder import Folder
+from .returned_files import ReturnedFiles
+from .withheld import parts_of
+
+if TYPE_CHECKING:
+    from ...environment.environment import Environment
+    from ...messaging.requests import RequestTable
+    from ...settings import AcaKernel
+    from ..call import Answer, Call
+
+T = TypeVar("T")
+
+# Files that are open at a time; our half sends one after the other.
+_MOST_OPEN = 4
+
+# Files and new folders that one environment may try to make, so that it cannot fill the folder
+# with them.
+_MOST_NAMES = 10_000
+
+# PATH_MAX of Linux, less the name of what has been begun.
+_LONGEST_PATH_BYTES = 4096 - 100
+
+
+@dataclass
+class _Coming:
+    """A file that is on its way. path: as the environment names it."""
+
+    path: str
+    file: PartialFile
+    is_open: bool = True
+
+
+class WriteBack:
+    """The files of one kernel that come from its environments."""
+
+    def __init__(self, settings: AcaKernel, folder: Folder, table: RequestTable) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._root = folder.root
+        self._table = table
+        self._written: ReturnedFiles | None = None
+        self._environment: Environment | None = None
+        self._bytes = 0
+        self._names = 0
+        # Folders that were made for files none of which is there yet.
+        self._made: set[str] = set()
+        # Where the files go that are on their way; what has no name yet does not show there.
+        self._targets: list[str] = []
+        self._open: OpenFiles[_Coming] = OpenFiles(_MOST_OPEN, self._discard)
+
+    # -- calls -------------------------------------------------------------------
+
+    async def begin(self, call: Call) -> Answer:
+        """Begin to write a file, and end it too if all of it has come along."""
+        path, size = call.text("path"), call.count("size")
+        if not self._settings.files_back:
+            raise CallRefused("The setting `files_back` does not let files come back.")
+        if call.environment is not self._environment:
+            self.close()
+            self._environment = call.environment
+            self._bytes = self._names = 0
+        self._refuse_too_much(path, size)
+        self._names += 1
+        file = await _do(lambda: self._begin(path, size))
+        self._bytes += size
+        coming = _Coming(path, file)
+        if not call.parts:
+            return {"transfer": self._open.add(coming), "page": PAGE_BYTES}, ()
+        digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
+
+        def write() -> dict[str, int]:
+            try:
+                for part in call.parts:
+                    file.write(part)
+                return self._commit(coming, digest, is_executable=is_executable)
+            finally:
+                self._discard(coming)
+
+        return await _do(write), ()
+
+    async def page(self, call: Call) -> Answer:
+        """Write the next page of it."""
+        coming = self._open.find(call)
+        for part in call.parts:
+            await _do(partial(coming.file.write, part))
+        return {}, ()
+
+    async def end(self, call: Call) -> Answer:
+        """Give it its name, if it is what the other side has read."""
+        digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
+        coming = self._open.take(call)
+        return await _do(lambda: self._commit(coming, digest, is_executable=is_executable)), ()
+
+    # -- what is let in ------------------------------------------------------------
+
+    def _refuse_too_much(self, path: str, size: int) -> None:
+        largest, total = self._settings.files_largest_mb, self._settings.files_total_mb
+        if size > largest * 1_000_000:
+            raise CallRefused(
+                f"{path} does not come back: it is larger than the setting `files_largest_mb` "
+                f"allows, which is {largest}. `%aca download` brings it."
+            )
+        if self._bytes + size > total * 1_000_000 or self._names >= _MOST_NAMES:
+            raise CallRefused(
+                f"{path} does not come back: more has come from this environment than the setting "
+                f"`files_total_mb` allows, which is {total}, or than "
+                f"{_MOST_NAMES} files and folders. "
+                "`%aca download` brings it."
+            )
+
+    def _begin(self, path: str, size: int) -> PartialFile:
+        target = os.path.join(self._root, path)
+        self._targets.append(target)
+        try:
+            target = self._target(path, makes_folders=True)
+            may_replace = self._refuse_others(path, target)
+            return PartialFile(target, path, size, may_replace=may_replace, has_name=False)
+        except BaseException:  # whatever it is, no folders are left for nothing
+            self._remove_made(target)
+            raise
+
+    def _discard(self, coming: _Coming) -> None:
+        """Remove what is there of a file that has not come, and the folders that were its."""
+        coming.file.discard()
+        if coming.is_open:
+            coming.is_open = False
+            self._remove_made(coming.file.target)
+
+    def _remove_made(self, target: str) -> None:
+        self._targets.remove(target)
+        for folder in self._folders_of(target):
+            if any(other.startswith(folder + os.sep) for other in self._targets):
+                return
+            if folder in self._made:
+                self._made.discard(folder)
+                with contextlib.suppress(OSError):  # somebody uses it
+                    os.rmdir(folder)
+
+    def _folders_of(self, target: str) -> Iterator[str]:
+        """Yield the folders on the way to a file, the deepest first."""
+        folder = os.path.dirname(target)
+        while len(folder) > len(self._root):
+            yield folder
+            folder = os.path.dirname(folder)
+
+    def _target(self, path: str, *, makes_folders: bool) -> str:
+        """Return where a file goes; no folder on the way is a link."""
+        parts = parts_of(path)
+        if not parts or self._root == os.sep:
+            raise FileProblem(f"A file does not come back under the name {path!a}.")
+        if len(os.fsencode(os.path.join(self._root, path))) > _LONGEST_PATH_BYTES:
+            raise FileProblem(f"{path[:60]}… does not come back: its path is too long.")
+        folder = self._root
+        for part in parts[:-1]:
+            folder = os.path.join(folder, part)
+            try:
+                status = os.lstat(folder)
+            except FileNotFoundError:
+                if not makes_folders:
+                    raise FileProblem(f"{path} does not come back: its folder is gone.") from None
+                os.mkdir(folder)
+                self._made.add(folder)
+                self._names += 1
+            else:
+                if not stat.S_ISDIR(status.st_mode):
+                    raise FileProblem(f"{path} does not come back: {part} is not a folder here.")
+        return os.path.join(folder, parts[-1])
+
+    def _refuse_others(self, path: str, target: str) -> bool:
+        """Return whether there is a file to replace. Raises FileProblem: it is the user's."""
+        try:
+            status = os.lstat(target)
+        except FileNotFoundError:
+            return False
+        if self._written is None:
+            self._written = ReturnedFiles(self._root)
+        if stat.S_ISREG(status.st_mode) and self._written.is_unchanged(path, status):
+            return True
+        raise FileProblem(f"{path} does not come back: {_why_occupied(path, target, status)}")
+
+    def _commit(self, coming: _Coming, digest: str, *, is_executable: bool) -> dict[str, int]:
+        # Once more: much may have happened to the folder while a large file came.
+        try:
+            target = self._target(coming.path, makes_folders=False)
+            self._refuse_others(coming.path, target)
+            if is_executable:
+                coming.file.make_executable()
+            coming.file.commit(digest)
+            self._made.difference_update(self._folders_of(target))
+        finally:
+            self._discard(coming)
+        if self._written is None:
+            self._written = ReturnedFiles(self._root)
+        status = os.lstat(target)
+        self._written.note(coming.path, status)
+        item = self._folder.find(coming.path)
+        if item is None or (item.size, item.changed) != (status.st_size, status.st_mtime_ns):
+            return {}
+        return {"size": item.size, "changed": item.changed}
+
+    # -- what is open ------------------------------------------------------------
+
+    def close_finished(self) -> None:
+        """Let go of what was on its way when the last cell ended."""
+        if not any(one.is_execute for one in self._table):
+            self.close()
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._open.close()
+
+
+def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
+    if os.path.isdir(target) or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        kind = "a folder" if os.path.isdir(target) else "something else than a file"
+        return (
+            f"there is {kind} of that name beside the notebook. `%aca download "
+            f"{shlex.quote(path)} NAME` brings it under another name."
+        )
+    folder = os.path.dirname(path)
+    words = [path, folder + "/"] if folder else [path]
+    line = " ".join(["%aca download --force", *map(shlex.quote, words)])
+    if stat.S_ISLNK(status.st_mode):
+        return f"the one beside the notebook is a link. `{line}` replaces the link by the file."
+    return (
+        "the one beside the notebook is your own, or has changed since it came. "
+        f"`{line}` replaces it."
+    )
+
+
+async def _do(action: Callable[[], T]) -> T:
+    """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
+    try:
+        return await in_thread(action)
+    except OSError as error:
+        raise CallRefused(f"It cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,44 @@
+"""What the environment may touch on the user's machine: what the user's own cells name.
+
+Any code in the environment can send the calls that `%aca` sends: a package that a cell
+installs, a file that it unpickles. So a call that concerns this machine is answered only
+while a cell runs in whose text, as it came from the front end, a line `%aca …` asks for just
+that, and the path on this machine is taken from that line. Nothing that the remote side
+says can add to it: not a variable, not a function, not a magic that is run by another.
+
+What a line permits, it permits as long as its cell runs, and as often.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import CallRefused
+from ..remote import command_line
+
+if TYPE_CHECKING:
+    from ..messaging.requests import Request, RequestTable
+    from ..remote.command_line import Command
+
+
+def find_permission(
+    table: RequestTable, name: str, is_meant: Callable[[Command], bool] = lambda _: True
+) -> tuple[Request, Command]:
+    """Return a running cell, and its line `%aca NAME …` that `is_meant`.
+
+    Raises CallRefused: no running cell has such a line.
+    """
+    for cell in table:
+        # Begun and not finished; the agent passes a call on behind the busy of its cell.
+        if not (cell.is_execute and cell.is_started):
+            continue
+        code = json.loads(cell.frames[3]).get("code", "")
+        for command in command_line.of_cell(str(code)):
+            if command.name == name and is_meant(command):
+                return cell, command
+    raise CallRefused(
+        f"No line of the running cell begins with `%aca {name}` and says this. Write it out in the "
+        "cell: variables, functions and %run cannot reach your machine."
+    )

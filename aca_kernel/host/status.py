@@ -1,0 +1,52 @@
+"""What `%aca status` shows of this side: the pool, the environment, the way there."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..pool.backend import Backend
+    from ..settings import AcaKernel
+    from .call import Call
+
+# The id is a key of sorts to the session: enough of it to tell one from another.
+_SHOWN_ID_CHARACTERS = 8
+
+# Round trips that a median wants; missing ones are made.
+_ROUND_TRIPS = 5
+
+
+async def status_rows(
+    call: Call, backend: Backend, settings: AcaKernel, kept_seconds: float
+) -> list[tuple[str, str]]:
+    """Return names and values, in order; none of them is a secret.
+
+    kept_seconds: for how much longer the environment is kept without use.
+    Raises EnvironmentGone and the errors of Environment.persist.
+    """
+    environment, relay = call.environment, call.relay
+    while len(relay.round_trips) < _ROUND_TRIPS:
+        await relay.measure_round_trip()
+    median = statistics.median(relay.round_trips) * 1000
+    left = max(0.0, settings.cooldown_seconds - environment.idle_seconds())
+    kept = f"kept for {_duration(kept_seconds)} more, then it " if kept_seconds else ""
+    return [
+        ("pool", backend.title(environment.client.endpoint)),
+        ("environment", environment.environment_id[:_SHOWN_ID_CHARACTERS] + "…"),
+        ("age", _duration(time.monotonic() - environment.launched)),
+        ("cooldown", f"{kept}ends in {left:.0f} s, unless it is used again before"),
+        ("tool calls", f"{environment.client.calls_made}"),
+        ("round trip", f"{median:.1f} ms, median of {len(relay.round_trips)}"),
+        ("isolation", backend.isolation()),
+        ("mode", "relay: live output, interrupt, completion and widgets work"),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

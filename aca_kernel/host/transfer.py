@@ -1,0 +1,147 @@
+"""Files between the user's machine and the environment: the user's half.
+
+Answers the calls of remote/transfer.py. Which file may be read or written, the running cell
+says (permission.py); names and sizes that come from the environment are checked. What is
+still open when its cell has ended is closed, and a file that was not whole is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..environment.relay import LARGEST_SENT_BYTES
+from ..errors import CallRefused
+from ..remote.command_line import Command
+from ..remote.paged_files import PartialFile, SourceFile, target_path
+from .open_files import NOT_OPEN, OpenFiles, in_thread
+from .permission import find_permission
+
+if TYPE_CHECKING:
+    from ..messaging.requests import RequestTable
+    from .call import Answer, Call
+
+Opened = TypeVar("Opened", SourceFile, PartialFile)
+
+# A page and its head fit into what one exchange carries.
+PAGE_BYTES = LARGEST_SENT_BYTES - 4096
+
+# Pages that may wait for the next exchange: our half asks for two. Beyond this the other side
+# is not ours, and would only fill the memory here.
+MOST_WAITING_BYTES = 4 * PAGE_BYTES
+
+# Files that are open at a time; a line `%aca` has one.
+_MOST_OPEN = 16
+
+
+@dataclass
+class _Transfer:
+    """A file that is on its way. cell: the msg_id of the cell that asked for it."""
+
+    cell: str
+    file: SourceFile | PartialFile
+
+
+class Transfers:
+    """The files of one kernel that are on their way.
+
+    beside: tells what the answer to `upload` says of a path and size in the notebook's folder.
+    """
+
+    def __init__(self, table: RequestTable, beside: Callable[[str, int], dict[str, Any]]) -> None:
+        self._table = table
+        self._beside = beside
+        self._open: OpenFiles[_Transfer] = OpenFiles(_MOST_OPEN, lambda one: _close(one.file))
+
+    # -- calls -------------------------------------------------------------------
+
+    async def upload(self, call: Call) -> Answer:
+        """Begin to send a file that the running cell names."""
+        path = call.text("path")
+        cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
+        file = await in_thread(lambda: SourceFile(os.path.expanduser(command.path), command.path))
+        beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
+        transfer = self._keep(cell.msg_id, file)
+        name = os.path.basename(command.path)
+        head = {"transfer": transfer, "name": name, "size": file.size, "page": PAGE_BYTES}
+        return {**head, **beside}, ()
+
+    async def upload_page(self, call: Call) -> Answer:
+        """Send the next page of it."""
+        file = self._find(call, SourceFile)
+        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+            raise CallRefused("Too many pages of files were asked for at a time.")
+        data = await in_thread(lambda: file.read(PAGE_BYTES))
+        return {"digest": file.digest}, (data,)
+
+    async def download(self, call: Call) -> Answer:
+        """Begin to write a file that the running cell names."""
+        size, is_forced = call.count("size"), call.head.get("force") is True
+        asked = Command("download", call.text("path"), call.text("destination"), is_forced)
+        cell, command = find_permission(
+            self._table, "download", lambda one: _place(one) == _place(asked)
+        )
+        target = await asyncio.to_thread(
+            lambda: os.path.abspath(target_path(command.destination, command.file_name))
+        )
+        file = await in_thread(
+            lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
+        )
+        transfer = self._keep(cell.msg_id, file)
+        return {"transfer": transfer, "shown": target, "page": PAGE_BYTES}, ()
+
+    async def download_page(self, call: Call) -> Answer:
+        """Write the next page of it."""
+        file = self._find(call, PartialFile)
+        for part in call.parts:
+            await in_thread(partial(file.write, part))
+        return {}, ()
+
+    async def download_end(self, call: Call) -> Answer:
+        """Give it its name, if it is what the other side has read."""
+        file, digest = self._find(call, PartialFile), call.text("digest")
+        self._open.take(call)
+        await in_thread(lambda: file.commit(digest))
+        return {}, ()
+
+    # -- what is open ------------------------------------------------------------
+
+    def _keep(self, cell: str, file: Opened) -> str:
+        if self._open.is_full:
+            _close(file)
+            raise CallRefused("Too many files are on their way at a time.")
+        return self._open.add(_Transfer(cell, file))
+
+    def _find(self, call: Call, kind: type[Opened]) -> Opened:
+        file = self._open.find(call).file
+        if not isinstance(file, kind):
+            raise CallRefused(NOT_OPEN)
+        return file
+
+    def close_finished(self) -> None:
+        """Let go of the files whose cells have ended."""
+        self._open.close(lambda one: self._table.find(one.cell) is None)
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._open.close()
+
+
+def _place(command: Command) -> tuple[str, bool, str]:
+    """Return what of a line decides where on this machine the file goes, and over what.
+
+    The folder that it comes from does not, and neither does its name unless it keeps it.
+    """
+    target = target_path(command.destination, command.file_name)
+    return command.destination, command.force, target
+
+
+def _close(file: SourceFile | PartialFile) -> None:
+    if isinstance(file, SourceFile):
+        file.close()
+    else:
+        file.discard()

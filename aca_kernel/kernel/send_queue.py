@@ -1,0 +1,144 @@
+"""What waits to be sent to the remote kernel, and how that ends which it will not answer.
+
+Both ends are ipykernel's: a failed cell aborts the cells behind it, and of the requests that
+die with a remote kernel those that had begun are failed and the others aborted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ResultUnknown
+from ..messaging.subshells import is_beyond
+from ..remote.wire import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..environment.relay import Relay
+    from ..errors import AcaKernelError
+    from ..messaging.early_status import EarlyStatus
+    from ..messaging.publisher import Publisher
+    from ..messaging.requests import Request, RequestTable
+    from ..messaging.setup_code import SetupCode
+    from ..messaging.subshells import Subshells
+
+
+class SendQueue:
+    """The requests that have not been sent yet, in the order in which they came.
+
+    notices: sentences for the user, shown with the next cell and then removed.
+    setup: what runs ahead of the user's cells.
+    """
+
+    def __init__(
+        self,
+        table: RequestTable,
+        publisher: Publisher,
+        subshells: Subshells,
+        announcer: EarlyStatus,
+        notices: list[str],
+        setup: SetupCode,
+    ) -> None:
+        self._table = table
+        self._publisher = publisher
+        self._subshells = subshells
+        self._announcer = announcer
+        self._notices = notices
+        self._setup = setup
+        self._waiting: deque[Request] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(list(self._waiting))
+
+    def add(self, request: Request) -> None:
+        """Take a request that came from a front end."""
+        self._waiting.append(request)
+
+    def clear(self) -> None:
+        """Take all of it out; the requests have been answered."""
+        self._waiting.clear()
+
+    def send(self, relay: Relay, kernel_info: dict[str, Any] | None) -> None:
+        """Send all of it. kernel_info: the remote kernel's, None if it has not told yet."""
+        while self._waiting:
+            request = self._waiting.popleft()
+            for record in self._setup.take_unsent():
+                relay.send(record)
+            self._tell_notices(request)
+            if is_beyond(request, kernel_info):
+                self._publisher.fail(
+                    request, "NotSupported", "The ipykernel in this environment has no subshells."
+                )
+                continue
+            self._subshells.redirect(request)
+            head = {"kind": "msg", "channel": request.channel}
+            request.place = relay.send(Record(head, tuple(request.frames)))
+            self._announcer.sent(request)
+
+    def take_first(self) -> Request:
+        """Take out the oldest one, to be answered in another way than by a remote kernel."""
+        request = self._waiting.popleft()
+        request.place = 0
+        self._tell_notices(request)
+        return request
+
+    def _tell_notices(self, request: Request) -> None:
+        if request.is_cell:
+            for notice in self._notices:
+                self._publisher.tell(notice, request)
+            self._notices.clear()
+
+    def put_back(self, requests: Iterable[Request]) -> None:
+        """Have requests sent once more, in this order, before all others."""
+        again = list(requests)
+        for request in again:
+            request.place = None
+            request.is_started = False
+        self._waiting.extendleft(reversed(again))
+
+    def abort(self, subshell_id: str | None) -> None:
+        """Abort the cells of one shell, None for the main one; what is no cell stays."""
+        kept: deque[Request] = deque()
+        for request in self._waiting:
+            if request.is_execute and request.subshell_id == subshell_id:
+                self._publisher.abort(request)
+            else:
+                kept.append(request)
+        self._waiting = kept
+
+    def end_sent(self, ename: str, evalue: str, reason: str = "") -> bool:
+        """End all that was sent: what had begun with an error, the rest as aborted.
+
+        The oldest cell had begun, even if its death was quicker than its busy. reason: as for
+        Publisher.fail. Returns whether a user sees the error.
+        """
+        running = self._table.running()
+        is_seen = False
+        for request in self._table:
+            if request.place is None:
+                continue
+            request.place = None
+            if request.is_started or request is running or not request.is_execute:
+                self._publisher.fail(request, ename, evalue, reason)
+                is_seen = is_seen or request.is_cell
+            else:
+                self._publisher.abort(request)
+        return is_seen
+
+    def fail_left(self, relay: Relay, error: AcaKernelError) -> None:
+        """End what has left, and may have reached the environment, with an error that says so."""
+        for request in self._table:
+            if request.place is not None and not relay.is_safe_to_repeat(request.place):
+                told = f"{error.message} {ResultUnknown.ADVICE}"
+                self._publisher.fail_with(request, ResultUnknown(told))
+
+    def fail_all(self, ename: str, evalue: str) -> None:
+        """End every request, sent or not, with the same error."""
+        self._waiting.clear()
+        for request in self._table:
+            self._publisher.fail(request, ename, evalue)

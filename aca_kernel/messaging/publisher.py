@@ -1,0 +1,152 @@
+"""Messages of the kernel's own: replies, status, and what it tells the user.
+
+All carry the request as their parent and the one `header.session` of this kernel. What
+the kernel itself has to say to the user, or fails with, is marked in the message's metadata,
+so that a program tells it from what the user's code prints and raises, and why it is said from
+a word that stays the same when the sentence changes (batch/client.py):
+
+    {"aca_kernel": "failure", "aca_kernel_reason": "environment-gone"}
+
+The reasons are those of errors.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import reason_of
+from ..remote.wrapping import titled, wrapped
+
+if TYPE_CHECKING:
+    from jupyter_client.session import Session
+
+    from ..errors import AcaKernelError
+    from .channels import Channels
+    from .requests import Request, RequestTable
+
+# The member of a message's metadata that marks it as the kernel's own, and its values: a
+# sentence for the user, a request that could not be done.
+MARK = "aca_kernel"
+NOTICE = "notice"
+FAILURE = "failure"
+# The member that says why; a notice without one has nothing that a program need know.
+REASON = "aca_kernel_reason"
+# The reason of the notice that what earlier cells have made is lost, whatever came back of it.
+STATE_LOST = "state-lost"
+
+
+class Notice(str):
+    """A sentence for the user that a program need know, by its reason."""
+
+    __slots__ = ("reason",)
+    reason: str
+
+    def __new__(cls, text: str, reason: str) -> Notice:  # noqa: PYI034 - Self is of Python 3.11
+        """Return a text with a reason."""
+        made = super().__new__(cls, text)
+        made.reason = reason
+        return made
+
+
+class Publisher:
+    """Sends messages of our own, and ends requests."""
+
+    def __init__(self, channels: Channels, session: Session, table: RequestTable) -> None:
+        self._channels = channels
+        self._session = session
+        self._table = table
+
+    def publish(
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        request: Request | None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Send a message on iopub."""
+        message = self._session.msg(msg_type, content, parent=_parent(request), metadata=metadata)
+        topic = f"stream.{content['name']}" if msg_type == "stream" else msg_type
+        self._channels.publish(f"kernel.{topic}", self._channels.frames_of(message))
+
+    def status(self, state: str, request: Request | None) -> None:
+        """Publish busy, idle or starting."""
+        self.publish("status", {"execution_state": state}, request)
+
+    def begin(self, request: Request) -> None:
+        """Publish busy for a request unless that has been done."""
+        if not request.is_busy_told:
+            request.is_busy_told = True
+            self.status("busy", request)
+
+    def tell(self, text: str, request: Request | None) -> None:
+        """Show the user a sentence, in the output of the request if it has one."""
+        if request is not None:
+            self.begin(request)
+        reason = text.reason if isinstance(text, Notice) else ""
+        content = {"name": "stderr", "text": wrapped(text) + "\n"}
+        self.publish("stream", content, request, _mark(NOTICE, reason))
+
+    def tell_waiting_cell(self, text: str) -> bool:
+        """Show the user a sentence in the first cell that waits; False if there is none."""
+        request = next((one for one in self._table if one.is_cell), None)
+        if request is None:
+            return False
+        self.tell(text, request)
+        return True
+
+    def reply(
+        self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Send the reply of a request."""
+        message = self._session.msg(
+            request.reply_type, content, parent=_parent(request), metadata=metadata
+        )
+        request.is_replied = True
+        self._channels.reply(request.channel, request.idents, self._channels.frames_of(message))
+
+    def answer(
+        self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Do a whole request here: busy, reply, idle."""
+        self.begin(request)
+        if request.wants_reply and not request.is_replied:
+            self.reply(request, content, metadata)
+        self.status("idle", request)
+        self._table.finish(request)
+
+    def abort(self, request: Request) -> None:
+        """End a request as ipykernel ends those that are queued behind an error."""
+        self.begin(request)
+        if request.wants_reply and not request.is_replied:
+            self.reply(request, {"status": "aborted"}, {"status": "aborted"})
+        self.status("idle", request)
+        self._table.finish(request)
+
+    def fail(self, request: Request, ename: str, evalue: str, reason: str = "") -> None:
+        """End a request with an error; a cell shows it as its own.
+
+        reason: for programs; without it, that of our error of this name.
+        """
+        self.begin(request)
+        content: dict[str, Any] = {
+            "ename": ename,
+            "evalue": evalue,
+            "traceback": [titled(ename, evalue)],
+        }
+        if request.is_execute:
+            self.publish("error", content, request)
+            content |= {"execution_count": 0, "user_expressions": {}, "payload": []}
+        mark = _mark(FAILURE, reason or reason_of(ename))
+        self.answer(request, {"status": "error", **content}, mark)
+
+    def fail_with(self, request: Request, error: AcaKernelError) -> None:
+        """End a request with an error of ours."""
+        self.fail(request, error.ename, error.message, error.reason)
+
+
+def _mark(kind: str, reason: str) -> dict[str, Any]:
+    return {MARK: kind, REASON: reason} if reason else {MARK: kind}
+
+
+def _parent(request: Request | None) -> dict[str, Any]:
+    return {"header": request.header} if request is not None else {}

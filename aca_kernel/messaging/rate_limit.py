@@ -1,0 +1,70 @@
+"""Output that has piled up during a stall is handed on no faster than Jupyter Server lets pass.
+
+Jupyter Server drops what exceeds 1,000 messages a second or 1 MB of stream text a second, both
+over a window of three seconds (`ZMQChannelsWebsocketConnection._limit_rate`, its defaults). A
+cell that keeps below that all the time must not lose output because the line to its environment
+was down for a while. What a cell prints too fast by itself is dropped as it is with ipykernel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..remote.wire import Record
+
+WINDOW_SECONDS = 3.0
+# A twentieth below the server's limits: its clock is not ours.
+MOST_BYTES = 2_850_000
+MOST_MESSAGES = 2_850
+
+# Statuses are counted by nobody, and comm_open and execute_input neither.
+_FREE_TYPES = frozenset({"status", "comm_open", "execute_input"})
+
+
+class RateLimit:
+    """Waits with messages for as long as they would be too many."""
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[float, int]] = deque()
+        self._bytes = 0
+        self._has_waited = False
+
+    def is_through(self) -> bool:
+        """Tell whether nothing had to wait since this was asked last.
+
+        While something waits, more piles up behind it.
+        """
+        has_waited, self._has_waited = self._has_waited, False
+        return not has_waited
+
+    async def wait_with(self, record: Record) -> None:
+        """Wait until a record may be handed on, which then counts as done."""
+        if record.kind != "msg" or record.head["type"] in _FREE_TYPES:
+            return
+        is_stream = record.head["type"] == "stream"
+        seconds = self.delay_of(sum(map(len, record.parts)) if is_stream else 0, time.monotonic())
+        if seconds > 0:
+            self._has_waited = True
+            await asyncio.sleep(seconds)
+
+    def delay_of(self, size: int, now: float) -> float:
+        """Return how long a message waits; size: bytes, now: seconds of any clock."""
+        at = now
+        self._forget(at)
+        # A message that is too large by itself goes into an empty window.
+        while self._sent and (
+            self._bytes + size > MOST_BYTES or len(self._sent) + 1 > MOST_MESSAGES
+        ):
+            at = max(at, self._sent[0][0] + WINDOW_SECONDS)
+            self._forget(at)
+        self._sent.append((at, size))
+        self._bytes += size
+        return at - now
+
+    def _forget(self, now: float) -> None:
+        while self._sent and self._sent[0][0] + WINDOW_SECONDS <= now:
+            self._bytes -= self._sent.popleft()[1]

@@ -1,0 +1,172 @@
+"""The front end's requests that are not finished: one table, so that each gets its end.
+
+A request is finished when its idle has been published. The remote kernel says so for
+all that reach it; for the others, and when it dies, the kernel says it from this table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .hidden import is_hidden, shows_outputs
+
+# Replies that come after their idle still find their way to this many requests.
+_REMEMBERED = 1000
+
+
+@dataclass
+class Request:
+    """A message from a front end that wants to be answered.
+
+    frames: header, parent header, metadata, content, buffers, as they came.
+    idents: the ZMQ identities that its reply goes to.
+    place: where it stands in the relay's stream, None while it has not been sent.
+    started: monotonic clock of its busy.
+    told_count: the execution count that was published for it ahead of the remote kernel.
+    is_hidden: a front end runs this code unasked (hidden.py).
+    """
+
+    channel: str
+    idents: list[bytes]
+    header: dict[str, Any]
+    frames: list[bytes]
+    place: int | None = None
+    is_started: bool = False
+    started: float = 0.0
+    is_busy_told: bool = False
+    is_replied: bool = False
+    has_aborted_others: bool = False
+    told_count: int | None = None
+    is_hidden: bool = False
+    content: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, channel: str, idents: list[bytes], frames: list[bytes], content: dict[str, Any]
+    ) -> Request:
+        """Make a request of a message; the header is read again, dates left as text."""
+        # The text of a cell is not kept a second time: its frame has it.
+        kept = {key: value for key, value in content.items() if key != "code"}
+        request = cls(channel, idents, json.loads(frames[0]), frames, content=kept)
+        request.is_hidden = request.is_execute and is_hidden(content, str(content.get("code", "")))
+        return request
+
+    @property
+    def code(self) -> str:
+        """The code that it is about; empty once it is finished."""
+        return str(json.loads(self.frames[3]).get("code", "")) if self.frames else ""
+
+    @property
+    def msg_id(self) -> str:
+        """The front end's id of this message."""
+        return str(self.header["msg_id"])
+
+    @property
+    def msg_type(self) -> str:
+        """The Jupyter message type."""
+        return str(self.header["msg_type"])
+
+    @property
+    def is_execute(self) -> bool:
+        """Whether it runs code."""
+        return self.msg_type == "execute_request"
+
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell whose outputs a user sees, and so what is told to the user."""
+        return self.is_execute and not self.is_hidden and shows_outputs(self.content)
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether a user would not call it running something: a front end asks as they type."""
+        return self.is_hidden or self.msg_type in {"complete_request", "inspect_request"}
+
+    @property
+    def wants_reply(self) -> bool:
+        """Whether its type is one that is replied to."""
+        return self.msg_type.endswith("_request")
+
+    @property
+    def reply_type(self) -> str:
+        """The message type of its reply."""
+        return self.msg_type.removesuffix("_request") + "_reply"
+
+    @property
+    def subshell_id(self) -> str | None:
+        """The subshell it is for, None for the main shell."""
+        value = self.header.get("subshell_id")
+        return value if isinstance(value, str) else None
+
+    @property
+    def waits_in_turn(self) -> bool:
+        """Whether ipykernel would leave it in the queue while the main shell runs a cell."""
+        return (
+            self.channel == "shell"
+            and self.subshell_id is None
+            and not self.msg_type.startswith("comm_")
+        )
+
+    @property
+    def aborts_on_error(self) -> bool:
+        """Whether an error in it aborts the cells that are queued behind it."""
+        return (
+            self.is_execute
+            and not self.content.get("silent", False)
+            and bool(self.content.get("stop_on_error", True))
+        )
+
+
+class RequestTable:
+    """All unfinished requests, oldest first, and where late replies go."""
+
+    def __init__(self) -> None:
+        self._unfinished: OrderedDict[str, Request] = OrderedDict()
+        self._finished: OrderedDict[str, Request] = OrderedDict()
+        # Called with each request that is finished.
+        self.on_finish: Callable[[Request], None] = lambda _: None
+
+    def __len__(self) -> int:
+        return len(self._unfinished)
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(list(self._unfinished.values()))
+
+    def add(self, request: Request) -> None:
+        """Take a request in."""
+        self._unfinished[request.msg_id] = request
+
+    def find(self, msg_id: str) -> Request | None:
+        """Return an unfinished request."""
+        return self._unfinished.get(msg_id)
+
+    def find_any(self, msg_id: str) -> Request | None:
+        """Return a request that is unfinished, or was lately."""
+        return self._unfinished.get(msg_id) or self._finished.get(msg_id)
+
+    def finish(self, request: Request) -> None:
+        """Its idle has been published."""
+        if self._unfinished.pop(request.msg_id, None) is None:
+            return
+        # Its frames may be large and are not needed any more.
+        request.frames = []
+        self._finished[request.msg_id] = request
+        while len(self._finished) > _REMEMBERED:
+            self._finished.popitem(last=False)
+        self.on_finish(request)
+
+    def is_urgent(self, request: Request) -> bool:
+        """Tell whether the remote kernel would answer it now, and not after what it was sent."""
+        return not request.waits_in_turn or not any(
+            one.waits_in_turn and one.place is not None for one in self if one is not request
+        )
+
+    def running(self) -> Request | None:
+        """Return the cell that the main shell is running, or will run next."""
+        return next(
+            (one for one in self._unfinished.values() if one.is_execute and one.place is not None),
+            None,
+        )

@@ -1,0 +1,203 @@
+"""Answers to what front ends ask while there is no environment.
+
+Opening is not running, and neither is typing after a cooldown: on a pool that others share, only a
+cell, or something else that a user does, takes a place. What a front end asks unasked is
+answered here with what is true of a kernel that has run nothing. Once there is an environment
+everything goes there.
+
+What is asked unasked, as read from the clients' sources (VS Code's Jupyter extension
+2026.6, JupyterLab 4.7): comm_info, debugInfo, history, completions, and VS Code's hidden code
+(hidden.py). Of that, set-up code is kept and runs ahead of the next cell (setup_code.py).
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from .hidden import HiddenKind, kind_of
+
+if TYPE_CHECKING:
+    from .publisher import Publisher
+    from .requests import Request
+    from .setup_code import SetupCode
+    from .widget_scripts import WidgetScripts
+
+# ipykernel's hash of cell texts and its seed; the file prefix holds the process id of the
+# remote kernel, which JupyterLab asks for again when the debugger is really switched on.
+_DEBUG_INFO = {
+    "isStarted": False,
+    "hashMethod": "Murmur2",
+    "hashSeed": 0xC70F6907,
+    "tmpFileSuffix": ".py",
+    "breakpoints": [],
+    "stoppedThreads": [],
+    "richRendering": True,
+    "exceptionPaths": ["Python Exceptions"],
+    "copyToGlobals": True,
+}
+
+# What a kernel that has run nothing replies.
+_EMPTY_REPLIES: dict[str, dict[str, Any]] = {
+    "comm_info_request": {"comms": {}},
+    "history_request": {"history": []},
+    "inspect_request": {"found": False, "data": {}, "metadata": {}},
+}
+
+# VS Code loads its widget scripts for the version that this prints, and only then: each message
+# of a widget waits for them, and the notebook with it (`determineVersionOfIPyWidgets`, kernel.ts).
+_WIDGETS_PROBE = re.compile(r'print\("([^"]*:IPyWidgets:)" \+ _VSCODE_ipywidgets\.__version__\)')
+
+# What it needs of a pool whose packages are not known: the major version that it knows best.
+_ASSUMED_WIDGETS = "8.0.0"
+
+# "Debug Cell" is refused without a version of three numbers here (`isUsingIpykernel6OrLater` in
+# notebooks/debugger/helper.ts). The debug_requests behind it then get an environment.
+_IPYKERNEL_PROBE = re.compile(r'print\("([^"]*)" \+ ipykernel\.__version__ \+ "([^"]*)"\)')
+
+# The variables view asks for names and types, printed as JSON (`variableScriptGenerator.ts`).
+_VARIABLES_QUERY = '_VSCODE_getVariable("types"'
+
+
+@dataclass(frozen=True)
+class EarlyAnswer:
+    """An answer that holds without an environment.
+
+    content: of the reply. stdout: what the request's code would print.
+    messages: further ones on iopub, as type and content.
+    is_kept: it is set-up code, to be run ahead of the next cell.
+    assumes_widgets: what it prints is a guess about the environment's ipywidgets.
+    """
+
+    content: dict[str, Any]
+    stdout: str = ""
+    messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    is_kept: bool = False
+    assumes_widgets: bool = False
+
+
+class EarlyAnswers:
+    """Answers requests for which no environment is launched.
+
+    is_embedded: environments will have the packages of this Python.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        setup: SetupCode,
+        widgets: WidgetScripts,
+        *,
+        is_embedded: bool,
+    ) -> None:
+        self._publisher = publisher
+        self._setup = setup
+        self._widgets = widgets
+        self._is_embedded = is_embedded
+        self._has_run_cell = False
+
+    def note(self, request: Request) -> None:
+        """A request has come, however it will be answered."""
+        self._has_run_cell = self._has_run_cell or request.is_cell
+
+    def applies(self, request: Request) -> bool:
+        """Tell whether a request has an answer without an environment."""
+        return self._answer_of(request) is not None
+
+    def answer(self, request: Request) -> bool:
+        """Answer a request, from busy to idle; False if it needs an environment."""
+        answer = self._answer_of(request)
+        if answer is None:
+            return False
+        if answer.is_kept:
+            self._setup.keep(request, is_sent=False)
+        if answer.assumes_widgets:
+            self._widgets.is_assumed = True
+        self._publisher.begin(request)
+        if answer.stdout:
+            self._publisher.publish("stream", {"name": "stdout", "text": answer.stdout}, request)
+        for msg_type, content in answer.messages:
+            self._publisher.publish(msg_type, content, request)
+        self._publisher.answer(request, answer.content)
+        return True
+
+    def began(self, request: Request) -> None:
+        """A remote kernel has begun with a request; set-up code is for those after it, too."""
+        if request.is_hidden and is_setup_code(request.code, has_run_cell=self._has_run_cell):
+            self._setup.keep(request, is_sent=True)
+
+    def _answer_of(self, request: Request) -> EarlyAnswer | None:
+        return early_answer(request, is_embedded=self._is_embedded, has_run_cell=self._has_run_cell)
+
+
+def is_setup_code(code: str, *, has_run_cell: bool) -> bool:
+    """Tell whether hidden code changes something for later cells.
+
+    has_run_cell: the user has run a cell since the kernel has started. Before, what bears no
+    mark is the user's startup commands.
+    """
+    kind = kind_of(code)
+    return kind is HiddenKind.SETUP or (kind is HiddenKind.UNKNOWN and not has_run_cell)
+
+
+def early_answer(request: Request, *, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer | None:
+    """Return what a request is answered without an environment, None if it needs one.
+
+    is_embedded, has_run_cell: as in EarlyAnswers and is_setup_code.
+    """
+    content, msg_type = request.content, request.msg_type
+    if msg_type in _EMPTY_REPLIES:
+        return EarlyAnswer({"status": "ok", **_EMPTY_REPLIES[msg_type]})
+    if msg_type == "complete_request":
+        position = content.get("cursor_pos", 0)
+        places = {"cursor_start": position, "cursor_end": position}
+        return EarlyAnswer({"status": "ok", "matches": [], "metadata": {}, **places})
+    if msg_type == "debug_request" and content.get("command") == "debugInfo":
+        return EarlyAnswer(_debug_info(content))
+    if msg_type.startswith("comm_"):
+        return EarlyAnswer({}, messages=_refusal_of_comm(request))
+    if request.is_hidden:
+        return _hidden_answer(request.code, is_embedded, has_run_cell)
+    return None
+
+
+def _debug_info(content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "response",
+        "request_seq": content.get("seq", 0),
+        "success": True,
+        "command": "debugInfo",
+        "body": {"tmpFilePrefix": f"{tempfile.gettempdir()}/ipykernel_0/", **_DEBUG_INFO},
+    }
+
+
+def _refusal_of_comm(request: Request) -> list[tuple[str, dict[str, Any]]]:
+    """Return what ipykernel says of a comm whose target, or which itself, it does not know."""
+    if request.msg_type != "comm_open":
+        return []
+    return [("comm_close", {"comm_id": request.content.get("comm_id", ""), "data": {}})]
+
+
+def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer:
+    content = {"status": "ok", "execution_count": 0, "user_expressions": {}, "payload": []}
+    if probe := _WIDGETS_PROBE.search(code):
+        version = _version_of("ipywidgets") if is_embedded else _ASSUMED_WIDGETS
+        printed = f"{probe[1]}{version}\n" if version else ""
+        return EarlyAnswer(content, printed, assumes_widgets=not is_embedded)
+    if probe := _IPYKERNEL_PROBE.search(code):
+        version = _version_of("ipykernel")
+        return EarlyAnswer(content, f"{probe[1]}{version}{probe[2]}\n" if version else "")
+    if _VARIABLES_QUERY in code:
+        return EarlyAnswer(content, "[]\n")
+    return EarlyAnswer(content, is_kept=is_setup_code(code, has_run_cell=has_run_cell))
+
+
+def _version_of(distribution: str) -> str:
+    """Return the version of an installed distribution, empty if there is none."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""

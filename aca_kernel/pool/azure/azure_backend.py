@@ -1,0 +1,160 @@
+"""A session pool that the kernel knows by its name: endpoint and key come from Azure.
+
+The key lives in memory only. When the pool refuses it, it is fetched once more, and while
+the pool refuses that one too the caller is told to wait (KeyPending): the service takes up
+to five minutes to accept a new key (mcp-authentication.md of the vendor).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from ...errors import KeyPending, PoolBusy, PoolUnreachable, SettingInvalid
+from ..backend import Backend, check_endpoint
+from ..mcp_client import McpClient
+from .account import subscription_of
+from .arm import Arm
+from .clouds import cloud_at
+from .credentials import Tokens
+from .pools import SessionPools, endpoint_of
+from .resource_names import PoolId, check_pool, check_resource_group, pool_id
+
+if TYPE_CHECKING:
+    from ...settings import AcaKernel
+    from .shapes import SessionPool
+
+# The pool is looked up again before a launch if that was so long ago: it may have been
+# deleted and made anew, or changed. Launches are seldom, except in a full pool.
+_LOOK_AGAIN_SECONDS = 60.0
+
+# A key that is refused for minutes may have been rotated a second time.
+_FETCH_AGAIN_SECONDS = 60.0
+
+
+class AzureBackend(Backend):
+    """The pool that subscription, resource_group and session_pool of the settings name."""
+
+    def __init__(self, settings: AcaKernel) -> None:
+        self._settings = settings
+        self._arm: Arm | None = None
+        self._pool: PoolId | None = None
+        self._client: McpClient | None = None
+        self._looked_at = 0.0
+        self._key = ""
+        self._fetched_at: float | None = None
+        self._fetching = asyncio.Lock()
+
+    async def connect(self) -> McpClient:
+        """See Backend; looks the pool up, and fetches its key the first time.
+
+        Raises the errors of SessionPools.get too, AccessDenied and PoolNotFound among them.
+        Raises PoolBusy: the pool is being made or changed.
+        """
+        client = self._client
+        if client is not None and time.monotonic() - self._looked_at < _LOOK_AGAIN_SECONDS:
+            return client
+        try:
+            pool = await self._look_up()
+        except (PoolUnreachable, PoolBusy):
+            if client is None:
+                raise
+            # Not finding out whether it has changed is no reason not to use it.
+            return client
+        self._looked_at = time.monotonic()
+        endpoint = check_endpoint(endpoint_of(pool), self._settings.allow_plain_http)
+        if pool.cooldown_seconds is not None:
+            # The pool knows; what was set was a guess.
+            self._settings.cooldown_seconds = pool.cooldown_seconds
+        if client is None or client.endpoint != endpoint:
+            if client is not None:
+                await client.close()
+            arm, pool_id_ = await self._place()
+            self._key = await SessionPools(arm).fetch_key(pool_id_)
+            self._client = client = McpClient(
+                endpoint,
+                self._key,
+                connect_timeout_seconds=self._settings.connect_timeout_seconds,
+                renew_key=self._renew_key,
+            )
+        return client
+
+    async def max_sessions(self) -> int | None:
+        """Return the pool's maxConcurrentSessions, None if Azure does not say.
+
+        Raises the errors of SessionPools.get, and SettingInvalid: there is no such name.
+        """
+        return (await self._look_up()).max_sessions
+
+    async def close(self) -> None:
+        """See Backend."""
+        self._key = ""
+        if self._client is not None:
+            await self._client.close()
+        if self._arm is not None:
+            await self._arm.close()
+
+    async def _look_up(self) -> SessionPool:
+        arm, pool = await self._place()
+        return await SessionPools(arm).get(pool)
+
+    async def _place(self) -> tuple[Arm, PoolId]:
+        """Return the way to Resource Manager and the pool's id there.
+
+        Raises SettingInvalid: the settings do not name a pool.
+        """
+        settings = self._settings
+        if self._arm is None or self._pool is None:
+            # Before the Azure CLI is asked for anything.
+            group, name = names_of(settings)
+            cloud = cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
+            subscription = await subscription_of(settings.subscription)
+            self._pool = pool_id(subscription, group, name)
+            self._arm = Arm(
+                cloud,
+                Tokens(cloud),
+                connect_timeout_seconds=settings.connect_timeout_seconds,
+                # Whoever calls repeats, too, and tells the user meanwhile.
+                attempts=2,
+            )
+        return self._arm, self._pool
+
+    async def _renew_key(self, refused: str) -> str:
+        """Return another key than the one that was refused.
+
+        Raises KeyPending: there is none; it is worth trying the same one again.
+        Raises the errors of SessionPools.fetch_key.
+        """
+        async with self._fetching:
+            if self._key != refused:
+                return self._key  # another call has fetched it meanwhile
+            now = time.monotonic()
+            if self._fetched_at is None or now - self._fetched_at >= _FETCH_AGAIN_SECONDS:
+                arm, pool = await self._place()
+                self._key = await SessionPools(arm).fetch_key(pool)
+                self._fetched_at = now
+            if self._key == refused:
+                raise KeyPending(
+                    "The session pool does not accept yet the API key that Azure gives for it, "
+                    "which takes up to five minutes after a rotation."
+                )
+            return self._key
+
+
+def names_of(settings: AcaKernel) -> tuple[str, str]:
+    """Return the resource group and the name of the pool that the settings name.
+
+    Raises SettingInvalid: they name only half of it, or what cannot be a name.
+    """
+    if not settings.session_pool:
+        raise SettingInvalid(
+            "There is a resource group and no session pool: set ACA_SESSION_POOL to the "
+            "pool's name, or unset ACA_RESOURCE_GROUP to run on this machine."
+        )
+    if not settings.resource_group:
+        raise SettingInvalid(
+            f"The session pool {settings.session_pool} needs its resource group: set "
+            "ACA_RESOURCE_GROUP. `aca-kernel pool list` shows it."
+        )
+    return check_resource_group(settings.resource_group), check_pool(settings.session_pool)

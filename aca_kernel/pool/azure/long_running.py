@@ -1,0 +1,95 @@
+"""Asynchronous operations of Resource Manager, followed to their end.
+
+A PUT or DELETE is answered before it is done. The answer says where to ask how far it is: at
+Azure-AsyncOperation, whose body has a status, or at Location, which answers 202 until the end.
+Source: Azure Resource Manager, "Track asynchronous Azure operations".
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ...errors import AzureRefused, PoolBusy
+from .arm import retry_after
+from .refusals import refusal_by_code, shortened
+from .shapes import SUCCEEDED, error_from, is_failure, state_of
+
+if TYPE_CHECKING:
+    from .arm import Arm, ArmAnswer
+
+# How often an operation is looked at if Resource Manager does not say (it mostly says 15 s).
+_FIRST_POLL_SECONDS = 1.0
+_LONGEST_POLL_SECONDS = 10.0
+# A Retry-After of minutes would leave a finished operation unseen.
+_LONGEST_RETRY_AFTER_SECONDS = 60.0
+
+# How long an operation may take before it is left alone.
+OPERATION_TIMEOUT_SECONDS = 1200.0
+
+
+class Wait:
+    """A wait for what was asked of one resource.
+
+    what: for the progress and the errors, e.g. "Creating the session pool west".
+    path: of the resource. timeout_seconds: of each method by itself.
+    Every method raises AzureRefused and its like: it failed; PoolBusy: it goes on after the
+    timeout; and the errors of Arm.request.
+    """
+
+    def __init__(self, arm: Arm, what: str, path: str, timeout_seconds: float) -> None:
+        self._arm = arm
+        self._what = what
+        self._path = path
+        self._timeout_seconds = timeout_seconds
+
+    async def finish(self, answer: ArmAnswer) -> None:
+        """Wait until the operation that an answer has begun is done; not at all if it is."""
+        watched = answer.headers.get("azure-asyncoperation")
+        location = answer.headers.get("location")
+        if not watched and not (answer.status == 202 and location):
+            return
+        started, pause = time.monotonic(), _FIRST_POLL_SECONDS
+        while True:
+            await self._pause(answer, pause, started)
+            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+            answer = await self._arm.follow(str(watched or location))
+            # At Location the body is what the operation returns, and says nothing of it.
+            state = state_of(answer.body) if watched else ""
+            self._check(state, answer.body)
+            if state == SUCCEEDED or (not state and answer.status != 202):
+                return
+
+    async def settled(self, api_version: str) -> dict[str, Any]:
+        """Return the resource when its provisioningState does not change any more."""
+        started, pause = time.monotonic(), _FIRST_POLL_SECONDS
+        while True:
+            answer = await self._arm.request("GET", self._path, api_version)
+            state = state_of(answer.body)
+            self._check(state, answer.body)
+            if state in ("", SUCCEEDED):
+                return answer.body
+            await self._pause(answer, pause, started)
+            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+
+    async def _pause(self, answer: ArmAnswer, pause: float, started: float) -> None:
+        """Wait until it should be looked at again, telling of it each second."""
+        wanted = retry_after(answer.headers)
+        if wanted is not None:
+            pause = min(wanted, _LONGEST_RETRY_AFTER_SECONDS)
+        left = started + self._timeout_seconds - time.monotonic()
+        await self._arm.tell_for(min(pause, left), self._what, started)
+        if time.monotonic() - started >= self._timeout_seconds:
+            raise PoolBusy(
+                f"{self._what}: Azure is still at it after {self._timeout_seconds:.0f} s, and goes "
+                "on by itself. Look at it later with `aca-kernel pool show`."
+            )
+
+    def _check(self, state: str, body: dict[str, Any]) -> None:
+        if is_failure(state):
+            code, message = error_from(body)
+            detail = f"{state} {code}"
+            raise refusal_by_code(code, message, self._path, detail) or AzureRefused(
+                f"{self._what} failed in Azure{f' ({code})' if code else ''}: {shortened(message)}",
+                detail=detail,
+            )

@@ -1,0 +1,144 @@
+"""What can be done with session pools: find, create, change, delete, and their keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...errors import PoolBusy, PoolNotFound, SettingInvalid
+from .arm import found
+from .long_running import Wait
+from .refusals import MCP_REMEDY, mcp_is_off
+from .resource_names import POOLS_API_VERSION, PROVIDER, PoolId, ResourceGroupId
+from .shapes import (
+    CONTAINER_TYPE,
+    PoolChoices,
+    SessionPool,
+    changed_pool,
+    key_from,
+    new_pool,
+    pool_from,
+)
+
+if TYPE_CHECKING:
+    from .arm import Arm
+
+
+class SessionPools:
+    """The session pools that one connection to Resource Manager reaches.
+
+    Every method raises the errors of Arm.request besides its own.
+    """
+
+    def __init__(self, arm: Arm) -> None:
+        self._arm = arm
+
+    async def get(self, pool: PoolId) -> SessionPool:
+        """Return a pool. Raises PoolNotFound."""
+        return pool_from(await self._resource(pool))
+
+    async def find(self, pool: PoolId) -> SessionPool | None:
+        """Return a pool, None if there is none. Raises PoolNotFound: nor a subscription."""
+        return await found(self.get(pool))
+
+    async def list_in(self, subscription: str, group: ResourceGroupId | None) -> list[SessionPool]:
+        """Return the pools of a resource group, or of the whole subscription, by name."""
+        within = group.path if group is not None else f"/subscriptions/{subscription}"
+        resources = await self._arm.get_all(
+            f"{within}/providers/{PROVIDER}/sessionPools", POOLS_API_VERSION
+        )
+        return sorted(map(pool_from, resources), key=lambda one: (one.resource_group, one.name))
+
+    async def create(
+        self, pool: PoolId, location: str, options: PoolChoices, *, timeout_seconds: float
+    ) -> SessionPool:
+        """Create a pool and return it when it is ready and its MCP server is on.
+
+        Raises PoolNotFound: it was created, but without an MCP server.
+        """
+        return await self._put(
+            f"Creating the session pool {pool.name}",
+            pool,
+            new_pool(location, options),
+            timeout_seconds,
+        )
+
+    async def change(
+        self, pool: PoolId, options: PoolChoices, *, timeout_seconds: float
+    ) -> SessionPool:
+        """Give an existing pool these options, and what is not chosen leave; as create.
+
+        Raises SettingInvalid: it is a pool of another kind.
+        """
+        resource = await self._resource(pool)
+        kind = pool_from(resource).container_type
+        if kind != CONTAINER_TYPE:
+            raise SettingInvalid(
+                f"The session pool {pool} exists and has the container type {kind}; a notebook "
+                f"needs {CONTAINER_TYPE}. Choose another name."
+            )
+        return await self._put(
+            f"Changing the session pool {pool.name}",
+            pool,
+            changed_pool(resource, options),
+            timeout_seconds,
+        )
+
+    async def settled(self, pool: PoolId, *, timeout_seconds: float) -> SessionPool:
+        """Return a pool when it is no longer being made or changed by somebody else."""
+        what = f"Waiting for the session pool {pool.name}"
+        wait = Wait(self._arm, what, pool.path, timeout_seconds)
+        return pool_from(await wait.settled(POOLS_API_VERSION))
+
+    async def delete(self, pool: PoolId, *, timeout_seconds: float) -> None:
+        """Delete a pool with its environments; return when it is gone."""
+        what = f"Deleting the session pool {pool.name}"
+        self._arm.tell(what)
+        answer = await self._arm.request("DELETE", pool.path, POOLS_API_VERSION)
+        await Wait(self._arm, what, pool.path, timeout_seconds).finish(answer)
+
+    async def fetch_key(self, pool: PoolId) -> str:
+        """Return the API key. Raises PoolNotFound: the pool has no MCP server."""
+        path = f"{pool.path}/fetchMCPServerCredentials"
+        answer = await self._arm.request("POST", path, POOLS_API_VERSION)
+        return key_from(answer.body)
+
+    async def rotate_key(self, pool: PoolId) -> None:
+        """Replace the API key. Raises PoolNotFound: the pool has no MCP server."""
+        path = f"{pool.path}/regenerateCredentials"
+        await self._arm.request("POST", path, POOLS_API_VERSION, is_repeatable=False)
+
+    async def _resource(self, pool: PoolId) -> dict[str, Any]:
+        return (await self._arm.request("GET", pool.path, POOLS_API_VERSION)).body
+
+    async def _put(
+        self, what: str, pool: PoolId, body: dict[str, Any], timeout_seconds: float
+    ) -> SessionPool:
+        self._arm.tell(what)
+        answer = await self._arm.request("PUT", pool.path, POOLS_API_VERSION, body)
+        wait = Wait(self._arm, what, pool.path, timeout_seconds)
+        await wait.finish(answer)
+        ready = pool_from(await wait.settled(POOLS_API_VERSION))
+        if not ready.is_mcp_enabled:
+            # Azure takes such a request, answers Succeeded and leaves it off: where the
+            # preview is not offered, or for a pool that was there before (service-contract).
+            raise PoolNotFound(
+                f"The session pool {pool.name} is there, but Azure has not switched on its MCP "
+                f"server. {MCP_REMEDY} If it was new, choose another location, or register the "
+                f"preview: `az feature register --namespace {PROVIDER} --name "
+                "SessionPoolsSupportMCP`."
+            )
+        return ready
+
+
+def endpoint_of(pool: SessionPool) -> str:
+    """Return a pool's MCP endpoint.
+
+    Raises PoolNotFound: it has none. Raises PoolBusy: it may have one soon.
+    """
+    if not pool.is_mcp_enabled and not pool.is_settled:
+        raise PoolBusy(
+            f"The session pool {pool.name} is not ready yet: Azure says that it is {pool.state}."
+        )
+    if not pool.is_mcp_enabled or pool.mcp_endpoint is None:
+        raise mcp_is_off(pool.name)
+    return pool.mcp_endpoint

@@ -1,0 +1,78 @@
+"""What a session pool needs before it can be created: the provider and a resource group."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from ...errors import AccessDenied, PoolBusy
+from .arm import found
+from .long_running import Wait
+from .resource_names import PROVIDER, RESOURCES_API_VERSION
+
+if TYPE_CHECKING:
+    from .arm import Arm
+    from .resource_names import ResourceGroupId
+
+# Short, so that the seconds that are shown move.
+_POLL_SECONDS = 1.0
+
+
+async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: float) -> bool:
+    """Register Microsoft.App for a subscription; return False if it was registered already.
+
+    A login that must not look is taken at its word: it may have a role on a resource group
+    only, in a subscription that somebody else has registered.
+    Raises AccessDenied: it is not registered and this login must not do it.
+    Raises PoolBusy: it takes longer than timeout_seconds.
+    """
+    path = f"/subscriptions/{subscription}/providers/{PROVIDER}"
+    try:
+        state = await _registration(arm, path)
+    except AccessDenied as error:
+        if error.detail.startswith("HTTP 401"):
+            raise
+        return False
+    if state == "Registered":
+        return False
+    arm.tell(f"Registering {PROVIDER}")
+    await arm.request("POST", f"{path}/register", RESOURCES_API_VERSION)
+    started = time.monotonic()
+    while await _registration(arm, path) != "Registered":
+        waited = time.monotonic() - started
+        if waited >= timeout_seconds:
+            raise PoolBusy(
+                f"Registering {PROVIDER} takes longer than {timeout_seconds:.0f} s. It goes on by "
+                "itself; try again in a few minutes."
+            )
+        arm.tell(f"Registering {PROVIDER}", waited)
+        await asyncio.sleep(_POLL_SECONDS)
+    return True
+
+
+async def group_location(arm: Arm, group: ResourceGroupId) -> str | None:
+    """Return where a resource group is; None if there is none of that name."""
+    answer = await found(arm.request("GET", group.path, RESOURCES_API_VERSION))
+    return None if answer is None else str(answer.body.get("location") or "")
+
+
+async def create_group(arm: Arm, group: ResourceGroupId, location: str) -> None:
+    """Make a resource group, or leave it as it is."""
+    await arm.request("PUT", group.path, RESOURCES_API_VERSION, {"location": location})
+
+
+async def delete_group(arm: Arm, group: ResourceGroupId, *, timeout_seconds: float) -> None:
+    """Delete a resource group with everything in it; return when it is gone.
+
+    Raises PoolNotFound: there is none. Raises as Wait.finish.
+    """
+    what = f"Deleting the resource group {group.name}"
+    arm.tell(what)
+    answer = await arm.request("DELETE", group.path, RESOURCES_API_VERSION)
+    await Wait(arm, what, group.path, timeout_seconds).finish(answer)
+
+
+async def _registration(arm: Arm, path: str) -> str:
+    answer = await arm.request("GET", path, RESOURCES_API_VERSION)
+    return str(answer.body.get("registrationState", ""))

@@ -1,0 +1,119 @@
+"""The embedded pool: a local session pool of this kernel's own, beside it.
+
+It is started as early as possible, because its Python and the environment's take the
+longest of all that a kernel start waits for, and it ends when its standard input does,
+which the operating system sees to even if this process is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..errors import PoolNotStarted
+from .backend import Backend
+from .embedded_process import configure, start_pool_process, stop
+from .mcp_client import McpClient
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from ..settings import AcaKernel
+
+# The pool answers within a second on a slow machine; this is for a frozen one.
+START_TIMEOUT_SECONDS = 30.0
+
+
+async def greeting_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Wait until a pool serves; return where and with which key (localpool/__main__.py).
+
+    Raises PoolNotStarted.
+    """
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    loop = asyncio.get_running_loop()
+    try:
+        line = await asyncio.wait_for(
+            loop.run_in_executor(None, process.stdout.readline), START_TIMEOUT_SECONDS
+        )
+        greeting = json.loads(line)
+    except (ValueError, asyncio.TimeoutError) as error:
+        raise PoolNotStarted(
+            "The embedded session pool did not start; the kernel's log says why."
+        ) from error
+    if not isinstance(greeting, dict) or "endpoint" not in greeting:
+        message = greeting.get("error") if isinstance(greeting, dict) else None
+        raise PoolNotStarted(str(message or "The embedded session pool did not start."))
+    return greeting
+
+
+class EmbeddedBackend(Backend):
+    """Starts a local session pool and takes it down with the kernel.
+
+    process: one that is started and configured already, if there is one.
+    """
+
+    is_embedded = True
+
+    def __init__(self, settings: AcaKernel, process: subprocess.Popen[bytes] | None = None) -> None:
+        self._settings = settings
+        self._process = process
+        self._client: McpClient | None = None
+        self._notice = ""
+        self._isolation = ""
+
+    async def connect(self) -> McpClient:
+        """See Backend; starts the pool unless it runs."""
+        if self.is_lost():
+            await self._forget()
+        if self._client is None:
+            if self._process is None:
+                self._process = start_pool_process()
+                configure(self._process, self._settings)
+            try:
+                greeting = await greeting_of(self._process)
+            except PoolNotStarted:
+                await self._forget()
+                raise
+            self._notice = str(greeting.get("notice") or "")
+            self._isolation = str(greeting.get("isolation") or "")
+            self._client = McpClient(
+                str(greeting["endpoint"]),
+                str(greeting["api_key"]),
+                connect_timeout_seconds=self._settings.connect_timeout_seconds,
+            )
+        return self._client
+
+    def is_lost(self) -> bool:
+        """See Backend."""
+        return self._process is not None and self._process.poll() is not None
+
+    def notice(self) -> str:
+        """See Backend: that there is no sandbox, if there is none."""
+        return self._notice
+
+    def title(self, endpoint: str) -> str:
+        """See Backend."""
+        return f"embedded, on this machine (port {urlsplit(endpoint).port})"
+
+    def isolation(self) -> str:
+        """See Backend."""
+        sandbox = self._isolation == "bubblewrap"
+        return "by sandbox (bubblewrap)" if sandbox else "by process only, without a sandbox"
+
+    async def discard_environment(self) -> None:
+        """See Backend; the pool is one kernel's, and ends with its environment."""
+        await self._forget()
+
+    async def close(self) -> None:
+        """See Backend; every session and its files are removed."""
+        await self._forget()
+
+    async def _forget(self) -> None:
+        client, self._client = self._client, None
+        process, self._process = self._process, None
+        if client is not None:
+            await client.close()
+        if process is not None:
+            await asyncio.get_running_loop().run_in_executor(None, stop, process)

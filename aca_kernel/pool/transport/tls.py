@@ -1,0 +1,67 @@
+"""Certificate authorities that HTTPS connections trust, by the usual environment variables."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+from ...errors import SettingInvalid
+
+# Most specific first. httpx reads the first two; the third is what users of the Azure CLI
+# and of azure-identity have set already.
+BUNDLE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+
+
+def bundle() -> tuple[str, str] | None:
+    """Return the variable that names certificate authorities, and the path it names."""
+    for name in BUNDLE_VARIABLES:
+        path = os.environ.get(name)
+        if path:
+            return name, path
+    return None
+
+
+def verification(url: str) -> ssl.SSLContext | bool:
+    """Return what httpx needs to verify the certificates of this URL, if any will be shown.
+
+    Raises SettingInvalid: a variable names a bundle that cannot be read.
+    """
+    if not url.startswith("https:"):
+        # Loading the authorities takes 20 ms, which a start on loopback need not wait for.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    named = bundle()
+    if named is None:
+        return True
+    name, path = named
+    try:
+        if os.path.isdir(path):
+            return ssl.create_default_context(capath=path)
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise SettingInvalid(
+            f"{name} names no readable bundle of certificate authorities. Correct or unset it.",
+            detail=type(error).__name__,
+        ) from error
+
+
+def context(url: str) -> ssl.SSLContext:
+    """Return what httpx verifies the certificates of this URL by; raises as verification.
+
+    For a connection that is made without httpx.
+    """
+    verify = verification(url)
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def is_certificate_error(error: BaseException) -> bool:
+    """Tell whether a failed connection failed because a certificate was not trusted."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)

@@ -1,0 +1,83 @@
+"""Questions to the kernel on the user's machine, and their answers in the order of the calls.
+
+Runs in the remote kernel, for one `%aca` line at a time, or in a thread that misses a file.
+What can be asked stands in aca_kernel/host/calls.py.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from . import call_socket, wire
+from .paged_files import FileProblem
+
+
+class HostClient:
+    """Asks the user's machine for things, and waits for the answers in the order of the calls.
+
+    Raises FileProblem, with the sentence that the kernel gives, when it will not or cannot.
+    """
+
+    def __init__(
+        self,
+        calls_path: str,
+        parent: str,
+        patience: Callable[[call_socket.Connection], None] | None,
+    ) -> None:
+        self._parent = parent
+        self._patience = patience
+        self._connection = call_socket.Connection(calls_path)
+        self._arrived: deque[wire.Record] = deque()
+
+    def ask(self, op: str, **arguments: Any) -> wire.Record:
+        """Ask and wait for the answer."""
+        self.send(op, **arguments)
+        return self.receive()
+
+    def send(self, op: str, *parts: bytes, **arguments: Any) -> None:
+        """Ask; the answer is for `receive`."""
+        self._connection.call(op, parts, parent=self._parent, **arguments)
+
+    def receive(self) -> wire.Record:
+        """Wait for the next answer."""
+        while not self._arrived:
+            if self._patience is not None:
+                self._patience(self._connection)
+            self._arrived.extend(self._connection.receive())
+        answer = self._arrived.popleft()
+        if answer.head.get("error"):
+            raise FileProblem(str(answer.head["error"]))
+        return answer
+
+    def close(self) -> None:
+        """Give up what has not been answered; the kernel lets go of it at the cell's end."""
+        self._connection.close()
+
+
+@contextmanager
+def asking(
+    calls_path: str,
+    parent: str = "",
+    patience: Callable[[call_socket.Connection], None] | None = None,
+) -> Iterator[HostClient]:
+    """Ask the kernel for things as long as the block lasts.
+
+    parent: msg_id of the cell that asks, so that the kernel hears of its begin before.
+    patience: waits for a connection to have something to read, or raises FileProblem.
+    Raises FileProblem.
+    """
+    try:
+        kernel = HostClient(calls_path, parent, patience)
+    except OSError as error:
+        raise FileProblem("The kernel on your machine cannot be reached from here.") from error
+    try:
+        yield kernel
+    except OSError as error:
+        raise FileProblem("The connection to the kernel on your machine was lost.") from error
+    finally:
+        kernel.close()

@@ -1,0 +1,251 @@
+"""The socket between the agent and who calls it: the extension, in the remote kernel.
+
+Records in both directions, as everywhere (wire.py). A record with an `id` is a call, and its
+connection stays for the record that answers it, which has the same `id`.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import wire
+
+_RECEIVED_BYTES = 1 << 20
+
+
+# Sockets that were kept open, by their paths.
+_KEPT: dict[str, int] = {}
+
+
+def keep_open(path: str) -> None:
+    """Let this process and its forks connect to a socket when code has removed its path.
+
+    By what Linux has for it; elsewhere they can when the agent has made the path again.
+    """
+    if hasattr(os, "O_PATH"):
+        _KEPT[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
+def is_readable(descriptor: Any, seconds: float | None) -> bool:
+    """Wait for something to read, or an end; None: as long as it takes.
+
+    descriptor: a number, or what has a fileno. select.select fails beyond descriptor 1023.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else int(seconds * 1000)))
+
+
+class Connection:
+    """The caller's end; blocks, and may be waited for with `is_readable`."""
+
+    def __init__(self, path: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._incoming = wire.ReceiveLog()
+        try:
+            self._connect(path)
+        except OSError:
+            self._socket.close()
+            raise
+
+    def _connect(self, path: str) -> None:
+        try:
+            self._socket.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if path not in _KEPT:
+                raise
+            self._socket.connect(f"/proc/self/fd/{_KEPT[path]}")
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self._socket.fileno()
+
+    def send(self, head: dict[str, Any], parts: tuple[bytes, ...] = ()) -> None:
+        """Tell the agent something that needs no answer."""
+        self._socket.sendall(wire.encode_record(wire.Record(head, parts)))
+
+    def call(self, op: str, parts: tuple[bytes, ...] = (), **arguments: Any) -> str:
+        """Ask for something; the answer has the id that is returned."""
+        call_id = uuid.uuid4().hex
+        self.send({"id": call_id, "op": op, **arguments}, parts)
+        return call_id
+
+    def receive(self) -> list[wire.Record]:
+        """Wait for something to arrive and return the records that are whole.
+
+        Raises OSError: the agent has gone.
+        """
+        data = self._socket.recv(_RECEIVED_BYTES)
+        if not data:
+            raise OSError("the connection to the kernel was lost")
+        return self._incoming.feed(self._incoming.received, data)
+
+    def has_arrived(self, seconds: float) -> bool:
+        """Wait for something to arrive; return whether `receive` would return at once."""
+        return is_readable(self._socket, seconds)
+
+    def close(self) -> None:
+        """Give up what has not been answered."""
+        self._socket.close()
+
+
+@dataclass
+class _Caller:
+    """A connection as the agent has it: what came in part, what is still to be sent."""
+
+    socket: socket.socket
+    incoming: wire.ReceiveLog = field(default_factory=wire.ReceiveLog)
+    outgoing: deque[memoryview] = field(default_factory=deque)
+
+
+class CallSocket:
+    """The agent's end: takes calls and sends answers while an exchange is pending."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        # The first is the one that the remote kernel keeps open, the last one has the path.
+        self.listeners = [self._listen()]
+        self.callers: dict[int, _Caller] = {}
+        self.waiting: dict[str, int] = {}
+        self._poller: Any = None
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(self.path)
+        except OSError:
+            listener.close()
+            raise
+        listener.listen(64)
+        listener.setblocking(False)
+        return listener
+
+    def listen_again(self) -> None:
+        """Listen at the path, which code has removed. Raises OSError."""
+        listener = self._listen()
+        for superseded in self.listeners[1:]:
+            self._close(superseded)
+        self.listeners[1:] = [listener]
+        if self._poller is not None:
+            self._poller.register(listener.fileno(), self._pollin)
+
+    def forget_first(self) -> None:
+        """Another remote kernel begins, which knows the path only."""
+        for superseded in self.listeners[:-1]:
+            self._close(superseded)
+        self.listeners[:-1] = []
+
+    def _close(self, listener: socket.socket) -> None:
+        if self._poller is not None:
+            self._poller.unregister(listener.fileno())
+        listener.close()
+
+    def register(self, poller: Any, pollin: int, pollout: int) -> None:
+        """Make a poller wake up for callers, new and known."""
+        self._poller, self._pollin, self._pollout = poller, pollin, pollout
+        for listener in self.listeners:
+            poller.register(listener.fileno(), pollin)
+        for descriptor, caller in self.callers.items():
+            poller.register(descriptor, pollin | (pollout if caller.outgoing else 0))
+
+    def read(self) -> list[wire.Record]:
+        """Return what callers have said since; send what they had no room for."""
+        for listener in self.listeners:
+            self._accept_from(listener)
+        records: list[wire.Record] = []
+        for descriptor in list(self.callers):
+            self._send(descriptor)
+            records.extend(self._read_from(descriptor))
+        return records
+
+    def _accept_from(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:
+                return
+            connection.setblocking(False)
+            self.callers[connection.fileno()] = _Caller(connection)
+            self._poller.register(connection.fileno(), self._pollin)
+
+    def _read_from(self, descriptor: int) -> list[wire.Record]:
+        caller = self.callers.get(descriptor)
+        records: list[wire.Record] = []
+        while caller is not None:
+            try:
+                data = caller.socket.recv(_RECEIVED_BYTES)
+                received = caller.incoming.feed(caller.incoming.received, data) if data else None
+            except BlockingIOError:
+                break
+            except (OSError, ValueError, TypeError, AttributeError):  # gone, or not our form
+                received = None
+            if received is None:
+                self._drop(descriptor)
+                break
+            records.extend(received)
+        for record in records:
+            if "id" in record.head and descriptor in self.callers:
+                self.waiting[str(record.head["id"])] = descriptor
+        return records
+
+    def answer(self, record: wire.Record) -> None:
+        """Send an answer to the caller it belongs to, if that still waits."""
+        descriptor = self.waiting.pop(str(record.head.get("id")), None)
+        if descriptor is not None:
+            data = memoryview(wire.encode_record(record))
+            self.callers[descriptor].outgoing.append(data)
+            self._send(descriptor)
+
+    def _send(self, descriptor: int) -> None:
+        """Send as much as the caller has room for; the poller tells when it has more."""
+        outgoing = self.callers[descriptor].outgoing
+        if not outgoing:
+            return
+        try:
+            while outgoing:
+                sent = self.callers[descriptor].socket.send(outgoing[0])
+                outgoing[0] = outgoing[0][sent:]
+                if not outgoing[0]:
+                    outgoing.popleft()
+        except BlockingIOError:
+            pass
+        except OSError:  # the caller was interrupted and has gone
+            self._drop(descriptor)
+            return
+        self._poller.modify(descriptor, self._pollin | (self._pollout if outgoing else 0))
+
+    def drain(self, seconds: float) -> None:
+        """Give callers time to take their answers, where nothing else is waited for."""
+        deadline = time.monotonic() + seconds
+        while any(caller.outgoing for caller in self.callers.values()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            poll = select.poll()
+            for descriptor, caller in self.callers.items():
+                if caller.outgoing:
+                    poll.register(descriptor, select.POLLOUT)
+            for descriptor, _ in poll.poll(1 + int(left * 1000)):
+                self._send(descriptor)
+
+    def close(self) -> None:
+        """Close everything; callers see the end of their connections."""
+        for caller in self.callers.values():
+            caller.socket.close()
+        self.callers.clear()
+        for listener in self.listeners:
+            listener.close()
+
+    def _drop(self, descriptor: int) -> None:
+        self._poller.unregister(descriptor)
+        self.callers.pop(descriptor).socket.close()
+        self.waiting = {key: one for key, one in self.waiting.items() if one != descriptor}

@@ -1,0 +1,127 @@
+"""Files that are on the user's machine only, as `os.stat` and `os.scandir` show files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .copies import FileFacts
+
+
+def status_of(item: FileFacts, relative: str, device: int) -> os.stat_result:
+    """Return what os.stat would say of a file, as far as it is known.
+
+    device: the number of the one that the working directory is on.
+    """
+    mode = stat.S_IFREG | 0o644
+    seconds = item.changed // 10**9
+    row = (
+        *(mode, _inode(relative), device, 1, os.getuid(), os.getgid()),
+        *(item.size, seconds, seconds, seconds),
+    )
+    precise = {}
+    for name in ("st_atime", "st_mtime", "st_ctime"):
+        precise[name] = item.changed / 1e9
+        precise[name + "_ns"] = item.changed
+    return os.stat_result(row, precise)
+
+
+def _inode(relative: str) -> int:
+    """Return a number of its own: files with the same one count as the same file."""
+    digest = hashlib.sha256(os.fsencode(relative)).digest()[:7]
+    return int.from_bytes(digest, "big") | 1 << 56
+
+
+class _Entry:
+    """As os.DirEntry, of a file that has not come yet."""
+
+    def __init__(self, folder: str, name: str, item: FileFacts, relative: str, device: int) -> None:
+        self.name = name
+        self.path = os.path.join(folder, name)
+        self._item = item
+        self._relative = relative
+        self._device = device
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __repr__(self) -> str:
+        return f"<DirEntry {self.name!r}>"
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        return self._item.is_folder and (follow_symlinks or not self.is_symlink())
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:  # noqa: ARG002
+        return not self._item.is_folder
+
+    def is_symlink(self) -> bool:
+        return self._item.link is not None
+
+    def is_junction(self) -> bool:
+        return False
+
+    def inode(self) -> int:
+        return _inode(self._relative)
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self._item.is_folder:  # it is made by this
+            return os.stat(self.path, follow_symlinks=follow_symlinks)
+        return status_of(self._item, self._relative, self._device)
+
+
+class Scan:
+    """As what os.scandir returns: what is here, then what is there only.
+
+    here: what is here; folder: its path as the code has written it; there: what is there, by the
+    names; relative: the folder's path below the root; device: as for `status_of`.
+    is_outdated: tells whether what is here is shown as it is there.
+    """
+
+    def __init__(
+        self,
+        here: Any,
+        folder: str,
+        there: dict[str, FileFacts],
+        relative: str,
+        device: int,
+        is_outdated: Callable[[str, FileFacts], bool],
+    ) -> None:
+        self._here = here
+        self._folder = folder
+        self._there = dict(there)
+        self._prefix = relative + "/" if relative else ""
+        self._device = device
+        self._is_outdated = is_outdated
+        self._entries = self._all()
+
+    def _all(self) -> Iterator[Any]:
+        for entry in self._here:
+            item = self._there.pop(entry.name, None)
+            if item is not None and self._is_outdated(self._prefix + entry.name, item):
+                yield self._entry(entry.name, item)
+            else:
+                yield entry
+        for name in sorted(self._there):
+            yield self._entry(name, self._there[name])
+
+    def _entry(self, name: str, item: FileFacts) -> _Entry:
+        return _Entry(self._folder, name, item, self._prefix + name, self._device)
+
+    def __iter__(self) -> Scan:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._entries)
+
+    def __enter__(self) -> Scan:  # noqa: PYI034 - typing has no Self before 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._here.close()

@@ -1,0 +1,442 @@
+"""Files are sent when code opens them; what only looks sees them in their place.
+
+The environment is asked first, always. A file that is missing in it is shown with the size and
+time that it has on the user's machine, and fetched when it is opened; a folder is made when it
+is looked at, which costs nothing. A folder's names are those of both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..paged_files import FileProblem
+from . import file_mentions, is_quiet, quiet
+from .copies import FileFacts
+from .entries import Scan, status_of
+from .mirror import Mirror, Refused, text_of
+from .missing_errors import bring, missing
+
+# Of the environment, not of what is beside the notebook: hooks.py replaces it in `os`.
+_readlink = os.readlink
+
+
+def bring_tree(mirror: Mirror, path: Any, relative: str, *, with_links: bool = False) -> None:
+    """Fetch a file, or all of a folder, before something gets at it that does not say what.
+
+    path: as the code has written it. Raises MissingFile: not all of it can come.
+    """
+    __tracebackhide__ = True
+    with quiet():
+        is_file = os.path.isfile(mirror.path_of(relative))
+    if is_file:
+        bring(mirror, path, relative)
+        return
+    try:
+        mirror.bring_tree(relative, with_links=with_links)
+    except (FileProblem, Refused) as error:
+        raise missing(path, str(error)) from None
+
+
+class _Opening(threading.local):
+    """What a thread's call of `os.open` is told and its audit event does not tell."""
+
+    dir_fd: int | None = None
+
+
+class Fetching:
+    """What is done when code opens, looks for, lists or removes something."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._opening = _Opening()
+
+    def prepare(self, error: Any) -> None:
+        """An error is about to be shown: it says what is to be said already."""
+
+    # -- audit events --------------------------------------------------------------
+
+    def handlers(self) -> dict[str, Callable[..., OSError | None]]:
+        """Return what handles audit events, by their names.
+
+        They run before the act, and return the error that it has, where what is in its way is
+        only on the user's machine.
+        """
+        return {
+            "open": self._on_open,
+            "sqlite3.connect": self._on_connect,
+            "os.chdir": self._bring_folder,
+            "os.mkdir": self._on_mkdir,
+            "os.remove": self._on_remove,
+            "os.rmdir": self._on_rmdir,
+            "shutil.rmtree": self._on_rmtree,
+            "os.rename": self._on_rename,
+            "os.truncate": self._on_truncate,
+            "os.chmod": self._on_chmod,
+            "os.utime": self._on_utime,
+            "os.link": self._on_link,
+            "os.symlink": self._on_symlink,
+            "ctypes.dlopen": self._on_dlopen,
+            "subprocess.Popen": self._on_process,
+            "os.system": self._on_process,
+            "os.exec": self._on_process,
+            "os.posix_spawn": self._on_process,
+        }
+
+    def _inside(self, path: Any, dir_fd: int | None = -1) -> str:
+        """Return a path relative to the root, or nothing: it is not ours to look at.
+
+        dir_fd: the directory that it is relative to; None or -1: the working directory.
+        """
+        return self._mirror.inside(_seen_from(path, dir_fd)) or ""
+
+    def _inside_root(self, path: Any, dir_fd: int | None) -> str:
+        """As `_inside`, of what is removed; of a dir_fd the root's own counts only.
+
+        shutil.rmtree removes by those of all folders, having told which tree: to ask the kernel
+        about each file in it again would take longer than to remove it.
+        """
+        is_told = dir_fd not in (-1, None) and not os.path.isabs(text_of(path))
+        if is_told and _directory(dir_fd) != self._mirror.root:
+            return ""
+        return self._inside(path, dir_fd)
+
+    def _bring(self, path: Any, dir_fd: int | None = -1) -> None:
+        __tracebackhide__ = True
+        relative = self._inside(path, dir_fd)
+        if relative:
+            bring(self._mirror, path, relative)
+
+    def _on_truncate(self, path: Any, _: int) -> None:
+        __tracebackhide__ = True
+        self._bring(path)
+
+    def _on_chmod(self, path: Any, _: int, dir_fd: int = -1) -> None:
+        __tracebackhide__ = True
+        self._bring(path, dir_fd)
+
+    def _on_utime(self, path: Any, _: Any, __: Any, dir_fd: int = -1) -> None:
+        __tracebackhide__ = True
+        self._bring(path, dir_fd)
+
+    def _on_dlopen(self, path: Any) -> None:
+        __tracebackhide__ = True
+        self._bring(path)
+
+    def _bring_folder(self, path: Any, *_: Any) -> None:
+        relative = self._inside(path)
+        if relative:
+            with contextlib.suppress(FileProblem):
+                self._mirror.bring_folder(relative)
+
+    def _bring_parent(self, relative: str) -> None:
+        if relative:
+            self._bring_folder(os.path.dirname(self._mirror.path_of(relative)))
+
+    def _on_open(self, path: Any, mode: Any, flags: int) -> OSError | None:
+        __tracebackhide__ = True
+        # `open`, which has a mode, is told no directory.
+        dir_fd = self._opening.dir_fd if mode is None else None
+        if flags & os.O_CREAT and flags & os.O_EXCL:
+            return self._on_mkdir(path, dir_fd=dir_fd)
+        if not flags & os.O_TRUNC:  # what is in the file matters
+            self._bring(path, dir_fd)
+        if flags & os.O_CREAT:
+            self._bring_parent(self._inside(path, dir_fd))
+        return None
+
+    def _on_mkdir(self, path: Any, _: int = 0, dir_fd: int | None = -1) -> OSError | None:
+        relative = self._inside(path, dir_fd)
+        if not relative:
+            return None
+        self._bring_parent(relative)
+        return None if self._only_there(relative) is None else _error(errno.EEXIST, path)
+
+    def _only_there(self, relative: str) -> FileFacts | None:
+        try:
+            return self._mirror.is_only_there(relative)
+        except FileProblem:  # it cannot be asked: as if it were not there
+            return None
+
+    def _on_connect(self, database: Any) -> None:
+        __tracebackhide__ = True
+        path, log = file_mentions.of_database(database)
+        self._bring(path)
+        relative = self._mirror.inside(log)
+        # Its log belongs to it; most have none.
+        if relative and self._mirror.look(relative) is not None:
+            self._bring(log)
+
+    def _on_remove(self, path: Any, dir_fd: int = -1) -> None:
+        relative = self._inside_root(path, dir_fd)
+        if relative:
+            with contextlib.suppress(FileProblem):
+                self._mirror.before_removal(relative)
+
+    def _on_rmdir(self, path: Any, dir_fd: int = -1) -> OSError | None:
+        relative = self._inside_root(path, dir_fd)
+        if not relative:
+            return None
+        with contextlib.suppress(FileProblem):
+            found = self._mirror.before_removal(relative)
+            if found is not None and self._holds_something(relative, found):
+                return _error(errno.ENOTEMPTY, path)
+        return None
+
+    def _holds_something(self, relative: str, found: FileFacts) -> bool:
+        """Tell whether there is something in a folder there that was not removed."""
+        return found.is_folder and found.link is None and bool(self._mirror.names(relative))
+
+    def _on_rmtree(self, path: Any, dir_fd: int | None = None) -> None:
+        relative = self._inside(path, dir_fd)
+        if not relative:
+            return
+        with contextlib.suppress(FileProblem):
+            found = self._mirror.before_removal(relative)
+            if found is not None and found.is_folder and found.link is None:
+                # Now: as its folders go one by one, they must not seem to hold something.
+                self._mirror.note_removed(relative)
+
+    def _on_rename(
+        self, source: Any, target: Any, source_fd: int = -1, target_fd: int = -1
+    ) -> OSError | None:
+        __tracebackhide__ = True
+        mirror = self._mirror
+        moved, target_inside = self._inside(source, source_fd), self._inside(target, target_fd)
+        with contextlib.suppress(FileProblem):  # one question for both
+            mirror.look_at([path for path in (moved, target_inside) if path])
+        is_folder = False
+        if moved:
+            bring_tree(mirror, source, moved)
+            with contextlib.suppress(FileProblem):
+                mirror.before_removal(moved)
+            with quiet():
+                path = mirror.path_of(moved)
+                is_folder = os.path.isdir(path) and not os.path.islink(path)
+        return self._target_of_rename(source, target, target_inside, is_folder=is_folder)
+
+    def _target_of_rename(
+        self, source: Any, target: Any, relative: str, *, is_folder: bool
+    ) -> OSError | None:
+        """Prepare what is renamed to. is_folder: whether what is renamed is one."""
+        if not relative:
+            return None
+        self._bring_parent(relative)
+        found = self._only_there(relative)
+        if found is not None and found.is_folder:
+            self._bring_folder(self._mirror.path_of(relative))
+        if is_folder:
+            if found is not None and not found.is_folder:
+                return _error(errno.ENOTDIR, source, target)
+            with contextlib.suppress(FileProblem):
+                found = self._mirror.look(relative)
+                if found is not None and self._holds_something(relative, found):
+                    return _error(errno.ENOTEMPTY, source, target)
+        return None
+
+    def _on_link(
+        self, source: Any, target: Any, source_fd: int = -1, target_fd: int = -1
+    ) -> OSError | None:
+        __tracebackhide__ = True
+        self._bring(source, source_fd)
+        return self._refuse_link(source, target, target_fd)
+
+    def _refuse_link(self, source: Any, target: Any, target_fd: int) -> OSError | None:
+        relative = self._inside(target, target_fd)
+        if relative and self._only_there(relative) is not None:
+            return _error(errno.EEXIST, source, target)
+        return None
+
+    def _on_symlink(self, source: Any, target: Any, dir_fd: int = -1) -> OSError | None:
+        __tracebackhide__ = True
+        with contextlib.suppress(TypeError):  # text and bytes: the act says so itself
+            # Who opens the link opens what it leads to, and no name of that.
+            self._bring(os.path.join(os.path.dirname(target), source), dir_fd)
+        return self._refuse_link(source, target, dir_fd)
+
+    def _on_process(self, *arguments: Any) -> None:
+        file_mentions.bring_named(self._mirror, arguments)
+
+    # -- functions of os -------------------------------------------------------------
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Return what replaces functions of `os`, by their names."""
+        look = self._looking(os.stat)
+        return {
+            "open": self._open(),
+            "stat": look,
+            "lstat": self._looking(os.lstat),
+            "access": self._access(look),
+            "listdir": self._listdir(),
+            "scandir": self._scandir(),
+            "readlink": self._readlink(),
+        }
+
+    def _open(self) -> Callable[..., Any]:
+        original, opening = os.open, self._opening
+
+        @functools.wraps(original)
+        def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> int:
+            __tracebackhide__ = True
+            if dir_fd is None:
+                return original(path, flags, mode)
+            opening.dir_fd = dir_fd
+            try:
+                return original(path, flags, mode, dir_fd=dir_fd)
+            finally:
+                opening.dir_fd = None
+
+        return open_
+
+    def _looking(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        mirror = self._mirror
+
+        @functools.wraps(original)
+        def look(path: Any, *, dir_fd: Any = None, **options: Any) -> Any:
+            __tracebackhide__ = True
+            relative = "" if is_quiet() else self._inside(path, dir_fd)
+            if not relative:
+                return original(path, dir_fd=dir_fd, **options)
+            with contextlib.suppress(FileProblem, Refused):
+                mirror.refresh(relative)
+            try:
+                return original(path, dir_fd=dir_fd, **options)
+            except FileNotFoundError:
+                found = self._find(relative)
+                if found is None:
+                    raise
+            # A folder has been made by now.
+            if found.is_folder:
+                return original(path, dir_fd=dir_fd, **options)
+            if _text(path).endswith("/"):
+                raise _error(errno.ENOTDIR, path)
+            return status_of(found, relative, mirror.device)
+
+        return look
+
+    def _find(self, relative: str) -> FileFacts | None:
+        try:
+            with quiet():
+                found = self._mirror.look(relative)
+                if found is not None and found.is_folder:
+                    self._mirror.bring_folder(relative)
+        except FileProblem:  # it cannot be asked: as if it were not there
+            return None
+        return found
+
+    def _access(self, look: Callable[..., Any]) -> Callable[..., Any]:
+        original = os.access
+
+        @functools.wraps(original)
+        def access(path: Any, mode: int, **options: Any) -> bool:
+            if original(path, mode, **options):
+                return True
+            relative = "" if is_quiet() or options else self._inside(path)
+            if not relative:
+                return False
+            try:
+                look(path)
+            except OSError:
+                return False
+            if self._only_there(relative) is None:  # it has been made by now, or is forbidden
+                return original(path, mode)
+            return not mode & os.X_OK
+
+        return access
+
+    def _listdir(self) -> Callable[..., Any]:
+        original = os.listdir
+
+        @functools.wraps(original)
+        def listdir(path: Any = ".") -> Any:
+            __tracebackhide__ = True
+            _, there = self._names("." if path is None else path)
+            names = original(path)
+            return [*names, *sorted(set(there).difference(names))] if there else names
+
+        return listdir
+
+    def _scandir(self) -> Callable[..., Any]:
+        original, mirror = os.scandir, self._mirror
+
+        @functools.wraps(original)
+        def scandir(path: Any = ".") -> Any:
+            __tracebackhide__ = True
+            path = "." if path is None else path
+            relative, there = self._names(path)
+            here = original(path)
+            if not there:
+                return here
+            return Scan(here, os.fspath(path), there, relative, mirror.device, mirror.is_outdated)
+
+        return scandir
+
+    def _readlink(self) -> Callable[..., Any]:
+        original = os.readlink
+
+        @functools.wraps(original)
+        def readlink(path: Any, *, dir_fd: Any = None) -> Any:
+            __tracebackhide__ = True
+            relative = "" if is_quiet() else self._inside(path, dir_fd)
+            if relative:
+                self._find(relative)
+            return original(path, dir_fd=dir_fd)
+
+        return readlink
+
+    def _names(self, path: Any) -> tuple[str, dict[str, FileFacts]]:
+        """Return where a folder is and what is in it there; one that is only there is made."""
+        relative = None
+        if isinstance(path, (str, os.PathLike)) and not is_quiet():
+            relative = self._mirror.inside(path)
+        if relative is None:
+            return "", {}
+        try:
+            names = self._mirror.names(relative)
+            if names is None or not self._mirror.bring_folder(relative):
+                return "", {}
+            if self._mirror.leads_to(relative) != relative:
+                relative = self._mirror.leads_to(relative)
+                names = self._mirror.names(relative) or {}
+            for name, item in names.items():
+                if item.link is not None:  # who sees one asks where it leads
+                    self._mirror.bring_folder(f"{relative}/{name}" if relative else name)
+        except FileProblem:
+            return "", {}
+        return relative, {name: item for name, item in names.items() if name != "__pycache__"}
+
+
+def _seen_from(path: Any, dir_fd: int | None) -> Any:
+    """Return a path, of one that is relative to a directory the whole; nothing: it is not known.
+
+    dir_fd: the directory; None or -1: the working directory.
+    """
+    text = "" if dir_fd in (-1, None) else text_of(path)
+    if not text or os.path.isabs(text):
+        return path
+    directory = _directory(dir_fd)
+    return os.path.join(directory, text) if directory else ""
+
+
+def _directory(dir_fd: int | None) -> str:
+    """Return where an open directory is; nothing: it is not known."""
+    try:
+        return _readlink(f"/proc/self/fd/{dir_fd}")
+    except OSError:
+        return ""
+
+
+def _error(number: int, path: Any, target: Any = None) -> OSError:
+    """Return the error that the environment would have if all files were in it."""
+    if target is None:
+        return OSError(number, os.strerror(number), path)
+    return OSError(number, os.strerror(number), path, None, target)
+
+
+def _text(path: Any) -> str:
+    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else ""

@@ -1,0 +1,197 @@
+"""Files are not sent by themselves: the error of code that misses one says what sends it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..paged_files import FileProblem
+from ..wrapping import wrapped
+from . import file_mentions, quiet
+from .copies import FileFacts
+from .mirror import Mirror, hint_of
+from .missing_errors import MissingFile, is_ours, missing
+
+# Names in the text of an error that are looked up.
+_MOST_NAMES = 10
+_LONGEST_NAME = 1000
+
+_NO_FILE = os.strerror(errno.ENOENT)
+
+# What is raised of a missing file or module: by what opens it, by imports, by `%load`.
+_HINTED_AT = (OSError, ModuleNotFoundError, ValueError)
+
+# What `%run` and `%load` say of a file.
+_SEARCHED = re.compile(r"^File .* not found\.|was not found in history, as a file")
+
+
+class Hinting:
+    """What is done when code opens or looks for something."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def handlers(self) -> dict[str, Callable[..., None]]:
+        """Return what handles audit events, by their names."""
+        return {"open": self._on_open, "sqlite3.connect": self._on_connect}
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Return what replaces functions of `os`, by their names: none is."""
+        return {}
+
+    def _on_open(self, path: Any, mode: Any, flags: int) -> None:
+        __tracebackhide__ = True
+        # os.open, which has no mode, may be told a folder that this event does not tell.
+        if mode is None or flags & os.O_CREAT:
+            return
+        relative = self._missed(path)
+        if relative and not _names_opener():
+            raise missing(path, hint_of(relative))
+
+    def _on_connect(self, database: Any) -> None:
+        relative = self._missed(file_mentions.of_database(database)[0])
+        if relative:
+            # It is no error: a new and empty database is what comes of it.
+            self._mirror.tell_once(relative, hint_of(relative))
+
+    def _missed(self, path: Any) -> str:
+        """Return where a file is on the user's machine that is missing here, or nothing."""
+        mirror = self._mirror
+        relative = mirror.inside(path)
+        if not relative:
+            return ""
+        with quiet():
+            if os.path.lexists(mirror.path_of(relative)):
+                return ""
+            try:
+                found = mirror.look(relative)
+            except FileProblem:  # it cannot be asked: as if it were not there
+                return ""
+            if found is None or found.is_folder:
+                return ""
+        return relative
+
+    def prepare(self, error: Any) -> None:
+        """Add its hint to an error of who has looked before, as numpy does, or opens in C."""
+        if isinstance(error, _HINTED_AT):
+            self._add_hint(error)
+
+    def _add_hint(self, error: Any) -> None:
+        if isinstance(error, MissingFile):
+            return
+        text = str(error)
+        hint = wrapped(self._hint_for(error, text))
+        if not hint or hint in text:
+            return
+        if isinstance(error, ImportError):
+            error.msg = f"{text}.\n{hint}"
+        elif getattr(error, "filename2", None) is not None:
+            error.filename2 = _Hinted(error.filename2, hint)
+        elif getattr(error, "filename", None) is not None:
+            error.filename = _Hinted(error.filename, hint)
+        elif len(error.args) == 1:
+            error.args = (f"{text.rstrip('.')}.\n{hint}",)
+        elif isinstance(error, OSError):
+            error.strerror = f"{error.strerror}.\n{hint}"
+
+    def _hint_for(self, error: Any, text: str) -> str:
+        if isinstance(error, ModuleNotFoundError):
+            return self._hint_for_module(error.name or "")
+        if isinstance(error, OSError):
+            if not isinstance(error, FileNotFoundError) and _NO_FILE not in text:
+                return ""
+            if error.filename is not None:
+                return self._hint_for_names([error.filename])
+        elif not _SEARCHED.search(text):
+            return ""
+        return self._hint_for_names(_names_in(text))
+
+    def _hint_for_module(self, name: str) -> str:
+        if not name:
+            return ""
+        folder = name.replace(".", "/")
+        paths = [f"{folder}/__init__.py", f"{folder}.py", folder]
+        package, module, whole = self._mirror.look_at(paths)
+        if whole is not None and whole.is_folder and (package is not None or module is None):
+            return self._hint(folder, whole)
+        return "" if module is None else self._hint(paths[1], module)
+
+    def _hint_for_names(self, names: list[Any]) -> str:
+        """Return the hint for the first of some names that is missing here and is there."""
+        mirror = self._mirror
+        found = [mirror.inside(name) for name in names[:_MOST_NAMES]]
+        paths = [
+            path
+            for path in found
+            if path and len(path) < _LONGEST_NAME and not os.path.lexists(mirror.path_of(path))
+        ]
+        items = mirror.look_at(paths)
+        for place, path in enumerate(paths):
+            item = items[place]
+            if item is not None:
+                return self._hint(path, item)
+        return ""
+
+    def _hint(self, path: str, item: FileFacts) -> str:
+        if item.is_folder:
+            return (
+                f"{path} is a folder beside the notebook on your machine: with the setting "
+                'files = "on-demand" its files are sent when they are opened, and `%aca upload` '
+                "sends one."
+            )
+        return hint_of(path)
+
+    def tell_of_run(self, result: Any) -> None:
+        """Say after a cell what `%run` has not found: its error is of no type of its own."""
+        error = result.error_in_exec
+        if type(error) is Exception and _SEARCHED.search(str(error)):
+            with contextlib.suppress(FileProblem), quiet():
+                hint = self._hint_for_names(_names_in(str(error)))
+                if hint:
+                    self._mirror.tell_once(f"{hint} {result.execution_count}", hint)
+
+
+def _names_opener() -> bool:
+    """Tell whether the code that opens a file names an opener, which may find it elsewhere."""
+    frame: Any = sys._getframe(1)  # noqa: SLF001 - what the audit event does not tell
+    while frame is not None and is_ours(frame.f_code):
+        frame = frame.f_back
+    if frame is None:
+        return False
+    if frame.f_code.co_name == "_modified_open":  # IPython's `open` in cells
+        return "opener" in frame.f_locals.get("kwargs", ())
+    return any(isinstance(one, tuple) and "opener" in one for one in frame.f_code.co_consts)
+
+
+class _Hinted(str):
+    """The name of a file in an error, as it is shown: with the hint behind it."""
+
+    __slots__ = ("_shown",)
+    _shown: str
+
+    def __new__(cls, name: Any, hint: str) -> _Hinted:  # noqa: PYI034 - no Self before 3.11
+        self = super().__new__(cls, os.fsdecode(name))
+        self._shown = f"{name!r}.\n{hint}"
+        return self
+
+    def __repr__(self) -> str:
+        return self._shown
+
+    def __reduce__(self) -> Any:
+        return str, (str(self),)
+
+
+def _names_in(text: str) -> list[str]:
+    """Return what may be a file's name: all, what is quoted, and words with a dot or slash."""
+    quoted = re.findall(r"'([^'\n]+)'|\"([^\"\n]+)\"|`([^`\n]+)`", text)
+    words = [word.strip(".,:;!?()[]{}<>'\"`") for word in text.split()]
+    return [
+        text,
+        *(next(filter(None, found)) for found in quoted),
+        *(word for word in words if "." in word or "/" in word),
+    ]

@@ -1,0 +1,201 @@
+"""Modules beside the notebook, and libraries that open files in C.
+
+A module that is not found in the environment is looked for beside the notebook, as one of the
+working directory would be found locally; one that came from there is refreshed before it is
+loaded again. pyarrow, which opens files by itself, is changed when it is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.machinery
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+from ..paged_files import FileProblem
+from . import is_quiet, quiet
+from .fetching import bring_tree
+from .mirror import Mirror, Refused
+from .missing_errors import MissingModule
+
+# What Python imports modules from without unpacking it.
+_ARCHIVES = (".zip", ".egg", ".whl")
+
+
+def install(mirror: Mirror) -> None:
+    """Begin to look for modules."""
+    patches: dict[str, Callable[[Any], None]] = {
+        "pyarrow": functools.partial(_patch_pyarrow, mirror),
+        "pyarrow.util": functools.partial(_patch_pyarrow_util, mirror),
+    }
+    for name, patch in patches.items():
+        if name in sys.modules:
+            patch(sys.modules[name])
+    finders: Any = sys.meta_path
+    finders.insert(0, _First(mirror, patches))
+    finders.append(_Last(mirror))
+
+
+class _First:
+    """Comes before the finders that there are: refreshes, and changes what is imported."""
+
+    def __init__(self, mirror: Mirror, patches: dict[str, Callable[[Any], None]]) -> None:
+        self._mirror = mirror
+        self._patches = patches
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, _: Any = None
+    ) -> ModuleSpec | None:
+        """See importlib.abc.MetaPathFinder."""
+        if name in self._patches:
+            return self._patched(name, path)
+        if not is_quiet():
+            if path is None and not self._mirror.is_hinting:
+                self._bring_places()
+            for prefix, _folder in _folders(self._mirror, path):
+                self._refresh(prefix + name.rpartition(".")[2])
+        return None
+
+    def _bring_places(self) -> None:
+        """Bring what lies beside the notebook and modules are looked for in: folders, archives."""
+        for place in list(sys.path):
+            # Python has not looked there, or has found nothing.
+            if sys.path_importer_cache.get(place) is None:
+                relative = self._mirror.inside(place)
+                if relative:
+                    with contextlib.suppress(FileProblem, Refused):
+                        if not self._mirror.bring_folder(relative) and place.endswith(_ARCHIVES):
+                            self._mirror.bring(relative)
+                    sys.path_importer_cache.pop(place, None)
+
+    def _refresh(self, relative: str) -> None:
+        mirror = self._mirror
+        package, module = _files_of(relative)
+        with contextlib.suppress(FileProblem, Refused):
+            for path in (package, module):
+                if mirror.is_copy(path):
+                    mirror.bring(path)
+            # A folder that has come without its files would be taken for a whole package.
+            if not mirror.is_hinting and not mirror.is_copy(package):
+                with quiet():
+                    is_folder = os.path.isdir(mirror.path_of(relative))
+                    if is_folder and mirror.look(package) is not None:
+                        mirror.bring(package)
+
+    def _patched(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        loader: Any = spec.loader if spec is not None else None
+        if loader is None or not hasattr(loader, "exec_module"):
+            return None
+        execute, patch = loader.exec_module, self._patches[name]
+
+        def exec_module(module: types.ModuleType) -> None:
+            execute(module)
+            patch(module)
+
+        loader.exec_module = exec_module
+        return spec
+
+
+class _Last:
+    """Comes behind the finders that there are: what they do not find may be beside the notebook."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, _: Any = None
+    ) -> ModuleSpec | None:
+        """See importlib.abc.MetaPathFinder."""
+        __tracebackhide__ = True
+        if is_quiet():
+            return None
+        mirror = self._mirror
+        for prefix, folder in _folders(mirror, path):
+            try:
+                if not self._bring(prefix + name.rpartition(".")[2]):
+                    continue
+            except (FileProblem, Refused) as error:
+                raise MissingModule(f"No module named {name!r}. {error}", name=name) from None
+            # Past the caches of folders, which may not have noticed.
+            importlib.machinery.PathFinder.invalidate_caches()
+            return importlib.machinery.PathFinder.find_spec(name, [folder])
+        return None
+
+    def _bring(self, relative: str) -> bool:
+        __tracebackhide__ = True
+        mirror = self._mirror
+        package, module = _files_of(relative)
+        found = mirror.look_at([relative, package, module])
+        for path, item in ((package, found[1]), (module, found[2])):
+            if item is not None and not item.is_folder:
+                if mirror.is_hinting:
+                    # No error of ours: who only looks for a module gets None. See hinting.py.
+                    return False
+                mirror.bring(path)
+                return True
+        if found[0] is not None and found[0].is_folder and not mirror.is_hinting:
+            return mirror.bring_folder(relative)
+        return False
+
+
+def _folders(mirror: Mirror, path: Sequence[str] | None) -> Iterator[tuple[str, str]]:
+    """Yield where a module may be beside the notebook: as the beginning of a path, and the path."""
+    seen: set[str] = set()
+    for folder in [mirror.root, *sys.path] if path is None else list(path):
+        # Python means the working directory by an empty one.
+        inside = mirror.inside(folder or ".")
+        if inside is not None and inside not in seen:
+            seen.add(inside)
+            yield f"{inside}/" if inside else "", folder or mirror.path_of(inside)
+
+
+def _files_of(name: str) -> tuple[str, str]:
+    """Return where the module of a name lies, as a package and as a file."""
+    return f"{name}/__init__.py", f"{name}.py"
+
+
+# -- pyarrow -----------------------------------------------------------------------
+
+
+def _patch_pyarrow_util(mirror: Mirror, module: Any) -> None:
+    """Let a path be noticed when pyarrow makes a text of it, as it does with nearly all.
+
+    The function's code is replaced, not the function: others have imported it already.
+    """
+    function = module._stringify_path  # noqa: SLF001 - there is no public way in
+    module._aca_original = types.FunctionType(  # noqa: SLF001
+        function.__code__, function.__globals__, function.__name__
+    )
+    module._aca_notice = functools.partial(_notice, mirror)  # noqa: SLF001
+    function.__code__ = _stringify_path.__code__
+
+
+def _stringify_path(path: Any) -> Any:
+    """Runs with the names of pyarrow.util."""
+    text = _aca_original(path)  # type: ignore[name-defined]  # noqa: F821
+    _aca_notice(text)  # type: ignore[name-defined]  # noqa: F821
+    return text
+
+
+def _patch_pyarrow(mirror: Mirror, module: Any) -> None:
+    original = module.memory_map
+
+    @functools.wraps(original)
+    def memory_map(path: Any, mode: str = "r") -> Any:
+        _notice(mirror, path)
+        return original(path, mode)
+
+    module.memory_map = module.lib.memory_map = memory_map
+
+
+def _notice(mirror: Mirror, path: Any) -> None:
+    relative = None if is_quiet() or mirror.is_hinting else mirror.inside(path)
+    if relative is not None:
+        # Of a folder everything: which of its files are read is decided in C.
+        bring_tree(mirror, path, relative, with_links=True)

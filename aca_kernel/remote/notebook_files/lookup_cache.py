@@ -1,0 +1,116 @@
+"""What there is on the user's machine, as far as it has been asked.
+
+An answer counts for a second in the same cell. Where a folder is asked about again and again, it
+is listed instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from ..asking import HostClient
+from . import quiet
+from .copies import FileFacts
+
+# What is known is taken for true so long, in the same cell.
+FRESH_SECONDS = 1.0
+
+# After so many questions about a folder in one cell it is listed.
+_QUESTIONS_BEFORE_LIST = 8
+
+
+class LookupCache:
+    """Questions about files, and what is known from answers.
+
+    asking: connects to the kernel. on_list: hears what is in a folder that has been listed, None
+    if it is none. is_listing: whether folders may be listed.
+    """
+
+    def __init__(
+        self,
+        asking: Callable[[], AbstractContextManager[HostClient]],
+        on_list: Callable[[str, dict[str, FileFacts] | None], None],
+        *,
+        is_listing: bool,
+    ) -> None:
+        self._asking = asking
+        self._on_list = on_list
+        self._is_listing = is_listing
+        self._cell = 0
+        self._found: dict[str, tuple[int, float, FileFacts | None]] = {}
+        self._lists: dict[str, tuple[int, float, dict[str, FileFacts] | None]] = {}
+        self._questions: dict[str, int] = {}
+
+    def forget(self) -> None:
+        """A cell begins: take nothing for known any more."""
+        self._cell += 1
+        for known in (self._found, self._lists, self._questions):
+            known.clear()
+
+    def look_at(self, paths: list[str]) -> list[FileFacts | None]:
+        """Return what is there, with one question for all that is not known.
+
+        Raises FileProblem: it cannot be asked.
+        """
+        unknown = [path for path in paths if not self.knows(path)]
+        if unknown:
+            with quiet(), self._asking() as kernel:
+                answer = kernel.ask("files_look", paths=unknown).head["found"]
+            for place, path in enumerate(unknown):
+                row = answer[place]
+                self.note(path, None if row is None else FileFacts(*row))
+        return [self.item(path) for path in paths]
+
+    def knows(self, relative: str) -> bool:
+        """Tell whether something is known; lists its folder if it was asked about often."""
+        if not relative or self._is_fresh(self._found.get(relative)):
+            return True
+        folder = os.path.dirname(relative)
+        if self._is_fresh(self._lists.get(folder)):
+            return True
+        asked = self._questions[folder] = self._questions.get(folder, 0) + 1
+        if asked <= _QUESTIONS_BEFORE_LIST or not self._is_listing:
+            return False
+        self.names(folder)
+        return True
+
+    def item(self, relative: str) -> FileFacts | None:
+        """Return what is known last."""
+        if not relative:
+            return FileFacts(True, 0, 0)
+        folder, name = os.path.split(relative)
+        listed, found = self._lists.get(folder), self._found.get(relative)
+        if listed is not None and (found is None or listed[:2] >= found[:2]):
+            return (listed[2] or {}).get(name)
+        return found[2] if found is not None else None
+
+    def note(self, relative: str, found: FileFacts | None) -> None:
+        """Something has become known."""
+        self._found[relative] = self._cell, time.monotonic(), found
+
+    def _is_fresh(self, known: Any) -> bool:
+        return (
+            known is not None
+            and known[0] == self._cell
+            and time.monotonic() - known[1] < FRESH_SECONDS
+        )
+
+    def names(self, relative: str) -> dict[str, FileFacts] | None:
+        """Return what is in a folder there; None: it is none. Raises FileProblem."""
+        known = self._lists.get(relative)
+        if known is not None and self._is_fresh(known):
+            return known[2]
+        with quiet(), self._asking() as kernel:
+            answer = kernel.ask("files_list", path=relative)
+        found = None
+        if answer.head["is_folder"]:
+            rows = json.loads(answer.parts[0])
+            found = {name: FileFacts(*row) for name, row in rows.items()}
+        self._lists[relative] = self._cell, time.monotonic(), found
+        self._on_list(relative, found)
+        return found

@@ -1,0 +1,181 @@
+"""What the code has written into the working directory, and how it gets to the user's machine.
+
+Written is what was not there before the first cell, has not come from the user's machine, or
+has changed since. With the setting `files_back` it is sent at the end of each cell; whether it is
+taken, the kernel there decides (aca_kernel/host/notebook_files/write_back.py).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from ..asking import HostClient, asking
+from ..origin import Stamp, stamp
+from ..paged_files import FileProblem, SourceFile
+from ..paging import send_pages
+from ..transfer_progress import TransferProgress, shown_size
+from ..wrapping import wrapped
+from . import quiet
+from .mirror import Mirror
+
+# What is no larger goes along with the question whether it may.
+_AT_ONCE_BYTES = 1_000_000
+
+# Folders of tools, beside the hidden ones.
+_TOOLS_FOLDERS = frozenset({"__pycache__", "node_modules"})
+
+# A list is for reading: more files than this are only counted.
+_MOST_LISTED = 100
+
+
+class Writing:
+    """The files of one remote kernel that are the code's.
+
+    known: stamps of files that are not, by their absolute paths; grows as files come.
+    mirror: None where no files come.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        calls_path: str,
+        known: dict[str, Stamp],
+        stream: Any,
+        mirror: Mirror | None,
+    ) -> None:
+        self._root = root
+        self._calls_path = calls_path
+        self._known = known
+        self._stream = stream
+        self._mirror = mirror
+        # What was sent back, or was refused, as it was then.
+        self._sent: dict[str, Stamp] = {}
+        self._told: set[str] = set()
+
+    def files(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the regular files that the code has written, in order of their paths."""
+        with quiet():
+            found = list(self._files())
+        yield from sorted(found)
+
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
+        for folder, folders, names in os.walk(self._root):
+            folders[:] = [
+                one for one in folders if not one.startswith(".") and one not in _TOOLS_FOLDERS
+            ]
+            for name in names:
+                path = os.path.join(folder, name)
+                if name.startswith("."):
+                    continue
+                try:
+                    status = os.lstat(path)
+                except OSError:  # it was there a moment ago
+                    continue
+                if stat.S_ISREG(status.st_mode) and self._known.get(path) != stamp(status):
+                    yield os.path.relpath(path, self._root), status
+
+    def send_back(self) -> None:
+        """Send what is new since the last cell; what is refused is told once."""
+        try:
+            with quiet():
+                self._send_new()
+        except KeyboardInterrupt:
+            self._tell("Interrupted; what has not come back yet comes after the next cell.")
+
+    def _send_new(self) -> None:
+        changed = [
+            (path, status) for path, status in self.files() if self._sent.get(path) != stamp(status)
+        ]
+        for path, status in changed:
+            try:
+                answer = self._send(path)
+            except FileProblem as error:
+                self._tell_once(str(error))
+                answer = {}
+            self._sent[path] = stamp(status)
+            if answer.get("size") == status.st_size:
+                self._note(path, int(answer["changed"]), stamp(status))
+
+    def is_same(self, path: str, beside: str) -> bool:
+        """Tell whether a path here stands for one in the notebook's folder."""
+        return path == os.path.join(self._root, beside)
+
+    def note_same(self, relative: str, changed: int | None) -> None:
+        """A file has come by the user's will: it need not go back.
+
+        changed: when, on the user's machine; None: it would not be sent again.
+        """
+        with quiet():
+            own = self._sent[relative] = stamp(os.lstat(os.path.join(self._root, relative)))
+        if changed is not None:
+            self._note(relative, changed, own)
+
+    def _note(self, relative: str, changed: int, own: Stamp) -> None:
+        if self._mirror is not None:
+            self._mirror.keep_same(relative, changed, own)
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._tell(sentence)
+
+    def _tell(self, sentence: str) -> None:
+        sys.stderr.write(wrapped(sentence) + "\n")
+        sys.stderr.flush()
+
+    def _send(self, path: str) -> dict[str, Any]:
+        file = SourceFile(os.path.join(self._root, path), path)
+        progress = TransferProgress(file.size, f"{path}: ", self._stream)
+        try:
+            with asking(self._calls_path) as kernel:
+                if file.size <= _AT_ONCE_BYTES:
+                    data = file.read(file.size)
+                    kernel.send(
+                        "back",
+                        data,
+                        path=path,
+                        size=file.size,
+                        digest=file.digest,
+                        is_executable=file.is_executable,
+                    )
+                    return kernel.receive().head
+                begun = kernel.ask("back", path=path, size=file.size).head
+                send_pages(kernel, "back_page", begun, file, progress)
+                return kernel.ask(
+                    "back_end",
+                    transfer=begun["transfer"],
+                    digest=file.digest,
+                    is_executable=file.is_executable,
+                ).head
+        finally:
+            file.close()
+            progress.end()
+
+    def listing(self, kernel: HostClient) -> str:
+        """Return what `%aca files` shows. Raises FileProblem."""
+        answer = kernel.ask("files_sent").head
+        sent = [(str(path), int(size)) for path, size in answer["rows"]]
+        written = [(path, status.st_size) for path, status in self.files()]
+        return "\n".join(
+            [
+                *_section("Sent from your machine", sent, f"files = {answer['files']}"),
+                *_section("Written here", written, "`%aca download PATH` brings one"),
+            ]
+        )
+
+
+def _section(title: str, rows: list[tuple[str, int]], hint: str) -> list[str]:
+    if not rows:
+        return [f"{title}: nothing ({hint})"]
+    total = shown_size(sum(size for _, size in rows))
+    count = f"{len(rows)} files" if len(rows) > 1 else "1 file"
+    width = max(len(path) for path, _ in rows[:_MOST_LISTED])
+    lines = [f"{title}: {count}, {total} ({hint})"]
+    lines += [f"  {path.ljust(width)}  {shown_size(size)}" for path, size in rows[:_MOST_LISTED]]
+    if len(rows) > _MOST_LISTED:
+        lines.append(f"  and {len(rows) - _MOST_LISTED} more")
+    return lines

@@ -1,0 +1,76 @@
+"""The network and the service misbehave; no cell is lost and none runs twice."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ..support import Client, Pool, running_kernel, running_pool
+
+PYTHON = "runPythonCodeInRemoteEnvironment"
+
+
+def count_to(kernel: Client, times: int) -> str:
+    """Run a counting cell so often; return what was counted."""
+    assert kernel.run("counter = 0").status == "ok"
+    for n in range(1, times + 1):
+        cell = kernel.run("counter += 1\nprint(counter)")
+        assert cell.text == f"{n}\n"
+    return str(kernel.run("counter").result)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_after"},
+        {"kind": "drop_before"},
+        {"kind": "cut"},
+        {"kind": "garbage"},
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 429},
+        {"kind": "status", "status": 502},
+    ],
+    ids=lambda fault: f"{fault['kind']}-{fault.get('status', '')}",
+)
+def test_fifty_cells_count_to_fifty_though_every_third_answer_fails(
+    pool: Pool, pool_kernel: Client, fault: dict[str, object]
+) -> None:
+    pool.fault(**fault, every=3, tool=PYTHON)
+    assert count_to(pool_kernel, 50) == "50"
+
+
+@pytest.mark.parametrize("limit", [4096, 1500])
+def test_answers_that_are_cut_short_lose_nothing(limit: int) -> None:
+    with running_pool(output_limit=limit) as pool, running_kernel(pool.env) as kernel:
+        assert count_to(kernel, 5) == "5"
+        cell = kernel.run("import random\nrandom.seed(1)\nprint(random.randbytes(20_000).hex())")
+        assert len(cell.text) == 40_001
+        assert cell.text == random.Random(1).randbytes(20_000).hex() + "\n"
+
+
+def test_a_proxy_that_decodes_base64_does_no_harm() -> None:
+    with running_pool(quirks=["decode_base64"]) as pool, running_kernel(pool.env) as kernel:
+        assert count_to(kernel, 3) == "3"
+        assert kernel.run("print('aGVsbG8gd29ybGQ=')").text == "aGVsbG8gd29ybGQ=\n"
+
+
+def test_the_services_own_kind_of_interpreter_works_as_well() -> None:
+    with running_pool(interpreter="ipykernel") as pool, running_kernel(pool.env) as kernel:
+        assert count_to(kernel, 3) == "3"
+        assert kernel.run("!echo hello").text == "hello\r\n"
+        cell = kernel.run("x = '" + "ä" * 100_000 + "'\nlen(x)")
+        assert cell.result == "100000"
+
+
+def test_only_the_shell_launch_tool_is_enough() -> None:
+    with running_pool(launch_tools="shell") as pool, running_kernel(pool.env) as kernel:
+        assert kernel.run("6 * 7").result == "42"
+        assert pool.calls().get("launchShell") == 1
+
+
+def test_live_output_continues_through_lost_answers(pool: Pool, pool_kernel: Client) -> None:
+    pool_kernel.run("import time")
+    pool.fault(kind="drop_after", every=2, tool=PYTHON)
+    cell = pool_kernel.run("for n in range(40):\n    print(n, flush=True)\n    time.sleep(0.05)")
+    assert cell.text == "".join(f"{n}\n" for n in range(40))

@@ -1,0 +1,359 @@
+"""Files that cells have written come to the notebook's folder; none of the user's is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aca_kernel.host.notebook_files.returned_files import ReturnedFiles
+
+from ...support import Client, Pool, eventually, running_kernel, running_pool
+from ..test_transfer import HOSTILE
+from .test_reading import PYTHON
+
+BACK = ("--AcaKernel.files_back=True",)
+
+
+@pytest.fixture(autouse=True)
+def _own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the list of what has come out of this machine's own."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+
+
+@contextmanager
+def bringing_kernel() -> Iterator[Client]:
+    with running_kernel(arguments=BACK) as client:
+        yield client
+
+
+@contextmanager
+def coming(size: int, delay_seconds: float = 0.2) -> Iterator[tuple[Pool, Client, str]]:
+    """Have a cell write large.bin, which comes back slowly, in the middle of that.
+
+    Yields the id of the cell's request besides its pool and kernel.
+    """
+    with (
+        running_pool(isolation="process") as pool,
+        running_kernel(pool.env, arguments=BACK) as kernel,
+    ):
+        kernel.run("import os")
+        pool.fault(kind="delay", seconds=delay_seconds, every=1, tool=PYTHON)
+        msg_id = kernel.send(f"with open('large.bin', 'wb') as file: file.truncate({size})")
+        kernel.wait_for_stream(msg_id, "large.bin: ")
+        yield pool, kernel, msg_id
+
+
+def write(name: str, text: str) -> str:
+    return f"with open({name!r}, 'w') as file: file.write({text!r})"
+
+
+def test_what_is_written_is_there_when_the_cell_is_done(folder: Path) -> None:
+    with bringing_kernel() as kernel:
+        assert kernel.run(write("new.txt", "one")).said == ""
+        assert (folder / "new.txt").read_text() == "one"
+        kernel.run(write("new.txt", "two"))
+        assert (folder / "new.txt").read_text() == "two"
+        code = "import os\nos.makedirs('a/b')\nopen('a/b/data.bin', 'wb').write(bytes(9_000_000));"
+        assert kernel.run(code).status == "ok"
+        assert (folder / "a" / "b" / "data.bin").read_bytes() == bytes(9_000_000)
+        # Also when the cell fails.
+        kernel.run(write("failed.txt", "x") + "\n1 / 0")
+        assert (folder / "failed.txt").read_text() == "x"
+        kernel.run("!echo by the shell > shell.txt")
+        assert (folder / "shell.txt").read_text() == "by the shell\n"
+        assert sorted(os.listdir()) == ["a", "failed.txt", "new.txt", "shell.txt"]
+
+
+def test_nothing_comes_by_itself_without_the_setting(folder: Path) -> None:
+    with running_kernel() as kernel:
+        kernel.run(write("new.txt", "one"))
+        code = "print(attempt('back', path='new.txt', size=1))"
+        assert "`files_back` does not let files come back" in kernel.run(HOSTILE + code).text
+    assert os.listdir() == []
+
+
+def test_a_file_of_the_users_is_never_overwritten(folder: Path) -> None:
+    (folder / "own.txt").write_text("mine")
+    (folder / "read.txt").write_text("mine")
+    with bringing_kernel() as kernel:
+        cell = kernel.run(write("own.txt", "theirs"))
+        assert cell.said == (
+            "own.txt does not come back: the one beside the notebook is your own, or has changed "
+            "since it came. `%aca download --force own.txt` replaces it."
+        )
+        # Told once.
+        assert kernel.run(write("own.txt", "theirs again")).said == ""
+        cell = kernel.run("open('read.txt').read()\n" + write("read.txt", "theirs"))
+        assert cell.said.startswith("read.txt does not come back: ")
+        kernel.run(write("new.txt", "one"))
+        (folder / "new.txt").write_text("edited")
+        cell = kernel.run(write("new.txt", "two"))
+        assert cell.said.startswith("new.txt does not come back: ")
+        assert [(folder / name).read_text() for name in ("own.txt", "read.txt", "new.txt")] == [
+            *("mine", "mine", "edited")
+        ]
+        assert kernel.run("%aca download --force own.txt").status == "ok"
+        assert (folder / "own.txt").read_text() == "theirs again"
+
+
+def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Path) -> None:
+    with bringing_kernel() as kernel:
+        kernel.run(write("result.txt", "first"))
+        kernel.run(write("edited.txt", "first"))
+    (folder / "edited.txt").write_text("mine")
+    with bringing_kernel() as kernel:
+        assert kernel.run(write("result.txt", "second")).said == ""
+        assert "edited.txt does not come back" in kernel.run(write("edited.txt", "x")).said
+    assert (folder / "result.txt").read_text() == "second"
+    assert (folder / "edited.txt").read_text() == "mine"
+
+
+def test_what_is_in_the_place_of_a_file_is_told_as_what_it_is(folder: Path) -> None:
+    (folder / "name").mkdir()
+    (folder / "sub").mkdir()
+    (folder / "own").write_text("mine")
+    os.symlink("../own", folder / "sub" / "link")
+    os.symlink("name", folder / "to_folder")
+    code = "import os; os.mkdir('sub')\n" + "\n".join(
+        write(name, "theirs") for name in ("name", "sub/link", "to_folder")
+    )
+    with running_kernel(arguments=(*BACK, "--AcaKernel.files=off")) as kernel:
+        said = kernel.run(code).said
+        other = "NAME` brings it under another name."
+        beside = "there is a folder of that name beside the notebook."
+        name, to_folder = (
+            f"{name} does not come back: {beside} `%aca download {name} {other}"
+            for name in ("name", "to_folder")
+        )
+        link = "sub/link does not come back: the one beside the notebook is a link."
+        force = "`%aca download --force sub/link sub/` replaces the link by the file."
+        assert said.startswith(f"{name} {link}")
+        assert said.endswith(f"{force} {to_folder}")
+        code = "%aca download --force sub/link sub/\n%aca download name other"
+        assert kernel.run(code).status == "ok"
+    assert (folder / "own").read_text() == "mine"
+    assert not os.path.islink("sub/link")
+    assert (folder / "sub" / "link").read_text() == (folder / "other").read_text() == "theirs"
+
+
+def test_what_can_be_run_can_be_run_when_it_has_come(folder: Path) -> None:
+    code = """
+import os
+for name, size in (('small', 5), ('large', 2_000_000), ('plain', 5)):
+    open(name, 'wb').write(bytes(size))
+os.chmod('small', 0o755)
+os.chmod('large', 0o700)
+"""
+    with bringing_kernel() as kernel:
+        kernel.run(code)
+    assert [os.access(name, os.X_OK) for name in ("small", "large", "plain")] == [True, True, False]
+
+
+def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -> None:
+    (folder / "x").write_text("one")
+    status = os.stat("x")
+    written = ReturnedFiles(str(folder))
+    written.note("x", status)
+    kept = Path(written._path)
+    size, inode = kept.stat().st_size, kept.stat().st_ino
+    for number in range(1000):
+        written.note(f"{number:03}", status)
+    # To write all of them again for each would take a time that is quadratic in their number.
+    assert (kept.stat().st_size < 1001 * (size + 10), kept.stat().st_ino) == (True, inode)
+    with open(kept, "a") as file:
+        file.write('["cut o')
+    again = ReturnedFiles(str(folder))
+    again.note("y", status)
+    (folder / "x").write_text("three")
+    for _ in range(3000):
+        again.note("x", os.stat("x"))
+    third, fourth = ReturnedFiles(str(folder)), ReturnedFiles(str(folder))
+    assert kept.stat().st_size < 1010 * (size + 10)
+    for one in (third, fourth):
+        assert one.is_unchanged("y", status)
+        assert one.is_unchanged("999", status)
+        assert one.is_unchanged("x", os.stat("x"))
+        assert not one.is_unchanged("x", status)
+
+
+def test_neither_links_nor_hidden_files_nor_keys_come_back(folder: Path) -> None:
+    code = """
+import os
+os.mkdir('.hidden')
+os.symlink('/etc/passwd', 'link.txt')
+os.symlink('/etc', 'etc')
+os.mkfifo('pipe')
+for name in ('.env', '.hidden/x', 'id_rsa', 'a.pem', 'secrets.txt', 'seen.txt'):
+    with open(name, 'w') as file: file.write('x')
+"""
+    with bringing_kernel() as kernel:
+        cell = kernel.run(code)
+        assert cell.error is None
+        assert "A file does not come back under the name 'id_rsa'." in cell.said
+    assert os.listdir() == ["seen.txt"]
+
+
+def test_who_speaks_the_protocol_writes_nowhere_else(folder: Path) -> None:
+    (folder / "own.txt").write_text("mine")
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    os.symlink(outside, folder / "linked")
+    os.symlink(outside / "new.txt", folder / "dangling.txt")
+    paths = [
+        *(
+            "../x.txt",
+            "/tmp/aca-x.txt",
+            "a/../../x.txt",
+            "linked/x.txt",
+            "dangling.txt",
+            "",
+            ".",
+            "..",
+        ),
+        *(
+            ".bashrc",
+            ".git/hooks/pre-commit",
+            "a/.ssh/config",
+            "own.txt",
+            "own.txt/x",
+            "a\0b",
+            "a\nb",
+        ),
+        *("\x1b[2J.txt", "\ud800", "x" * 256, "id_rsa", "a//b", "a/", "~/x.txt/../../x"),
+    ]
+    code = f"""
+import hashlib
+digest = hashlib.sha256(b'bad').hexdigest()
+for path in {paths!r}:
+    with asking() as kernel:
+        for parts in ((b'bad',), ()):
+            kernel.send('back', *parts, path=path, size=3, digest=digest)
+            try:
+                print(kernel.receive().head)
+            except FileProblem as error:
+                print('refused:', ascii(str(error)))
+print(attempt('back', path=5, size=3), attempt('back', path='x', size=-1))
+print(attempt('back_page', transfer='x'), attempt('back_end', transfer='x', digest=''))
+"""
+    with bringing_kernel() as kernel:
+        cell = kernel.run(HOSTILE + code)
+        assert cell.error is None
+        assert cell.text.count("refused: ") == 2 * len(paths) + 4, cell.text
+    assert sorted(os.listdir()) == ["dangling.txt", "linked", "own.txt"]
+    assert os.listdir(outside) == []
+    assert sorted(os.listdir(folder.parent)) == ["notebooks", "outside"]
+    assert (folder / "own.txt").read_text() == "mine"
+
+
+def test_what_is_not_what_was_announced_is_not_kept(folder: Path) -> None:
+    code = """
+def send(data, size, digest):
+    with asking() as kernel:
+        begun = kernel.ask('back', path='x.txt', size=size).head
+        try:
+            kernel.send('back_page', data, transfer=begun['transfer'])
+            kernel.receive()
+            kernel.ask('back_end', transfer=begun['transfer'], digest=digest)
+        except FileProblem as error:
+            print('refused:', error)
+send(b'1234', 3, '')
+send(b'1234', 4, 'nonsense')
+send(b'12', 4, 'nonsense')
+with asking() as kernel:
+    for _ in range(20):
+        kernel.ask('back', path='unfinished.txt', size=5)
+"""
+    with bringing_kernel() as kernel:
+        assert kernel.run(HOSTILE + code).text.count("refused: ") == 3
+        assert eventually(lambda: os.listdir() == [])
+
+
+def test_what_does_not_come_leaves_no_folders(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    code = """
+deep = '/'.join(['w' * 195] * 60) + '/x'
+print(attempt('back', path=deep, size=5))
+print(attempt('back', path='a/b/' + 'x' * 250 + '\\x7f', size=5))
+with asking() as kernel:
+    begun = kernel.ask('back', path='c/d/unfinished.txt', size=5).head
+    other = kernel.ask('back', path='c/d/whole.txt', size=0).head
+    try:
+        kernel.ask('back_end', transfer=begun['transfer'], digest='')
+    except FileProblem as error:
+        print('refused:', error)
+    empty = hashlib.sha256(b'').hexdigest()
+    kernel.ask('back_end', transfer=other['transfer'], digest=empty)
+    kernel.ask('back', path='e/f/never.txt', size=5)
+    kernel.ask('back', path='mine/g/never.txt', size=5)
+"""
+    with bringing_kernel() as kernel:
+        cell = kernel.run("import hashlib\n" + HOSTILE + code)
+        assert cell.text.count("refused: ") == 3, cell.text
+        assert "its path is too long" in cell.text
+        assert eventually(lambda: sorted(os.listdir()) == ["c", "mine"])
+        assert os.listdir("c/d") == ["whole.txt"]
+        assert os.listdir("mine") == []
+
+
+def test_attempts_count(folder: Path) -> None:
+    # Each makes some sixty folders, which are all gone when it is given up.
+    code = """
+with asking() as kernel:
+    for number in range(1000):
+        try:
+            kernel.ask('back', path=f'{number}/' + '/'.join(['x'] * 60) + '/y.txt', size=5)
+        except FileProblem as error:
+            print(number, error)
+            break
+"""
+    with bringing_kernel() as kernel:
+        text = kernel.run(HOSTILE + code).text
+        number, _, told = text.partition(" ")
+        assert 150 < int(number) < 170
+        assert "more has come from this environment than" in told
+        assert eventually(lambda: os.listdir() == [])
+
+
+def test_limits(folder: Path) -> None:
+    limits = ("--AcaKernel.files_largest_mb=1", "--AcaKernel.files_total_mb=1")
+    with running_kernel(arguments=(*BACK, *limits)) as kernel:
+        cell = kernel.run("open('two.bin', 'wb').write(bytes(2_000_000));")
+        assert cell.said == (
+            "two.bin does not come back: it is larger than the setting `files_largest_mb` allows, "
+            "which is 1. `%aca download` brings it."
+        )
+        kernel.run("open('one.bin', 'wb').write(bytes(900_000));")
+        cell = kernel.run("open('more.bin', 'wb').write(bytes(900_000));")
+        assert "`files_total_mb` allows, which is 1" in cell.said
+    assert os.listdir() == ["one.bin"]
+
+
+def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
+    with coming(400_000_000) as (pool, kernel, msg_id):
+        pool.kill_environments()
+        assert kernel.collect(msg_id).status == "error"
+        assert eventually(lambda: os.listdir() == [])
+
+
+def test_nothing_is_left_of_what_was_coming_when_the_kernel_is_killed(folder: Path) -> None:
+    with coming(400_000_000) as (_, kernel, _):
+        os.kill(kernel.pid, signal.SIGKILL)
+        assert eventually(lambda: not kernel.manager.is_alive())
+        assert os.listdir() == []
+
+
+def test_an_interrupt_leaves_the_rest_to_the_next_cell(folder: Path) -> None:
+    with coming(90_000_000, 0.3) as (pool, kernel, msg_id):
+        kernel.interrupt()
+        cell = kernel.collect(msg_id)
+        assert cell.said == ("Interrupted; what has not come back yet comes after the next cell.")
+        assert "Error in callback" not in cell.text
+        assert eventually(lambda: os.listdir() == [])
+        pool.clear_faults()
+        kernel.run("1")
+        assert os.path.getsize("large.bin") == 90_000_000

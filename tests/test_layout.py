@@ -1,0 +1,160 @@
+"""The package's rooms: who imports whom, and names that mean one thing."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aca_kernel
+
+PACKAGE = Path(aca_kernel.__file__).parent
+
+# Left never imports right, and rooms on one floor do not import each other.
+FLOORS = (
+    ("__init__", "errors", "settings"),
+    ("remote",),
+    ("messaging", "pool", "localpool"),
+    ("environment",),
+    ("checkpoint",),
+    ("host",),
+    ("kernel",),
+    ("app",),
+    ("batch",),
+    ("cli",),
+    ("__main__",),
+)
+
+# Rooms that must be complete in themselves: they import these rooms and modules at the most.
+ALONE = {"remote": set(), "localpool": {"__init__", "errors", "remote.large_json"}}
+
+# Two modules of one name are two ends of the same thing, or what a room is called by.
+SAME_NAMES = {
+    "__init__": "packages",
+    "__main__": "programs",
+    "checkpoint": "the halves on the user's machine and in the environment",
+    "notebook_files": "the halves on the user's machine and in the environment",
+    "transfer": "the halves on the user's machine and in the environment",
+    "write_back": "the halves on the user's machine and in the environment",
+    "shell": "the halves on the user's machine and in the environment",
+    "environment": "the room, and its main value",
+}
+
+
+def modules() -> dict[str, Path]:
+    """Return the path of each module by its dotted name below the package."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+        if parts[-1] == "__init__" and len(parts) > 1:
+            parts.pop()
+        found[".".join(parts)] = path
+    return found
+
+
+def imports_of(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Yield what a module imports of the package, also in functions and for types only."""
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            bases = [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                here = ["aca_kernel", *(name.split(".") if name != "__init__" else [])]
+                depth = len(here) - node.level + is_package - (name == "__init__")
+                base = ".".join([*here[:depth], *([node.module] if node.module else [])])
+            bases = [(base, alias.name) for alias in node.names]
+        else:
+            continue
+        for base, member in bases:
+            top, _, below = base.partition(".")
+            if top != "aca_kernel":
+                continue
+            inner = f"{below}.{member}".strip(".")
+            yield inner if inner in known else below or "__init__"
+
+
+@pytest.fixture(scope="module")
+def arrows() -> dict[str, set[str]]:
+    known = modules()
+    found = {name: set(imports_of(name, path, known)) for name, path in known.items()}
+    assert {one for ends in found.values() for one in ends} <= set(known)
+    return found
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_module_lies_on_a_floor(arrows: dict[str, set[str]]) -> None:
+    assert {room_of(name) for name in arrows} == {room for floor in FLOORS for room in floor}
+
+
+def test_imports_go_to_the_left_only(arrows: dict[str, set[str]]) -> None:
+    floor = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in arrows.items()
+        for other in others
+        if room_of(name) != room_of(other)
+        and floor[room_of(other)] >= floor[room_of(name)]
+        # The settings and errors of the lowest floor know the version.
+        and not (floor[room_of(name)] == 0 and other == "__init__")
+    ]
+    assert wrong == []
+
+
+def test_rooms_that_go_elsewhere_are_complete(arrows: dict[str, set[str]]) -> None:
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in arrows.items()
+        if room_of(name) in ALONE
+        for other in others
+        if not {other, room_of(other)} & (ALONE[room_of(name)] | {room_of(name)})
+    ]
+    assert wrong == []
+
+
+def test_no_imports_go_in_a_circle(arrows: dict[str, set[str]]) -> None:
+    """Leave out what imports nothing that is left, until nothing is left."""
+    left = {name: set(others) for name, others in arrows.items()}
+    while free := [name for name, others in left.items() if not others & left.keys() - {name}]:
+        for name in free:
+            del left[name]
+    assert sorted(left) == []
+
+
+def test_two_modules_of_one_name_are_the_same_thing() -> None:
+    places = defaultdict(list)
+    for name in modules():
+        # A command of `aca-kernel` is called as its users write it.
+        if room_of(name) != "cli" or name.count(".") == 0 or "doctor" in name:
+            places[name.rpartition(".")[2]].append(name)
+    twice = {last: names for last, names in places.items() if len(names) > 1}
+    assert {last: names for last, names in twice.items() if last not in SAME_NAMES} == {}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    places = defaultdict(list)
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name)
+    assert {one: names for one, names in places.items() if len(names) > 1} == {}
+
+
+def test_each_room_says_what_lies_above_and_below() -> None:
+    for floor in FLOORS[1:-1]:
+        for room in floor:
+            if room == "app":
+                continue
+            text = ast.get_docstring(
+                ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
+            )
+            assert text is not None
+            assert "Above: " in text, room
+            assert "Below: " in text, room
