@@ -16,6 +16,7 @@
     ├── EnvironmentGone         cooled down or silently replaced: launch another
     ├── RemoteKernelDied        killed, for instance by lack of memory: another one follows
     │   └── RemoteKernelExited    the user's code has ended it: it would do so again
+    ├── RequestLost             the environment has forgotten it: say so, run nothing again
     ├── NotSupported            this environment cannot do it: say what is missing
     ├── ToolFailed              the tool ran and reported a failure: show its text
     ├── CallRefused             the environment may not have what it asks for: tell it why
@@ -157,6 +158,12 @@ class RemoteKernelExited(RemoteKernelDied):
 
     reason = "remote-kernel-exited"
     ename = "RemoteKernelDied"
+
+
+class RequestLost(AcaKernelError):
+    """A request has arrived in the environment, which knows nothing of it any more."""
+
+    reason = "request-lost"
 
 
 class NotSupported(AcaKernelError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,48 @@ from .support import (
     running_kernel,
     running_pool,
 )
+
+# Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
+# clients. `pytest -m "not slow"` leaves them out.
+SLOW = (
+    "batch",
+    "checkpoint/test_expiry.py",
+    "checkpoint/test_handover.py",
+    "checkpoint/test_interrupted.py",
+    "cli/test_doctor.py",
+    "clients",
+    "environment/test_faults.py",
+    "environment/test_handover.py",
+    "environment/test_network.py",
+    "environment/test_waiting_line.py",
+    "host/notebook_files/test_changes.py",
+    "host/notebook_files/test_odd_calls.py",
+    "host/notebook_files/test_processes.py",
+    "host/notebook_files/test_reading.py",
+    "host/notebook_files/test_write_back.py",
+    "host/test_transfer.py",
+    "kernel/test_debugger.py",
+    "kernel/test_ipykernel_suite.py",
+    "kernel/test_lifecycle.py",
+    "kernel/test_nasty_input.py",
+    "localpool/test_control_plane.py",
+    "localpool/test_life.py",
+    "pool/azure",
+    "pool/test_mcp_client.py",
+    "test_secrets.py",
+    "test_tutorial.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    here = Path(__file__).parent
+    for name in SLOW:
+        assert (here / name).exists(), name
+    for item in items:
+        path = item.path.relative_to(here)
+        if any(path.is_relative_to(name) for name in SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

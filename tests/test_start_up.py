@@ -23,7 +23,7 @@ def test_the_kernels_program_does_not_import_them() -> None:
 
 def test_the_kernels_modules_do_not_import_them() -> None:
     code = (
-        "import sys, aca_kernel.app, aca_kernel.kernel.frontend, aca_kernel.pool.embedded_backend\n"
+        "import sys, aca_kernel.app, aca_kernel.kernel.driver, aca_kernel.pool.embedded_backend\n"
         f"print(sorted({NOT_NEEDED} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -112,11 +112,10 @@ def started(
 _OTHER_WORDS = """\
 import sys
 if sys.orig_argv[1:3] == ["-m", "aca_kernel"]:
-    from aca_kernel.kernel import recovery
+    # Before the modules that take these functions from it.
     from aca_kernel.messaging import loss_wording
-    for module in (loss_wording, recovery):
-        module.loss_of = lambda _: "Was gerechnet war, ist fort"
-        module.death_of = lambda code: f"hat aufgehört: {code}"
+    loss_wording.loss_of = lambda _: "Was gerechnet war, ist fort"
+    loss_wording.death_of = lambda code: f"hat aufgehört: {code}"
 """
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from ..comparison import running_pair
 from ..support import Client, Pool, eventually, running_kernel, running_pool
 
@@ -39,6 +41,7 @@ def test_opening_a_notebook_takes_no_environment_of_a_remote_pool(
     assert cell.reply["content"]["execution_count"] == 1
 
 
+@pytest.mark.slow
 def test_each_line_arrives_when_it_is_printed(shared_kernel: Client) -> None:
     shared_kernel.run("import time")
     cell = shared_kernel.run(
@@ -205,6 +208,7 @@ def test_a_subshell_answers_while_a_cell_runs(shared_kernel: Client) -> None:
     assert shared_kernel.collect(running).status == "ok"
 
 
+@pytest.mark.slow
 def test_a_cell_longer_than_the_services_limit_for_one_call_works() -> None:
     with (
         running_pool(call_timeout_seconds=3) as pool,
