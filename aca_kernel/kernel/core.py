@@ -9,9 +9,9 @@ What is done in turn. At most one thing is under way that the others wait for (`
 an exchange, calls of the remote side, leaving an environment, or in plain mode the text of a cell.
 After each event `_go_on` asks what is to be done next, if nothing is.
 
-Pacing. An exchange needs a reason (exchange_pacing.py), so that whatever the remote side, the pool or
-a front end says or does not say, there is one exchange at the most for one event, and without events
-there are fewer and fewer.
+Pacing. An exchange needs a reason (exchange_pacing.py), so that whatever the remote side, the pool
+or a front end says or does not say, there is one exchange at the most for one event, and without
+events there are fewer and fewer.
 """
 
 from __future__ import annotations
