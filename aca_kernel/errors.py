@@ -12,7 +12,12 @@
     ├── PoolUnreachable         the request never left: repeat with backoff
     ├── PoolBusy                throttled or full: wait as told, then repeat
     ├── ResultUnknown           sent, answer lost: repeat only what is idempotent
+    ├── WaitInterrupted         the user no longer waits: nothing ran
     ├── EnvironmentGone         cooled down or silently replaced: launch another
+    ├── RemoteKernelDied        killed, for instance by lack of memory: another one follows
+    │   └── RemoteKernelExited    the user's code has ended it: it would do so again
+    ├── RequestLost             the environment has forgotten it: say so, run nothing again
+    ├── NotSupported            this environment cannot do it: say what is missing
     ├── ToolFailed              the tool ran and reported a failure: show its text
     ├── CallRefused             the environment may not have what it asks for: tell it why
     ├── CheckpointFailed        the state was not stored or brought back: tell why, go on
@@ -22,19 +27,31 @@
     └── RemoteProtocolError     their message is wrong: show what was received
 
 Each error is a sentence for the person at the notebook that ends in what to do.
-`reason` is a short stable word for logs, `detail` is for the log only. None of the
-three ever holds a key, a token or cell text.
+`reason` is a short stable word for programs: it stands in logs and in the metadata of the
+messages that report the error (messaging/publisher.py). `detail` is for the log only. None of
+the three ever holds a key, a token or cell text.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+# The reason of each error by the name that a cell shows.
+_REASONS: dict[str, str] = {}
+
 
 class AcaKernelError(Exception):
     """Root of all errors raised by this package."""
 
     reason: ClassVar[str] = "error"
+    # The name that a cell shows: the class's, unless it gives another one.
+    ename: ClassVar[str] = "AcaKernelError"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.ename = vars(cls).get("ename", cls.__name__)
+        # Of several with one name the general one, which is defined first.
+        _REASONS.setdefault(cls.ename, cls.reason)
 
     def __init__(self, message: str, *, detail: str = "") -> None:
         super().__init__(message)
@@ -121,12 +138,38 @@ class WaitInterrupted(AcaKernelError):
     """The user has interrupted what waited for the pool: nothing ran."""
 
     reason = "wait-interrupted"
+    ename = "KeyboardInterrupt"  # as ipykernel ends what is interrupted
 
 
 class EnvironmentGone(AcaKernelError):
     """The session environment no longer exists, or was replaced by an empty one."""
 
     reason = "environment-gone"
+
+
+class RemoteKernelDied(AcaKernelError):
+    """The process that runs the cells was ended by a signal, most likely for lack of memory."""
+
+    reason = "remote-kernel-died"
+
+
+class RemoteKernelExited(RemoteKernelDied):
+    """The process that runs the cells has ended itself, as its code wanted."""
+
+    reason = "remote-kernel-exited"
+    ename = "RemoteKernelDied"
+
+
+class RequestLost(AcaKernelError):
+    """A request has arrived in the environment, which knows nothing of it any more."""
+
+    reason = "request-lost"
+
+
+class NotSupported(AcaKernelError):
+    """The environment lacks what the request needs."""
+
+    reason = "not-supported"
 
 
 class ToolFailed(AcaKernelError):
@@ -169,3 +212,8 @@ class RemoteProtocolError(AcaKernelError):
     """The other side sent something that the protocol does not allow."""
 
     reason = "remote-protocol-error"
+
+
+def reason_of(ename: str) -> str:
+    """Return the reason of the error that a cell shows under this name."""
+    return _REASONS.get(ename, AcaKernelError.reason)

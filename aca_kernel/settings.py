@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import Any, Literal
 
-from traitlets import Bool, Enum, Float, Integer, Unicode, default
+from traitlets import Bool, Enum, Float, Integer, Unicode
 from traitlets.config import Configurable
 
 # The public cloud's. Source: Azure REST API reference, "Components of a REST API request".
@@ -31,35 +31,43 @@ VARIABLES = {
 }
 
 
+class UnicodeOrVariable(Unicode[str, "str | bytes"]):
+    """A text whose default is one of `VARIABLES`."""
+
+    def default(self, obj: Any = None) -> str | None:
+        """Called by traitlets when the trait is first read."""
+        return os.environ.get(VARIABLES[str(self.name)]) or super().default(obj)
+
+
 class AcaKernel(Configurable):
     """Where cells run, and how long to wait for it."""
 
-    endpoint = Unicode(
+    endpoint = UnicodeOrVariable(
         help="""MCP endpoint of a session pool (its `mcpServerEndpoint`), an absolute URL.
         Default: the environment variable ACA_MCP_ENDPOINT; empty: an embedded local pool.""",
     ).tag(config=True)
 
-    api_key = Unicode(
+    api_key = UnicodeOrVariable(
         help="""Key for the endpoint, sent as `x-ms-apikey`. Default: the environment variable
         ACA_MCP_API_KEY. Never put it on a command line or into a kernelspec.""",
     ).tag(config=True)
 
-    subscription = Unicode(
+    subscription = UnicodeOrVariable(
         help="""Id of the Azure subscription that the session pool is in. Default: the
         environment variable ACA_SUBSCRIPTION_ID, else the Azure CLI's current account.""",
     ).tag(config=True)
 
-    resource_group = Unicode(
+    resource_group = UnicodeOrVariable(
         help="""Resource group of the session pool. Default: the environment variable
         ACA_RESOURCE_GROUP.""",
     ).tag(config=True)
 
-    session_pool = Unicode(
+    session_pool = UnicodeOrVariable(
         help="""Name of a session pool in Azure; its endpoint and key are fetched from there.
         Default: the environment variable ACA_SESSION_POOL.""",
     ).tag(config=True)
 
-    arm_endpoint = Unicode(
+    arm_endpoint = UnicodeOrVariable(
         DEFAULT_ARM_ENDPOINT,
         help="""Azure Resource Manager, for other clouds than the public one:
         https://management.usgovcloudapi.net, https://management.chinacloudapi.cn. Default: the
@@ -259,27 +267,3 @@ class AcaKernel(Configurable):
         if self.files == "auto":
             return "on-demand" if self.place == "embedded" else "hint"
         return self.files  # type: ignore[return-value]  # the trait allows no other
-
-    @default("endpoint")
-    def _default_endpoint(self) -> str:
-        return os.environ.get(VARIABLES["endpoint"], "")
-
-    @default("api_key")
-    def _default_api_key(self) -> str:
-        return os.environ.get(VARIABLES["api_key"], "")
-
-    @default("subscription")
-    def _default_subscription(self) -> str:
-        return os.environ.get(VARIABLES["subscription"], "")
-
-    @default("resource_group")
-    def _default_resource_group(self) -> str:
-        return os.environ.get(VARIABLES["resource_group"], "")
-
-    @default("session_pool")
-    def _default_session_pool(self) -> str:
-        return os.environ.get(VARIABLES["session_pool"], "")
-
-    @default("arm_endpoint")
-    def _default_arm_endpoint(self) -> str:
-        return os.environ.get(VARIABLES["arm_endpoint"]) or DEFAULT_ARM_ENDPOINT

@@ -8,12 +8,16 @@ import os
 import queue
 import random
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
@@ -384,6 +388,48 @@ def running_kernel(
         client.stop_channels()
         if manager.has_kernel:
             manager.shutdown_kernel()
+
+
+@contextmanager
+def logging_kernel(folder: Path, **popen: Any) -> Iterator[Client]:
+    """Start a kernel that logs all it can, into the file `log` of a folder, and shut it down."""
+    connection_file = folder / "connection.json"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aca_kernel", "-f", str(connection_file), "--debug"],
+            stdout=log, stderr=log, **popen,
+        )  # fmt: skip
+    try:
+        assert eventually(lambda: connection_file.exists() and bool(connection_file.read_text()))
+        client = BlockingKernelClient(connection_file=str(connection_file))
+        client.load_connection_file()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        yield Client(None, client)  # type: ignore[arg-type]  # no manager has started it
+        client.shutdown()
+        client.stop_channels()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], certificate: str | None = None) -> Iterator[str]:
+    """Serve HTTP, by TLS with a certificate, on this machine; yield the address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http{'' if certificate is None else 's'}://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def eventually(condition: Callable[[], bool], timeout: float = 20.0) -> bool:

@@ -28,8 +28,8 @@ FLOORS = (
     ("__main__",),
 )
 
-# Rooms that must be complete in themselves: they import these others at the most.
-ALONE = {"remote": set(), "localpool": {"__init__", "errors"}}
+# Rooms that must be complete in themselves: they import these rooms and modules at the most.
+ALONE = {"remote": set(), "localpool": {"__init__", "errors", "remote.large_json"}}
 
 # Two modules of one name are two ends of the same thing, or what a room is called by.
 SAME_NAMES = {
@@ -114,7 +114,7 @@ def test_rooms_that_go_elsewhere_are_complete(arrows: dict[str, set[str]]) -> No
         for name, others in arrows.items()
         if room_of(name) in ALONE
         for other in others
-        if room_of(other) not in ALONE[room_of(name)] | {room_of(name)}
+        if not {other, room_of(other)} & (ALONE[room_of(name)] | {room_of(name)})
     ]
     assert wrong == []
 

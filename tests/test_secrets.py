@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from jupyter_client.blocking.client import BlockingKernelClient
-
 from aca_kernel.cli import main
 
-from .support import Client, Pool, eventually, running_kernel
+from .support import Pool, logging_kernel, running_kernel
 
 CELL = "marked_cell_text = 'not for the log'"
 
@@ -17,31 +12,11 @@ CELL = "marked_cell_text = 'not for the log'"
 def test_the_log_holds_neither_key_nor_cell_text(pool: Pool, tmp_path, monkeypatch) -> None:
     for name, value in pool.env.items():
         monkeypatch.setenv(name, value)
-    connection_file = tmp_path / "kernel.json"
-    log = tmp_path / "log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aca_kernel", "-f", str(connection_file), "--debug"],
-            stdout=file,
-            stderr=file,
-        )
-    try:
-        assert eventually(lambda: connection_file.exists() and bool(connection_file.read_text()))
-        client = BlockingKernelClient(connection_file=str(connection_file))
-        client.load_connection_file()
-        client.start_channels()
-        client.wait_for_ready(timeout=60)
-        kernel = Client(None, client)  # type: ignore[arg-type]
+    with logging_kernel(tmp_path) as kernel:
         kernel.run(CELL + "\nprint('marked_output')\n1/0")
         pool.fault(kind="unauthorized", count=1)
         kernel.run("marked_after")
-        client.shutdown()
-        client.stop_channels()
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-    text = log.read_text()
+    text = (tmp_path / "log").read_text()
     assert "execute_request" in text
     assert pool.api_key not in text
     assert "marked_" not in text

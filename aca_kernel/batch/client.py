@@ -13,7 +13,6 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -21,8 +20,8 @@ from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
-from ..messaging.loss_wording import death_of, loss_of
-from ..messaging.publisher import FAILURE, MARK, NOTICE
+from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
+from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from .injection import has_tag
 from .outcomes import CellError
 
@@ -38,14 +37,10 @@ GRACE_SECONDS = 10.0
 
 TIMEOUT_NAME = "CellTimeoutError"
 
-# The kernel says so when the environment was replaced between two cells. Whatever came back from a
-# checkpoint, a batch begins anew: cells may have run since.
-_LOSS = loss_of(0.0).partition(" after ")[0]
-_DEATH_OF_PROCESS = "RemoteKernelDied"
-_DEATHS = frozenset({"EnvironmentGone", _DEATH_OF_PROCESS})
-
-# How it says that code has ended its own process. That is a failure of the code: it would again.
-_EXIT = f"The remote kernel {death_of(0).removesuffix('0')}"
+# Reasons of failures behind which a notebook begins anew: its code has not failed.
+_LOST = frozenset({EnvironmentGone.reason, RemoteKernelDied.reason})
+# And of those that end the process in which a cell runs.
+_DEATHS = frozenset({RemoteKernelDied.reason, RemoteKernelExited.reason})
 
 
 class EnvironmentLost(Exception):
@@ -299,8 +294,7 @@ class BatchClient(NotebookClient):
             outputs.cancel()
         content = (reply or {}).get("content", {})
         if content.get("status") != "ok":
-            name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
-            raise _failure(CellError(0, name, value, is_ours=True))
+            raise _failure(_error_of(0, reply or {}))
         self._is_ready = True
 
     async def _take_notices(self, msg_id: str) -> None:
@@ -309,7 +303,7 @@ class BatchClient(NotebookClient):
             message = await ensure_async(self.kc.iopub_channel.get_msg(timeout=None))
             is_notice = message.get("metadata", {}).get(MARK) == NOTICE
             if is_notice and message["parent_header"].get("msg_id") == msg_id:
-                self._tell(str(message["content"].get("text", "")).strip())
+                self._tell(_sentence_of(message))
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
@@ -325,13 +319,13 @@ class BatchClient(NotebookClient):
             except Exception as error:  # noqa: BLE001 - nbformat raises many; the cell goes on
                 self._oddity = self._oddity or error
                 return None
-        text = str(msg["content"].get("text", "")).strip()
-        if text.startswith(_LOSS):
-            # This cell has begun in an empty environment: what it does there is for nothing.
+        if msg["metadata"].get(REASON) == STATE_LOST:
+            # This cell has begun without what the others made: what it does is for nothing.
+            # Whatever came back from a checkpoint, a batch begins anew: cells may have run since.
             self._is_lost = True
             self._aside(self._interrupt_cell())
         else:
-            self._tell(text)
+            self._tell(_sentence_of(msg))
         return None
 
     def output(
@@ -372,7 +366,7 @@ class BatchClient(NotebookClient):
 
     def _check_lost(self) -> None:
         if self._is_lost:
-            text = "The session environment was released between two cells."
+            text = "The session environment, or the process in it, ended between two cells."
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
 
     def _begin_cell(self, **_: Any) -> None:
@@ -389,24 +383,38 @@ class BatchClient(NotebookClient):
         )
 
     def _note_error(self, cell: NotebookNode, execute_reply: dict[str, Any], **_: Any) -> None:
-        content = execute_reply["content"]
-        name, value = str(content.get("ename", "")), str(content.get("evalue", ""))
-        error = CellError(self.code_cells_executed, name, value)
+        error = _error_of(self.code_cells_executed, execute_reply)
         if self._is_stopping or self._is_lost:
             return
-        if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
+        if error.is_ours:
             # Code may end its process before that has said that it runs it.
-            self._has_begun = self._has_begun or name == _DEATH_OF_PROCESS
-            raise _failure(replace(error, is_ours=True))
+            self._has_begun = self._has_begun or error.reason in _DEATHS
+            raise _failure(error)
         if not has_tag(cell, "raises-exception"):
             self.errors.append(error)
-        if name == TIMEOUT_NAME:
-            _add_error(cell, name, value)
+        if error.ename == TIMEOUT_NAME:
+            _add_error(cell, error.ename, error.evalue)
+
+
+def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
+    """Return what a reply that failed says; `is_ours` if the kernel itself says it."""
+    content, metadata = reply.get("content", {}), reply.get("metadata", {})
+    return CellError(
+        cell,
+        str(content.get("ename", "")),
+        str(content.get("evalue", "")),
+        is_ours=metadata.get(MARK) == FAILURE,
+        reason=str(metadata.get(REASON, "")),
+    )
+
+
+def _sentence_of(notice: dict[str, Any]) -> str:
+    """Return what a notice says, on one line; it is broken into lines for a cell's output."""
+    return " ".join(str(notice["content"].get("text", "")).split())
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
-    is_lost = error.ename in _DEATHS and not error.evalue.startswith(_EXIT)
-    return EnvironmentLost(error) if is_lost else KernelFailed(error)
+    return EnvironmentLost(error) if error.reason in _LOST else KernelFailed(error)
 
 
 def _add_error(cell: NotebookNode, name: str, value: str) -> None:

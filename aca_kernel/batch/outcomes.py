@@ -24,18 +24,29 @@ class Status(Enum):
     NOT_RUN = "not run"
 
 
+# How each is shown on a terminal.
+STYLES = {
+    Status.DONE: "green",
+    Status.FAILED: "red",
+    Status.INTERRUPTED: "yellow",
+    Status.SKIPPED: "bright_black",
+    Status.NOT_RUN: "bright_black",
+}
+
+
 @dataclass(frozen=True)
 class CellError:
     """An error of one cell.
 
     cell: its number among the code cells that run, as In[…] shows it; 0 if it was none.
-    is_ours: a sentence for the user, which ends in what to do.
+    is_ours: a sentence for the user, which ends in what to do; reason: of such an error.
     """
 
     cell: int
     ename: str
     evalue: str
     is_ours: bool = False
+    reason: str = ""
 
     @property
     def short(self) -> str:

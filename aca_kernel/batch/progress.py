@@ -1,29 +1,30 @@
 """What is shown while a batch runs: redrawn in place on a terminal, plain lines elsewhere.
 
 On a terminal the last lines are one bar for the batch and one line for each notebook that
-runs; a line for each that has ended stays above them. It takes three control sequences,
-which every terminal since the VT100 knows, and so no library.
+runs; a line for each that has ended stays above them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from .lines import cut, plain
-from .outcomes import Outcome, Status
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from .lines import console_on, counted, live_on, plain
+from .outcomes import STYLES, Outcome, Status
 
 # Often enough for seconds to move.
 _REDRAW_SECONDS = 0.5
 
 _BAR_CHARACTERS = 30
-_LINES_UP = "\x1b[%dF"
-_ERASE_BELOW = "\x1b[J"
 
 
 @dataclass
@@ -40,26 +41,28 @@ class Progress:
     """Shows a batch on a stream; used as an asynchronous context."""
 
     def __init__(self, stream: TextIO, total: int) -> None:
-        self._stream = stream
+        self._console = console_on(stream)
         self._total = total
-        self._is_live = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._is_live = self._console.is_interactive
         self._running: dict[str, _Running] = {}
         self._counts = dict.fromkeys(Status, 0)
         self._started = time.monotonic()
-        self._drawn = 0
         self._told: set[str] = set()
         self._ticker: asyncio.Task[None] | None = None
+        self._live = live_on(self._console, self._picture)
 
     async def __aenter__(self) -> Progress:  # noqa: PYI034 - Self is of Python 3.11
         if self._is_live:
+            with self._unfailing():
+                self._live.start()
             self._ticker = asyncio.ensure_future(self._tick())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._ticker is not None:
             self._ticker.cancel()
-        self._erase()
-        self._write("")
+        with self._unfailing():
+            self._live.stop()
 
     # -- what happens ----------------------------------------------------------------
 
@@ -75,7 +78,7 @@ class Progress:
         if self._is_live:
             self._redraw()
         elif number == 1:
-            self._print(f"{name}: started, {_counted(cells, 'cell')}")
+            self._print(f"{name}: started, {counted(cells, 'cell')}")
 
     def say(self, name: str, text: str) -> None:
         """Something is to be known about a notebook: why it waits, or begins anew."""
@@ -100,67 +103,64 @@ class Progress:
 
     # -- drawing ---------------------------------------------------------------------
 
-    def _print(self, text: str) -> None:
+    def _print(self, line: str | Text) -> None:
         """Print a line that stays."""
-        self._erase()
-        self._write(plain(text) + "\n")
-        self._redraw()
+        if isinstance(line, str):
+            line = Text(plain(line))
+        with self._unfailing():
+            self._console.print(line, soft_wrap=True)
 
-    def _write(self, text: str) -> None:
-        # A terminal that has gone, a full disk: the notebooks run all the same.
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
-            self._stream.flush()
+    @contextmanager
+    def _unfailing(self) -> Iterator[None]:
+        """Go on without a terminal that has gone, or on a full disk: the notebooks run."""
+        try:
+            yield
+        except OSError:
+            # rich keeps what could not be written; empty that, or it is written again each time.
+            self._console.quiet = True
+            self._console.print()
+            self._console.quiet = False
 
     async def _tick(self) -> None:
         while True:
             self._redraw()
             await asyncio.sleep(_REDRAW_SECONDS)
 
-    def _erase(self) -> None:
-        if self._drawn:
-            self._write(_LINES_UP % self._drawn + _ERASE_BELOW)
-            self._drawn = 0
-
     def _redraw(self) -> None:
-        if not self._is_live:
-            return
-        size = shutil.get_terminal_size()
-        lines = [self._bar(), *map(self._line, self._running)]
-        # What has scrolled out cannot be erased.
-        lines = [cut(line, size.columns - 1) for line in lines[: max(1, size.lines - 1)]]
-        self._erase()
-        self._write("".join(line + "\n" for line in lines))
-        self._drawn = len(lines)
+        if self._is_live:
+            with self._unfailing():
+                self._live.refresh()
 
-    def _bar(self) -> str:
+    def _picture(self) -> Group:
+        return Group(self._bar(), *map(self._line, self._running))
+
+    def _bar(self) -> Table:
         ended = sum(self._counts.values())
-        filled = _BAR_CHARACTERS * ended // max(1, self._total)
-        parts = [f"{ended} of {_counted(self._total, 'notebook')}"]
+        parts = [f"{ended} of {counted(self._total, 'notebook')}"]
         if self._counts[Status.FAILED]:
             parts.append(f"{self._counts[Status.FAILED]} failed")
         parts.append(f"{time.monotonic() - self._started:.0f} s")
-        return f"[{'#' * filled}{'.' * (_BAR_CHARACTERS - filled)}] {', '.join(parts)}"
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(max(1, self._total), ended, _BAR_CHARACTERS), ", ".join(parts))
+        return bar
 
-    def _line(self, name: str) -> str:
+    def _line(self, name: str) -> Text:
         running = self._running[name]
         seconds = time.monotonic() - running.started
         where = f"cell {running.cell} of {running.cells}" if running.cell else "starting"
         note = f"  {running.note}" if running.note else ""
-        return f"  {name}  {where}  {seconds:.0f} s{note}"
+        text = plain(f"  {name}  {where}  {seconds:.0f} s{note}")
+        return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def _ended(outcome: Outcome) -> str:
-    text = f"{outcome.name}: {outcome.status.value}"
+def _ended(outcome: Outcome) -> Text:
+    status = (outcome.status.value, STYLES[outcome.status])
+    return Text.assemble(f"{plain(outcome.name)}: ", status, _remark(outcome))
+
+
+def _remark(outcome: Outcome) -> str:
     if outcome.status is Status.SKIPPED:
-        return text + ", done before"
-    if outcome.cells:
-        text += f", {outcome.cells_run} of {_counted(outcome.cells, 'cell')}"
+        return ", done before"
+    text = f", {outcome.cells_run} of {counted(outcome.cells, 'cell')}" if outcome.cells else ""
     text += f", {outcome.seconds:.1f} s"
-    if outcome.attempts > 1:
-        text += f", {outcome.attempts} attempts"
-    return text
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{text}, {outcome.attempts} attempts" if outcome.attempts > 1 else text

@@ -12,8 +12,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ..environment.handover import forget_pool
-from ..environment.waiting_line import forget_line
+from ..environment.lock_files import forget_pool
 from ..pool.embedded_backend import greeting_of
 from ..pool.embedded_process import configure, start_pool_process, stop
 
@@ -65,4 +64,3 @@ async def local_pool(
         await asyncio.to_thread(stop, process)
         if endpoint:
             forget_pool(endpoint)
-            forget_line(endpoint)

@@ -49,12 +49,7 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
         "Without any of them the settings of the configuration file and the environment "
         "variables count, as they do for a kernel.",
     )
-    group.add_argument(
-        "--subscription",
-        metavar="ID",
-        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
-        "current account)",
-    )
+    add_subscription(group)
     group.add_argument(
         "--resource-group",
         "-g",
@@ -74,17 +69,32 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
         help="MCP endpoint of a pool, instead of its name; its key comes from ACA_MCP_API_KEY "
         "(default: $ACA_MCP_ENDPOINT)",
     )
-    group.add_argument(
-        "--arm-endpoint",
-        metavar="URL",
-        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
-        f"{DEFAULT_ARM_ENDPOINT})",
-    )
+    add_arm_endpoint(group)
     group.add_argument(
         "--allow-plain-http",
         action="store_true",
         default=None,
         help="send keys and tokens to http:// addresses that are not on this machine",
+    )
+
+
+def add_subscription(parser: argparse._ActionsContainer) -> None:
+    """Add the option that says which subscription."""
+    parser.add_argument(
+        "--subscription",
+        metavar="ID",
+        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
+        "current account)",
+    )
+
+
+def add_arm_endpoint(parser: argparse._ActionsContainer) -> None:
+    """Add the option that says which Azure."""
+    parser.add_argument(
+        "--arm-endpoint",
+        metavar="URL",
+        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
+        f"{DEFAULT_ARM_ENDPOINT})",
     )
 
 

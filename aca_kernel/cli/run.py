@@ -253,10 +253,9 @@ def _show(runner: Runner, seconds: float) -> None:
 
 
 def _print(runner: Runner, seconds: float) -> None:
-    from ..batch.summary import table, totals
+    from ..batch.summary import print_problems, totals
 
-    for line in table(runner.outcomes):
-        print(line)
+    print_problems(sys.stdout, runner.outcomes)
     print(totals(runner.outcomes, seconds), flush=True)
     if runner.is_stopped:
         print("With --resume, it goes on with what is not done.", flush=True)

@@ -10,6 +10,7 @@
     side_channel      the way round a pending exchange, by the shell tool
     handover          environments that outlive their kernel
     waiting_line      kernels that wait for a place in a full pool, in order
+    lock_files        files that a process holds for as long as it lives
 
 Every call made here may be repeated. Nothing here knows of front ends or of what a record says.
 

@@ -2,35 +2,31 @@
 
 A pool has few places, an environment holds one until its cooldown has passed, and nothing
 ends it earlier. So every kernel lists its environment in a small file below Jupyter's
-runtime directory, and holds a lock on that file for as long as it lives. A file without a
-lock is an environment without a kernel: left by one that has shut down, or that was killed.
-The next kernel of the same user and pool takes it over by taking the lock, and starts afresh
-in it (remote/agent.py, `retire`).
+runtime directory, and holds that file for as long as it lives (lock_files.py). A file that
+nobody holds is an environment without a kernel: left by one that has shut down, or that was
+killed. The next kernel of the same user and pool takes it over by taking the file, and starts
+afresh in it (remote/agent.py, `retire`).
 
 A kernel that is restarted must find its own again, also while others wait for a place in a
 full pool. So what was left for a restart is its own kernel's for a while, and what a killed
 kernel has left is not taken at once by those who wait.
 
-The lock is the operating system's, so that it cannot outlive its holder. The files hold no
-key: who has the id alone can do nothing with it.
+The files hold no key: who has the id alone can do nothing with it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_runtime_dir
+from .lock_files import ENVIRONMENTS, LockFile, digest, folder_of
 
 # An environment that has so little time left is not worth a try.
 _LEAST_SECONDS = 3.0
@@ -47,9 +43,8 @@ _TOUCH_SECONDS = 1.0
 # then, on a slow machine too; Jupyter Server looks after its kernels every 3 s.
 _RESTART_SECONDS = 15.0
 
-# Of two kernels that look at one file at the same time, one finds it locked for an instant.
+# For a file of this kernel's own, which another one may just be looking at.
 _LOCK_ATTEMPTS = 5
-_LOCK_PAUSE_SECONDS = 0.002
 
 
 class ClaimState(Enum):
@@ -70,8 +65,7 @@ class Claim:
 
     environment_id: str
     owner: str
-    path: Path
-    descriptor: int
+    file: LockFile
     nonce: str = ""
     _state: ClaimState = ClaimState.NEW
     _touched: float = 0.0
@@ -79,10 +73,10 @@ class Claim:
     def touch(self) -> None:
         """The environment has just been used."""
         now = time.monotonic()
-        if now - self._touched >= _TOUCH_SECONDS and self.descriptor >= 0:
+        if now - self._touched >= _TOUCH_SECONDS and self._is_held:
             self._touched = now
             with contextlib.suppress(OSError):  # somebody has emptied the directory
-                os.utime(self.path)
+                os.utime(self.file.path)
 
     def begin(self, nonce: str) -> None:
         """A generation begins in it; the next kernel must be able to end its processes."""
@@ -91,25 +85,15 @@ class Claim:
 
     def write(self, state: ClaimState) -> None:
         """Write down what another kernel has to know; the time of its last use stays."""
-        if self.descriptor >= 0:
+        if self._is_held:
+            self._state = state
+            content = _content(self.environment_id, self.owner, state, self.nonce)
             with contextlib.suppress(OSError):  # the disk is full: then it is not handed over
-                self.write_or_fail(state)
+                self.file.write(content)
 
-    def write_or_fail(self, state: ClaimState) -> None:
-        """Do the same. Raises OSError."""
-        self._state = state
-        content = {
-            "environment_id": self.environment_id,
-            "owner": self.owner,
-            "nonce": self.nonce,
-            "state": state.value,
-            # Not the file's time, which is that of the last use.
-            "written": time.time(),
-        }
-        used_at = os.fstat(self.descriptor).st_mtime_ns
-        os.truncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, json.dumps(content).encode("ascii"), 0)
-        os.utime(self.descriptor, ns=(used_at, used_at))
+    @property
+    def _is_held(self) -> bool:
+        return self.file.descriptor >= 0
 
     def release(self, *, keep: bool, for_restart: bool = False) -> None:
         """Let go of it.
@@ -117,15 +101,10 @@ class Claim:
         keep: the environment lives, if it ever did, and another kernel may have it;
         for_restart: but its own one first, which is about to start.
         """
-        if self.descriptor < 0:
-            return
-        if keep and self._state is not ClaimState.NEW:
+        keep = keep and self._state is not ClaimState.NEW
+        if keep:
             self.write(ClaimState.RESTARTING if for_restart else ClaimState.LEFT)
-        else:
-            with contextlib.suppress(OSError):
-                self.path.unlink()
-        os.close(self.descriptor)
-        self.descriptor = -1
+        self.file.release(remove=not keep)
 
 
 class WarmEnvironments:
@@ -136,8 +115,8 @@ class WarmEnvironments:
     """
 
     def __init__(self, endpoint: str, owner: str, *, is_shared: bool, log: logging.Logger) -> None:
-        self._directory = _directory_of(endpoint)
-        self._owner = _digest(owner)
+        self._directory = folder_of(ENVIRONMENTS, endpoint)
+        self._owner = digest(owner)
         self._is_shared = is_shared
         self._log = log
         # When what a killed kernel has left was seen first, by monotonic clock.
@@ -165,28 +144,14 @@ class WarmEnvironments:
 
     def add(self, environment_id: str) -> Claim | None:
         """List a new environment and claim it; None where that is not possible."""
-        name = _digest(environment_id)
-        hidden = self._directory / f".{name}"
+        path = self._directory / f"{digest(environment_id)}{_SUFFIX}"
         self._sweep()
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            self._log.info("environments cannot be handed over: %s", error.strerror)
-            return None
-        claim = Claim(environment_id, self._owner, hidden.with_name(name + _SUFFIX), descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            claim.write_or_fail(ClaimState.NEW)
-            # Only now seen by others, who lock what they find to look at it.
-            hidden.rename(claim.path)
+            file = LockFile.create(path, _content(environment_id, self._owner, ClaimState.NEW))
         except OSError as error:  # a file system without locks, or a full one
-            os.close(descriptor)
-            with contextlib.suppress(OSError):
-                hidden.unlink()
             self._log.info("environments cannot be handed over: %s", error.strerror)
             return None
-        return claim
+        return Claim(environment_id, self._owner, file)
 
     def _sweep(self) -> None:
         """Remove what was listed for pools that nobody uses any more."""
@@ -210,8 +175,9 @@ class WarmEnvironments:
         # Looked at without the lock first: its own kernel may come for it at this moment.
         if not self._may_have(content, others_wait=others_wait):
             return None
-        descriptor = _open_locked(path, _LOCK_ATTEMPTS if self._is_ours(content) else 1)
-        if descriptor is None:
+        try:
+            file = LockFile.take(path, _LOCK_ATTEMPTS if self._is_ours(content) else 1)
+        except OSError:
             self._seen.pop(path, None)
             return None
         content = _read(path)
@@ -221,9 +187,9 @@ class WarmEnvironments:
             or not self._may_have(content, others_wait=others_wait)
             or (is_waiting and self._may_be_restarted(path, content))
         ):
-            os.close(descriptor)
+            file.release(remove=False)
             return None
-        claim = Claim(environment_id, self._owner, path, descriptor)
+        claim = Claim(environment_id, self._owner, file)
         if content.get("state") == ClaimState.NEW.value:
             claim.release(keep=False)
             return None
@@ -255,15 +221,6 @@ class WarmEnvironments:
         return content.get("owner") == self._owner
 
 
-def forget_pool(endpoint: str) -> None:
-    """Remove what is listed for a pool that has ended, with all of its environments."""
-    shutil.rmtree(_directory_of(endpoint), ignore_errors=True)
-
-
-def _directory_of(endpoint: str) -> Path:
-    return Path(jupyter_runtime_dir()) / "aca-kernel" / _digest(endpoint)
-
-
 def _listed(directory: Path) -> list[Path]:
     """Return what is in a directory; other kernels remove it at any moment (`forget_pool`).
 
@@ -275,31 +232,17 @@ def _listed(directory: Path) -> list[Path]:
         return []
 
 
-def _open_locked(path: Path, attempts: int) -> int | None:
-    """Open a file and lock it; None where it is gone, or locked by somebody else."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    for attempt in range(attempts):
-        if attempt:
-            time.sleep(_LOCK_PAUSE_SECONDS)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Between opening and locking, another kernel may have taken and removed it.
-            if os.fstat(descriptor).st_ino == os.stat(path).st_ino:
-                return descriptor
-        except BlockingIOError:
-            continue
-        except OSError:
-            pass
-        break
-    os.close(descriptor)
-    return None
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+def _content(environment_id: str, owner: str, state: ClaimState, nonce: str = "") -> bytes:
+    """Return what the file of an environment says."""
+    content = {
+        "environment_id": environment_id,
+        "owner": owner,
+        "nonce": nonce,
+        "state": state.value,
+        # Not the file's time, which is that of the last use.
+        "written": time.time(),
+    }
+    return json.dumps(content).encode("ascii")
 
 
 def _used_at(path: Path) -> float:

@@ -7,6 +7,7 @@
     shell                `!` commands, started with the shell tool
     status               this side's part of `%aca status`
     transfer             `%aca upload` and `%aca download`: this machine's half
+    open_files           the table of files that are on their way, for all directions
     notebook_files/      files beside the notebook: what is let out, and what comes back
 
 Above: `kernel`. Below: `checkpoint`, `environment`, `messaging`, `pool`, `remote`.

@@ -3,15 +3,12 @@
 Answers the calls of remote/transfer.py. Which file may be read or written, the running cell
 says (permission.py); names and sizes that come from the environment are checked. What is
 still open when its cell has ended is closed, and a file that was not whole is removed.
-
-The disk is read and written in threads: it may be a slow one, and output still streams.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..environment.exchange import LARGEST_SENT_BYTES
 from ..errors import CallRefused
 from ..remote.command_line import Command
-from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
+from ..remote.paged_files import PartialFile, SourceFile, target_path
+from .open_files import NOT_OPEN, OpenFiles, in_thread
 from .permission import find_permission
 
 if TYPE_CHECKING:
     from ..messaging.requests import RequestTable
     from .call import Answer, Call
 
-T = TypeVar("T")
 Opened = TypeVar("Opened", SourceFile, PartialFile)
 
 # A page and its head fit into what one exchange carries.
@@ -58,7 +55,7 @@ class Transfers:
     def __init__(self, table: RequestTable, beside: Callable[[str, int], dict[str, Any]]) -> None:
         self._table = table
         self._beside = beside
-        self._open: dict[str, _Transfer] = {}
+        self._open: OpenFiles[_Transfer] = OpenFiles(_MOST_OPEN, lambda one: _close(one.file))
 
     # -- calls -------------------------------------------------------------------
 
@@ -66,7 +63,7 @@ class Transfers:
         """Begin to send a file that the running cell names."""
         path = call.text("path")
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
-        file = await _do(lambda: SourceFile(os.path.expanduser(command.path), command.path))
+        file = await in_thread(lambda: SourceFile(os.path.expanduser(command.path), command.path))
         beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
         transfer = self._keep(cell.msg_id, file)
         name = os.path.basename(command.path)
@@ -78,7 +75,7 @@ class Transfers:
         file = self._find(call, SourceFile)
         if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
             raise CallRefused("Too many pages of files were asked for at a time.")
-        data = await _do(lambda: file.read(PAGE_BYTES))
+        data = await in_thread(lambda: file.read(PAGE_BYTES))
         return {"digest": file.digest}, (data,)
 
     async def download(self, call: Call) -> Answer:
@@ -91,7 +88,7 @@ class Transfers:
         target = await asyncio.to_thread(
             lambda: os.path.abspath(target_path(command.destination, command.file_name))
         )
-        file = await _do(
+        file = await in_thread(
             lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
         )
         transfer = self._keep(cell.msg_id, file)
@@ -101,43 +98,37 @@ class Transfers:
         """Write the next page of it."""
         file = self._find(call, PartialFile)
         for part in call.parts:
-            await _do(partial(file.write, part))
+            await in_thread(partial(file.write, part))
         return {}, ()
 
     async def download_end(self, call: Call) -> Answer:
         """Give it its name, if it is what the other side has read."""
         file, digest = self._find(call, PartialFile), call.text("digest")
-        del self._open[call.text("transfer")]
-        await _do(lambda: file.commit(digest))
+        self._open.take(call)
+        await in_thread(lambda: file.commit(digest))
         return {}, ()
 
     # -- what is open ------------------------------------------------------------
 
     def _keep(self, cell: str, file: Opened) -> str:
-        if len(self._open) >= _MOST_OPEN:
+        if self._open.is_full:
             _close(file)
             raise CallRefused("Too many files are on their way at a time.")
-        key = secrets.token_hex(8)
-        self._open[key] = _Transfer(cell, file)
-        return key
+        return self._open.add(_Transfer(cell, file))
 
     def _find(self, call: Call, kind: type[Opened]) -> Opened:
-        transfer = self._open.get(call.text("transfer"))
-        if transfer is None or not isinstance(transfer.file, kind):
-            raise CallRefused("This file is not on its way any more. Run the cell again.")
-        return transfer.file
+        file = self._open.find(call).file
+        if not isinstance(file, kind):
+            raise CallRefused(NOT_OPEN)
+        return file
 
     def close_finished(self) -> None:
         """Let go of the files whose cells have ended."""
-        for key, one in list(self._open.items()):
-            if self._table.find(one.cell) is None:
-                del self._open[key]
-                _close(one.file)
+        self._open.close(lambda one: self._table.find(one.cell) is None)
 
     def close(self) -> None:
         """Let go of all files."""
-        while self._open:
-            _close(self._open.popitem()[1].file)
+        self._open.close()
 
 
 def _place(command: Command) -> tuple[str, bool, str]:
@@ -154,11 +145,3 @@ def _close(file: SourceFile | PartialFile) -> None:
         file.close()
     else:
         file.discard()
-
-
-async def _do(action: Callable[[], T]) -> T:
-    """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
-    try:
-        return await asyncio.to_thread(action)
-    except FileProblem as error:
-        raise CallRefused(str(error)) from error

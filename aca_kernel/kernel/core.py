@@ -29,14 +29,17 @@ from ..errors import (
     EnvironmentGone,
     PoolBusy,
     PoolUnreachable,
+    RemoteKernelDied,
+    RemoteKernelExited,
     RemoteProtocolError,
+    RequestLost,
     ResultUnknown,
     WaitInterrupted,
 )
 from ..messaging.early_status import ANNOUNCE_SECONDS, EarlyStatus
 from ..messaging.kernel_info import kernel_info
 from ..messaging.loss_wording import death_of
-from ..messaging.publisher import Publisher
+from ..messaging.publisher import Notice, Publisher
 from ..messaging.rate_limit import RateLimit
 from ..messaging.requests import Request, RequestTable
 from ..messaging.setup_code import SetupCode
@@ -569,10 +572,9 @@ class Core:
                 continue
             if request.wants_reply:
                 self._log.warning("a %s is lost in the environment", request.msg_type)
-                self._publisher.fail(
+                self._publisher.fail_with(
                     request,
-                    "RequestLost",
-                    "The environment does not know of this any more. Run it again.",
+                    RequestLost("The environment does not know of this any more. Run it again."),
                 )
             else:
                 self._publisher.answer(request, {})
@@ -644,7 +646,8 @@ class Core:
         self._awaited.clear()
         self._subshells.forget()
         self._announcer.forget()
-        is_seen = self._backlog.end_sent("RemoteKernelDied", told)
+        kind = RemoteKernelDied if code < 0 else RemoteKernelExited
+        is_seen = self._backlog.end_sent(kind.ename, told, kind.reason)
         if not self._restoring:
             if not is_seen:
                 self._recovery.tell_later(told)
@@ -784,11 +787,11 @@ class Core:
                 self._interrupt_restore()
         cell = self._interrupter.unfelt(self._now)
         if cell is not None and self._trouble is not None:
-            self._publisher.tell(
+            text = (
                 f"{self._trouble.message} The cell is interrupted as soon as the pool answers; "
-                "restart the kernel to wait no longer.",
-                cell,
+                "restart the kernel to wait no longer."
             )
+            self._publisher.tell(Notice(text, self._trouble.reason), cell)
 
     # -- the environment's life --------------------------------------------------------
 
@@ -916,7 +919,7 @@ class Core:
         if last is not None and self._now - last < _REPEAT_NOTICE_SECONDS:
             return
         suffix = f" Waiting since {waited_seconds:.0f} s." if last is not None else " Waiting…"
-        if self._publisher.tell_waiting_cell(error.message + suffix):
+        if self._publisher.tell_waiting_cell(Notice(error.message + suffix, error.reason)):
             self._told[error.reason] = self._now
 
     # -- plain mode --------------------------------------------------------------------

@@ -110,16 +110,16 @@ class PlainMode:
             case ResultUnknown():
                 self._fail(request, "ResultUnknown", f"{outcome.message} {ResultUnknown.ADVICE}")
             case AcaKernelError():
-                self._fail(request, type(outcome).__name__, outcome.message)
+                self._fail(request, outcome.ename, outcome.message, outcome.reason)
             case _:
                 is_silent = bool(request.content.get("silent", False))
                 if not self._show(request, outcome, is_silent):
                     self._failed = request
         return request
 
-    def _fail(self, request: Request, ename: str, evalue: str) -> None:
+    def _fail(self, request: Request, ename: str, evalue: str, reason: str = "") -> None:
         self._failed = request
-        self._publisher.fail(request, ename, evalue)
+        self._publisher.fail(request, ename, evalue, reason)
 
     def _show(self, request: Request, result: ToolResult, is_silent: bool) -> bool:
         if not is_silent:

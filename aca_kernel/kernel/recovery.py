@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ..checkpoint import wording
 from ..errors import AcaKernelError, CheckpointFailed
 from ..messaging.loss_wording import death_of, loss_of, loss_sentence
+from ..messaging.publisher import STATE_LOST, Notice
 
 # So many variables may end the remote kernel, one after the other, before it is given up.
 _MOST_DEATHS = 4
@@ -80,7 +81,8 @@ class Recovery:
 
     def tell_later(self, death: str) -> None:
         """Have the next cell told of a death that no cell was told of. death: from `died`."""
-        self._notices.append(death.replace("The next cell runs", "This cell runs"))
+        text = death.replace("The next cell runs", "This cell runs")
+        self._notices.append(Notice(text, STATE_LOST))
 
     def left(self, *, keeps_state: bool) -> None:
         """The user has asked for another environment, with or without what is in this one."""
@@ -145,9 +147,10 @@ class Recovery:
             end = "." * (not sentence.endswith(".")) + (
                 " This cell runs in a new one." * bool(loss)
             )
-            self._notices.append(sentence[0].upper() + sentence[1:] + end)
+            text = sentence[0].upper() + sentence[1:] + end
+            self._notices.append(Notice(text, STATE_LOST) if loss else text)
         elif loss:
             hint = self._checkpoints.problem
             if not hint and self._may_be_asked():
                 hint = _ON_REQUEST
-            self._notices.append(f"{loss_sentence(loss)} {hint}".rstrip())
+            self._notices.append(Notice(f"{loss_sentence(loss)} {hint}".rstrip(), STATE_LOST))

@@ -111,11 +111,11 @@ class SendQueue:
                 kept.append(request)
         self._waiting = kept
 
-    def end_sent(self, ename: str, evalue: str) -> bool:
+    def end_sent(self, ename: str, evalue: str, reason: str = "") -> bool:
         """End all that was sent: what had begun with an error, the rest as aborted.
 
-        The oldest cell had begun, even if its death was quicker than its busy.
-        Returns whether a user sees the error.
+        The oldest cell had begun, even if its death was quicker than its busy. reason: as for
+        Publisher.fail. Returns whether a user sees the error.
         """
         running = self._table.running()
         is_seen = False
@@ -123,7 +123,7 @@ class SendQueue:
             if not request.is_sent:
                 continue
             if request.is_running or request is running or not request.is_execute:
-                self._publisher.fail(request, ename, evalue)
+                self._publisher.fail(request, ename, evalue, reason)
                 is_seen = is_seen or request.is_cell
             else:
                 self._publisher.abort(request)

@@ -17,7 +17,8 @@
     options                    all settings
     inside/                    the programs that run in the sandbox
 
-Above: `cli`, which serves one; `pool` and `batch` start one as a process. Below: `errors`.
+Above: `cli`, which serves one; `pool` and `batch` start one as a process. Below: `errors`, and
+`remote.large_json` for its JSON.
 
 Each module imports only what stands below it.
 Those from `options` up to `prepare` need no event loop: a pool starts its first session's

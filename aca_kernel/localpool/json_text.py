@@ -9,13 +9,13 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from ..remote.large_json import blocks_of, escape, is_plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Below this many bytes the encoder is as quick.
 _LARGE_BYTES = 1 << 16
-_BLOCK_BYTES = 1 << 16
-_PLAIN = bytes([*range(0x20, 0x7F), 0x0A])
 # Cannot be in any text: it is made anew by each process and told to nobody.
 _MARK = secrets.token_hex(16)
 _QUOTED_MARK = f'"{_MARK}"'.encode()
@@ -33,22 +33,13 @@ class LargeText:
     def escaped(self) -> Iterator[bytes]:
         """Yield the text as JSON has it, piece by piece."""
         yield b'"'
-        for block in _blocks(self._data):
-            if b"\\" in block or b'"' in block:
-                block = block.replace(b"\\", b"\\\\").replace(b'"', b'\\"')  # noqa: PLW2901
-            yield block.replace(b"\n", b"\\n")
+        yield from map(escape, blocks_of(self._data))
         yield b'"'
-
-
-def _blocks(data: bytes) -> Iterator[bytes]:
-    """Cut data into blocks that a processor's cache holds."""
-    for start in range(0, len(data), _BLOCK_BYTES):
-        yield data[start : start + _BLOCK_BYTES]
 
 
 def text_of(data: bytes) -> str | LargeText:
     """Return output as text; what is not UTF-8 in it is replaced."""
-    if len(data) >= _LARGE_BYTES and not any(one.translate(None, _PLAIN) for one in _blocks(data)):
+    if len(data) >= _LARGE_BYTES and all(map(is_plain, blocks_of(data))):
         return LargeText(data)
     return data.decode("utf-8", "replace")
 

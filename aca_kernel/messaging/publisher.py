@@ -2,7 +2,12 @@
 
 All carry the request as their parent and the one `header.session` of this kernel. What
 the kernel itself has to say to the user, or fails with, is marked in the message's metadata,
-so that a program tells it from what the user's code prints and raises (batch/client.py).
+so that a program tells it from what the user's code prints and raises, and why it is said from
+a word that stays the same when the sentence changes (batch/client.py):
+
+    {"aca_kernel": "failure", "aca_kernel_reason": "environment-gone"}
+
+The reasons are those of errors.py.
 
 Nothing is sent here: messages are commands, and a request's state says which may follow.
 """
@@ -11,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import reason_of
 from ..remote.wrapping import titled, wrapped
 from .outgoing import Forward, ForwardReply, Outbox, Publish, Reply
 from .request_state import Event
@@ -24,6 +30,23 @@ if TYPE_CHECKING:
 MARK = "aca_kernel"
 NOTICE = "notice"
 FAILURE = "failure"
+# The member that says why; a notice without one has nothing that a program need know.
+REASON = "aca_kernel_reason"
+# The reason of the notice that what earlier cells have made is lost, whatever came back of it.
+STATE_LOST = "state-lost"
+
+
+class Notice(str):
+    """A sentence for the user that a program need know, by its reason."""
+
+    __slots__ = ("reason",)
+    reason: str
+
+    def __new__(cls, text: str, reason: str) -> Notice:  # noqa: PYI034 - Self is of Python 3.11
+        """Return a text with a reason."""
+        made = super().__new__(cls, text)
+        made.reason = reason
+        return made
 
 
 class Publisher:
@@ -66,8 +89,9 @@ class Publisher:
         """Show the user a sentence, in the output of the request if it has one."""
         if request is not None:
             self.begin(request)
+        reason = text.reason if isinstance(text, Notice) else ""
         content = {"name": "stderr", "text": wrapped(text) + "\n"}
-        self.publish("stream", content, request, {MARK: NOTICE})
+        self.publish("stream", content, request, _mark(NOTICE, reason))
 
     def tell_waiting_cell(self, text: str) -> bool:
         """Show the user a sentence in the first cell that waits; False if there is none."""
@@ -112,8 +136,11 @@ class Publisher:
         """End a request as ipykernel ends those that are queued behind an error."""
         self.answer(request, {"status": "aborted"}, {"status": "aborted"})
 
-    def fail(self, request: Request, ename: str, evalue: str) -> None:
-        """End a request with an error; a cell shows it as its own."""
+    def fail(self, request: Request, ename: str, evalue: str, reason: str = "") -> None:
+        """End a request with an error; a cell shows it as its own.
+
+        reason: for programs; without it, that of our error of this name.
+        """
         self.begin(request)
         content: dict[str, Any] = {
             "ename": ename,
@@ -123,8 +150,13 @@ class Publisher:
         if request.is_execute and not request.is_replied:
             self.publish("error", content, request)
             content |= {"execution_count": 0, "user_expressions": {}, "payload": []}
-        self.answer(request, {"status": "error", **content}, {MARK: FAILURE})
+        mark = _mark(FAILURE, reason or reason_of(ename))
+        self.answer(request, {"status": "error", **content}, mark)
 
     def fail_with(self, request: Request, error: AcaKernelError) -> None:
         """End a request with an error of ours."""
-        self.fail(request, type(error).__name__, error.message)
+        self.fail(request, error.ename, error.message, error.reason)
+
+
+def _mark(kind: str, reason: str) -> dict[str, Any]:
+    return {MARK: kind, REASON: reason} if reason else {MARK: kind}

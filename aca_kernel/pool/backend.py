@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..errors import CredentialUnavailable, SettingInvalid
 from .mcp_client import McpClient
-from .transport.contract import LOOPBACK_HOSTS
+from .transport.contract import is_in_the_clear, not_an_address, web_address
 
 if TYPE_CHECKING:
     from ..settings import AcaKernel
@@ -98,19 +98,12 @@ def check_endpoint(endpoint: str, allow_plain_http: bool) -> str:
 
     Raises SettingInvalid: no web address, or plain http to another machine.
     """
-    try:
-        parts = urlsplit(endpoint)
-        host = parts.hostname
-    except ValueError:
-        host = None
-    if host is None or parts.scheme not in ("http", "https"):
+    parts = web_address(endpoint)
+    if parts is None:
+        raise not_an_address()
+    if is_in_the_clear(parts) and not allow_plain_http:
         raise SettingInvalid(
-            "The endpoint is not a web address. Set ACA_MCP_ENDPOINT to the "
-            "mcpServerEndpoint of the session pool, https://…/mcp."
-        )
-    if parts.scheme == "http" and host not in LOOPBACK_HOSTS and not allow_plain_http:
-        raise SettingInvalid(
-            f"The endpoint on {host} is plain http, which would send the API key in the clear. "
-            "Use https, or set AcaKernel.allow_plain_http = True."
+            f"The endpoint on {parts.hostname} is plain http, which would send the API key in the "
+            "clear. Use https, or set AcaKernel.allow_plain_http = True."
         )
     return endpoint

@@ -18,6 +18,7 @@ environment must have. All that lies here is sent (environment/remote_sources.py
     magic              the line magic `%aca`; command_line reads such a line, for both halves
     asking             questions to the user's machine
     transfer           `%aca upload` and `%aca download`; transfer_progress shows how far they are
+    paging             the loops that send and take the pages of a file
     paged_files        files on their way, at both ends
     notebook_files/    files beside the notebook
     state, origin      checkpoints as the remote kernel sees them; what it was like at first
@@ -25,6 +26,6 @@ environment must have. All that lies here is sent (environment/remote_sources.py
     large_json         JSON that is one long string for the most part
     trimming           tracebacks without what is ours
 
-Above: all rooms but `localpool`, which use `wire`, `command_line`, `paged_files` and
-`large_json`. Below: nothing of ours.
+Above: all rooms, which use `wire`, `command_line`, `paged_files` and `large_json`, and
+`localpool` the last of these only. Below: nothing of ours.
 """

@@ -105,11 +105,13 @@ def quick_packer(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
         if found is None:
             return pack(value)
         rest, text = found
-        blocks = list(_escaped(text.encode("ascii")))
+        escaped: list[bytes] = []
+        for block in blocks_of(text.encode("ascii")):
+            if not is_plain(block):
+                return pack(value)
+            escaped.append(escape(block))
         before, quoted, after = pack(rest).partition(f'"{mark}"'.encode("ascii"))
-        if not quoted or None in blocks:
-            return pack(value)
-        return b"".join([before, b'"', *(one for one in blocks if one), b'"', after])
+        return b"".join([before, b'"', *escaped, b'"', after]) if quoted else pack(value)
 
     return pack_quickly
 
@@ -126,13 +128,19 @@ def _cut(value: dict[str, Any], mark: str, depth: int) -> tuple[dict[str, Any], 
     return None
 
 
-def _escaped(data: bytes) -> Iterator[bytes | None]:
-    """Yield a text as JSON has it, piece by piece; None: it is better left to the encoder."""
+def blocks_of(data: bytes) -> Iterator[bytes]:
+    """Yield data in blocks that a processor's cache holds."""
     for start in range(0, len(data), _BLOCK_BYTES):
-        block = data[start : start + _BLOCK_BYTES]
-        if block.translate(None, _PLAIN):
-            yield None
-            return
-        if b"\\" in block or b'"' in block:
-            block = block.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-        yield block.replace(b"\n", b"\\n")
+        yield data[start : start + _BLOCK_BYTES]
+
+
+def is_plain(block: bytes) -> bool:
+    """Tell whether `escape` does for it; what else there is, is better left to the encoder."""
+    return not block.translate(None, _PLAIN)
+
+
+def escape(block: bytes) -> bytes:
+    """Return text, which is printable ASCII in lines, as it stands in a JSON string."""
+    if b"\\" in block or b'"' in block:
+        block = block.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return block.replace(b"\n", b"\\n")

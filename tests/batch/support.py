@@ -109,6 +109,23 @@ def started(
                 batch.communicate()
 
 
+_OTHER_WORDS = """\
+import sys
+if sys.orig_argv[1:3] == ["-m", "aca_kernel"]:
+    # Before the modules that take these functions from it.
+    from aca_kernel.messaging import loss_wording
+    loss_wording.loss_of = lambda _: "Was gerechnet war, ist fort"
+    loss_wording.death_of = lambda code: f"hat aufgehört: {code}"
+"""
+
+
+def other_words(folder: Path) -> dict[str, str]:
+    """Variables with which kernels say in other words what has become of their environments."""
+    (folder / "words").mkdir()
+    (folder / "words" / "sitecustomize.py").write_text(_OTHER_WORDS)
+    return {"PYTHONPATH": str(folder / "words")}
+
+
 def family(pid: int) -> list[psutil.Process]:
     """Every process that a batch has started."""
     try:

@@ -60,7 +60,7 @@ def test_ctrl_c_interrupts_the_remote_code_and_writes_what_is_there(tmp_path: Pa
                        "--report", "r.json") as batch:  # fmt: skip
         batch.expect("1.ipynb  cell 2 of 3")
         # A bar for the batch, and lines that are drawn over.
-        batch.expect(re.escape("\x1b[2F\x1b[J[.............................."))
+        batch.expect(re.escape("\x1b[1A\x1b[2K") + "[^\n]*0 of 2 notebooks, ")
         processes = family(batch.pid)
         assert len(kernels(processes)) == 1
         batch.sendintr()

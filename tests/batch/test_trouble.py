@@ -13,7 +13,7 @@ import pytest
 
 from ..support import TIMEOUT as BOUND
 from ..support import Pool, eventually, running_kernel, running_pool
-from .support import alive, family, kernels, run, started, texts, write_notebook
+from .support import alive, family, kernels, other_words, run, started, texts, write_notebook
 
 
 def report(folder: Path) -> dict[str, dict]:
@@ -51,7 +51,11 @@ while not os.path.exists({str(gate)!r}): time.sleep(0.05)
     assert "It begins anew." in out
 
 
-def test_an_environment_that_is_lost_between_two_cells_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_other_words", [False, True])
+def test_an_environment_that_is_lost_between_two_cells_is_noticed(
+    tmp_path: Path, in_other_words: bool
+) -> None:
+    env = other_words(tmp_path) if in_other_words else {}
     runs, gate, end = tmp_path / "runs", tmp_path / "gate", tmp_path / "end"
     code = f"""\
 import os, time
@@ -65,7 +69,7 @@ open({str(end)!r}, 'w').close()
     words = ("x.ipynb", "--inplace", "--allow-errors", "--report", "r.json")
     with (
         running_pool(isolation="process") as pool,
-        started(tmp_path, *words, env=pool.env) as batch,
+        started(tmp_path, *words, env=pool.env | env) as batch,
     ):
         assert eventually(runs.exists, BOUND)
         # The batch stands still between its two cells while the environment goes.
@@ -80,7 +84,7 @@ open({str(end)!r}, 'w').close()
     assert texts(path) == ["", "True\n"]
     assert runs.read_text() == "xx"
     assert report(tmp_path)["x.ipynb"]["attempts"] == 2
-    assert "The session environment was released between two cells." in out
+    assert "The session environment, or the process in it, ended between two cells." in out
 
 
 def test_it_begins_anew_as_often_as_retries_say_and_code_that_fails_is_never_run_again(
@@ -133,6 +137,21 @@ def test_a_notebook_that_ends_its_own_process_has_failed_and_is_not_run_again(
     (error,) = found["quit.ipynb"]["errors"]
     assert (error["cell"], error["ename"]) == (1, "KernelEnded")
     assert texts(tmp_path / "quit.ipynb")[2] == ""
+
+
+def test_how_the_remote_kernel_ended_is_told_by_no_words(tmp_path: Path) -> None:
+    for name, way in {"exits": "os._exit(3)", "killed": "os.kill(os.getpid(), 9)"}.items():
+        write_notebook(tmp_path / f"{name}.ipynb", "print(1)", f"import os; {way}", "1")
+    words = (".", "--inplace", "--retries", "1", "--report", "r.json")
+    with running_pool(isolation="process") as pool:
+        run(tmp_path, *words, env=pool.env | other_words(tmp_path))
+    found = report(tmp_path)
+    assert {name: one["attempts"] for name, one in found.items()} == {
+        "exits.ipynb": 1,
+        "killed.ipynb": 2,
+    }
+    for one in found.values():
+        assert "hat aufgehört" in one["errors"][0]["evalue"]
 
 
 def test_a_local_kernel_that_is_killed_is_replaced(tmp_path: Path) -> None:

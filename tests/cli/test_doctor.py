@@ -6,14 +6,13 @@ import json
 import os
 import re
 import socket
-import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +27,7 @@ from aca_kernel.cli.kernelspec import install_spec, make_spec
 
 from ..certificates import self_signed_certificate
 from ..pool.azure.support import clean
-from ..support import ControlPlane, Pool, running_control_plane, running_pool
+from ..support import ControlPlane, Pool, running_control_plane, running_pool, serving
 
 SCRIPT = str(Path(sys.executable).with_name("aca-kernel"))
 
@@ -72,13 +71,8 @@ class Answerer(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def reachable() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answerer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Answerer) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")
@@ -410,18 +404,8 @@ def test_plain_http_is_refused(doctor: Any, capsys: pytest.CaptureFixture[str]) 
 def tls_server(folder: Path) -> Iterator[tuple[int, str]]:
     """Serve 403 by TLS with a certificate that nobody knows; yield port and certificate."""
     certificate = self_signed_certificate(folder)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answerer)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_address[1], certificate
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Answerer, certificate) as address:
+        yield int(address.rpartition(":")[2]), certificate
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -330,6 +330,8 @@ def test_a_death_that_typing_finds_is_told_to_the_next_cell(embedded: VsCode) ->
         assert told.result == "2"
         assert "SIGKILL" in told.said
         assert "This cell runs in a fresh remote kernel" in told.said
+        marks = [stream["metadata"] for stream in told.of_type("stream")]
+        assert marks == [{"aca_kernel": "notice", "aca_kernel_reason": "state-lost"}]
 
 
 # -- a full pool ---------------------------------------------------------------------

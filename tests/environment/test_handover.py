@@ -17,7 +17,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from aca_kernel.environment.handover import ClaimState, WarmEnvironments, forget_pool
+from aca_kernel.environment.handover import ClaimState, WarmEnvironments
+from aca_kernel.environment.lock_files import forget_pool
 
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
@@ -246,7 +247,7 @@ def left_by(owner: str, state: ClaimState | None, environment_id: str = "id") ->
     if state in (ClaimState.LEFT, ClaimState.RESTARTING):
         claim.release(keep=True, for_restart=state is ClaimState.RESTARTING)
     else:
-        os.close(claim.descriptor)
+        os.close(claim.file.descriptor)
 
 
 def taken(warm: WarmEnvironments, **options: bool) -> list[str]:
@@ -254,7 +255,7 @@ def taken(warm: WarmEnvironments, **options: bool) -> list[str]:
     found = []
     for claim in warm.take(300, **options):
         found.append(claim.environment_id)
-        os.close(claim.descriptor)
+        os.close(claim.file.descriptor)
     return found
 
 
@@ -305,7 +306,8 @@ def test_pools_may_end_while_an_environment_is_listed(runtime: Path) -> None:
     assert runtime.is_dir()
     # Another process, which does not have to wait for this one's interpreter lock.
     ending = """
-from aca_kernel.environment.handover import WarmEnvironments, forget_pool
+from aca_kernel.environment.handover import WarmEnvironments
+from aca_kernel.environment.lock_files import forget_pool
 import logging
 pools = [f"https://pool-{n}.example" for n in range(20)]
 while True:
@@ -339,10 +341,10 @@ def test_nobody_sees_an_environment_before_its_kernel_holds_it(
         seen.extend(runtime.glob("aca-kernel/*/*.json"))
         lock(descriptor, operation)
 
-    monkeypatch.setattr("aca_kernel.environment.handover.fcntl.flock", look_and_lock)
+    monkeypatch.setattr(fcntl, "flock", look_and_lock)
     claim = environments("one").add("id")
     assert claim is not None
     assert seen == []
-    assert list(runtime.glob("aca-kernel/*/*")) == [claim.path]
+    assert list(runtime.glob("aca-kernel/*/*")) == [claim.file.path]
     claim.release(keep=False)
     assert list(runtime.glob("aca-kernel/*/*")) == []

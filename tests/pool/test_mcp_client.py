@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -17,6 +15,7 @@ from aca_kernel.pool.backend import check_endpoint
 from aca_kernel.pool.mcp_client import McpClient, ToolResult
 
 from ..certificates import self_signed_certificate
+from ..support import serving
 
 
 class Canned(BaseHTTPRequestHandler):
@@ -41,13 +40,8 @@ class Canned(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Canned)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/mcp"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Canned) as address:
+        yield f"{address}/mcp"
 
 
 def call(endpoint: str) -> ToolResult:
@@ -202,23 +196,24 @@ def test_nobody_listening_is_unreachable() -> None:
 
 
 def test_a_certificate_that_cannot_be_verified_names_the_remedy(tmp_path) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Canned)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(self_signed_certificate(tmp_path))
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        with pytest.raises(errors.SettingInvalid, match="SSL_CERT_FILE"):
-            call(f"https://127.0.0.1:{server.server_address[1]}/mcp")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with (
+        serving(Canned, self_signed_certificate(tmp_path)) as address,
+        pytest.raises(errors.SettingInvalid, match="SSL_CERT_FILE"),
+    ):
+        call(f"{address}/mcp")
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["", "no address", "ftp://host/x", "http://example.org/mcp", "https://", "http://["]
+    "endpoint",
+    [
+        "",
+        "no address",
+        "ftp://host/x",
+        "http://example.org/mcp",
+        "https://",
+        "http://[",
+        "https://x:port/mcp",
+    ],
 )
 def test_endpoints_that_cannot_work_or_would_leak_the_key_are_refused(endpoint: str) -> None:
     with pytest.raises(errors.SettingInvalid):

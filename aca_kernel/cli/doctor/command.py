@@ -7,8 +7,8 @@ import asyncio
 import contextlib
 import sys
 from typing import Any
-from urllib.parse import urlsplit
 
+from ...pool.transport.contract import web_address
 from ..configuration import add_pool_options, given_options
 from ..kernelspec import DEFAULT_NAME
 from ..pool.common import ProgressLine
@@ -46,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _web_address(given: str) -> str:
-    try:
-        parts = urlsplit(given)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        is_one = False
-    if not is_one:
+    if web_address(given) is None:
         raise argparse.ArgumentTypeError("it is not a web address, like https://pypi.org/")
     return given
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from rich.text import Text
+
+from ...batch.lines import console_on
 from ...errors import AcaKernelError, EnvironmentGone, PoolBusy, ResultUnknown
 
 if TYPE_CHECKING:
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
-_SYMBOLS: dict[Status, str] = {"ok": "✓", "warning": "!", "failed": "✗", "skipped": "-"}
-
-# SGR codes: green, yellow, red, grey. Source: ECMA-48, 8.3.117.
-_COLOURS: dict[Status, str] = {"ok": "32", "warning": "33", "failed": "31", "skipped": "90"}
+# How each is shown on a terminal, and in which style.
+_MARKS: dict[Status, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "bright_black"),
+}
 
 # The longest name of a check, and of a status.
 _NAME_WIDTH, _STATUS_WIDTH = 16, 7
@@ -72,11 +77,8 @@ class Report:
 
     def __init__(self, stream: TextIO, *, is_json: bool) -> None:
         self.findings: list[Finding] = []
-        self._stream = stream
+        self._console = console_on(stream)
         self._is_json = is_json
-        self._is_terminal = stream.isatty()
-        # https://no-color.org
-        self._has_colour = self._is_terminal and not os.environ.get("NO_COLOR")
 
     def add(self, finding: Finding) -> None:
         """Take a finding, and show it."""
@@ -85,8 +87,9 @@ class Report:
             return
         first, *others = finding.detail.split("\n")
         took = f" ({finding.seconds:.1f} s)" if finding.seconds >= _NOTABLE_SECONDS else ""
-        self._print(f"{self._mark(finding.status)} {finding.check:<{_NAME_WIDTH}} {first}{took}")
-        indent = " " * (self._mark_width + 1 + _NAME_WIDTH + 1)
+        mark = self._mark(finding.status)
+        indent = " " * (len(mark) + 1 + _NAME_WIDTH + 1)
+        self._print(Text.assemble(mark, f" {finding.check:<{_NAME_WIDTH}} {first}{took}"))
         for line in others:
             self._print(indent + line)
         if finding.remedy:
@@ -98,32 +101,19 @@ class Report:
             found = [dataclasses.asdict(one) for one in self.findings]
             self._print(json.dumps(found, indent=2))
             return
-        counts = {status: self.count(status) for status in _SYMBOLS}
+        counts = {status: self.count(status) for status in _MARKS}
         self._print(", ".join(f"{count} {status}" for status, count in counts.items() if count))
 
     def count(self, status: Status) -> int:
         """Return how many checks ended so."""
         return sum(one.status == status for one in self.findings)
 
-    def _mark(self, status: Status) -> str:
-        if not self._is_terminal:
-            return f"{status:<{self._mark_width}}"
-        mark = _SYMBOLS[status] if self._shows_symbols() else status[0].upper()
-        return f"\x1b[{_COLOURS[status]}m{mark}\x1b[0m" if self._has_colour else mark
+    def _mark(self, status: Status) -> Text:
+        if not self._console.is_terminal:
+            return Text(f"{status:<{_STATUS_WIDTH}}")
+        symbol, style = _MARKS[status]
+        return Text(status[0].upper() if self._console.options.ascii_only else symbol, style)
 
-    @property
-    def _mark_width(self) -> int:
-        return 1 if self._is_terminal else _STATUS_WIDTH
-
-    def _shows_symbols(self) -> bool:
-        """Tell whether the terminal's encoding has these characters."""
-        try:
-            "".join(_SYMBOLS.values()).encode(self._stream.encoding or "ascii")
-        except UnicodeEncodeError:
-            return False
-        return True
-
-    def _print(self, text: str) -> None:
-        encoding = self._stream.encoding or "utf-8"
-        shown = text.encode(encoding, "replace").decode(encoding)
-        print(shown, file=self._stream, flush=True)
+    def _print(self, text: str | Text) -> None:
+        # The terminal folds what is too long, so that commands can be copied from it.
+        self._console.print(text, soft_wrap=True)

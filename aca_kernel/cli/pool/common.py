@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
+from ...batch.lines import console_on, live_on
 from ...errors import SettingInvalid
 from ...pool.azure.account import subscription_of
 from ...pool.azure.arm import Arm
@@ -30,10 +32,11 @@ from ...pool.azure.shapes import (
     PoolChoices,
 )
 from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
+from ..configuration import add_arm_endpoint, add_subscription
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from typing import TextIO
 
 
@@ -42,18 +45,8 @@ if TYPE_CHECKING:
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which subscription of which Azure."""
-    parser.add_argument(
-        "--subscription",
-        metavar="ID",
-        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
-        "current account)",
-    )
-    parser.add_argument(
-        "--arm-endpoint",
-        metavar="URL",
-        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
-        f"{DEFAULT_ARM_ENDPOINT})",
-    )
+    add_subscription(parser)
+    add_arm_endpoint(parser)
     parser.add_argument(
         "--allow-plain-http",
         action="store_true",
@@ -71,8 +64,9 @@ def add_resource_group(parser: argparse.ArgumentParser, text: str = "") -> None:
     )
 
 
-def add_name(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says which pool."""
+def add_pool(parser: argparse.ArgumentParser, group_text: str = "") -> None:
+    """Add the options that say which pool of which resource group."""
+    add_resource_group(parser, group_text)
     parser.add_argument(
         "--name", "-n", metavar="NAME", help="name of the pool (default: $ACA_SESSION_POOL)"
     )
@@ -220,31 +214,27 @@ class ProgressLine:
     """Tells a person what is waited for: one line that changes, or one line a step."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._is_terminal = stream.isatty()
+        self._console = console_on(stream)
+        self._live = live_on(self._console)
         self._shown = ""
 
     def __call__(self, what: str, waited: float) -> None:
         """Show what is waited for, and for how long, in seconds."""
-        if not self._is_terminal:
-            if what != self._shown:
-                print(f"{what}…", file=self._stream, flush=True)
-                self._shown = what
-            return
-        width = shutil.get_terminal_size().columns - 1
-        line = f"{what}… {waited:.0f} s"[:width]
-        print("\r" + line.ljust(len(self._shown)), end="", file=self._stream, flush=True)
-        self._shown = line
+        if self._console.is_interactive:
+            self._live.start()
+            line = Text(f"{what}… {waited:.0f} s", no_wrap=True, overflow="ellipsis")
+            self._live.update(line, refresh=True)
+        elif what != self._shown:
+            self.say(f"{what}…")
+            self._shown = what
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self.clear()
-        print(text, file=self._stream, flush=True)
+        self._console.print(text, soft_wrap=True)
 
     def clear(self) -> None:
         """Take away the line that changes, before something else is printed."""
-        if self._is_terminal and self._shown:
-            print("\r" + " " * len(self._shown) + "\r", end="", file=self._stream, flush=True)
+        self._live.stop()
         self._shown = ""
 
 
@@ -266,11 +256,3 @@ def confirm(question: str, *, is_agreed: bool) -> bool:
     except EOFError:
         answer = ""
     return answer.strip().lower() in ("y", "yes")
-
-
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heads, in columns."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())

@@ -11,10 +11,9 @@ from ...pool.azure.resource_names import PROVIDER, PoolId, check_location
 from ...pool.azure.shapes import is_failure
 from .common import (
     Place,
-    add_name,
     add_place,
+    add_pool,
     add_pool_options,
-    add_resource_group,
     add_timeout,
     pool_options,
 )
@@ -33,10 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "create a session pool for Python with its MCP server on, and say how to use it. A pool "
         "that exists already gets the options that are given and keeps the others."
     )
-    add_resource_group(
-        parser, "resource group, made if there is none (default: $ACA_RESOURCE_GROUP)"
-    )
-    add_name(parser)
+    add_pool(parser, "resource group, made if there is none (default: $ACA_RESOURCE_GROUP)")
     parser.add_argument(
         "--location",
         "-l",

@@ -10,9 +10,8 @@ from ...pool.azure.resource_groups import delete_group, group_location
 from ...pool.azure.resource_names import PoolId
 from .common import (
     Place,
-    add_name,
     add_place,
-    add_resource_group,
+    add_pool,
     add_timeout,
     check_can_ask,
     confirm,
@@ -28,8 +27,7 @@ _NOTHING_DONE = "Nothing was deleted."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool delete`."""
-    add_resource_group(parser)
-    add_name(parser)
+    add_pool(parser)
     parser.add_argument(
         "--delete-resource-group",
         action="store_true",

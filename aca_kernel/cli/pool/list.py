@@ -8,7 +8,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from .common import Place, add_place, add_resource_group, print_table
+from ...batch.lines import print_table
+from .common import Place, add_place, add_resource_group
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +41,7 @@ async def _run(namespace: argparse.Namespace) -> int:
         print(f"There are no session pools in {where}.", file=sys.stderr)
     else:
         print_table(
+            sys.stdout,
             ("NAME", "RESOURCE GROUP", "LOCATION", "STATE", "MCP", "MAX SESSIONS", "COOLDOWN"),
             [
                 (

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...pool.azure.resource_names import PoolId
-from .common import Place, add_name, add_place, add_resource_group
+from .common import Place, add_place, add_pool
 
 if TYPE_CHECKING:
     import argparse
@@ -18,8 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Replace the API key of a session pool. Kernels that know the pool by its name fetch the "
         "new one by themselves."
     )
-    add_resource_group(parser)
-    add_name(parser)
+    add_pool(parser)
     add_place(parser)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...pool.azure.refusals import mcp_is_off
 from ...pool.azure.resource_names import PoolId
-from .common import Place, add_name, add_place, add_resource_group
+from .common import Place, add_place, add_pool
 
 if TYPE_CHECKING:
     import argparse
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool show`."""
-    add_resource_group(parser)
-    add_name(parser)
+    add_pool(parser)
     add_place(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 

@@ -10,10 +10,9 @@ from ...pool.azure.resource_names import check_location
 from ...pool.azure.shapes import deployment_template
 from .common import (
     Place,
-    add_name,
     add_place,
+    add_pool,
     add_pool_options,
-    add_resource_group,
     pool_options,
 )
 
@@ -27,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Print an ARM template that creates a session pool for Python with its MCP server on. "
         "What is given becomes the default of a parameter. Nothing is sent anywhere."
     )
-    add_resource_group(parser, "named in the command that is shown for deploying it")
-    add_name(parser)
+    add_pool(parser, "named in the command that is shown for deploying it")
     parser.add_argument("--location", "-l", help="where to create, e.g. eastus")
     add_pool_options(parser)
     add_place(parser)

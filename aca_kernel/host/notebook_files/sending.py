@@ -20,13 +20,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CallRefused
 from ...remote.paged_files import FileProblem, SourceFile
+from ..open_files import OpenFiles, in_thread
 from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
 from .folder import Folder, FolderItem, Reason
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from ...environment.environment import Environment
     from ...settings import AcaKernel
     from ..call import Answer, Call
-
-T = TypeVar("T")
 
 # Paths of one question; our half asks for a few.
 _MOST_PATHS = 100
@@ -66,8 +64,7 @@ class Sending:
         self._environment: Environment | None = None
         self._sent_bytes = 0
         self._sent: dict[str, int] = {}
-        # In the order of their last use.
-        self._open: dict[str, SourceFile] = {}
+        self._open: OpenFiles[SourceFile] = OpenFiles(_MOST_OPEN, SourceFile.close)
         self._has_sent = False
 
     # -- calls -------------------------------------------------------------------
@@ -102,7 +99,7 @@ class Sending:
                 found[name] = _row(item)
             return json.dumps(found).encode("ascii")
 
-        data = await _do(rows)
+        data = await in_thread(rows)
         return {"is_folder": data is not None}, (data or b"",)
 
     async def open(self, call: Call) -> Answer:
@@ -112,7 +109,7 @@ class Sending:
         if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
             return {"state": "later"}, ()
         known = call.head.get("size"), call.head.get("changed")
-        head, data, file = await _do(lambda: self._look_and_open(path, known))
+        head, data, file = await in_thread(lambda: self._look_and_open(path, known))
         if head["state"] == "none":
             await self._tell_withheld(path)
         if file is None:
@@ -122,11 +119,7 @@ class Sending:
         self._sent[path] = file.size
         if data is not None:
             return {**head, "digest": file.digest}, (data,)
-        key = secrets.token_hex(8)
-        while len(self._open) >= _MOST_OPEN:
-            self._open.pop(next(iter(self._open))).close()
-        self._open[key] = file
-        return {**head, "transfer": key}, ()
+        return {**head, "transfer": self._open.add(file)}, ()
 
     def _look_and_open(
         self, path: str, known: tuple[Any, Any]
@@ -154,12 +147,7 @@ class Sending:
 
     async def page(self, call: Call) -> Answer:
         """Send the next page of a file."""
-        key = call.text("transfer")
-        file = self._open.pop(key, None)
-        if file is None:
-            raise CallRefused("This file is not on its way any more. Run the cell again.")
-        # Behind those that have waited longer.
-        self._open[key] = file
+        file = self._open.find(call)
         if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
             return {"later": True}, ()
         self._has_sent = True
@@ -168,10 +156,10 @@ class Sending:
             data = file.read(PAGE_BYTES)
             return data, file.sent < file.size or file.begins_as_read()
 
-        data, is_so = await _do(read)
+        data, is_so = await in_thread(read)
         answer = {"digest": file.digest, "changed": file.opened if is_so else file.changed}
-        if file.sent == file.size and self._open.pop(key, None) is not None:
-            file.close()
+        if file.sent == file.size:
+            self._open.drop(call)
         return answer, (data,)
 
     async def sent(self, call: Call) -> Answer:
@@ -226,8 +214,7 @@ class Sending:
 
     def close(self) -> None:
         """Let go of all files."""
-        while self._open:
-            self._open.popitem()[1].close()
+        self._open.close()
 
 
 def notebook_folder() -> Folder:
@@ -269,11 +256,3 @@ def _why_withheld(folder: Folder, path: str) -> str:
 def _row(item: FolderItem) -> list[Any]:
     row = [item.is_folder, item.size, item.changed]
     return row if item.link is None else [*row, item.link]
-
-
-async def _do(action: Callable[[], T]) -> T:
-    """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
-    try:
-        return await asyncio.to_thread(action)
-    except FileProblem as error:
-        raise CallRefused(str(error)) from error

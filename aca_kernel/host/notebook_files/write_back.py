@@ -16,10 +16,8 @@ came in the same way and has not changed since.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import secrets
 import shlex
 import stat
 from collections.abc import Callable, Iterator
@@ -29,6 +27,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import CallRefused
 from ...remote.paged_files import FileProblem, PartialFile
+from ..open_files import OpenFiles, in_thread
 from ..transfer import PAGE_BYTES
 from .folder import Folder
 from .returned_files import ReturnedFiles
@@ -78,7 +77,7 @@ class WriteBack:
         self._made: set[str] = set()
         # Where the files go that are on their way; what has no name yet does not show there.
         self._targets: list[str] = []
-        self._open: dict[str, _Coming] = {}
+        self._open: OpenFiles[_Coming] = OpenFiles(_MOST_OPEN, self._discard)
 
     # -- calls -------------------------------------------------------------------
 
@@ -97,11 +96,7 @@ class WriteBack:
         self._bytes += size
         coming = _Coming(path, file)
         if not call.parts:
-            while len(self._open) >= _MOST_OPEN:
-                self._discard(self._open.pop(next(iter(self._open))))
-            key = secrets.token_hex(8)
-            self._open[key] = coming
-            return {"transfer": key, "page": PAGE_BYTES}, ()
+            return {"transfer": self._open.add(coming), "page": PAGE_BYTES}, ()
         digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
 
         def write() -> dict[str, int]:
@@ -116,16 +111,15 @@ class WriteBack:
 
     async def page(self, call: Call) -> Answer:
         """Write the next page of it."""
-        coming = self._find(call)
+        coming = self._open.find(call)
         for part in call.parts:
             await _do(partial(coming.file.write, part))
         return {}, ()
 
     async def end(self, call: Call) -> Answer:
         """Give it its name, if it is what the other side has read."""
-        coming, digest = self._find(call), call.text("digest")
-        is_executable = call.head.get("is_executable") is True
-        del self._open[call.text("transfer")]
+        digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
+        coming = self._open.take(call)
         return await _do(lambda: self._commit(coming, digest, is_executable=is_executable)), ()
 
     # -- what is let in ------------------------------------------------------------
@@ -237,21 +231,14 @@ class WriteBack:
 
     # -- what is open ------------------------------------------------------------
 
-    def _find(self, call: Call) -> _Coming:
-        coming = self._open.get(call.text("transfer"))
-        if coming is None:
-            raise CallRefused("This file is not on its way any more. Run the cell again.")
-        return coming
-
     def close_finished(self) -> None:
         """Let go of what was on its way when the last cell ended."""
-        if self._open and not any(one.is_execute for one in self._table):
+        if not any(one.is_execute for one in self._table):
             self.close()
 
     def close(self) -> None:
         """Let go of all files."""
-        while self._open:
-            self._discard(self._open.popitem()[1])
+        self._open.close()
 
 
 def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
@@ -275,8 +262,6 @@ def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
 async def _do(action: Callable[[], T]) -> T:
     """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
     try:
-        return await asyncio.to_thread(action)
-    except FileProblem as error:
-        raise CallRefused(str(error)) from error
+        return await in_thread(action)
     except OSError as error:
         raise CallRefused(f"It cannot be written: {error.strerror or error}.") from error

@@ -12,15 +12,16 @@ import email.utils
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from ... import __version__
 from ...errors import (
     AcaKernelError,
     PoolBusy,
+    PoolNotFound,
     PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from .clouds import Cloud
     from .credentials import Tokens
+
+T = TypeVar("T")
 
 # Called while something is waited for: what, and for how many seconds so far.
 Progress = Callable[[str, float], None]
@@ -230,6 +233,19 @@ class Arm:
         return url
 
 
+async def found(asking: Awaitable[T]) -> T | None:
+    """Return an answer about a resource, None if it is not there.
+
+    Raises PoolNotFound: nor is its subscription.
+    """
+    try:
+        return await asking
+    except PoolNotFound as error:
+        if "SubscriptionNotFound" in error.detail:
+            raise
+        return None
+
+
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     """Return scheme, host and port; Resource Manager writes :443 in some of its addresses."""
     parts = urlsplit(url)
@@ -237,25 +253,24 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _answer(response: httpx.Response) -> ArmAnswer:
-    body: Any = {}
-    if response.content.strip():
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
+    body = _json_of(response) if response.content.strip() else {}
     if not isinstance(body, dict):
         raise _not_arm()
     return ArmAnswer(response.status_code, response.headers, body)
 
 
+def _json_of(response: httpx.Response) -> Any:
+    """Return what an answer holds, None if that is no JSON."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
 def _refusal(response: httpx.Response) -> AcaKernelError:
     if response.is_redirect:
         return _not_arm()
-    try:
-        body = response.json()
-    except ValueError:
-        body = None
-    code, message = error_from(body)
+    code, message = error_from(_json_of(response))
     path = response.request.url.path
     return refusal(response.status_code, code, message, path, retry_after(response.headers))
 

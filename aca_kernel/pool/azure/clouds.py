@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ...errors import SettingInvalid
-from ..transport.contract import LOOPBACK_HOSTS
+from ..transport.contract import LOOPBACK_HOSTS, is_in_the_clear, web_address
 
 # Where people log in, and what the Azure CLI calls the cloud, by the host of its Resource
 # Manager. Source: azure.identity.AzureAuthorityHosts, and `az cloud list`.
@@ -52,23 +52,18 @@ def cloud_at(arm_endpoint: str, *, allow_plain_http: bool = False) -> Cloud:
     AZURE_AUTHORITY_HOST, which azure-identity reads, counts more than what is known here.
     Raises SettingInvalid: no address of that kind, or a token must not be sent there.
     """
-    try:
-        parts = urlsplit(arm_endpoint.strip())
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        host = None
-    if host is None or parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+    parts = web_address(arm_endpoint.strip())
+    if parts is None or parts.query or parts.fragment:
         raise SettingInvalid(
             "The address of Azure Resource Manager is not a web address. Set ACA_ARM_ENDPOINT "
             "to one like https://management.azure.com, or unset it."
         )
-    if parts.scheme == "http" and host not in LOOPBACK_HOSTS and not allow_plain_http:
+    if is_in_the_clear(parts) and not allow_plain_http:
         raise SettingInvalid(
-            f"Azure Resource Manager at {host} is plain http, which would send the login's token "
-            "in the clear. Use https, or set AcaKernel.allow_plain_http = True."
+            f"Azure Resource Manager at {parts.hostname} is plain http, which would send the "
+            "login's token in the clear. Use https, or set AcaKernel.allow_plain_http = True."
         )
-    authority, cli_name = _KNOWN.get(host, (None, None))
+    authority, cli_name = _KNOWN.get(str(parts.hostname), (None, None))
     if os.environ.get("AZURE_AUTHORITY_HOST"):
         authority = None
     return Cloud(

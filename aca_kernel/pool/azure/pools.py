@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import PoolBusy, PoolNotFound, SettingInvalid
+from .arm import found
 from .long_running import Wait
 from .refusals import MCP_REMEDY, mcp_is_off
 from .resource_names import POOLS_API_VERSION, PROVIDER, PoolId, ResourceGroupId
@@ -37,12 +38,7 @@ class SessionPools:
 
     async def find(self, pool: PoolId) -> SessionPool | None:
         """Return a pool, None if there is none. Raises PoolNotFound: nor a subscription."""
-        try:
-            return await self.get(pool)
-        except PoolNotFound as error:
-            if "SubscriptionNotFound" in error.detail:
-                raise
-            return None
+        return await found(self.get(pool))
 
     async def list_in(self, subscription: str, group: ResourceGroupId | None) -> list[SessionPool]:
         """Return the pools of a resource group, or of the whole subscription, by name."""

@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from ...errors import AccessDenied, PoolBusy, PoolNotFound
+from ...errors import AccessDenied, PoolBusy
+from .arm import found
 from .long_running import Wait
 from .resource_names import PROVIDER, RESOURCES_API_VERSION
 
@@ -52,13 +53,8 @@ async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: flo
 
 async def group_location(arm: Arm, group: ResourceGroupId) -> str | None:
     """Return where a resource group is; None if there is none of that name."""
-    try:
-        answer = await arm.request("GET", group.path, RESOURCES_API_VERSION)
-    except PoolNotFound as error:
-        if "SubscriptionNotFound" in error.detail:
-            raise
-        return None
-    return str(answer.body.get("location") or "")
+    answer = await found(arm.request("GET", group.path, RESOURCES_API_VERSION))
+    return None if answer is None else str(answer.body.get("location") or "")
 
 
 async def create_group(arm: Arm, group: ResourceGroupId, location: str) -> None:

@@ -33,32 +33,29 @@ PROVIDER = "Microsoft.App"
 
 def check_subscription(given: str) -> str:
     """Return a subscription's id. Raises SettingInvalid: it is none."""
-    if not _SUBSCRIPTION.fullmatch(given.strip()):
-        raise SettingInvalid(
-            f"{given!r} is not a subscription's id, which looks like "
-            "00000000-0000-0000-0000-000000000000. `az account list --output table` shows yours."
-        )
-    return given.strip().lower()
+    rule = (
+        "a subscription's id, which looks like 00000000-0000-0000-0000-000000000000. "
+        "`az account list --output table` shows yours."
+    )
+    return _check(given, _SUBSCRIPTION, given.strip().lower(), rule)
 
 
 def check_resource_group(given: str) -> str:
     """Return a resource group's name. Raises SettingInvalid: it cannot be one."""
-    if not _GROUP.fullmatch(given):
-        raise SettingInvalid(
-            f"{given!r} is not a resource group's name: use 1 to 90 letters, digits, '_', '-', "
-            "'.' and parentheses, with no '.' at the end."
-        )
-    return given
+    rule = (
+        "a resource group's name: use 1 to 90 letters, digits, '_', '-', '.' and parentheses, "
+        "with no '.' at the end."
+    )
+    return _check(given, _GROUP, given, rule)
 
 
 def check_pool(given: str) -> str:
     """Return a session pool's name. Raises SettingInvalid: it cannot be one."""
-    if not _POOL.fullmatch(given):
-        raise SettingInvalid(
-            f"{given!r} is not a session pool's name: use 3 to 63 lowercase letters, digits and "
-            "single hyphens, beginning with a letter and not ending in a hyphen."
-        )
-    return given
+    rule = (
+        "a session pool's name: use 3 to 63 lowercase letters, digits and single hyphens, "
+        "beginning with a letter and not ending in a hyphen."
+    )
+    return _check(given, _POOL, given, rule)
 
 
 def check_location(given: str) -> str:
@@ -66,13 +63,14 @@ def check_location(given: str) -> str:
 
     Raises SettingInvalid: it cannot be one.
     """
-    location = given.replace(" ", "").lower()
-    if not _LOCATION.fullmatch(location):
-        raise SettingInvalid(
-            f"{given!r} is not a location, for instance eastus. "
-            "`az account list-locations --output table` shows them."
-        )
-    return location
+    rule = "a location, for instance eastus. `az account list-locations --output table` shows them."
+    return _check(given, _LOCATION, given.replace(" ", "").lower(), rule)
+
+
+def _check(given: str, pattern: re.Pattern[str], name: str, rule: str) -> str:
+    if not pattern.fullmatch(name):
+        raise SettingInvalid(f"{given!r} is not {rule}")
+    return name
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 from ...errors import PoolUnreachable, ResultUnknown, SettingInvalid
 
@@ -42,6 +43,21 @@ class Transport(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close the connections; a later `post` opens new ones."""
+
+
+def web_address(text: str) -> SplitResult | None:
+    """Return the parts of an http or https address; None: it is not one."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # fails if it is no number
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+def is_in_the_clear(parts: SplitResult) -> bool:
+    """Tell whether what is sent to an address crosses a network as it is."""
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS
 
 
 def not_an_address() -> SettingInvalid:

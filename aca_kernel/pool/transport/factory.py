@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from .contract import LOOPBACK_HOSTS, Transport, not_an_address
+from .contract import LOOPBACK_HOSTS, Transport, not_an_address, web_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +19,11 @@ def open_transport(
     connect_timeout_seconds: until a connection stands, TLS included.
     Raises SettingInvalid: the endpoint is not a web address.
     """
-    try:
-        parts = urlsplit(endpoint)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise not_an_address() from error
+    parts = web_address(endpoint)
+    if parts is None:
+        raise not_an_address()
     # Imported when needed: httpx takes a tenth of a second, which a local start need not wait.
-    if parts.scheme == "http" and host in LOOPBACK_HOSTS:
+    if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS:
         from .loopback import LoopbackTransport
 
         return LoopbackTransport(parts, headers, connect_timeout_seconds=connect_timeout_seconds)

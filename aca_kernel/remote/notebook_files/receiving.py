@@ -12,13 +12,9 @@ from typing import Any
 from ..asking import HostClient
 from ..origin import stamp
 from ..paged_files import PartialFile
+from ..paging import LATER_SECONDS, receive_pages
 from ..transfer_progress import TransferProgress
 from .copies import Copies, Copy, FileFacts
-
-# Another transfer fills the way: ask again so soon.
-_LATER_SECONDS = 0.05
-
-_PAGES_AHEAD = 2
 
 
 def ask(kernel: HostClient, relative: str, copy: Copy | None) -> Any:
@@ -28,7 +24,7 @@ def ask(kernel: HostClient, relative: str, copy: Copy | None) -> Any:
         answer = kernel.ask("files_open", path=relative, **known)
         if answer.head["state"] != "later":
             return answer
-        time.sleep(_LATER_SECONDS)
+        time.sleep(LATER_SECONDS)
 
 
 def receive(
@@ -65,25 +61,8 @@ def receive(
 def _receive_pages(
     kernel: HostClient, file: PartialFile, head: dict[str, Any], stream: Any
 ) -> str | None:
-    page, digest = int(head["page"]), ""
-    unasked, asked = -(-file.size // page), 0
     progress = TransferProgress(file.size, f"{file.shown}: ", stream)
     try:
-        while unasked or asked:
-            while unasked and asked < _PAGES_AHEAD:
-                kernel.send("files_page", transfer=head["transfer"])
-                unasked, asked = unasked - 1, asked + 1
-            answer = kernel.receive()
-            asked -= 1
-            if answer.head.get("later"):
-                unasked += 1
-                time.sleep(_LATER_SECONDS)
-                continue
-            if answer.head["changed"] != head["changed"]:
-                return None
-            file.write(answer.parts[0])
-            digest = str(answer.head["digest"])
-            progress.show(file.received)
+        return receive_pages(kernel, "files_page", head, file, progress, int(head["changed"]))
     finally:
         progress.end()
-    return digest

@@ -16,6 +16,7 @@ from typing import Any
 from ..asking import HostClient, asking
 from ..origin import Stamp, stamp
 from ..paged_files import FileProblem, SourceFile
+from ..paging import send_pages
 from ..transfer_progress import TransferProgress, shown_size
 from ..wrapping import wrapped
 from . import quiet
@@ -23,8 +24,6 @@ from .mirror import Mirror
 
 # What is no larger goes along with the question whether it may.
 _AT_ONCE_BYTES = 1_000_000
-
-_PAGES_AHEAD = 2
 
 # Folders of tools, beside the hidden ones.
 _TOOLS_FOLDERS = frozenset({"__pycache__", "node_modules"})
@@ -145,18 +144,7 @@ class Writing:
                     )
                     return kernel.receive().head
                 begun = kernel.ask("back", path=path, size=file.size).head
-                unanswered = 0
-                while file.sent < file.size:
-                    kernel.send(
-                        "back_page", file.read(int(begun["page"])), transfer=begun["transfer"]
-                    )
-                    unanswered += 1
-                    if unanswered == _PAGES_AHEAD:
-                        kernel.receive()
-                        unanswered -= 1
-                    progress.show(file.sent)
-                for _ in range(unanswered):
-                    kernel.receive()
+                send_pages(kernel, "back_page", begun, file, progress)
                 return kernel.ask(
                     "back_end",
                     transfer=begun["transfer"],

@@ -15,7 +15,9 @@ PATTERNS = [
     "*.csv", "/a", "a/", "b/*", "!b/x.csv", "**/c", "c/**", "a/**/d", "\\#x", "!a", "d?", "[a-c]",
     "[!a]x", "*.c[sx]v", "/b/a", "x.csv", "a/b", "!*.csv", "*", "!*/", "\\!x", "foo\\ ", "a  ",
     "[[:digit:]]", "a**b", "**", "x/", "/", "//", "!x.csv", "a//b", "[]a]", "[a-", "b/**/x.csv",
-    "[^a].csv", "[z-a]", "*/a", "# a", "", "a\\", "[a\\]]", "[-a]", "[a-]",
+    "[^a].csv", "[z-a]", "*/a", "# a", "", "a\\", "[a\\]]", "[-a]", "[a-]", "a\t", "[[:alpha:]]",
+    "[[:foo:]]", "[[:digit:]-z]", "[\\a-c]", "[a/b]", "[!/]", "\\", "!", "foo\\  ", "**/b/**",
+    "/**",
 ]  # fmt: skip
 NAMES = ["a", "b", "c", "d", "x.csv", "a.csv", "dx", "ax", "#x", "!x", "7", "ab", "foo ", "-"]
 
@@ -59,6 +61,26 @@ def test_as_git_does(tmp_path: Path, seed: int) -> None:
         if ignore.excludes(path.split("/"), is_folder=(tmp_path / path).is_dir())
     }
     assert ignored == what_git_ignores(tmp_path, paths)
+
+
+def test_each_pattern_alone_as_git_does(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    for folder in ("a/b", "b", "x", "a"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name in (*NAMES, "A", "]", "\\", "a\\", "a\t"):
+            if not (tmp_path / folder / name).exists():
+                (tmp_path / folder / name).write_text("")
+    found = [path for path in tmp_path.rglob("*") if ".git" not in path.parts]
+    paths = {str(path.relative_to(tmp_path)): path.is_dir() for path in found}
+    ignore = Ignore(str(tmp_path))
+    for pattern in PATTERNS:
+        (tmp_path / ".gitignore").write_text(pattern + "\n")
+        ignored = {
+            path
+            for path, is_folder in paths.items()
+            if ignore.excludes(path.split("/"), is_folder=is_folder)
+        }
+        assert ignored == what_git_ignores(tmp_path, [*paths]), pattern
 
 
 def test_patterns_above_the_folder_count_up_to_the_repository(tmp_path: Path) -> None:

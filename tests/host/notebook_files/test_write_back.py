@@ -12,7 +12,7 @@ import pytest
 
 from aca_kernel.host.notebook_files.returned_files import ReturnedFiles
 
-from ...support import Client, eventually, running_kernel, running_pool
+from ...support import Client, Pool, eventually, running_kernel, running_pool
 from ..test_transfer import HOSTILE
 from .test_reading import PYTHON
 
@@ -29,6 +29,23 @@ def _own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def bringing_kernel() -> Iterator[Client]:
     with running_kernel(arguments=BACK) as client:
         yield client
+
+
+@contextmanager
+def coming(size: int, delay_seconds: float = 0.2) -> Iterator[tuple[Pool, Client, str]]:
+    """Have a cell write large.bin, which comes back slowly, in the middle of that.
+
+    Yields the id of the cell's request besides its pool and kernel.
+    """
+    with (
+        running_pool(isolation="process") as pool,
+        running_kernel(pool.env, arguments=BACK) as kernel,
+    ):
+        kernel.run("import os")
+        pool.fault(kind="delay", seconds=delay_seconds, every=1, tool=PYTHON)
+        msg_id = kernel.send(f"with open('large.bin', 'wb') as file: file.truncate({size})")
+        kernel.wait_for_stream(msg_id, "large.bin: ")
+        yield pool, kernel, msg_id
 
 
 def write(name: str, text: str) -> str:
@@ -317,42 +334,21 @@ def test_limits(folder: Path) -> None:
 
 
 def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
-    with (
-        running_pool(isolation="process") as pool,
-        running_kernel(pool.env, arguments=BACK) as kernel,
-    ):
-        kernel.run("import os")
-        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
-        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(400_000_000)")
-        kernel.wait_for_stream(msg_id, "large.bin: ")
+    with coming(400_000_000) as (pool, kernel, msg_id):
         pool.kill_environments()
         assert kernel.collect(msg_id).status == "error"
         assert eventually(lambda: os.listdir() == [])
 
 
 def test_nothing_is_left_of_what_was_coming_when_the_kernel_is_killed(folder: Path) -> None:
-    with (
-        running_pool(isolation="process") as pool,
-        running_kernel(pool.env, arguments=BACK) as kernel,
-    ):
-        kernel.run("import os")
-        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
-        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(400_000_000)")
-        kernel.wait_for_stream(msg_id, "large.bin: ")
+    with coming(400_000_000) as (_, kernel, _):
         os.kill(kernel.pid, signal.SIGKILL)
         assert eventually(lambda: not kernel.manager.is_alive())
         assert os.listdir() == []
 
 
 def test_an_interrupt_leaves_the_rest_to_the_next_cell(folder: Path) -> None:
-    with (
-        running_pool(isolation="process") as pool,
-        running_kernel(pool.env, arguments=BACK) as kernel,
-    ):
-        kernel.run("import os")
-        pool.fault(kind="delay", seconds=0.3, every=1, tool=PYTHON)
-        msg_id = kernel.send("with open('large.bin', 'wb') as file: file.truncate(90_000_000)")
-        kernel.wait_for_stream(msg_id, "large.bin: ")
+    with coming(90_000_000, 0.3) as (pool, kernel, msg_id):
         kernel.interrupt()
         cell = kernel.collect(msg_id)
         assert cell.said == ("Interrupted; what has not come back yet comes after the next cell.")

@@ -6,11 +6,10 @@ import json
 import os
 import stat
 import sys
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +18,8 @@ import pytest
 from aca_kernel.pool.azure.arm import Arm
 from aca_kernel.pool.azure.clouds import Cloud, cloud_at
 from aca_kernel.pool.azure.credentials import Tokens
+
+from ...support import serving
 
 T = TypeVar("T")
 
@@ -95,20 +96,11 @@ class CannedArm(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def canned_arm(context: Any = None) -> Iterator[str]:
+def canned_arm(certificate: str | None = None) -> Iterator[str]:
     """Serve CannedArm; yield its address."""
     CannedArm.answers, CannedArm.seen, CannedArm.tokens = [], [], 0
-    server = ThreadingHTTPServer(("127.0.0.1", 0), CannedArm)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"{'http' if context is None else 'https'}://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(CannedArm, certificate) as address:
+        yield address
 
 
 def identity(url: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -290,10 +289,7 @@ def test_a_private_authority_is_trusted_by_the_usual_variables(
     tmp_path: Any, url: str, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     certificate = self_signed_certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    CannedArm.answers = [(200, {}, {"name": "west"})]
-    with canned_arm(context) as secure:
+    with canned_arm(certificate) as secure:
         CannedArm.answers = [(200, {}, {"name": "west"})]
         with pytest.raises(errors.SettingInvalid, match="SSL_CERT_FILE"):
             request(secure)

@@ -236,7 +236,7 @@ def test_deleting_asks_and_takes_no_for_an_answer(plane: ControlPlane, pool: Any
     child.expect_exact("[y/N] ")
     child.sendline("y")
     # A line that changes, on a terminal.
-    child.expect(r"\rDeleting the session pool asked… \d+ s")
+    child.expect(r"\r\x1b\[2KDeleting the session pool asked… \d+ s")
     child.expect_exact("Deleted the session pool asked in resource group local.")
     child.expect(pexpect.EOF)
     child.close()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
 
-from ...support import Client, ControlPlane, eventually
+from ...support import Client, ControlPlane, logging_kernel
 
 SCRIPT = Path(sysconfig.get_path("scripts"), "aca-kernel")
 
@@ -44,33 +41,9 @@ class Room:
         self.said += done.stdout + done.stderr
         return done.returncode
 
-    @contextmanager
-    def kernel(self) -> Iterator[Client]:
+    def kernel(self) -> AbstractContextManager[Client]:
         """Start a kernel there that logs all it can."""
-        connection_file = self.work / "connection.json"
-        with (self.work / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "aca_kernel", "-f", str(connection_file), "--debug"],
-                env=self.env,
-                cwd=self.work,
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            assert eventually(
-                lambda: connection_file.exists() and bool(connection_file.read_text())
-            )
-            client = BlockingKernelClient(connection_file=str(connection_file))
-            client.load_connection_file()
-            client.start_channels()
-            client.wait_for_ready(timeout=60)
-            yield Client(None, client)  # type: ignore[arg-type]
-            client.shutdown()
-            client.stop_channels()
-            assert process.wait(20) == 0
-        finally:
-            process.kill()
-            process.wait()
+        return logging_kernel(self.work, env=self.env, cwd=self.work)
 
     def everything(self) -> str:
         """Return what was said, and the content of every file."""
