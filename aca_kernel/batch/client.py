@@ -38,6 +38,10 @@ GRACE_SECONDS = 10.0
 
 TIMEOUT_NAME = "CellTimeoutError"
 
+# Where nbclient expects a cell to fail. The end of the process counts, the loss of the environment
+# does not: it is nothing that the cell has done.
+_RAISES_TAG = "raises-exception"
+
 # The kernel says so when the environment was replaced between two cells. Whatever came back from a
 # checkpoint, a batch begins anew: cells may have run since.
 _LOSS = loss_of(0.0).partition(" after ")[0]
@@ -396,9 +400,13 @@ class BatchClient(NotebookClient):
             return
         if execute_reply.get("metadata", {}).get(MARK) == FAILURE:
             # Code may end its process before that has said that it runs it.
-            self._has_begun = self._has_begun or name == _DEATH_OF_PROCESS
+            is_death = name == _DEATH_OF_PROCESS
+            self._has_begun = self._has_begun or is_death
+            if is_death and has_tag(cell, _RAISES_TAG):
+                # As for nbclient: what follows runs in the fresh process that the kernel starts.
+                return
             raise _failure(replace(error, is_ours=True))
-        if not has_tag(cell, "raises-exception"):
+        if not has_tag(cell, _RAISES_TAG):
             self.errors.append(error)
         if name == TIMEOUT_NAME:
             _add_error(cell, name, value)
