@@ -22,7 +22,7 @@ from .settings import AcaKernel
 if TYPE_CHECKING:
     import subprocess
 
-    from .kernel.frontend import Kernel
+    from .kernel.driver import Driver
     from .pool.backend import Backend
 
 # How often to look whether the front end still lives. VS Code kills kernels without a
@@ -34,7 +34,7 @@ PARENT_POLL_SECONDS = 1.0
 _OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application"})
 
 # What speaks to front ends; its import takes the longest after the settings are known.
-_AFTER_LAUNCH = "aca_kernel.kernel.frontend"
+_AFTER_LAUNCH = "aca_kernel.kernel.driver"
 
 # Options that print or write all settings there are.
 _DESCRIBING = frozenset({"--help", "--help-all", "-h", "--generate-config"})
@@ -116,7 +116,7 @@ class AcaKernelApp(JupyterApp):
         config = {
             **identity,
             # The same before and after a restart, which keeps the connection file.
-            "kernel_id": hashlib.sha256(key).hexdigest()[:24],
+            "kernel_id": self._kernel_id(key),
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
             "traits": self._remote_traits(),
             "arguments": list(self._remote_arguments),
@@ -132,7 +132,7 @@ class AcaKernelApp(JupyterApp):
             await loop.run_in_executor(None, importlib.import_module, _AFTER_LAUNCH)
         from jupyter_client.session import Session
 
-        from .kernel.frontend import Kernel
+        from .kernel.driver import Driver
         from .messaging.channels import Channels
 
         session = Session(parent=self, key=key, **identity)
@@ -140,7 +140,7 @@ class AcaKernelApp(JupyterApp):
             session.signature_scheme = info["signature_scheme"]
         channels = Channels(info, session, log)
         self._write_connection_file(info, channels.bind())
-        kernel = Kernel(channels, session, backend, settings, launcher, log)
+        kernel = Driver(channels, session, backend, settings, launcher, log)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, kernel.stop)
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
@@ -149,6 +149,14 @@ class AcaKernelApp(JupyterApp):
             await kernel.serve()
         finally:
             watch.cancel()
+
+    def _kernel_id(self, key: bytes) -> str:
+        """Return what tells this kernel from others, before and after a restart.
+
+        Its key does, and where nothing is signed the place of its connection file.
+        """
+        told_by = key or b"file:" + os.fsencode(os.path.abspath(self.connection_file))
+        return hashlib.sha256(told_by).hexdigest()[:24]
 
     def _identity(self) -> dict[str, str]:
         """Return what all messages of this kernel and of its remote kernels carry."""
@@ -216,7 +224,7 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
     return EmbeddedBackend(settings, pool)
 
 
-async def _watch_parent(kernel: Kernel) -> None:
+async def _watch_parent(kernel: Driver) -> None:
     parent = os.getppid()
     if not _has_ended_already(parent):
         if parent == 1:

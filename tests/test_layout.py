@@ -158,3 +158,37 @@ def test_each_room_says_what_lies_above_and_below() -> None:
             assert text is not None
             assert "Above: " in text, room
             assert "Below: " in text, room
+
+
+# What the core is made of has no clock, no task and no descriptor of its own.
+SANS_IO = (
+    "environment.exchange",
+    "kernel.commands",
+    "kernel.core",
+    "kernel.events",
+    "kernel.exchange_pacing",
+    "kernel.idle_polls",
+    "kernel.interrupt",
+    "kernel.outputs",
+    "kernel.plain_mode",
+    "kernel.recovery",
+    "kernel.send_queue",
+    "messaging.early_status",
+    "messaging.outgoing",
+    "messaging.publisher",
+    "messaging.rate_limit",
+    "messaging.request_state",
+    "messaging.requests",
+)
+
+
+@pytest.mark.parametrize("name", SANS_IO)
+def test_the_core_does_no_input_or_output(name: str) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(modules()[name].read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            imported.add((node.module or "").partition(".")[0])
+        assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await))
+    assert not imported & {"asyncio", "os", "socket", "subprocess", "threading", "time", "zmq"}

@@ -1,6 +1,6 @@
 """Checkpoints on the user's machine: state is kept and hashed here, and never unpickled.
 
-    carrier      asks the agent for files, and the remote kernel for work, by way of the pump
+    carrier      asks the agent for files, and the remote kernel for work, by way of the core
     store        keeps manifest and pieces in a file that only the user can read
     intact       whether pieces are what they are called by
     limits       what is sent along, and what a checkpoint may hold

@@ -1,8 +1,8 @@
 """Questions to the agent and the remote kernel that are not a front end's.
 
-The pump does exchanges; what is asked here goes along with them and waits for its answer.
+The core does exchanges; what is asked here goes along with them and waits for its answer.
 One carrier belongs to one kernel and outlives its environments: whatever is unanswered when
-one of them ends fails with the error that the pump gives for it, and so does whatever the same
+one of them ends fails with the error that the core gives for it, and so does whatever the same
 piece of work asks afterwards: half of it must not happen in another environment.
 """
 
@@ -16,22 +16,21 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import AcaKernelError, CheckpointFailed
-from ..remote.state import REPLY, REQUEST
+from ..remote.state import PREFIX, REPLY, REQUEST
 from ..remote.wire import Record
 
-# How a message of ours is told from a front end's.
-_PREFIX = "aca-state-"
+# Takes a record for the next exchange, and its id where it is a message to the remote kernel.
+Carry = Callable[[Record, str], None]
 
 
 class Carrier:
-    """Asks and waits. notify: called whenever there is something for the pump to carry."""
+    """Asks and waits."""
 
-    def __init__(self, session: str, username: str, notify: Callable[[], None]) -> None:
+    def __init__(self, session: str, username: str, carry: Carry) -> None:
         self._session = session
         self._username = username
-        self._notify = notify
+        self._carry = carry
         self._numbers = itertools.count(1)
-        self._outgoing: list[Record] = []
         # How many cells are waiting for what is asked: then it is worth a call of its own.
         self.is_urgent = 0
         self._files: dict[str, asyncio.Future[Record]] = {}
@@ -75,8 +74,7 @@ class Carrier:
         key = str(next(self._numbers))
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._files[key] = future
-        self._outgoing.append(Record({"kind": kind, "id": key, **head}, parts))
-        self._notify()
+        self._carry(Record({"kind": kind, "id": key, **head}, parts), "")
         try:
             answer = await future
         finally:
@@ -95,7 +93,7 @@ class Carrier:
         Raises CheckpointFailed, and what `fail` was given.
         """
         self._check()
-        msg_id = f"{_PREFIX}{self._session}-{next(self._numbers)}"
+        msg_id = f"{PREFIX}{self._session}-{next(self._numbers)}"
         header = {
             "msg_id": msg_id,
             "session": self._session,
@@ -107,8 +105,7 @@ class Carrier:
         frames = [json.dumps(one).encode("ascii") for one in (header, {}, {}, content)]
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._requests[msg_id], self._on_reply[msg_id] = future, on_reply
-        self._outgoing.append(Record({"kind": "msg", "channel": "shell"}, tuple(frames)))
-        self._notify()
+        self._carry(Record({"kind": "msg", "channel": "shell"}, tuple(frames)), msg_id)
         try:
             reply = await future
         finally:
@@ -122,22 +119,12 @@ class Carrier:
         if self._failure is not None:
             raise self._failure
 
-    # -- the pump's side -----------------------------------------------------------
-
-    @property
-    def has_outgoing(self) -> bool:
-        """Whether something waits for the next exchange."""
-        return bool(self._outgoing)
+    # -- what comes of it ----------------------------------------------------------
 
     @property
     def awaits_reply(self) -> bool:
         """Whether the remote kernel is doing something that exchanges should wait for."""
         return bool(self._requests)
-
-    def take_outgoing(self) -> list[Record]:
-        """Return what the next exchange is to carry."""
-        taken, self._outgoing = self._outgoing, []
-        return taken
 
     def takes(self, record: Record) -> bool:
         """Take a record if it is an answer to something that was asked here.
@@ -167,7 +154,6 @@ class Carrier:
     def fail(self, error: AcaKernelError) -> None:
         """Whatever is unanswered will not be answered, and the work that asked it cannot go on."""
         self._failure = error
-        self._outgoing = []
         waiting: list[asyncio.Future[Any]] = [*self._requests.values(), *self._files.values()]
         for future in waiting:
             if not future.done():
@@ -176,7 +162,7 @@ class Carrier:
 
 def is_own(msg_id: str) -> bool:
     """Tell whether a message is one that is asked here, and not by a front end."""
-    return msg_id.startswith(_PREFIX)
+    return msg_id.startswith(PREFIX)
 
 
 def _content(record: Record) -> dict[str, Any]:

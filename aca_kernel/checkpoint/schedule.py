@@ -160,3 +160,16 @@ class Schedule:
             self._failed_after = cells
             self._checkpoints.problem = error.message
             self._log.warning("%s %s", error.message, error.detail)
+        except Exception as error:  # noqa: BLE001 - it is logged and told, and the next is tried
+            self._failed_after = cells
+            self._checkpoints.problem = (
+                f"The last checkpoint failed: {_sentence_of(error)}. The kernel's log has more."
+            )
+            self._log.exception("a checkpoint failed")
+
+
+def _sentence_of(error: Exception) -> str:
+    """Say what is wrong, as far as that holds nothing of the user's."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

@@ -3,11 +3,11 @@
     environment       its id, its clock, and the calls that reach it
     launch            an environment with a remote kernel booted in it
     retry             calls repeated through what passes by itself
-    relay             one generation of it: the exchange of records with the agent
+    relay             one generation of it: makes the calls of exchanges
+    exchange          what to call next, and what an answer says: a protocol without I/O
     boot              the agent's way into the session interpreter
     remote_sources    what is sent to it, as this kernel found it when it started
     side_channel      the way round a pending exchange, by the shell tool
-    tool_concurrency  whether the shell tool gets past a pending exchange
     handover          environments that outlive their kernel
     waiting_line      kernels that wait for a place in a full pool, in order
 

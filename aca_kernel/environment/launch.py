@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from ..pool.backend import Backend
     from ..settings import AcaKernel
     from .handover import Claim
+    from .retry import Tell
 
 # Each process of a remote kernel, and what it has started, carries the nonce of its generation.
 _END_GENERATION = (
@@ -32,9 +32,6 @@ _END_GENERATION = (
 
 # A new environment that does not exist is tried again so often.
 _ATTEMPTS = 5
-
-# A wait that the user is told of again, after the first sentence.
-_REPEAT_NOTICE_SECONDS = 60.0
 
 _PLAIN_NOTICE = (
     "This environment has no ipykernel. Cells run in plain mode: output comes at the end of "
@@ -55,8 +52,8 @@ class Launcher:
 
     config: what remote kernels are told, and what tells this kernel from others.
     notices: sentences for the user, to be shown with the next cell and then removed.
-    tell: shows the user a sentence at once and returns whether there was a cell to show it
-    in; to be set when there are front ends, without which nobody can be told.
+    tell, tell_waiting: show the user a sentence at once, and what is waited for; to be set when
+    there are front ends, without which nobody can be told.
     """
 
     def __init__(
@@ -67,13 +64,13 @@ class Launcher:
         log: logging.Logger,
     ) -> None:
         self.notices: list[str] = []
-        self.tell: Callable[[str], bool] = lambda _: False
+        self.tell: Callable[[str], object] = lambda _: None
+        self.tell_waiting: Tell = lambda _error, _waited: None
         self._backend = backend
         self._settings = settings
         self.config = config
         self._log = log
         self._generation = 0
-        self._told: dict[str, float] = {}
         self._is_backend_noticed = False
         self._ahead: asyncio.Task[Launched] | None = None
         # As old as the half that runs here; an embedded pool is still starting meanwhile.
@@ -102,10 +99,9 @@ class Launcher:
             self._ahead.cancel()
 
     async def _launch(self) -> Launched:
-        self._told.clear()
         if self._backend.is_embedded:
             return await self._try_to_launch(None, None)
-        client = await first_contact(self._backend.connect, self._settings, tell=self.tell_waiting)
+        client = await first_contact(self._backend.connect, self._settings, tell=self._tell_waiting)
         warm, look = None, None
         if self._settings.reuse != "never":
             warm = WarmEnvironments(
@@ -154,7 +150,9 @@ class Launcher:
                 with contextlib.suppress(EnvironmentGone):
                     return await self._take_over(claim)
         while True:
-            environment = await Environment.launch(self._backend, self._settings, self.tell_waiting)
+            environment = await Environment.launch(
+                self._backend, self._settings, self._tell_waiting
+            )
             if warm is not None:
                 environment.claim = warm.add(environment.environment_id)
             environment.line = line
@@ -197,9 +195,9 @@ class Launcher:
     async def _boot(self, environment: Environment) -> Launched:
         self._generation += 1
         config = {**self.config, "generation": self._generation}
-        relay = Relay(environment, config, self.tell_waiting, self._log)
+        relay = Relay(environment, config, self._tell_waiting, self._log)
         if environment.claim is not None:
-            environment.claim.begin(relay.nonce)
+            environment.claim.begin(relay.exchange.nonce)
         with _released_on_failure(environment.claim):
             greeting = await relay.boot()
             if greeting.missing and self._settings.install_ipykernel:
@@ -211,15 +209,9 @@ class Launcher:
             return Launched(environment, None)
         return Launched(environment, relay)
 
-    def tell_waiting(self, error: AcaKernelError, waited: float) -> None:
-        """Tell the user, in the first waiting cell, what it waits for."""
-        now = time.monotonic()
-        last = self._told.get(error.reason)
-        if last is not None and now - last < _REPEAT_NOTICE_SECONDS:
-            return
-        suffix = f" Waiting since {waited:.0f} s." if last is not None else " Waiting…"
-        if self.tell(error.message + suffix):
-            self._told[error.reason] = now
+    def _tell_waiting(self, error: AcaKernelError, waited: float) -> None:
+        # Whoever is to be told may be known later than the launch began.
+        self.tell_waiting(error, waited)
 
 
 def _first_of(claims: Callable[[], Iterator[Claim]]) -> Claim | None:

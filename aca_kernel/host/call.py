@@ -5,6 +5,7 @@ What it says was said by the environment; its members are read with a check of t
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
 # The head and the parts of an answer.
 Answer = tuple[dict[str, Any], tuple[bytes, ...]]
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A cell has asked for another environment, to be got when it has ended.
+
+    msg_id: of the cell. keeps_state: whether variables and files are to be brought along.
+    """
+
+    msg_id: str
+    keeps_state: bool
 
 
 @dataclass(frozen=True)
@@ -44,3 +56,10 @@ class Call:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise CallRefused(f"The request has no number `{name}`.")
         return value
+
+
+def unexpected(error: Exception, log: logging.Logger) -> str:
+    """Log an error that nobody expected; return a sentence for who waits for an answer."""
+    log.error("a call of the environment failed", exc_info=error)
+    why = error.strerror if isinstance(error, OSError) else ""
+    return f"The kernel could not do it: {why or type(error).__name__}. Its log says more."

@@ -8,13 +8,14 @@ code and the packages it imports can say it as well: a handler checks all of it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import wording
-from ..errors import AcaKernelError, CallRefused, EnvironmentGone
+from ..errors import AcaKernelError, EnvironmentGone
 from ..remote.wire import Record
-from .call import Answer, Call
+from .call import Answer, Call, Restart, unexpected
 from .checkpoint_commands import CheckpointCommands
 from .notebook_files.sending import Sending, notebook_folder
 from .notebook_files.write_back import WriteBack
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..checkpoint.checkpoints import Checkpoints
     from ..checkpoint.schedule import Schedule
     from ..environment.retry import Tell
-    from ..messaging.requests import Request, RequestTable
+    from ..messaging.requests import RequestTable
     from ..pool.backend import Backend
     from ..settings import AcaKernel
 
@@ -39,8 +40,6 @@ Handler = Callable[[Call], Awaitable[Answer | None]]
 class Calls:
     """Answers the calls of one kernel's environments.
 
-    restarting: the cell at whose end the environment is to be given up, if there is one.
-    keeps_state: whether variables and files are to be brought to the next one then.
     tell_user: shows the user a sentence, with the running cell.
     do_later: does what takes exchanges, and sends what it returns when it is done.
     """
@@ -55,16 +54,17 @@ class Calls:
         tell: Tell,
         do_later: Callable[[Coroutine[Any, Any, Record]], None],
         tell_user: Callable[[str], object],
+        log: logging.Logger,
     ) -> None:
-        self.restarting: Request | None = None
-        self.keeps_state = False
+        self._restart_asked: Restart | None = None
+        self._log = log
         self._checkpoints = checkpoints
         self._schedule = schedule
         self._table = table
         self._backend = backend
         self._settings = settings
         self._tell = tell
-        commands = CheckpointCommands(table, settings, checkpoints, schedule, do_later)
+        commands = CheckpointCommands(table, settings, checkpoints, schedule, do_later, log)
         folder = notebook_folder()
         self._transfers = transfers = Transfers(table, folder.place_of)
         self._sending = sending = Sending(settings, folder, tell_user)
@@ -102,22 +102,24 @@ class Calls:
         try:
             handler = self._handlers.get(call.text("op"))
             if handler is None:
-                raise CallRefused("The kernel does not know this request.")
+                return Record({**head, "error": "The kernel does not know this request."})
             answer = await handler(call)
         except EnvironmentGone:
             raise
         except AcaKernelError as error:
             return Record({**head, "error": error.message})
+        except Exception as error:  # noqa: BLE001 - it is logged, and who asks waits for an answer
+            return Record({**head, "error": unexpected(error, self._log)})
         return None if answer is None else Record({**answer[0], **head}, answer[1])
 
     def has_sent_file(self) -> bool:
         """Tell whether a file, or a page of one, was sent since this was asked last."""
         return self._sending.has_sent()
 
-    def is_restart_due(self) -> bool:
-        """Tell whether the cell that asked for another environment has ended."""
-        cell = self.restarting
-        return cell is not None and self._table.find(cell.msg_id) is None
+    def take_restart(self) -> Restart | None:
+        """Return, once, what cell has asked for another environment."""
+        restart, self._restart_asked = self._restart_asked, None
+        return restart
 
     def close_finished(self) -> None:
         """Let go of what belongs to cells that have ended."""
@@ -142,10 +144,8 @@ class Calls:
 
     async def _restart(self, call: Call) -> Answer:
         keep = call.head.get("keep") is True
-        self.restarting, _command = find_permission(
-            self._table, "restart", lambda one: one.keep == keep
-        )
-        self.keeps_state = keep
+        cell, _command = find_permission(self._table, "restart", lambda one: one.keep == keep)
+        self._restart_asked = Restart(cell.msg_id, keep)
         if self._backend.is_embedded:
             return {}, ()
         return {

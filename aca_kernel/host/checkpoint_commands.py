@@ -5,6 +5,7 @@ Taking and restoring need exchanges, so that most of these calls are answered la
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from ..checkpoint import wording
 from ..errors import AcaKernelError, CallRefused
 from ..remote.command_line import keep_seconds
 from ..remote.wire import Record
-from .call import Answer, Call
+from .call import Answer, Call, unexpected
 from .permission import find_permission
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class CheckpointCommands:
         checkpoints: Checkpoints,
         schedule: Schedule,
         do_later: Callable[[Coroutine[Any, Any, Record]], None],
+        log: logging.Logger,
     ) -> None:
+        self._log = log
         self._table = table
         self._settings = settings
         self._checkpoints = checkpoints
@@ -104,7 +107,7 @@ class CheckpointCommands:
         }, ()
 
     def _later(self, call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        """Answer a call when something is done that needs the pump meanwhile."""
+        """Answer a call when something is done that takes exchanges meanwhile."""
 
         async def answer() -> Record:
             head = {"kind": "answer", "id": call.head.get("id")}
@@ -112,5 +115,7 @@ class CheckpointCommands:
                 return Record({**await work, **head})
             except AcaKernelError as error:
                 return Record({**head, "error": error.message})
+            except Exception as error:  # noqa: BLE001 - it is logged, and a cell waits for an answer
+                return Record({**head, "error": unexpected(error, self._log)})
 
         self._do_later(answer())

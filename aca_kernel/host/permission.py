@@ -32,7 +32,7 @@ def find_permission(
     """
     for cell in table:
         # Begun and not finished; the agent passes a call on behind the busy of its cell.
-        if not (cell.is_execute and cell.is_started):
+        if not (cell.is_execute and cell.is_running):
             continue
         code = json.loads(cell.frames[3]).get("code", "")
         for command in command_line.of_cell(str(code)):

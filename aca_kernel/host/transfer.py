@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..environment.relay import LARGEST_SENT_BYTES
+from ..environment.exchange import LARGEST_SENT_BYTES
 from ..errors import CallRefused
 from ..remote.command_line import Command
 from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
@@ -76,7 +76,7 @@ class Transfers:
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
         file = self._find(call, SourceFile)
-        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+        if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
             raise CallRefused("Too many pages of files were asked for at a time.")
         data = await _do(lambda: file.read(PAGE_BYTES))
         return {"digest": file.digest}, (data,)

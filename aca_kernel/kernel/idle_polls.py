@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 
 # When the remote side says that something may still print though no cell runs, it is
@@ -24,7 +23,7 @@ class IdlePolls:
         self._left: deque[float] = deque()
         self._next_at = 0.0
 
-    def plan(self, *, is_needed: bool, after_request: bool) -> None:
+    def plan(self, *, is_needed: bool, after_request: bool, now: float) -> None:
         """Count the next interval from now, the first one if a request has just ended.
 
         is_needed: whether something may print, and no request is waited for anyway.
@@ -35,15 +34,20 @@ class IdlePolls:
         if after_request:
             self._left = deque(BACKGROUND_POLL_SECONDS)
         if self._left:
-            self._next_at = time.monotonic() + self._left[0]
+            self._next_at = now + self._left[0]
 
     def stop(self) -> None:
         """There is nothing to look after."""
         self._left.clear()
 
-    def timeout_seconds(self) -> float | None:
-        """Return how long it is to the next look, None if there is none."""
-        return max(0.0, self._next_at - time.monotonic()) if self._left else None
+    @property
+    def next_at(self) -> float | None:
+        """The time of the next look, None if there is none."""
+        return self._next_at if self._left else None
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether the time of a look has come."""
+        return bool(self._left) and now >= self._next_at
 
     def took_one(self) -> None:
         """The time of a look has come."""

@@ -1,97 +1,97 @@
-"""An interrupt of the running cell, by the way that reaches the cell where it is."""
+"""An interrupt of what runs, and of nothing else.
+
+A signal reaches whatever the remote kernel's main thread is doing: a cell, the callback of a
+widget, a completion. It must not come before that has begun, because ipykernel ignores it then,
+nor after it has ended, because it would hit what was queued behind it.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..environment.retry import QUIET_SECONDS
 
 if TYPE_CHECKING:
-    from ..checkpoint.carrier import Carrier
-    from ..environment.relay import Relay
-    from ..messaging.publisher import Publisher
+    from collections.abc import Collection
+
     from ..messaging.requests import Request, RequestTable
-    from .lifecycle import Lifecycle
 
 # While a restore does not end that was interrupted.
-_AGAIN_SECONDS = 0.3
+AGAIN_SECONDS = 0.3
 
 
 class Interrupter:
-    """Interrupts what the front end waits for.
+    """Knows what an interrupt is for.
 
-    is_pending: the cell had not begun, as far as was known; it is to be interrupted when it has.
-    aside: runs a coroutine beside the exchanges. sent: called when there may be something to fetch.
+    again_at: when a restore is to be interrupted once more.
+    is_restore_interrupted: whether what waits for the restore is not to run after it.
     """
 
-    def __init__(
-        self,
-        life: Lifecycle,
-        table: RequestTable,
-        publisher: Publisher,
-        aside: Callable[[Coroutine[Any, Any, None]], None],
-        sent: Callable[[], None],
-    ) -> None:
-        self.is_pending = False
-        self._life = life
+    def __init__(self, table: RequestTable) -> None:
+        self.again_at: float | None = None
+        self.is_restore_interrupted = False
         self._table = table
-        self._publisher = publisher
-        self._aside = aside
-        self._sent = sent
+        # What had not begun, as far as was known: the first of it that runs is interrupted.
+        self._targets: list[str] = []
+        self._sent_for = ""
+        self._look_at: float | None = None
 
-    def interrupt(self, carrier: Carrier, restoring: asyncio.Future[bool] | None) -> None:
-        """Interrupt the oldest cell; what is queued behind it follows ipykernel's rules.
+    @property
+    def next_at(self) -> float | None:
+        """When there is something to look after."""
+        times = [one for one in (self.again_at, self._look_at) if one is not None]
+        return min(times) if times else None
 
-        carrier, restoring: of a restore that the cell waits for.
+    def ask(self, ended: Collection[str]) -> tuple[Request | None, Request | None]:
+        """Interrupt; return what runs and is to be interrupted now, and what else is waited for.
+
+        ended: ids of requests whose idle has come and is not handed on yet.
         """
-        if self._life.interrupt_launch():
-            return
-        if self._life.plain is not None:
-            self._life.plain.interrupt()
-            return
-        relay = self._life.relay
-        cell = next((one for one in self._table if one.is_execute), None)
-        if relay is None or cell is None:
-            return
-        if restoring is not None:
-            self.is_pending = True
-            relay.stop_waiting(None)
-            self._aside(self._interrupt_restore(relay, carrier, restoring))
-        elif cell.is_started:
-            self._aside(self._send(relay, cell))
-        else:
-            # Not begun as far as we know: a signal now might come before the cell, which
-            # ipykernel ignores. It is sent when the cell's busy arrives.
-            self.is_pending = True
-            relay.stop_waiting(cell.place)
-            self._aside(relay.wake())
+        waiting = [one for one in self._table if one.channel == "shell" and one.msg_id not in ended]
+        here = [one for one in waiting if one.is_in_main_thread]
+        # Of a subshell's cell, `!` commands can be interrupted.
+        running = [one for one in here or waiting if one.is_running]
+        if running:
+            self._targets = []
+            return self._begin(running[0]), None
+        # Up to the first cell, which is what the user sees waiting.
+        self._targets = []
+        for one in here:
+            self._targets.append(one.msg_id)
+            if one.is_execute:
+                break
+        return None, self._table.find(self._targets[0]) if self._targets else None
 
-    def begun(self, cell: Request) -> None:
-        """A cell has begun."""
-        if self.is_pending and self._life.relay is not None:
-            self._aside(self._send(self._life.relay, cell))
+    def due(self, ended: Collection[str] = ()) -> Request | None:
+        """Return what an interrupt was waiting for, if it runs now. ended: as for `ask`."""
+        if not self._targets:
+            return None
+        left = [self._table.find(one) for one in self._targets if one not in ended]
+        unfinished = [one for one in left if one is not None]
+        self._targets = [one.msg_id for one in unfinished]
+        running = next((one for one in unfinished if one.is_running), None)
+        if running is None:
+            return None
+        self._targets = []
+        return self._begin(running)
 
-    async def _send(self, relay: Relay, cell: Request) -> None:
-        self.is_pending = False
-        await relay.interrupt()
-        self._sent()
-        await asyncio.sleep(QUIET_SECONDS)
-        if relay.trouble is not None and self._table.find(cell.msg_id) is cell:
-            self._publisher.tell(
-                f"{relay.trouble.message} The cell is interrupted as soon as the pool answers; "
-                "restart the kernel to wait no longer.",
-                cell,
-            )
+    def _begin(self, request: Request) -> Request:
+        self._sent_for = request.msg_id
+        return request
 
-    async def _interrupt_restore(
-        self, relay: Relay, carrier: Carrier, restoring: asyncio.Future[bool]
-    ) -> None:
-        if not carrier.awaits_reply:
-            # Nothing runs over there yet that a signal could reach.
-            restoring.cancel()
-        while not restoring.done():
-            # ipykernel ignores what comes before it has begun with a request.
-            await relay.interrupt()
-            await asyncio.wait([restoring], timeout=_AGAIN_SECONDS)
+    def was_sent(self, now: float) -> None:
+        """The signal is on its way; see `unfelt`."""
+        self._look_at = now + QUIET_SECONDS
+
+    def unfelt(self, now: float) -> Request | None:
+        """Return, once, what still runs though it was interrupted some seconds ago."""
+        if self._look_at is None or now < self._look_at:
+            return None
+        self._look_at = None
+        return self._table.find(self._sent_for)
+
+    def forget(self) -> None:
+        """There is nothing any more that could be interrupted."""
+        self._targets = []
+        self.again_at = self._look_at = None
+        self.is_restore_interrupted = False

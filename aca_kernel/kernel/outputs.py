@@ -7,105 +7,169 @@ the request they belong to: that it has begun, failed, or ended.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.carrier import is_own
+from ..messaging.request_state import Event, Heard
 
 if TYPE_CHECKING:
     import logging
 
-    from ..messaging.channels import Channels
     from ..messaging.early_status import EarlyStatus
+    from ..messaging.publisher import Publisher
     from ..messaging.requests import Request, RequestTable
     from ..messaging.setup_code import SetupCode
     from ..messaging.subshells import Subshells
     from ..messaging.widget_scripts import WidgetScripts
     from ..remote.wire import Record
 
+# What a cell takes whose busy and idle come together.
+_SHORTEST_SECONDS = 1e-6
+
+_ENDED = (Heard.IDLE, Heard.FINISHED)
+
+# What a front end hears of a completion, for instance, that was interrupted.
+_INTERRUPTED: dict[str, Any] = {
+    "status": "error",
+    "ename": "KeyboardInterrupt",
+    "evalue": "",
+    "traceback": [],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The remote kernel is busy with a request."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A cell has failed whose error aborts the cells behind it."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The remote kernel is idle again, so many seconds later, and the request is finished."""
+
+    request: Request
+    seconds: float
+
 
 class Forwarder:
     """Forwards, and tells what it sees.
 
     setup: what it mutes is shown to nobody.
+    interrupted: ids of requests that were interrupted: ipykernel replies to none but cells then.
     asks_exit: whether the user's code asked the kernel to quit.
-    on_begin, on_fail, on_end: told of requests of the front end, in this order; on_fail of a
-    cell whose error aborts the cells behind it, on_end with the seconds since its begin.
     """
 
     def __init__(
         self,
-        channels: Channels,
+        publisher: Publisher,
         table: RequestTable,
         announcer: EarlyStatus,
         subshells: Subshells,
         setup: SetupCode,
         widgets: WidgetScripts,
-        on_begin: Callable[[Request], None],
-        on_fail: Callable[[Request], None],
-        on_end: Callable[[Request, float], None],
         log: logging.Logger,
     ) -> None:
+        self.interrupted: set[str] = set()
         self.asks_exit = False
-        # The parent header of what threads say, and its id: of the request that began last.
-        self._latest = (b"{}", "")
-        self._channels = channels
+        self._publisher = publisher
         self._table = table
         self._announcer = announcer
         self._subshells = subshells
         self._setup = setup
         self._widgets = widgets
-        self._on_begin = on_begin
-        self._on_fail = on_fail
-        self._on_end = on_end
         self._log = log
+        # The parent header of what threads say, and its id: of the request that began last.
+        self._latest = (b"{}", "")
 
-    def forward(self, record: Record) -> None:
-        """Forward one message of the remote kernel."""
-        channel, msg_type = str(record.head["channel"]), str(record.head["type"])
-        frames, parent = list(record.parts), str(record.head["parent"])
+    def forward(self, record: Record, now: float) -> Began | Failed | Ended | None:
+        """Forward one message of the remote kernel; return what it says of its request."""
+        head = record.head
+        channel, msg_type, parent = str(head["channel"]), str(head["type"]), str(head["parent"])
+        frames = list(record.parts)
         if is_own(parent):
             # What a thread says while state is stored is of the cell before that.
             frames[1], parent = self._latest
         if parent in self._setup.muted:
-            return
+            return None
         request = self._table.find_any(parent)
         if channel == "iopub":
-            self._forward_iopub(msg_type, record.head.get("state"), frames, request)
-        elif request is None:
+            return self._forward_iopub(msg_type, head.get("state"), frames, request, now)
+        if request is None:
             self._log.warning("a %s belongs to no request and is dropped", msg_type)
         elif channel == "stdin":
-            self._channels.reply("stdin", request.idents, frames)
+            self._publisher.forward_reply("stdin", request, frames)
+        elif request.state.heard in _ENDED or request.is_replied:
+            self._forward_late(msg_type, frames, request)
         else:
-            request.is_replied = True
-            if msg_type == "execute_reply":
-                self._look_at_reply(request, frames)
-            elif msg_type == "create_subshell_reply":
-                self._subshells.created(frames)
-            self._channels.reply(request.channel, request.idents, frames)
+            return self._forward_reply(msg_type, frames, request)
+        return None
+
+    def _forward_late(self, msg_type: str, frames: list[bytes], request: Request) -> None:
+        """Forward a reply that comes behind its idle, once."""
+        if request.state.may(Event.TELL_REPLY):
+            request.state.happens(Event.TELL_REPLY)
+            self._publisher.forward_reply(request.channel, request, frames)
+        else:
+            self._log.warning("a second %s is dropped", msg_type)
+
+    def _forward_reply(self, msg_type: str, frames: list[bytes], request: Request) -> Failed | None:
+        self._publisher.begin(request)
+        request.state.happens(Event.TELL_REPLY)
+        failed = None
+        if msg_type == "execute_reply":
+            failed = self._look_at_reply(request, frames)
+        elif msg_type == "create_subshell_reply":
+            self._subshells.created(frames)
+        self._publisher.forward_reply(request.channel, request, frames)
+        return failed
 
     def _forward_iopub(
-        self, msg_type: str, state: Any, frames: list[bytes], request: Request | None
-    ) -> None:
+        self, msg_type: str, state: Any, frames: list[bytes], request: Request | None, now: float
+    ) -> Began | Ended | None:
         if request is not None and state == "busy":
-            request.is_started = True
-            self._latest = (frames[1], request.msg_id)
-            request.started = time.monotonic()
-            self._on_begin(request)
-            if request.is_busy_told:
-                return
-            request.is_busy_told = True
+            return self._forward_busy(frames, request, now)
+        if request is not None and state == "idle":
+            return self._forward_idle(frames, request, now)
         if msg_type == "execute_input" and self._announcer.is_told(request, frames):
-            return
+            return None
         if msg_type == "comm_open":
             self._widgets.opened(frames, request)
-        self._channels.publish(f"kernel.{msg_type}", frames)
-        if request is not None and state == "idle":
-            self._table.finish(request)
-            self._on_end(request, time.monotonic() - request.started)
+        self._publisher.forward(f"kernel.{msg_type}", frames)
+        return None
 
-    def _look_at_reply(self, request: Request, frames: list[bytes]) -> None:
+    def _forward_busy(self, frames: list[bytes], request: Request, now: float) -> Began | None:
+        self._latest = (frames[1], request.msg_id)
+        has_begun = request.state.may(Event.BEGIN)
+        request.begin(now)
+        if request.state.may(Event.TELL_BUSY):
+            request.state.happens(Event.TELL_BUSY)
+            self._publisher.forward("kernel.status", frames)
+        return Began(request) if has_begun else None
+
+    def _forward_idle(self, frames: list[bytes], request: Request, now: float) -> Ended | None:
+        if request.state.heard in _ENDED:
+            return None
+        self._publisher.begin(request)
+        is_owed = request.wants_reply and not request.is_replied
+        if is_owed and request.msg_id in self.interrupted:
+            self._publisher.reply(request, _INTERRUPTED)
+        self.interrupted.discard(request.msg_id)
+        request.state.happens(Event.TELL_IDLE)
+        self._publisher.forward("kernel.status", frames)
+        self._table.finish(request)
+        seconds = now - request.started if request.started else 0.0
+        return Ended(request, max(seconds, _SHORTEST_SECONDS))
+
+    def _look_at_reply(self, request: Request, frames: list[bytes]) -> Failed | None:
         """Do what ipykernel does after a cell, as far as it concerns what is still here."""
         content = json.loads(frames[3])
         self._announcer.replied(content.get("execution_count"))
@@ -115,5 +179,5 @@ class Forwarder:
                 one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
             )
         if json.loads(frames[2]).get("status") == "error" and request.aborts_on_error:
-            request.has_aborted_others = True
-            self._on_fail(request)
+            return Failed(request)
+        return None

@@ -6,18 +6,16 @@ Works with any server that offers the launch, Python and shell tools.
 
 from __future__ import annotations
 
-import asyncio
 import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AcaKernelError, EnvironmentGone, ResultUnknown
+from ..errors import AcaKernelError, ResultUnknown
 
 if TYPE_CHECKING:
-    from ..environment.environment import Environment
     from ..messaging.publisher import Publisher
-    from ..messaging.requests import Request, RequestTable
+    from ..messaging.requests import Request
     from ..pool.mcp_client import ToolResult
 
 # The service ends an execution at 220 s (sessions-code-interpreter.md); the rest is for
@@ -39,23 +37,22 @@ _EMPTY_REPLIES: dict[str, dict[str, Any]] = {
 }
 
 
-class PlainSession:
-    """Runs the front end's requests without a kernel in the environment."""
+class PlainMode:
+    """Answers the front end's requests without a kernel in the environment.
 
-    def __init__(self, environment: Environment, publisher: Publisher, table: RequestTable) -> None:
-        self._environment = environment
+    Whoever uses this runs the text that `begin` returns, and tells `end` what came of it.
+    """
+
+    def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._table = table
         self._execution_count = 0
-        self._running: asyncio.Task[ToolResult] | None = None
+        self._running: Request | None = None
+        self._failed: Request | None = None
 
-    async def run(self, request: Request) -> bool:
-        """Do one request from busy to idle; return whether it succeeded.
-
-        Raises EnvironmentGone, with the request left unanswered and safe to repeat.
-        """
+    def begin(self, request: Request) -> str | None:
+        """Begin with one request; return the text to be run, None if it is done."""
         if request.is_execute:
-            return await self._execute(request)
+            return self._begin_cell(request)
         if request.msg_type == "complete_request":
             position = request.content.get("cursor_pos", 0)
             reply = {"status": "ok", "matches": [], "metadata": {}}
@@ -64,19 +61,20 @@ class PlainSession:
             )
         elif request.msg_type in _EMPTY_REPLIES:
             self._publisher.answer(request, _EMPTY_REPLIES[request.msg_type])
-        else:
+        elif request.wants_reply:
             self._publisher.fail(
                 request, "NotSupported", "Plain mode cannot do this: there is no ipykernel."
             )
-        return True
+        else:
+            self._publisher.answer(request, {})
+        return None
 
-    def interrupt(self) -> None:
-        """Stop waiting for the running cell; the tool offers no way to stop the code."""
-        if self._running is not None:
-            self._running.cancel()
+    def has_failed(self, request: Request) -> bool:
+        """Tell whether a request that is done has failed, and aborts those behind it."""
+        return request is self._failed and request.aborts_on_error
 
-    async def _execute(self, request: Request) -> bool:
-        code = json.loads(request.frames[3]).get("code", "")
+    def _begin_cell(self, request: Request) -> str | None:
+        code = str(json.loads(request.frames[3]).get("code", ""))
         is_silent = bool(request.content.get("silent", False))
         if not is_silent:
             self._execution_count += 1
@@ -87,38 +85,41 @@ class PlainSession:
             )
         if not code.strip():
             self._succeed(request)
-            return True
+            return None
         if _MAGIC.match(code):
-            self._publisher.fail(request, "NotSupported", _NO_MAGIC)
-            return False
-        running = self._running = asyncio.ensure_future(
-            self._environment.run_python(code, timeout_seconds=CELL_TIMEOUT_SECONDS)
-        )
-        try:
-            await asyncio.wait([running])
-        finally:
-            self._running = None
-            running.cancel()
-        if running.cancelled():
-            self._publisher.fail(
-                request,
-                "KeyboardInterrupt",
-                "Not waiting any longer; the code may still be running in the environment.",
-            )
-            return False
-        try:
-            result = running.result()
-        except EnvironmentGone:
-            raise
-        except ResultUnknown as error:
-            self._publisher.fail(
-                request, "ResultUnknown", f"{error.message} {ResultUnknown.ADVICE}"
-            )
-            return False
-        except AcaKernelError as error:
-            self._publisher.fail_with(request, error)
-            return False
-        return self._show(request, result, is_silent)
+            self._fail(request, "NotSupported", _NO_MAGIC)
+            return None
+        self._running = request
+        return code
+
+    def end(self, outcome: ToolResult | AcaKernelError | None) -> Request | None:
+        """Answer the cell whose text was run, and return it; None if it has been answered.
+
+        outcome: None if nobody waits any longer; the tool offers no way to stop the code.
+        """
+        request, self._running = self._running, None
+        if request is None or not request.is_sent:
+            return None
+        match outcome:
+            case None:
+                self._fail(
+                    request,
+                    "KeyboardInterrupt",
+                    "Not waiting any longer; the code may still be running in the environment.",
+                )
+            case ResultUnknown():
+                self._fail(request, "ResultUnknown", f"{outcome.message} {ResultUnknown.ADVICE}")
+            case AcaKernelError():
+                self._fail(request, type(outcome).__name__, outcome.message)
+            case _:
+                is_silent = bool(request.content.get("silent", False))
+                if not self._show(request, outcome, is_silent):
+                    self._failed = request
+        return request
+
+    def _fail(self, request: Request, ename: str, evalue: str) -> None:
+        self._failed = request
+        self._publisher.fail(request, ename, evalue)
 
     def _show(self, request: Request, result: ToolResult, is_silent: bool) -> bool:
         if not is_silent:

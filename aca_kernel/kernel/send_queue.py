@@ -16,7 +16,7 @@ from ..remote.wire import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ..environment.relay import Relay
+    from ..environment.exchange import Exchange
     from ..errors import AcaKernelError
     from ..messaging.early_status import EarlyStatus
     from ..messaging.publisher import Publisher
@@ -57,18 +57,19 @@ class SendQueue:
 
     def add(self, request: Request) -> None:
         """Take a request that came from a front end."""
+        request.queue()
         self._waiting.append(request)
 
     def clear(self) -> None:
         """Take all of it out; the requests have been answered."""
         self._waiting.clear()
 
-    def send(self, relay: Relay, kernel_info: dict[str, Any] | None) -> None:
+    def send(self, exchange: Exchange, kernel_info: dict[str, Any] | None) -> None:
         """Send all of it. kernel_info: the remote kernel's, None if it has not told yet."""
         while self._waiting:
             request = self._waiting.popleft()
             for record in self._setup.take_unsent():
-                relay.send(record)
+                exchange.send(record)
             self._tell_notices(request)
             if is_beyond(request, kernel_info):
                 self._publisher.fail(
@@ -77,13 +78,13 @@ class SendQueue:
                 continue
             self._subshells.redirect(request)
             head = {"kind": "msg", "channel": request.channel}
-            request.place = relay.send(Record(head, tuple(request.frames)))
+            request.send(exchange.send(Record(head, tuple(request.frames))))
             self._announcer.sent(request)
 
     def take_first(self) -> Request:
         """Take out the oldest one, to be answered in another way than by a remote kernel."""
         request = self._waiting.popleft()
-        request.place = 0
+        request.send(0)
         self._tell_notices(request)
         return request
 
@@ -97,8 +98,7 @@ class SendQueue:
         """Have requests sent once more, in this order, before all others."""
         again = list(requests)
         for request in again:
-            request.place = None
-            request.is_started = False
+            request.put_back()
         self._waiting.extendleft(reversed(again))
 
     def abort(self, subshell_id: str | None) -> None:
@@ -120,20 +120,19 @@ class SendQueue:
         running = self._table.running()
         is_seen = False
         for request in self._table:
-            if request.place is None:
+            if not request.is_sent:
                 continue
-            request.place = None
-            if request.is_started or request is running or not request.is_execute:
+            if request.is_running or request is running or not request.is_execute:
                 self._publisher.fail(request, ename, evalue)
                 is_seen = is_seen or request.is_cell
             else:
                 self._publisher.abort(request)
         return is_seen
 
-    def fail_left(self, relay: Relay, error: AcaKernelError) -> None:
+    def fail_left(self, exchange: Exchange, error: AcaKernelError) -> None:
         """End what has left, and may have reached the environment, with an error that says so."""
         for request in self._table:
-            if request.place is not None and not relay.is_safe_to_repeat(request.place):
+            if request.is_sent and not exchange.is_safe_to_repeat(request.place):
                 told = f"{error.message} {ResultUnknown.ADVICE}"
                 self._publisher.fail_with(request, ResultUnknown(told))
 

@@ -29,6 +29,8 @@ class EarlyStatus:
         self._table = table
         self._next: Request | None = None
         self._next_count: int | None = None
+        # The count that was published of a cell, by its id.
+        self._told: dict[str, int] = {}
 
     def sent(self, request: Request) -> None:
         """A request is on its way; if it is a cell that has nothing before it, it runs now."""
@@ -38,14 +40,14 @@ class EarlyStatus:
     def announce(self) -> None:
         """Publish what is known of the cell that was sent last, unless that has been done."""
         cell, self._next = self._next, None
-        if cell is None or self._table.find(cell.msg_id) is None or cell.is_started:
+        if cell is None or self._table.find(cell.msg_id) is None or cell.is_running:
             return
         self._publisher.begin(cell)
         count = self._next_count
         code = json.loads(cell.frames[3]).get("code")
         is_shown = isinstance(code, str) and not cell.content.get("silent", False)
-        if count is not None and cell.told_count is None and is_shown:
-            cell.told_count = count
+        if count is not None and self._told.get(cell.msg_id) != count and is_shown:
+            self._told = {cell.msg_id: count}
             content = {"code": code, "execution_count": count}
             self._publisher.publish("execute_input", content, cell)
 
@@ -56,7 +58,7 @@ class EarlyStatus:
             return False
         stays = not cell.content.get("store_history", True) or cell.content.get("silent", False)
         self._next_count = count if stays else count + 1
-        return cell.told_count == count
+        return self._told.get(cell.msg_id) == count
 
     def replied(self, count: object) -> None:
         """Take the execution count of a cell's reply: one less than the next, whatever it did."""

@@ -3,6 +3,8 @@
 All carry the request as their parent and the one `header.session` of this kernel. What
 the kernel itself has to say to the user, or fails with, is marked in the message's metadata,
 so that a program tells it from what the user's code prints and raises (batch/client.py).
+
+Nothing is sent here: messages are commands, and a request's state says which may follow.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..remote.wrapping import titled, wrapped
+from .outgoing import Forward, ForwardReply, Outbox, Publish, Reply
+from .request_state import Event
 
 if TYPE_CHECKING:
-    from jupyter_client.session import Session
-
     from ..errors import AcaKernelError
-    from .channels import Channels
     from .requests import Request, RequestTable
 
 # The member of a message's metadata that marks it as the kernel's own, and its values: a
@@ -26,11 +27,10 @@ FAILURE = "failure"
 
 
 class Publisher:
-    """Sends messages of our own, and ends requests."""
+    """Adds messages to `out`, and ends requests."""
 
-    def __init__(self, channels: Channels, session: Session, table: RequestTable) -> None:
-        self._channels = channels
-        self._session = session
+    def __init__(self, out: Outbox, table: RequestTable) -> None:
+        self._out = out
         self._table = table
 
     def publish(
@@ -41,9 +41,16 @@ class Publisher:
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Send a message on iopub."""
-        message = self._session.msg(msg_type, content, parent=_parent(request), metadata=metadata)
-        topic = f"stream.{content['name']}" if msg_type == "stream" else msg_type
-        self._channels.publish(f"kernel.{topic}", self._channels.frames_of(message))
+        header = request.header if request is not None else None
+        self._out.append(Publish(msg_type, content, header, metadata))
+
+    def forward(self, topic: str, frames: list[bytes]) -> None:
+        """Send a message of the remote kernel on iopub, as it is."""
+        self._out.append(Forward(topic, frames))
+
+    def forward_reply(self, channel: str, request: Request, frames: list[bytes]) -> None:
+        """Send a message of the remote kernel to who sent a request, as it is."""
+        self._out.append(ForwardReply(channel, request.idents, frames))
 
     def status(self, state: str, request: Request | None) -> None:
         """Publish busy, idle or starting."""
@@ -51,8 +58,8 @@ class Publisher:
 
     def begin(self, request: Request) -> None:
         """Publish busy for a request unless that has been done."""
-        if not request.is_busy_told:
-            request.is_busy_told = True
+        if request.is_unheard:
+            request.state.happens(Event.TELL_BUSY)
             self.status("busy", request)
 
     def tell(self, text: str, request: Request | None) -> None:
@@ -74,11 +81,17 @@ class Publisher:
         self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
     ) -> None:
         """Send the reply of a request."""
-        message = self._session.msg(
-            request.reply_type, content, parent=_parent(request), metadata=metadata
+        request.state.happens(Event.TELL_REPLY)
+        self._out.append(
+            Reply(
+                request.channel,
+                request.idents,
+                request.reply_type,
+                content,
+                request.header,
+                metadata,
+            )
         )
-        request.is_replied = True
-        self._channels.reply(request.channel, request.idents, self._channels.frames_of(message))
 
     def answer(
         self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
@@ -87,16 +100,17 @@ class Publisher:
         self.begin(request)
         if request.wants_reply and not request.is_replied:
             self.reply(request, content, metadata)
+        self.end(request)
+
+    def end(self, request: Request) -> None:
+        """Publish idle for a request, which is finished by that."""
+        request.state.happens(Event.TELL_IDLE)
         self.status("idle", request)
         self._table.finish(request)
 
     def abort(self, request: Request) -> None:
         """End a request as ipykernel ends those that are queued behind an error."""
-        self.begin(request)
-        if request.wants_reply and not request.is_replied:
-            self.reply(request, {"status": "aborted"}, {"status": "aborted"})
-        self.status("idle", request)
-        self._table.finish(request)
+        self.answer(request, {"status": "aborted"}, {"status": "aborted"})
 
     def fail(self, request: Request, ename: str, evalue: str) -> None:
         """End a request with an error; a cell shows it as its own."""
@@ -106,7 +120,7 @@ class Publisher:
             "evalue": evalue,
             "traceback": [titled(ename, evalue)],
         }
-        if request.is_execute:
+        if request.is_execute and not request.is_replied:
             self.publish("error", content, request)
             content |= {"execution_count": 0, "user_expressions": {}, "payload": []}
         self.answer(request, {"status": "error", **content}, {MARK: FAILURE})
@@ -114,7 +128,3 @@ class Publisher:
     def fail_with(self, request: Request, error: AcaKernelError) -> None:
         """End a request with an error of ours."""
         self.fail(request, type(error).__name__, error.message)
-
-
-def _parent(request: Request | None) -> dict[str, Any]:
-    return {"header": request.header} if request is not None else {}

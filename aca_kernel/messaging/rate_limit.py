@@ -8,8 +8,6 @@ was down for a while. What a cell prints too fast by itself is dropped as it is 
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -26,7 +24,7 @@ _FREE_TYPES = frozenset({"status", "comm_open", "execute_input"})
 
 
 class RateLimit:
-    """Waits with messages for as long as they would be too many."""
+    """Says how long messages wait, so that they are not too many."""
 
     def __init__(self) -> None:
         self._sent: deque[tuple[float, int]] = deque()
@@ -41,15 +39,15 @@ class RateLimit:
         has_waited, self._has_waited = self._has_waited, False
         return not has_waited
 
-    async def wait_with(self, record: Record) -> None:
-        """Wait until a record may be handed on, which then counts as done."""
+    def delay(self, record: Record, now: float) -> float:
+        """Return how long a record waits to be handed on, and count it as done then."""
         if record.kind != "msg" or record.head["type"] in _FREE_TYPES:
-            return
+            return 0.0
         is_stream = record.head["type"] == "stream"
-        seconds = self.delay_of(sum(map(len, record.parts)) if is_stream else 0, time.monotonic())
+        seconds = self.delay_of(sum(map(len, record.parts)) if is_stream else 0, now)
         if seconds > 0:
             self._has_waited = True
-            await asyncio.sleep(seconds)
+        return seconds
 
     def delay_of(self, size: int, now: float) -> float:
         """Return how long a message waits; size: bytes, now: seconds of any clock."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from .hidden import is_hidden, shows_outputs
+from .request_state import Event, Heard, RequestState, Stage
 
 # Replies that come after their idle still find their way to this many requests.
 _REMEMBERED = 1000
@@ -24,9 +25,9 @@ class Request:
 
     frames: header, parent header, metadata, content, buffers, as they came.
     idents: the ZMQ identities that its reply goes to.
-    place: where it stands in the relay's stream, None while it has not been sent.
+    state: what has happened to it; request_state.py has what may.
+    place: where it stands in the relay's stream, once it has been sent.
     started: monotonic clock of its busy.
-    told_count: the execution count that was published for it ahead of the remote kernel.
     is_hidden: a front end runs this code unasked (hidden.py).
     """
 
@@ -34,21 +35,16 @@ class Request:
     idents: list[bytes]
     header: dict[str, Any]
     frames: list[bytes]
-    place: int | None = None
-    is_started: bool = False
+    state: RequestState = field(default_factory=RequestState)
+    place: int = 0
     started: float = 0.0
-    is_busy_told: bool = False
-    is_replied: bool = False
-    has_aborted_others: bool = False
-    told_count: int | None = None
     is_hidden: bool = False
     content: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, channel: str, idents: list[bytes], frames: list[bytes], content: dict[str, Any]
-    ) -> Request:
+    def of(cls, channel: str, idents: list[bytes], frames: list[bytes], content: Any) -> Request:
         """Make a request of a message; the header is read again, dates left as text."""
+        content = content if isinstance(content, dict) else {}
         # The text of a cell is not kept a second time: its frame has it.
         kept = {key: value for key, value in content.items() if key != "code"}
         request = cls(channel, idents, json.loads(frames[0]), frames, content=kept)
@@ -59,6 +55,49 @@ class Request:
     def code(self) -> str:
         """The code that it is about; empty once it is finished."""
         return str(json.loads(self.frames[3]).get("code", "")) if self.frames else ""
+
+    # -- its state -----------------------------------------------------------------
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether it is with the remote kernel, or on its way there."""
+        return self.state.stage in (Stage.SENT, Stage.RUNNING)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the remote kernel is busy with it, as far as is known."""
+        return self.state.stage is Stage.RUNNING
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether its front end has heard nothing of it yet."""
+        return self.state.heard is Heard.NOTHING
+
+    @property
+    def is_replied(self) -> bool:
+        """Whether its reply has been sent."""
+        return self.state.heard in (Heard.REPLIED, Heard.FINISHED)
+
+    def queue(self) -> None:
+        """Wait to be sent."""
+        self.state.happens(Event.QUEUE)
+
+    def send(self, place: int) -> None:
+        """Be sent, to this place of the stream."""
+        self.state.happens(Event.SEND)
+        self.place = place
+
+    def begin(self, now: float) -> None:
+        """The remote kernel is busy with it; once is enough."""
+        if self.state.may(Event.BEGIN):
+            self.state.happens(Event.BEGIN)
+            self.started = now
+
+    def put_back(self) -> None:
+        """Wait to be sent once more: it has not run."""
+        self.state.happens(Event.PUT_BACK)
+
+    # -- what it is ----------------------------------------------------------------
 
     @property
     def msg_id(self) -> str:
@@ -111,6 +150,11 @@ class Request:
         )
 
     @property
+    def is_in_main_thread(self) -> bool:
+        """Whether it is done where an interrupt arrives."""
+        return self.channel == "shell" and self.subshell_id is None
+
+    @property
     def aborts_on_error(self) -> bool:
         """Whether an error in it aborts the cells that are queued behind it."""
         return (
@@ -126,8 +170,6 @@ class RequestTable:
     def __init__(self) -> None:
         self._unfinished: OrderedDict[str, Request] = OrderedDict()
         self._finished: OrderedDict[str, Request] = OrderedDict()
-        # Called with each request that is finished.
-        self.on_finish: Callable[[Request], None] = lambda _: None
 
     def __len__(self) -> int:
         return len(self._unfinished)
@@ -156,17 +198,16 @@ class RequestTable:
         self._finished[request.msg_id] = request
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
-        self.on_finish(request)
 
     def is_urgent(self, request: Request) -> bool:
         """Tell whether the remote kernel would answer it now, and not after what it was sent."""
         return not request.waits_in_turn or not any(
-            one.waits_in_turn and one.place is not None for one in self if one is not request
+            one.waits_in_turn and one.is_sent for one in self if one is not request
         )
 
     def running(self) -> Request | None:
         """Return the cell that the main shell is running, or will run next."""
         return next(
-            (one for one in self._unfinished.values() if one.is_execute and one.place is not None),
+            (one for one in self._unfinished.values() if one.is_execute and one.is_sent),
             None,
         )

@@ -15,7 +15,9 @@ Records to the kernel:
 
     msg         {channel, type, parent, state}   a message of the remote kernel
     ready       {pid, info}                      it answers; info is its kernel_info
-    dead        {code, ready, text}              it ended; code as subprocess gives it
+    dead        {code, ready, text, failure}     it ended; code as subprocess gives it; failure:
+                                                 why it could not even be started, if so
+    closed      {parent}                         a message was done without a busy and an idle
     call        {id, op, ...} and parts          the extension asks the kernel for something;
                                                  parent, if given: the cell that it comes from
     got         {id, ...} and parts              what came of put, get, look and drop
@@ -262,6 +264,7 @@ class Agent:
             "end": self.outgoing.end,
             "background": self.background,
             "woken": self.woken_number == self.exchange_number,
+            "open": len(self.open_requests),
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
         page = wire.fill_page(self.outgoing, answer, head["got"], head["limit"])
@@ -276,7 +279,7 @@ class Agent:
             if self.kernel:
                 self.kernel.interrupt()
         elif record.kind == "restart":
-            self._start_kernel()
+            self._restart_kernel()
         elif record.kind == "answer":
             self.calls.answer(record)
         elif record.kind in DEPOT_KINDS:
@@ -289,8 +292,11 @@ class Agent:
         if channel != "stdin":
             header = _load(frames[0])
             msg_type = str(header.get("msg_type", ""))
+            in_turn = channel == "shell" and header.get("subshell_id") is None
             self.open_requests[str(header.get("msg_id", ""))] = _OpenRequest(
-                msg_type.endswith("_request")
+                msg_type.endswith("_request"),
+                is_in_turn=in_turn,
+                may_be_silent=in_turn and msg_type.startswith("comm_"),
             )
         if not self.kernel_ready:
             self.kernel_queue.append((channel, frames))
@@ -302,6 +308,7 @@ class Agent:
     def _start_kernel(self) -> None:
         if self.kernel is not None:
             self.kernel.close()
+            self.kernel = None
         self._mend_folder()
         self.calls.forget_first()
         self.kernel_number += 1
@@ -310,6 +317,10 @@ class Agent:
         self.kernel_info: dict[str, Any] | None = None
         self.kernel_queue: list[tuple[str, list[bytes]]] = []
         self.probed_at = 0.0
+        self._open_kernel()
+        self._probe()
+
+    def _open_kernel(self) -> None:
         config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
         spawned = spawn(self.directory, self.kernel_number, config)
         # The first time, this takes as long as a Python to come up.
@@ -325,8 +336,17 @@ class Agent:
         self.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
             self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
-        self._probe()
         threading.Thread(target=_compile_package, daemon=True).start()
+
+    def _restart_kernel(self) -> None:
+        """Start another one; if that cannot be, the kernel has to know."""
+        try:
+            self._start_kernel()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no remote kernel
+            why = getattr(error, "strerror", None) or type(error).__name__
+            self._log({"kind": "dead", "code": 0, "ready": False, "text": "", "failure": why})
+            self.open_requests.clear()
+            self.is_urgent = True
 
     def _probe(self) -> None:
         """Ask the new kernel for kernel_info: its answer and its idle prove both ways."""
@@ -443,6 +463,8 @@ class Agent:
             self.kernel_heard = True
             header, parent = _load(frames[0]), str(_load(frames[1]).get("msg_id", ""))
             msg_type = header.get("msg_type")
+            if parent.startswith(_PROBE) and self.kernel_ready:
+                self._close_silent(None)
             if msg_type == "iopub_welcome" or parent.startswith(_PROBE):
                 continue
             if not parent and not self.kernel_ready:
@@ -454,7 +476,9 @@ class Agent:
                 if state == "starting":
                     continue
                 if parent in self.open_requests:
-                    self.open_requests[parent].is_busy = True
+                    if not self.open_requests[parent].is_busy:
+                        self.open_requests[parent].is_busy = True
+                        self._close_silent(parent)
                     if state == "idle":
                         self._finish(parent)
             self._log_message("iopub", frames, header, state)
@@ -473,6 +497,24 @@ class Agent:
             self._log_message(channel, frames)
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
         del self.open_requests[parent]
+        if any(one.may_be_silent and not one.is_busy for one in self.open_requests.values()):
+            # It is behind them, and its busy tells what became of them.
+            self._probe()
+
+    def _close_silent(self, parent: str | None) -> None:
+        """Close comm messages that were done without a word: what came behind them has begun.
+
+        ipykernel does so if they come while a cell awaits something. parent: what has begun, None
+        for a probe, which came behind all.
+        """
+        if parent is not None and not self.open_requests[parent].is_in_turn:
+            return
+        for msg_id, request in list(self.open_requests.items()):
+            if msg_id == parent:
+                return
+            if request.may_be_silent and not request.is_busy:
+                del self.open_requests[msg_id]
+                self._log({"kind": "closed", "parent": msg_id})
 
     def _read_stdin(self) -> None:
         for frames in self.kernel.receive("stdin"):
@@ -529,6 +571,8 @@ class _OpenRequest:
     """A request that the remote kernel has not finished, with replies that came early."""
 
     needs_reply: bool
+    is_in_turn: bool = False
+    may_be_silent: bool = False
     is_busy: bool = False
     held: list[tuple[str, list[bytes]]] = field(default_factory=list)
 

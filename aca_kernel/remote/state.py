@@ -33,6 +33,8 @@ from .notebook_files import quiet
 STATE = "state"
 REQUEST = "aca_state_request"
 REPLY = "aca_state_reply"
+# How a message of ours is told from a front end's.
+PREFIX = "aca-state-"
 
 # For environments without cloudpickle: beside this package.
 _LIBRARIES = "lib"

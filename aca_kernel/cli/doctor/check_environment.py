@@ -13,7 +13,8 @@ from importlib import resources
 from typing import Any
 
 from ...environment.environment import Environment
-from ...environment.relay import SMALLEST_PAGE_CHARACTERS, Relay
+from ...environment.exchange import SMALLEST_PAGE_CHARACTERS
+from ...environment.relay import Relay
 from ...errors import (
     AcaKernelError,
     PoolBusy,

@@ -109,7 +109,7 @@ class Sending:
         """Begin to send a file, and end it too if it fits into a page."""
         path = self._path(call)
         self._begin(call.environment)
-        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+        if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
             return {"state": "later"}, ()
         known = call.head.get("size"), call.head.get("changed")
         head, data, file = await _do(lambda: self._look_and_open(path, known))
@@ -160,7 +160,7 @@ class Sending:
             raise CallRefused("This file is not on its way any more. Run the cell again.")
         # Behind those that have waited longer.
         self._open[key] = file
-        if call.relay.waiting_bytes > MOST_WAITING_BYTES:
+        if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
             return {"later": True}, ()
         self._has_sent = True
 

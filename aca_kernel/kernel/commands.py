@@ -1,0 +1,178 @@
+"""What a core wants done: the commands that the driver carries out, in their order.
+
+The answers to those that take time are events (events.py). At most one of `DoExchange`,
+`CallHost`, `Launch`, `Leave` and `RunCode` is under way at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..messaging.outgoing import Outgoing
+
+if TYPE_CHECKING:
+    from ..errors import AcaKernelError
+    from ..remote.wire import Record
+
+# -- to the environment ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DoExchange:
+    """Begin and do an exchange: `Exchanged`, `ExchangeFailed`."""
+
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopWaiting:
+    """Let the pending exchange fail with WaitInterrupted when it would have to be repeated.
+
+    place: what must not have reached the agent then; None: it has not been sent at all.
+    """
+
+    place: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Have the agent end the pending exchange now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Send SIGINT to the remote kernel: `Interrupted`. msg_id: of the request that is meant."""
+
+    msg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallHost:
+    """Do what the remote side asks for, in this order: `HostAnswered`, `LossFound`."""
+
+    calls: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunCode:
+    """Run the text of a cell in the session interpreter: `CodeRan`, `CodeFailed`."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopCode:
+    """Wait no longer for what runs there."""
+
+
+# -- its life ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Get an environment: `EnvironmentReady`, `LaunchFailed`, `LaunchInterrupted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelLaunch:
+    """Give up launching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The environment has ended, or is given up: no kernel is to have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """End what runs in the environment that was forgotten last, and discard it: `Left`."""
+
+    keeps_state: bool
+
+
+# -- checkpoints -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Bring the last checkpoint back: `Restored`, `RestoreFailed`.
+
+    number: of this attempt. after_death: the remote kernel ended when it was tried before, and
+    there is another one.
+    """
+
+    number: int
+    after_death: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRestore:
+    """Give up bringing it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Hand an answer to the checkpoint engine."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class FailCarried:
+    """Tell the checkpoint engine that what it has asked will not be answered."""
+
+    error: AcaKernelError
+
+
+@dataclass(frozen=True, slots=True)
+class LoseVariables:
+    """Tell the checkpoint engine that there is another remote kernel in the same environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellEnded:
+    """Tell the checkpoint engine that a cell has run for so long."""
+
+    seconds: float
+
+
+# -- the kernel's own --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Tell the core when it is so late: `TimeCame`. One that is told too early is harmless."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """End the kernel. for_restart: its front end is about to start it again."""
+
+    for_restart: bool = False
+
+
+Command = (
+    Outgoing
+    | DoExchange
+    | StopWaiting
+    | Wake
+    | Interrupt
+    | CallHost
+    | RunCode
+    | StopCode
+    | Launch
+    | CancelLaunch
+    | Forget
+    | Leave
+    | Restore
+    | CancelRestore
+    | Deliver
+    | FailCarried
+    | LoseVariables
+    | CellEnded
+    | WaitUntil
+    | Exit
+)

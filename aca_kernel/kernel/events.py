@@ -1,0 +1,265 @@
+"""What can happen to a kernel: the events that the core is told of.
+
+Each has the time at which it happened, `now`, seconds of a monotonic clock that the core has no
+other way to know. `generation` tells one environment from those before it: what is said by, or
+about, an environment that has been given up means nothing any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..environment.exchange import Exchange
+    from ..errors import AcaKernelError, EnvironmentGone
+    from ..host.call import Restart
+    from ..pool.mcp_client import ToolResult
+    from ..remote.wire import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message of a front end. frames: header, parent header, metadata, content, buffers."""
+
+    now: float
+    channel: str
+    idents: list[bytes]
+    frames: list[bytes]
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptAsked:
+    """An interrupt that is no message: SIGINT."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCame:
+    """The time that the core wanted to be told of has come."""
+
+    now: float
+
+
+# -- exchanges ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """An exchange has brought these records; the rest of what it said is in the Exchange."""
+
+    now: float
+    generation: str
+    records: list[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeFailed:
+    """An exchange came to nothing, however often its calls were repeated."""
+
+    now: float
+    generation: str
+    error: AcaKernelError
+
+
+@dataclass(frozen=True, slots=True)
+class CallRepeated:
+    """A call to the pool has failed, and is made again."""
+
+    now: float
+    error: AcaKernelError
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWaits:
+    """The pool keeps the user waiting, for so long already."""
+
+    now: float
+    error: AcaKernelError
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """There is something to tell the user at once, if a cell waits."""
+
+    now: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The remote kernel has been interrupted, or will be by the next exchange."""
+
+    now: float
+    generation: str
+
+
+# -- what the remote side asks of this one -----------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HostAnswered:
+    """Calls of the remote side have been done, and these are the answers that are due.
+
+    is_late: it took exchanges to find the answer, so that they went on meanwhile.
+    may_continue: a file was sent, and who has it may have the next question.
+    """
+
+    now: float
+    generation: str
+    answers: tuple[Record, ...]
+    restart: Restart | None = None
+    is_late: bool = False
+    may_continue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LossFound:
+    """Something else than an exchange has found out that the environment has ended."""
+
+    now: float
+    generation: str
+    error: EnvironmentGone
+
+
+@dataclass(frozen=True, slots=True)
+class CarryAsked:
+    """The checkpoint engine has a record for the environment.
+
+    msg_id: of a message to the remote kernel, whose answer exchanges are to wait for.
+    is_urgent: a cell waits for it.
+    """
+
+    now: float
+    record: Record
+    msg_id: str = ""
+    is_urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Poked:
+    """The environment is to be called, so that it lives on."""
+
+    now: float
+
+
+# -- an environment's life ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentReady:
+    """There is an environment. exchange: with its agent, None where only plain mode is possible."""
+
+    now: float
+    exchange: Exchange | None
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailed:
+    """No environment could be got."""
+
+    now: float
+    error: AcaKernelError
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchInterrupted:
+    """Launching was given up, as the core wanted it."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The environment that was to be left has been left."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was to be brought back has been.
+
+    report: the environment's, None if there was nothing. cells_since: cells that had run after
+    the checkpoint.
+    """
+
+    now: float
+    number: int
+    report: dict[str, Any] | None
+    cells_since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreFailed:
+    """It could not be brought back; error None: it was cancelled."""
+
+    now: float
+    number: int
+    error: AcaKernelError | None
+
+
+# -- plain mode --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRan:
+    """The text of a cell has run."""
+
+    now: float
+    result: ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFailed:
+    """It could not be run, or it is not known; error None: nobody waits for it any longer."""
+
+    now: float
+    error: AcaKernelError | None
+
+
+# -- the kernel's own --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFailed:
+    """Something has failed in a way that nobody expected; it has been logged.
+
+    what: what could not be done, behind "The kernel could not". is_fatal: requests wait for it.
+    ends_turn: what was under way (`Doing`) has ended by it.
+    """
+
+    now: float
+    what: str
+    is_fatal: bool
+    ends_turn: bool = False
+
+
+Event = (
+    Received
+    | InterruptAsked
+    | TimeCame
+    | Exchanged
+    | ExchangeFailed
+    | CallRepeated
+    | PoolWaits
+    | Noticed
+    | Interrupted
+    | HostAnswered
+    | LossFound
+    | CarryAsked
+    | Poked
+    | EnvironmentReady
+    | LaunchFailed
+    | LaunchInterrupted
+    | Left
+    | Restored
+    | RestoreFailed
+    | CodeRan
+    | CodeFailed
+    | DriverFailed
+)

@@ -1,0 +1,144 @@
+"""What nobody expected ends in a sentence, and not in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aca_kernel.app import AcaKernelApp
+from aca_kernel.checkpoint.schedule import Schedule
+from aca_kernel.host import checkpoint_commands
+from aca_kernel.host.call import Call
+from aca_kernel.host.checkpoint_commands import CheckpointCommands
+from aca_kernel.kernel import events as on
+from aca_kernel.kernel.driver import Driver
+from aca_kernel.remote.wire import Record
+from aca_kernel.settings import AcaKernel
+
+from .invariants import check
+from .world import World
+
+NewWorld = Callable[..., World]
+LOG = logging.getLogger("test")
+
+FULL = OSError(28, "No space left on device")
+
+
+def test_every_request_ends_if_the_core_or_its_driver_fails(new_world: NewWorld) -> None:
+    world = new_world()
+    cells = [world.cell("a", seconds=50.0), world.cell("b")]
+    world.run(2.0)
+    world.tell(on.DriverFailed(world.clock.now, "go on", is_fatal=True))
+    for cell in cells:
+        assert "its log says how" in world.reply(cell)["evalue"]
+    check(world)
+    world.run(60.0)
+    again = world.cell("c")
+    world.settle()
+    assert world.text(again) == "c"
+    check(world)
+
+
+def test_what_failed_beside_the_cells_is_told_with_the_next_one(new_world: NewWorld) -> None:
+    world = new_world()
+    world.tell(on.DriverFailed(world.clock.now, "interrupt", is_fatal=False))
+    cell = world.cell("a")
+    world.settle()
+    (told,) = [one.content["text"] for one in world.heard(cell) if one.msg_type == "stream"][:1]
+    assert "could not interrupt; its log says why" in " ".join(told.split())
+    assert world.text(cell) == "a"
+    check(world)
+
+
+def test_a_task_that_fails_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    handled: list[on.Event] = []
+
+    async def fail() -> None:
+        raise FULL
+
+    async def run() -> None:
+        kernel: Any = Driver.__new__(Driver)
+        kernel._tasks, kernel._log, kernel._handle = set(), LOG, handled.append
+        await asyncio.wait([kernel._start(fail(), "end a call early")])
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert "could not end a call early" in caplog.text
+    assert "No space left on device" in caplog.text
+    (event,) = handled
+    assert isinstance(event, on.DriverFailed)
+
+
+def test_automatic_checkpoints_go_on_after_an_error_that_nobody_expected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    taken: list[int] = []
+
+    async def take() -> str:
+        taken.append(1)
+        if len(taken) == 1:
+            raise FULL
+        return "stored"
+
+    checkpoints: Any = SimpleNamespace(
+        take=take, cells_since=1, is_busy=False, is_claimed=False, problem="", ran_cell=lambda: None
+    )
+    settings = AcaKernel(checkpoint_after_seconds=1e-9)
+
+    async def run() -> None:
+        schedule = Schedule(settings, checkpoints, lambda: None, LOG)
+        running = asyncio.ensure_future(schedule.run(lambda: True))
+        schedule.begin(SimpleNamespace(idle_seconds=lambda: 0.0))  # type: ignore[arg-type]
+        for number in (1, 2):
+            schedule.ran_cell(1.0)
+            while len(taken) < number:
+                await asyncio.sleep(0)
+        running.cancel()
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+    assert "No space left on device" in checkpoints.problem
+    assert "No space left on device" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "checkpoint_end", "restore"])
+def test_a_cell_that_stores_or_restores_is_answered_whatever_happens(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise FULL
+
+    monkeypatch.setattr(checkpoint_commands, "find_permission", lambda *_: None)
+    later: list[Coroutine[Any, Any, Record]] = []
+    checkpoints: Any = SimpleNamespace(begin=fail, end=fail, begin_restoring=fail)
+    commands = CheckpointCommands(
+        None,  # type: ignore[arg-type]
+        AcaKernel(),
+        checkpoints,
+        None,  # type: ignore[arg-type]
+        later.append,
+        LOG,
+    )
+    call = Call({"id": "7", "line": "checkpoint"}, (), None)  # type: ignore[arg-type]
+
+    async def run() -> Record:
+        await getattr(commands, name)(call)
+        return await later[0]
+
+    answer = asyncio.run(run())
+    assert answer.head["id"] == "7"
+    assert "No space left on device" in answer.head["error"]
+
+
+def test_kernels_without_a_key_are_told_apart_by_their_connection_files(tmp_path: Any) -> None:
+    def kernel_id(name: str, key: bytes) -> str:
+        app: Any = AcaKernelApp(connection_file=str(tmp_path / name))
+        return str(app._kernel_id(key))
+
+    assert kernel_id("a.json", b"") == kernel_id("a.json", b"")
+    assert kernel_id("a.json", b"") != kernel_id("b.json", b"")
+    assert kernel_id("a.json", b"key") == kernel_id("b.json", b"key")

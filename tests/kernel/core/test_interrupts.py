@@ -1,0 +1,138 @@
+"""An interrupt hits what runs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .invariants import check
+from .world import World
+
+NewWorld = Callable[..., World]
+
+COMM = ("comm_msg", {"comm_id": "1", "seconds": 12.0})
+COMPLETION = ("complete_request", {"code": "", "cursor_pos": 0, "seconds": 12.0})
+
+
+@pytest.fixture
+def world(new_world: NewWorld) -> World:
+    made = new_world()
+    made.cell("first")
+    made.settle()
+    return made
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.1, 0.3, 1.0, 5.0])
+@pytest.mark.parametrize("what", [COMM, COMPLETION], ids=["widget", "completion"])
+def test_it_reaches_what_is_no_cell_and_the_queued_cell_runs(
+    world: World, what: tuple[str, dict[str, object]], seconds: float
+) -> None:
+    slow = world.send(*what)
+    cell = world.cell("ran")
+    world.run(seconds)
+    world.interrupt()
+    world.run(1.5)
+    world.settle()
+    assert world.signals == [slow]
+    assert world.text(cell) == "ran"
+    assert world.reply(cell)["status"] == "ok"
+    assert world.clock.now < 110
+    check(world)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.1, 0.3, 1.0, 5.0])
+def test_it_reaches_a_cell_however_early_it_comes(world: World, seconds: float) -> None:
+    cell, queued = world.cell(seconds=60.0), world.cell("never")
+    world.run(seconds)
+    world.interrupt()
+    world.settle()
+    assert world.signals == [cell]
+    assert world.reply(cell)["status"] == "error"
+    assert world.reply(queued)["status"] == "aborted"
+    assert world.clock.now < 115
+    check(world)
+
+
+def test_a_cell_is_reached_though_something_quick_was_ahead_of_it(world: World) -> None:
+    world.send("complete_request", {"code": "", "cursor_pos": 0})
+    world.send("comm_msg", {"comm_id": "1"})
+    cell = world.cell(seconds=60.0)
+    world.interrupt()
+    world.settle()
+    assert world.signals == [cell]
+    check(world)
+
+
+def test_what_has_ended_before_it_could_be_reached_leaves_the_next_alone(world: World) -> None:
+    first = world.cell("a", seconds=0.0)
+    world.interrupt()
+    world.settle()
+    world.run(1.0)
+    second = world.cell("b", seconds=2.0)
+    world.settle()
+    assert set(world.signals) <= {"", first}
+    assert world.reply(second)["status"] == "ok"
+    check(world)
+
+
+def test_nothing_is_interrupted_if_nothing_runs(world: World) -> None:
+    world.interrupt()
+    world.run(5.0)
+    cell = world.cell("a", seconds=1.0)
+    world.settle()
+    assert world.reply(cell)["status"] == "ok"
+    assert world.signals == []
+
+
+def test_a_request_on_control_is_not_what_an_interrupt_is_for(world: World) -> None:
+    cell = world.cell(seconds=60.0)
+    world.run(1.0)
+    world.send("debug_request", {"command": "x"}, channel="control")
+    world.interrupt()
+    world.settle()
+    assert world.signals == [cell]
+    check(world)
+
+
+def test_launching_is_interrupted(new_world: NewWorld) -> None:
+    world = new_world()
+    cell = world.cell("never")
+    world.run(0.01)
+    world.interrupt()
+    world.settle()
+    assert world.reply(cell)["ename"] == "KeyboardInterrupt"
+    assert world.launches == 0
+    check(world)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.003, 0.01, 0.2])
+def test_a_restore_is_interrupted_and_what_waits_for_it_does_not_run(
+    new_world: NewWorld, seconds: float
+) -> None:
+    world = new_world(has_checkpoint=True)
+    world.cell("a")
+    world.settle()
+    world.agent.expire()
+    cell = world.cell("b")
+    world.run(0.06 + seconds)
+    world.interrupt()
+    world.settle()
+    assert world.reply(cell)["ename"] == "KeyboardInterrupt"
+    assert world.text(cell) == ""
+    check(world)
+    again = world.cell("c")
+    world.settle()
+    assert world.text(again) == "c"
+
+
+def test_a_wait_for_the_pool_is_interrupted(new_world: NewWorld) -> None:
+    world = new_world(faults=dict.fromkeys(range(1, 1000), "unreachable"))
+    cell = world.cell("a")
+    world.run(5.0)
+    world.interrupt()
+    world.settle()
+    assert world.reply(cell)["ename"] == "KeyboardInterrupt"
+    assert world.ran == []
+    assert world.clock.now < 110
+    check(world)
