@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -52,6 +54,24 @@ def test_wheel_registers_the_kernelspec_and_carries_a_copy_for_install(wheel: se
     for name in KERNELSPEC:
         assert f"aca_kernel/kernelspec/{name}" in wheel
         assert any(item.endswith(f".data/data/share/jupyter/kernels/aca/{name}") for item in wheel)
+
+
+def test_wheel_has_every_page_of_the_documentation(wheel: set[str]) -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert len(pages) > 10
+    assert {f"aca_kernel/docs/{name}" for name in pages} <= wheel
+
+
+def test_source_distribution_has_what_the_readme_leads_to(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (path,) = tmp_path.iterdir()
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    linked = re.findall(
+        r"\]\(((?!https?:)[^)#]+)", (ROOT / "README.md").read_text(encoding="utf-8")
+    )
+    assert {"README.md", "LICENSE", *linked} <= names
 
 
 def test_wheel_has_no_tests_and_no_notebooks(wheel: set[str]) -> None:

@@ -42,6 +42,10 @@ _LOST = frozenset({EnvironmentGone.reason, RemoteKernelDied.reason})
 # And of those that end the process in which a cell runs.
 _DEATHS = frozenset({RemoteKernelDied.reason, RemoteKernelExited.reason})
 
+# Where nbclient expects a cell to fail. The end of the process counts, the loss of the environment
+# does not: it is nothing that the cell has done.
+_RAISES_TAG = "raises-exception"
+
 
 class EnvironmentLost(Exception):
     """The environment, or a process that the notebook needs, has ended; its code has not failed.
@@ -388,9 +392,13 @@ class BatchClient(NotebookClient):
             return
         if error.is_ours:
             # Code may end its process before that has said that it runs it.
-            self._has_begun = self._has_begun or error.reason in _DEATHS
+            is_death = error.reason in _DEATHS
+            self._has_begun = self._has_begun or is_death
+            if is_death and has_tag(cell, _RAISES_TAG):
+                # As for nbclient: what follows runs in the fresh process that the kernel starts.
+                return
             raise _failure(error)
-        if not has_tag(cell, "raises-exception"):
+        if not has_tag(cell, _RAISES_TAG):
             self.errors.append(error)
         if error.ename == TIMEOUT_NAME:
             _add_error(cell, error.ename, error.evalue)

@@ -2,6 +2,7 @@
 
     configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
     install, run, mcp_config   subcommands; mcp_file and git are the last one's
+    help_pages                 the pages of docs/, in the terminal
     doctor/                    checks of what a kernel start would do
     pool/, checkpoints/        subcommands with subcommands of their own
 
@@ -65,6 +66,7 @@ _COMMANDS: Mapping[str, _Subcommand | _Group] = {
         "aca_kernel.cli.mcp_config",
     ),
     "run": _Subcommand("run many notebooks, several at a time", "aca_kernel.cli.run"),
+    "help": _Subcommand("show a page of the documentation", "aca_kernel.cli.help_pages"),
     "checkpoints": _Group(
         "list and delete the checkpoints that kernels have kept",
         {

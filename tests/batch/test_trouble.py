@@ -154,6 +154,49 @@ def test_how_the_remote_kernel_ended_is_told_by_no_words(tmp_path: Path) -> None
         assert "hat aufgehört" in one["errors"][0]["evalue"]
 
 
+@pytest.mark.parametrize("limit", [[], ["--timeout", "60"]], ids=["no limit", "a limit"])
+def test_a_cell_that_is_said_to_raise_may_end_its_process(tmp_path: Path, limit: list[str]) -> None:
+    runs = tmp_path / "runs"
+    ways = {
+        "exit": "os._exit(3)",
+        "killed": "os.kill(os.getpid(), 9)",
+        "raised": "raise SystemExit(3)",
+    }
+    after = "print('x' in globals(), open('kept.txt').read())"
+    for name, way in ways.items():
+        code = f"import os\nopen({str(runs)!r}, 'a').write('x')\nopen('kept.txt', 'w').write('it')"
+        write_notebook(
+            tmp_path / f"{name}.ipynb", f"x = 1\n{code};", (way, "raises-exception"), after
+        )
+    words = (".", "--inplace", "--jobs", "3", *limit, "--report", "r.json")
+    with running_pool(isolation="process") as pool:
+        done = run(tmp_path, *words, env=pool.env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # None has begun anew.
+    assert runs.read_text() == "xxx"
+    for one in report(tmp_path).values():
+        assert (one["status"], one["errors"]) == ("done", [])
+        assert (one["attempts"], one["cells_run"]) == (1, 3)
+    shown = {name: texts(tmp_path / f"{name}.ipynb")[1:] for name in ways}
+    assert shown["exit"] == shown["killed"] == ["RemoteKernelDied", "False it\n"]
+    # ipykernel says more about it, on stderr.
+    assert "SystemExit" in shown["raised"][0]
+    assert shown["raised"][1] == "True it\n"
+
+
+def test_a_cell_that_is_said_to_raise_may_exceed_its_limit(tmp_path: Path) -> None:
+    path = write_notebook(
+        tmp_path / "x.ipynb",
+        "import time",
+        ("time.sleep(600)", "raises-exception"),
+        "print('went on')",
+    )
+    done = run(tmp_path, "x.ipynb", "--inplace", "--timeout", "1", "--report", "r.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert report(tmp_path)["x.ipynb"]["errors"] == []
+    assert texts(path) == ["", "KeyboardInterruptCellTimeoutError", "went on\n"]
+
+
 def test_a_local_kernel_that_is_killed_is_replaced(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     path = write_notebook(

@@ -8,11 +8,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from .lab import DISPLAY_NAME, Lab, browser_window
 from .server import running_server
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 _CHROMIUM = shutil.which("chromium")
 
@@ -102,6 +106,51 @@ def test_run_all_runs_cells_in_order_with_every_kind_of_output(lab: Lab) -> None
     expect(notebook.output(6)).to_have_count(0)
     expect(notebook.output(7)).to_have_text("'kept\\n'")
     expect(notebook.output(8).locator("b")).to_have_text("bold")
+    assert notebook.stray_output() == []
+
+
+def test_the_readme_shows_this_picture(lab: Lab) -> None:
+    """`ACA_PICTURE=docs/images/jupyterlab.png` keeps it: look at it before it is committed."""
+    code = nbformat.v4.new_code_cell
+    cells = [
+        nbformat.v4.new_markdown_cell("# Cells of this notebook run in a session pool"),
+        code("import getpass, os\ngetpass.getuser(), os.getcwd()"),
+        code(
+            "import pandas as pd\n"
+            'sales = pd.read_csv("sales.csv")  # lies beside the notebook, is sent when opened\n'
+            "sales.head(3)"
+        ),
+        code('ax = sales.plot.barh("city", "revenue", figsize=(6, 2), title="Revenue by city")'),
+    ]
+    rows = ["city,units,revenue", "Lisbon,12,30.0", "Oslo,18,54.0", "Turin,19,38.0"]
+    (lab.server.root / "sales.csv").write_text("\n".join(rows) + "\n")
+    metadata = {"kernelspec": {"name": "aca", "display_name": "aca", "language": "python"}}
+    written = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    nbformat.write(written, lab.server.root / "sales.ipynb")
+    lab.command("docmanager:open", path="sales.ipynb", factory="Notebook")
+    notebook = lab.notebook()
+    lab.choose("Run", "Run All Cells")
+    expect(notebook.prompt(2)).to_have_text("[3]:")
+    # In the sandbox, not on this machine.
+    expect(notebook.output(0)).to_have_text("('ubuntu', '/mnt/data')")
+    expect(notebook.output(1).locator("th", has_text="units")).to_be_visible()
+    notebook.output(2).locator("img").wait_for()
+    notebook.wait_until_idle()
+    lab.command("docmanager:save")
+    lab.command("application:toggle-left-area")
+    notebook.prompt(0).click()
+    lab.page.mouse.move(0, 0)
+    # The tests' own working directory is another.
+    given = os.environ.get("ACA_PICTURE")
+    place = _ROOT / given if given else lab.screenshots / "picture.png"
+    try:
+        lab.page.screenshot(path=place, animations="disabled")
+    finally:
+        lab.command("application:toggle-left-area")
+    # A screen has few colours: a palette of them makes the file a third as large.
+    with Image.open(place) as picture:
+        picture.convert("RGB").quantize(128).save(place, optimize=True)
+    assert place.stat().st_size < 150_000
     assert notebook.stray_output() == []
 
 

@@ -11,7 +11,7 @@ from aca_kernel.remote.command_line import SUBCOMMANDS, Command, CommandInvalid,
 from ..support import Client, Pool, running_kernel, running_pool
 
 LAUNCH = "launchPythonEnvironment"
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def sentence_of(kernel: Client, code: str) -> str:
@@ -93,9 +93,9 @@ def test_help_is_what_comes_without_a_subcommand(shared_kernel: Client) -> None:
     assert all(f"%aca {name}" in text for name in SUBCOMMANDS)
 
 
-def test_the_readme_lists_every_subcommand() -> None:
+def test_the_page_lists_every_subcommand() -> None:
     for name, (usage, _) in SUBCOMMANDS.items():
-        assert f"| `{f'%aca {name} {usage}'.rstrip()}` |" in README
+        assert f"| `{f'%aca {name} {usage}'.rstrip()}` |" in PAGE
 
 
 @pytest.mark.parametrize("line", ["%aca nonsense", "%aca upload", "%aca restart now"])

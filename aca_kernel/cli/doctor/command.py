@@ -17,8 +17,9 @@ from .check_machine import need
 from .checklist import Course, Found, Step
 from .report import Report
 
-# Where `%pip install` goes.
-DEFAULT_REACH = "https://pypi.org/"
+# A page of the service's vendor, to whom a pool in Azure is known anyway. `--reach` names another
+# place, for instance the package index that `%pip install` uses.
+DEFAULT_REACH = "https://www.microsoft.com/"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _web_address(given: str) -> str:
     if web_address(given) is None:
-        raise argparse.ArgumentTypeError("it is not a web address, like https://pypi.org/")
+        raise argparse.ArgumentTypeError(f"it is not a web address, like {DEFAULT_REACH}")
     return given
 
 

@@ -1,0 +1,97 @@
+"""`aca-kernel help`: the pages of docs/, in the terminal.
+
+On a terminal a page is rendered and goes through a pager. Elsewhere it is printed as it is
+written: Markdown is plain text, and `grep` finds a whole row of a table in it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SettingInvalid
+
+if TYPE_CHECKING:
+    import argparse
+
+# Longer lines are tiring to read, however wide the terminal is.
+_WIDEST_COLUMNS = 110
+
+# What git sets, too: end where a page fits on the screen, show colours, leave the page there.
+_LESS_OPTIONS = "FRX"
+
+# A link of one page to another, or to a place in one.
+_LINK = re.compile(r"\[([^\]]+)\]\((?:([\w-]+)\.md)?(?:#[\w-]+)?\)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `aca-kernel help`."""
+    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="a page; without it, a list")
+
+
+def run(namespace: argparse.Namespace) -> int:
+    """Show a page, or the list of pages. Raises SettingInvalid: there is no such page."""
+    pages = find_pages()
+    if namespace.topic is None:
+        text = _list_of(pages)
+    else:
+        # Who has seen the name of the file may give that.
+        name = str(namespace.topic).lower().removesuffix(".md")
+        if name not in pages:
+            raise SettingInvalid(
+                f"There is no page {namespace.topic!r}: choose one of {', '.join(pages)}."
+            )
+        text = pages[name].read_text(encoding="utf-8")
+    if sys.stdout.isatty():
+        _render(text)
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    return 0
+
+
+def find_pages() -> dict[str, Path]:
+    """Return the path of each page by its topic, in the alphabet's order.
+
+    They lie in the package when that is installed from a wheel, and beside it in a
+    checkout, from where an editable install takes them.
+    """
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "docs"
+    folder = inside if inside.is_dir() else package.parent / "docs"
+    return {path.stem: path for path in sorted(folder.glob("*.md"))}
+
+
+def question_of(text: str) -> str:
+    """Return the question that a page answers: its first line."""
+    return text.partition("\n")[0].removeprefix("# ").strip()
+
+
+def _list_of(pages: dict[str, Path]) -> str:
+    rows = [f"| {name} | {question_of(path.read_text('utf-8'))} |" for name, path in pages.items()]
+    lines = ["# Pages", "", "Show one: `aca-kernel help TOPIC`.", ""]
+    lines += ["List the options of a command: `aca-kernel COMMAND --help`.", ""]
+    return "\n".join([*lines, "| topic | answers |", "|---|---|", *rows]) + "\n"
+
+
+def _render(text: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(highlight=False)
+    console.width = min(console.width, _WIDEST_COLUMNS)
+    os.environ.setdefault("LESS", _LESS_OPTIONS)
+    with console.pager(styles=True):
+        console.print(Markdown(_with_topics(text), hyperlinks=False))
+
+
+def _with_topics(text: str) -> str:
+    """Put the command that shows a page in the place of each link to one."""
+
+    def told(link: re.Match[str]) -> str:
+        return f"{link[1]} (`aca-kernel help {link[2]}`)" if link[2] else link[1]
+
+    return _LINK.sub(told, text)
