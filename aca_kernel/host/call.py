@@ -32,16 +32,25 @@ class Restart:
 
 @dataclass(frozen=True)
 class Call:
-    """One call, and where it came from."""
+    """One call, and where it came from.
+
+    answered_bytes: of the answers to calls that came with it, which are not queued yet.
+    """
 
     head: dict[str, Any]
     parts: tuple[bytes, ...]
     relay: Relay
+    answered_bytes: int = 0
 
     @property
     def environment(self) -> Environment:
         """The environment that it came from."""
         return self.relay.environment
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be carried to the environment."""
+        return self.relay.exchange.waiting_bytes + self.answered_bytes
 
     def text(self, name: str) -> str:
         """Return a member that is a text. Raises CallRefused: it is not."""

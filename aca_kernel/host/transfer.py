@@ -73,7 +73,7 @@ class Transfers:
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
         file = self._find(call, SourceFile)
-        if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
+        if call.waiting_bytes > MOST_WAITING_BYTES:
             raise CallRefused("Too many pages of files were asked for at a time.")
         data = await in_thread(lambda: file.read(PAGE_BYTES))
         return {"digest": file.digest}, (data,)

@@ -425,14 +425,15 @@ class Driver:
         relay = self._relay
         if relay is None:
             raise EnvironmentGone("The session environment has ended.")
-        generation, answers = relay.exchange.nonce, []
+        generation, answers, size = relay.exchange.nonce, [], 0
         for record in job.calls:
             try:
-                answer = await self._calls.answer(Call(record.head, record.parts, relay))
+                answer = await self._calls.answer(Call(record.head, record.parts, relay, size))
             except EnvironmentGone as error:
                 return LossFound(time.monotonic(), generation, error)
             if answer is not None:
                 answers.append(answer)
+                size += sum(map(len, answer.parts))
         return HostAnswered(
             time.monotonic(),
             generation,

@@ -106,7 +106,7 @@ class Sending:
         """Begin to send a file, and end it too if it fits into a page."""
         path = self._path(call)
         self._begin(call.environment)
-        if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
+        if call.waiting_bytes > MOST_WAITING_BYTES:
             return {"state": "later"}, ()
         known = call.head.get("size"), call.head.get("changed")
         head, data, file = await in_thread(lambda: self._look_and_open(path, known))
@@ -148,7 +148,7 @@ class Sending:
     async def page(self, call: Call) -> Answer:
         """Send the next page of a file."""
         file = self._open.find(call)
-        if call.relay.exchange.waiting_bytes > MOST_WAITING_BYTES:
+        if call.waiting_bytes > MOST_WAITING_BYTES:
             return {"later": True}, ()
         self._has_sent = True
 
