@@ -68,7 +68,7 @@ class LockFile:
             fcntl.flock(made.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             made.write(content)
             hidden.rename(path)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: a half-made file would stay
             made.release(remove=True)
             raise
         made.path = path
@@ -85,7 +85,7 @@ class LockFile:
         try:
             _lock(found.descriptor, attempts)
             _check_name(found)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody else could take it
             found.release(remove=False)
             raise
         return found
