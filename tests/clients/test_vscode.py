@@ -18,6 +18,7 @@ from ..kernel.test_debugger import Debugger
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 from .vscode import (
     DELIMITER,
+    EXECUTABLE,
     INFORMATION,
     IPYKERNEL,
     LISTEN,
@@ -89,13 +90,23 @@ def test_on_the_embedded_pool_the_question_for_widgets_waits_for_the_environment
     client.start_channels()
     try:
         code = VsCode(Client(manager, client))
-        # At once, while the environment is still being launched.
+        # At once, while the environment may still be being launched.
         assert code.open().text == f"{MARKER}{metadata.version('ipywidgets')}\n"
         cell = code.run("import sys; 'vscode' in sys.modules, __vsc_ipynb_file__")
         assert cell.result == "(True, '/home/somebody/book.ipynb')"
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_what_is_asked_while_an_environment_is_launched_anyway_waits_for_it(pool: Pool) -> None:
+    pool.fault(kind="delay", seconds=4, every=1, tool="launchPythonEnvironment")
+    with running_kernel(pool.env, arguments=("--AcaKernel.start=kernel",)) as client:
+        code = VsCode(client)
+        # Without an environment nothing is printed.
+        assert code.hidden(EXECUTABLE).text.strip()
+        assert code.open().text.startswith(MARKER)
+        assert launches(pool) == 1
 
 
 def test_startup_commands_have_no_mark_and_run_ahead_of_the_first_cell(
