@@ -219,7 +219,7 @@ def _without_pids(cell: Cell) -> dict[str, Any]:
 
 def test_the_shell_is_the_one_that_ipython_would_take() -> None:
     with running_pair() as pair:
-        pair.check("import os\nos.environ.pop('SHELL', '') and None")
+        pair.check("import os\n_ = os.environ.pop('SHELL', None)")
         assert pair.check("x = !echo $0 $BASH\nlist(x)").result == "['/bin/sh']"
         for shell in ("/nonexistent/shell", "nosuchshell", "/etc/passwd", "/tmp", ""):
             pair.check(f"os.environ['SHELL'] = {shell!r}")
