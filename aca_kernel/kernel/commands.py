@@ -26,6 +26,11 @@ class DoExchange:
 
 
 @dataclass(frozen=True, slots=True)
+class SendAlong:
+    """Make another call for what was queued while the exchange is under way."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopWaiting:
     """Let the pending exchange fail with WaitInterrupted when it would have to be repeated.
 
@@ -157,6 +162,7 @@ class Exit:
 Command = (
     Outgoing
     | DoExchange
+    | SendAlong
     | StopWaiting
     | Wake
     | Interrupt

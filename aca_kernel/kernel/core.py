@@ -64,6 +64,7 @@ from .commands import (
     LoseVariables,
     Restore,
     RunCode,
+    SendAlong,
     StopCode,
     StopWaiting,
     WaitUntil,
@@ -261,7 +262,7 @@ class Core:
                 self._armed = None
                 self._check_times()
             case ExchangeFailed() if self._is_current(event.generation):
-                self._end_exchange()
+                self._give_up_exchange()
                 self._pacing.failed()
                 self._abandon_restore()
                 self._fail_with(event.error)
@@ -339,15 +340,22 @@ class Core:
                 self._send(exchange)
         is_waiting = any(one.is_sent for one in self.table)
         wants_more = is_waiting or exchange.has_more or bool(self._awaited)
-        if self._pacing.may_begin(self._now, wants_more=wants_more):
+        # A call that is under way is taken whenever it comes.
+        if exchange.is_called or self._pacing.may_begin(self._now, wants_more=wants_more):
             self._begin_exchange(exchange, is_waiting=is_waiting)
 
     def _send_along(self) -> None:
-        """Have what came before the exchange's first call was made go along with it."""
+        """Have what comes meanwhile go along: with the first call, or by one of its own."""
         exchange = self._exchange
         is_free = not (self._restoring or self._recovery.is_due)
-        if self._backlog and exchange is not None and not exchange.is_called and is_free:
+        if exchange is None or not self._backlog or not is_free:
+            return
+        if not exchange.is_called:
             self._send(exchange)
+        elif exchange.may_send_along:
+            self._send(exchange)
+            exchange.wait_at_least(exchange.windows.window_seconds)
+            self._out.append(SendAlong())
 
     def _send(self, exchange: Exchange) -> None:
         self._recovery.tell()
@@ -360,11 +368,11 @@ class Core:
         self._was_waiting = is_waiting
         self._idle_seconds = self._now - self._last_call
         may_wait = (is_waiting or bool(self._awaited)) and not exchange.has_more
-        wait_seconds = exchange.window_seconds if may_wait else 0.0
+        wait_seconds = exchange.windows.window_seconds if may_wait else 0.0
         exchange.begin(wait_seconds, self._now)
         self._out.append(DoExchange(wait_seconds))
         self._announce_at = self._now + ANNOUNCE_SECONDS
-        if is_waiting and not exchange.is_overlap_known and self._probe_at is None:
+        if is_waiting and not exchange.windows.is_overlap_known and self._probe_at is None:
             self._probe_at = self._now + _LONG_CELL_SECONDS
 
     def _is_current(self, generation: str) -> bool:
@@ -393,7 +401,7 @@ class Core:
         if self._probe_at is not None and now >= self._probe_at:
             self._probe_at = None
             is_long = any(one.is_execute and one.is_running for one in self.table)
-            if exchange is not None and not exchange.is_overlap_known and is_long:
+            if exchange is not None and not exchange.windows.is_overlap_known and is_long:
                 self._wake()
         if self.doing is Doing.NOTHING and self._polls.is_due(now):
             self._polls.took_one()
@@ -506,6 +514,9 @@ class Core:
     def _end_exchange(self) -> None:
         self.doing = Doing.NOTHING
         self._last_call = self._now
+
+    def _give_up_exchange(self) -> None:
+        self._end_exchange()
         if self._exchange is not None:
             self._exchange.end()
 
@@ -902,7 +913,7 @@ class Core:
     def _driver_failed(self, event: DriverFailed) -> None:
         """A defect of ours must not leave any request unanswered for ever."""
         if event.ends_turn:
-            self._end_exchange()
+            self._give_up_exchange()
         if event.is_fatal:
             self._pacing.failed()
             self._incoming.clear()

@@ -39,6 +39,7 @@ from .commands import (
     LoseVariables,
     Restore,
     RunCode,
+    SendAlong,
     StopCode,
     StopWaiting,
     WaitUntil,
@@ -179,6 +180,8 @@ class Driver:
         if self._launching is not None:
             self._launching.cancel()
         self._launcher.close()
+        if self._relay is not None:
+            self._relay.close()
         if self._relay is not None and not self._backend.is_embedded:
             await self._relay.kill()
         if self._environment is not None:
@@ -228,7 +231,7 @@ class Driver:
             except Exception:  # noqa: BLE001 - it is logged, and the others are carried out
                 self._log.exception("the driver failed at %s", type(command).__name__)
 
-    def _carry_out(self, command: Command) -> None:  # noqa: C901, PLR0912 - one place
+    def _carry_out(self, command: Command) -> None:  # noqa: C901, PLR0912, PLR0915 - one place
         match command:
             case Forward():
                 self._channels.publish(command.topic, command.frames)
@@ -244,6 +247,9 @@ class Driver:
             case DoExchange() | CallHost() | Launch() | Leave() | RunCode():
                 self._job = command
                 self._has_job.set()
+            case SendAlong():
+                if self._relay is not None:
+                    self._relay.send_along()
             case WaitUntil():
                 self._wait_until(command.at)
             case Wake():
@@ -465,6 +471,8 @@ class Driver:
         return EnvironmentReady(time.monotonic(), exchange, notices)
 
     def _forget(self) -> None:
+        if self._relay is not None:
+            self._relay.close()
         if self._environment is not None:
             self._environment.release(keep=False)
         self._left, self._relay, self._environment = self._relay, None, None
