@@ -112,6 +112,8 @@ class Exchange:
         self._records: list[Record] = []
         self._without_frame = 0
         self._start = (0, 0)
+        # Whether the last exchange brought what a user sees, so that more is likely to follow.
+        self._is_streaming = False
 
     # -- records -------------------------------------------------------------------
 
@@ -188,7 +190,9 @@ class Exchange:
         has_more_to_send = self._outgoing.end > self._sent_end
         if not (call.wait_seconds and self._wait_seconds and is_newest) or has_more_to_send:
             return None
-        return call.made + self.windows.ahead_after_seconds
+        if self._is_streaming:
+            return call.made
+        return max(call.made, self._began) + self.windows.ahead_after_seconds
 
     def ahead_call(self, now: float) -> ToolCall | None:
         """Return the call to be sent ahead now, None if there is none."""
@@ -257,7 +261,7 @@ class Exchange:
         if not self._is_pending or not (self._records or (call.is_last and not is_waiting)):
             return None
         records, self._records = self._records, []
-        self._finish(now, has_output=bool(records))
+        self._finish(now, records)
         return records
 
     def refused(self, call: ToolCall, error: LocalProtocolError) -> None:
@@ -289,13 +293,14 @@ class Exchange:
         self._early_pages = []
         self._records = []
 
-    def _finish(self, now: float, *, has_output: bool) -> None:
+    def _finish(self, now: float, records: list[Record]) -> None:
         seconds = now - self._began
         if seconds > self._wanted_wait + _STALL_SECONDS:
             self.is_catching_up = True
-        self.windows.took(seconds, has_output=has_output)
+        self.windows.took(seconds, has_output=bool(records))
         self.has_progressed = self._start != (self._acknowledged, self._incoming.received)
         self._is_pending = False
+        self._is_streaming = self.open_count != 0 and any(map(_is_output, records))
 
     def _page_of(self, text: str) -> wire.Page:
         try:
@@ -373,8 +378,11 @@ class Exchange:
 
     @property
     def is_held(self) -> bool:
-        """Whether the agent may hold a call open."""
-        return any(call.wait_seconds for call in self._under_way)
+        """Whether the agent may hold a call open; one ahead of nothing comes back at once."""
+        is_idle = self.open_count == 0
+        return any(
+            call.wait_seconds and not (call.is_ahead and is_idle) for call in self._under_way
+        )
 
     @property
     def may_send_along(self) -> bool:
@@ -401,6 +409,13 @@ class Exchange:
     def no_way_round(self) -> None:
         """The shell tool cannot be used: exchanges are short, so that the next is not far."""
         self.windows.tools_overlap = False
+
+
+def _is_output(record: Record) -> bool:
+    """Tell whether this is a message on iopub that a user sees something of."""
+    head = record.head
+    is_quiet = "state" in head or head.get("type") == "execute_input"
+    return head.get("channel") == "iopub" and not is_quiet
 
 
 def _misfit(error: Exception) -> RemoteProtocolError:

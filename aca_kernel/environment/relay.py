@@ -165,13 +165,16 @@ class Relay:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stirred.cancel()
-        call = self.exchange.ahead_call(time.monotonic())
-        if call is not None and not any(task.done() for task in self._calls):
-            self._begin(call)
+        if not any(task.done() for task in self._calls):
+            call = self.exchange.ahead_call(time.monotonic())
+            if call is not None:
+                self._begin(call)
 
     async def _take(
         self, call: ToolCall, making: Awaitable[ToolResult | None]
     ) -> list[wire.Record] | None:
+        if isinstance(making, asyncio.Future) and making.cancelled():
+            raise EnvironmentGone("The session environment has ended.")
         try:
             result = await making
         except LocalProtocolError as error:

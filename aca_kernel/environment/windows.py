@@ -28,7 +28,7 @@ _SETTLE_FAR_ROUND_TRIPS = 0.75
 
 # An exchange that is late by so much beyond a round trip is being held, so that another may be
 # sent ahead; a short cell is over by then and costs one call.
-_AHEAD_AFTER_SECONDS = 0.015
+_AHEAD_AFTER_SECONDS = 0.04
 
 
 class Windows:
