@@ -19,7 +19,7 @@ FAR = 0.04
 ROUND_TRIP = 2 * FAR
 
 # What the product may add to what physics takes.
-ROOM = 0.02
+ROOM = 0.04
 
 CALLS = 16
 
