@@ -156,7 +156,7 @@ def test_the_sentence_after_the_cooldown_is_the_programs() -> None:
     settings, log, told = AcaKernel(), logging.getLogger("test"), list[str]()
     carrier = Carrier("session", "user", lambda: None)
     checkpoints = Checkpoints(Store("none", ""), carrier, settings, log)
-    recovery = Recovery(checkpoints, settings, told, log)
+    recovery = Recovery(checkpoints, settings.restore, told, [], log)
     recovery.lost_environment(41 * 60)
     reason = "it is, or holds, a Connection, which cannot be stored"
     report = {"variables": 12, "files": 3, "seconds": 1.2, "missing": [["connection", reason]]}

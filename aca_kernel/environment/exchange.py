@@ -77,6 +77,7 @@ class Exchange:
 
     has_more, has_background: what the last answer said: more of the log waits to be fetched;
     something may print though no request is unfinished.
+    is_pending: whether one has begun and not come to its end.
     open_count: how many requests the agent still waits for, None if it does not say.
     is_catching_up: whether what comes now has piled up while nothing could be fetched.
     has_progressed: whether the last exchange has brought something, or brought it over there.
@@ -106,7 +107,7 @@ class Exchange:
         # Pages that overtook the ones before them.
         self._early_pages: list[wire.Page] = []
         # Of the exchange that is pending.
-        self._is_pending = False
+        self.is_pending = False
         self._began = 0.0
         self._wanted_wait = self._wait_seconds = 0.0
         self._records: list[Record] = []
@@ -157,7 +158,7 @@ class Exchange:
         wait_seconds: how long the agent may wait for something to say while requests
         are unfinished; 0 to look only.
         """
-        self._is_pending = True
+        self.is_pending = True
         self._began = now
         self._wanted_wait = self._wait_seconds = wait_seconds
         self._records = []
@@ -173,7 +174,7 @@ class Exchange:
 
         Raises LocalProtocolError: no exchange is pending.
         """
-        if not self._is_pending:
+        if not self.is_pending:
             raise LocalProtocolError("The kernel lost track of its calls. Restart it.")
         has_more_to_send = self._outgoing.end > self._sent_end
         if not self._under_way or (has_more_to_send and self.may_send_along):
@@ -258,7 +259,7 @@ class Exchange:
     def _ended(self, call: ToolCall, now: float) -> list[Record] | None:
         """Return the records if the exchange has come to its end with this call."""
         is_waiting = any(not one.is_ahead for one in self._under_way) or self._early_pages
-        if not self._is_pending or not (self._records or (call.is_last and not is_waiting)):
+        if not self.is_pending or not (self._records or (call.is_last and not is_waiting)):
             return None
         records, self._records = self._records, []
         self._finish(now, records)
@@ -288,7 +289,7 @@ class Exchange:
         for call in self._under_way:
             # What left and was not answered may have arrived.
             self.lost(call)
-        self._is_pending = False
+        self.is_pending = False
         self._under_way = []
         self._early_pages = []
         self._records = []
@@ -299,7 +300,7 @@ class Exchange:
             self.is_catching_up = True
         self.windows.took(seconds, has_output=bool(records))
         self.has_progressed = self._start != (self._acknowledged, self._incoming.received)
-        self._is_pending = False
+        self.is_pending = False
         self._is_streaming = self.open_count != 0 and any(map(_is_output, records))
 
     def _page_of(self, text: str) -> wire.Page:

@@ -69,7 +69,6 @@ class Forwarder:
     """Forwards, and tells what it sees.
 
     setup: what it mutes is shown to nobody.
-    interrupted: ids of requests that were interrupted: ipykernel replies to none but cells then.
     asks_exit: whether the user's code asked the kernel to quit.
     """
 
@@ -83,7 +82,6 @@ class Forwarder:
         widgets: WidgetScripts,
         log: logging.Logger,
     ) -> None:
-        self.interrupted: set[str] = set()
         self.asks_exit = False
         self._publisher = publisher
         self._table = table
@@ -165,9 +163,9 @@ class Forwarder:
             return None
         self._publisher.begin(request)
         is_owed = request.wants_reply and not request.is_replied
-        if is_owed and request.msg_id in self.interrupted:
+        if is_owed and request.is_interrupted:
+            # ipykernel replies to none but cells then.
             self._publisher.reply(request, _INTERRUPTED)
-        self.interrupted.discard(request.msg_id)
         request.state.happens(Event.TELL_IDLE)
         self._publisher.forward("kernel.status", frames)
         self._table.finish(request)

@@ -58,7 +58,7 @@ def forget_who_waits(patch: pytest.MonkeyPatch) -> None:
 def spin(patch: pytest.MonkeyPatch) -> None:
     """As it was: whatever is believed to be unfinished is asked about at once, and for ever."""
     patch.setattr(exchange_pacing, "FIRST_PAUSE_SECONDS", 0.0)
-    patch.setattr(Core, "_end_unknown", lambda *_: None)
+    patch.setattr(core_module.SendQueue, "end_unknown", lambda *_: None)
 
 
 def try_again_after_a_final_error(patch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def lose_a_record(patch: pytest.MonkeyPatch) -> None:
 def interrupt_what_is_queued(patch: pytest.MonkeyPatch) -> None:
     def ask_for_the_last(self: Any, _: Any) -> Any:
         self._targets = [[one.msg_id for one in self._table][-1]]
-        return None, None
+        return None
 
     patch.setattr(Interrupter, "ask", ask_for_the_last)
 

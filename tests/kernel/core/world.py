@@ -607,7 +607,9 @@ class World:
         while self._arrived and self._is_exchanging:
             self._arrived.pop(0)()
         exchange, agent, now = self.exchange, self.agent, self.clock.now
-        if exchange is None or agent is None or not self._is_exchanging:
+        if exchange is None or agent is None or not exchange.is_pending:
+            self._is_exchanging = False
+        if not self._is_exchanging:
             return
         exchange.windows.round_trip_seconds = 2 * self.latency
         call = exchange.next_call(now)
