@@ -98,7 +98,6 @@ class ExchangeLoop:
 
     def failed(self) -> None:
         """It has failed: nothing is tried again before something has come in."""
-        self.exchange.end()
         self._pacing.failed()
 
     def plan_polls(self, now: float, *, is_idle: bool, may_continue: bool = False) -> None:
