@@ -90,6 +90,7 @@ class ExchangeLoop:
     def send_along(self) -> None:
         """Let what was sent meanwhile go along with the pending exchange, and wait for it."""
         self._was_waiting = True
+        self._pacing.forget_news()
         self.exchange.wait_at_least(self.exchange.windows.window_seconds)
 
     def ended(self, now: float, *, has_records: bool) -> None:

@@ -36,7 +36,7 @@ class ExchangePacing:
         self._has_come_in = True
 
     def forget_news(self) -> None:
-        """What had come in has been reported as failed."""
+        """What had come in is on its way without a new exchange, or was reported as failed."""
         self._has_come_in = False
 
     def may_begin(self, now: float, *, wants_more: bool) -> bool:

@@ -92,6 +92,19 @@ def test_cells_that_come_while_one_runs_follow_without_a_round_trip(new_world: N
     check(world)
 
 
+def test_short_cells_behind_a_long_one_are_one_call_each(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    before = world.calls
+    world.cell("a", seconds=0.5)
+    for _ in range(10):
+        while len(world.core.table):
+            world.run(0.001)
+        last = world.cell("b")
+    world.settle()
+    assert world.text(last) == "b"
+    assert world.calls - before <= 13
+
+
 def test_a_pool_that_takes_one_call_at_a_time_is_given_one(new_world: NewWorld) -> None:
     world = warm(new_world)
     ahead = world.calls + 2
