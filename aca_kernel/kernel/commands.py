@@ -131,6 +131,13 @@ class LoseVariables:
 
 
 @dataclass(frozen=True, slots=True)
+class TellIdle:
+    """Tell the checkpoint engine whether no cell waits or runs."""
+
+    is_idle: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CellEnded:
     """Tell the checkpoint engine that a cell has run for so long."""
 
@@ -154,24 +161,24 @@ class Exit:
     for_restart: bool = False
 
 
+# What is done in turn, one at a time.
+Job = DoExchange | CallHost | RunCode | Launch | Leave
+
 Command = (
     Outgoing
-    | DoExchange
+    | Job
     | StopWaiting
     | Wake
     | Interrupt
-    | CallHost
-    | RunCode
     | StopCode
-    | Launch
     | CancelLaunch
     | Forget
-    | Leave
     | Restore
     | CancelRestore
     | Deliver
     | FailCarried
     | LoseVariables
+    | TellIdle
     | CellEnded
     | WaitUntil
     | Exit
