@@ -168,7 +168,6 @@ SANS_IO = (
     "kernel.delivery",
     "kernel.events",
     "kernel.exchange_loop",
-    "kernel.exchange_pacing",
     "kernel.idle_polls",
     "kernel.interrupt",
     "kernel.lifecycle",

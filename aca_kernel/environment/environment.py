@@ -100,9 +100,7 @@ class Environment:
         return await self._call(RUN_PYTHON, arguments, timeout_seconds)
 
     async def persist(
-        self,
-        call: Callable[[], Awaitable[T]],
-        is_stopped: Callable[[], bool] = lambda: False,
+        self, call: Callable[[], Awaitable[T]], is_stopped: Callable[[], bool] = lambda: False
     ) -> T:
         """Repeat an idempotent call of this environment as long as the settings allow.
 

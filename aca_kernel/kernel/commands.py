@@ -1,7 +1,6 @@
-"""What a core wants done: the commands that the driver carries out, in their order.
+"""Commands of a core: whatever the driver is to do, in this order.
 
-The answers to those that take time are events (events.py). At most one of `DoExchange`,
-`CallHost`, `Launch`, `Leave` and `RunCode` is under way at a time.
+Those that take time are answered by events (events.py). At most one `Job` is under way at a time.
 """
 
 from __future__ import annotations

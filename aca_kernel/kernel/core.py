@@ -9,7 +9,7 @@ What is done in turn. At most one thing is under way that the others wait for (`
 an exchange, calls of the remote side, leaving an environment, or in plain mode the text of a cell.
 After each event `_go_on` asks what is to be done next, if nothing is.
 
-Pacing. An exchange needs a reason (exchange_pacing.py), so that whatever the remote side, the pool
+Pacing. An exchange needs a reason (exchange_loop.py), so that whatever the remote side, the pool
 or a front end says or does not say, there is one exchange at the most for one event, and without
 events there are fewer and fewer.
 """
@@ -111,13 +111,7 @@ class Core:
             self._setup,
         )
         self._forwarder = Forwarder(
-            self._publisher,
-            self.table,
-            self._announcer,
-            self._subshells,
-            self._setup,
-            widgets,
-            log,
+            self._publisher, self.table, self._announcer, self._subshells, self._setup, widgets, log
         )
         self._recovery = Recovery(options.restore, self._notices, self._out, log)
         self._life = Lifecycle(

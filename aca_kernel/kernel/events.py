@@ -1,10 +1,8 @@
-"""What can happen to a kernel: the events that the core is told of.
+"""Events of a kernel: whatever the core is told of.
 
-Each has the time at which it happened, `now`, seconds of a monotonic clock that the core has no
-other way to know. `generation` tells one environment from those before it: what is said by, or
-about, an environment that has been given up means nothing any more.
-
-Those that other rooms put into the inbox are defined there.
+now: the time of the event, by a monotonic clock; the core has no other. generation: tells one
+environment from those before it; events of one that has been given up are ignored. Events of other
+rooms are defined there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is lost when an environment or a remote kernel ends, what comes back, and saying so.
+"""Recovery from the end of an environment or a remote kernel: restores, and notices of losses.
 
 The core tells what has happened. What `is_due` is brought back before the next request is sent;
 what the user is to be told about it goes along with the next cell.
@@ -32,11 +32,7 @@ class Recovery:
     """
 
     def __init__(
-        self,
-        mode: str,
-        notices: list[str],
-        out: list[Command],
-        log: logging.Logger,
+        self, mode: str, notices: list[str], out: list[Command], log: logging.Logger
     ) -> None:
         self.is_due = False
         self.has_any = False
