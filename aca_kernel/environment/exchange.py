@@ -395,6 +395,11 @@ class Exchange:
         """The number of the call that was made last, None if none is under way."""
         return self._under_way[-1].number if self._under_way else None
 
+    @property
+    def next_number(self) -> int:
+        """The number that the next call will have."""
+        return self._number + 1
+
     def went_round(self, number: int | None, seconds: float) -> None:
         """The shell tool has done something that took so long.
 

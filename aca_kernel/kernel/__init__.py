@@ -3,9 +3,10 @@
     core             decides: events in, commands out; no sockets, clock or tasks
     events           what can happen to a kernel
     commands         what it wants done
-    driver           carries the commands out: sockets, calls to the pool, timers, tasks
-    exchange_loop    exchanges with one remote kernel
-    exchange_pacing  when another exchange may be done
+    driver           handles events in turn, carries the commands out
+    jobs             launches, exchanges, host calls: one at a time
+    tasks            tasks beside them, of which none fails unseen
+    exchange_loop    exchanges with one remote kernel: when, and for how long
     send_queue       requests that wait to be sent, or will get no answer
     delivery         records that have come and are not handed on yet
     outputs          what the remote kernel says, forwarded

@@ -9,7 +9,7 @@ What is done in turn. At most one thing is under way that the others wait for (`
 an exchange, calls of the remote side, leaving an environment, or in plain mode the text of a cell.
 After each event `_go_on` asks what is to be done next, if nothing is.
 
-Pacing. An exchange needs a reason (exchange_pacing.py), so that whatever the remote side, the pool
+Pacing. An exchange needs a reason (exchange_loop.py), so that whatever the remote side, the pool
 or a front end says or does not say, there is one exchange at the most for one event, and without
 events there are fewer and fewer.
 """
@@ -47,7 +47,7 @@ from .interrupt import Interrupter
 from .lifecycle import Lifecycle
 from .outputs import Began, Ended, Failed, Forwarder, SetupBegan
 from .pool_trouble import PoolTrouble
-from .recovery import CheckpointFacts, Recovery
+from .recovery import Recovery
 from .send_queue import SendQueue
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ class CoreOptions:
 class Core:
     """One kernel. table: its unfinished requests."""
 
-    def __init__(
-        self, options: CoreOptions, checkpoints: CheckpointFacts, log: logging.Logger
-    ) -> None:
+    def __init__(self, options: CoreOptions, log: logging.Logger) -> None:
         self.table = RequestTable()
         self.doing = Doing.NOTHING
         self._options = options
@@ -113,15 +111,9 @@ class Core:
             self._setup,
         )
         self._forwarder = Forwarder(
-            self._publisher,
-            self.table,
-            self._announcer,
-            self._subshells,
-            self._setup,
-            widgets,
-            log,
+            self._publisher, self.table, self._announcer, self._subshells, self._setup, widgets, log
         )
-        self._recovery = Recovery(checkpoints, options.restore, self._notices, self._out, log)
+        self._recovery = Recovery(options.restore, self._notices, self._out, log)
         self._life = Lifecycle(
             self.table,
             self._publisher,
@@ -138,6 +130,7 @@ class Core:
         self._interrupter = Interrupter(self.table, self._out)
         self._kernel_info = KernelInfo(self.table, self._publisher)
         self._has_exited = False
+        self._was_idle = True
         # What has come of the present environment and is not done yet.
         self._delivery = Delivery()
         self._calls: list[Record] = []
@@ -146,11 +139,6 @@ class Core:
         # Times at which there is something to do.
         self._armed: float | None = None
         self._announce_at: float | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no cell waits or runs."""
-        return not len(self.table) and not self._backlog
 
     def start(self, now: float) -> list[Command]:
         """Return what is to be done first."""
@@ -169,7 +157,14 @@ class Core:
             self._kernel_info.answer_due()
             self._go_on()
             self._arm()
+            self._tell_idle()
         return self._taken()
+
+    def _tell_idle(self) -> None:
+        is_idle = not len(self.table) and not self._backlog
+        if is_idle is not self._was_idle:
+            self._was_idle = is_idle
+            self._out.append(do.TellIdle(is_idle))
 
     def _taken(self) -> list[Command]:
         taken = self._out.copy()
@@ -219,6 +214,10 @@ class Core:
                 self._carry(event)
             case on.Poked():
                 self._look()
+            case on.CheckpointKept():
+                self._recovery.kept(has_any=event.has_any)
+            case on.CheckpointMissed():
+                self._recovery.problem = event.problem
             case on.EnvironmentReady():
                 self._launched(event)
             case on.LaunchFailed():

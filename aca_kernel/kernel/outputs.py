@@ -1,7 +1,6 @@
-"""Forwards what the remote kernel says to the front end that asked for it.
+"""Messages of the remote kernel, forwarded to the front end that asked for them.
 
-Messages keep their frames. Beside that, this looks at the few of them that say something about
-the request they belong to: that it has begun, failed, or ended.
+They keep their frames. A few of them say that their request has begun, failed or ended.
 """
 
 from __future__ import annotations

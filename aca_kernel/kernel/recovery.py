@@ -1,4 +1,4 @@
-"""What is lost when an environment or a remote kernel ends, what comes back, and saying so.
+"""Recovery from the end of an environment or a remote kernel: restores, and notices of losses.
 
 The core tells what has happened. What `is_due` is brought back before the next request is sent;
 what the user is to be told about it goes along with the next cell.
@@ -7,7 +7,7 @@ what the user is to be told about it goes along with the next cell.
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+from typing import Any
 
 from ..checkpoint import wording
 from ..errors import AcaKernelError, CheckpointFailed
@@ -21,31 +21,22 @@ _MOST_DEATHS = 4
 _ON_REQUEST = "`%aca restore` brings back what was stored."
 
 
-class CheckpointFacts(Protocol):
-    """What is known of the notebook's checkpoint. problem: why the last attempt failed."""
-
-    has_any: bool
-    problem: str
-
-
 class Recovery:
     """Decides what is brought back, and when.
 
     is_due: whether it is to be brought back before the next request.
+    has_any: whether there is a checkpoint. problem: why the last attempt to take one, or to bring
+    it back, failed; empty if it did not.
     mode: the setting `restore`. notices: sentences are added here, for the next cell.
     out: takes `Restore` and `CancelRestore`.
     """
 
     def __init__(
-        self,
-        checkpoints: CheckpointFacts,
-        mode: str,
-        notices: list[str],
-        out: list[Command],
-        log: logging.Logger,
+        self, mode: str, notices: list[str], out: list[Command], log: logging.Logger
     ) -> None:
         self.is_due = False
-        self._checkpoints = checkpoints
+        self.has_any = False
+        self.problem = ""
         self._mode = mode
         self._notices = notices
         self._out = out
@@ -57,6 +48,10 @@ class Recovery:
         self._deaths = self._deaths_before = 0
         # What has been lost, as the beginning of a sentence.
         self._loss = ""
+
+    def kept(self, *, has_any: bool) -> None:
+        """There is a checkpoint, or there is none any more."""
+        self.has_any, self.problem = has_any, ""
 
     def lost_environment(self, idle_seconds: float) -> None:
         """The environment has ended, and there was something in it."""
@@ -91,15 +86,15 @@ class Recovery:
 
     def left(self, *, keeps_state: bool) -> None:
         """The user has asked for another environment, with or without what is in this one."""
-        self.is_due = keeps_state and self._checkpoints.has_any
+        self.is_due = keeps_state and self.has_any
         if not keeps_state:
             self._loss = ""
 
     def _comes_back(self) -> bool:
-        return self._checkpoints.has_any and self._mode == "auto"
+        return self.has_any and self._mode == "auto"
 
     def _may_be_asked(self) -> bool:
-        return self._checkpoints.has_any and self._mode != "off"
+        return self.has_any and self._mode != "off"
 
     # -- bringing it back ----------------------------------------------------------
 
@@ -158,7 +153,7 @@ class Recovery:
             return
         self.abandon()
         self.is_due = False
-        self._checkpoints.problem = (
+        self.problem = (
             "The new environment ended while variables were brought back; `%aca restore` "
             "tries it again."
         )
@@ -166,7 +161,7 @@ class Recovery:
     def _give_up(self, reason: str) -> None:
         """Do not try again by itself. reason: a sentence."""
         self.is_due = False
-        self.tell(wording.not_restored(reason, is_kept=self._checkpoints.has_any))
+        self.tell(wording.not_restored(reason, is_kept=self.has_any))
 
     def tell(self, restored: str = "") -> None:
         """Say, with the next cell, what was lost and what came back, if there is anything to say.
@@ -182,7 +177,7 @@ class Recovery:
             text = sentence[0].upper() + sentence[1:] + end
             self._notices.append(Notice(text, STATE_LOST) if loss else text)
         elif loss:
-            hint = self._checkpoints.problem
+            hint = self.problem
             if not hint and self._may_be_asked():
                 hint = _ON_REQUEST
             self._notices.append(Notice(f"{loss_sentence(loss)} {hint}".rstrip(), STATE_LOST))

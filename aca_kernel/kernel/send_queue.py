@@ -1,7 +1,7 @@
-"""What waits to be sent to the remote kernel, and how that ends which it will not answer.
+"""The queue of requests for the remote kernel, and the end of those that it will not answer.
 
-Both ends are ipykernel's: a failed cell aborts the cells behind it, and of the requests that
-die with a remote kernel those that had begun are failed and the others aborted.
+They end as in ipykernel: a failed cell aborts the cells behind it. Of the requests that die with a
+remote kernel, those that had begun fail and the others are aborted.
 """
 
 from __future__ import annotations

@@ -210,6 +210,5 @@ class RequestTable:
     def running(self) -> Request | None:
         """Return the cell that the main shell is running, or will run next."""
         return next(
-            (one for one in self._unfinished.values() if one.is_execute and one.is_sent),
-            None,
+            (one for one in self._unfinished.values() if one.is_execute and one.is_sent), None
         )

@@ -91,12 +91,7 @@ class EarlyAnswers:
     """
 
     def __init__(
-        self,
-        publisher: Publisher,
-        setup: SetupCode,
-        widgets: WidgetScripts,
-        *,
-        is_embedded: bool,
+        self, publisher: Publisher, setup: SetupCode, widgets: WidgetScripts, *, is_embedded: bool
     ) -> None:
         self._publisher = publisher
         self._setup = setup

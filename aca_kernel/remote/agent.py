@@ -434,7 +434,10 @@ class Agent:
                 self.is_urgent = True
                 self._await_busy(str(call.head.get("parent", "")))
                 record = wire.Record({**call.head, "kind": "call"}, call.parts)
-                self.question_end = self.outgoing.append(record)
+                end = self.outgoing.append(record)
+                # What a command says and how it ends comes without an answer from the kernel.
+                if call.head.get("op") != "shell":
+                    self.question_end = end
         if code is not None:
             self._bury(code)
         elif not self.kernel_ready:

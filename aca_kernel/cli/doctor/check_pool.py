@@ -5,9 +5,10 @@ One environment is launched; it holds its place in the pool until its cooldown h
 
 from __future__ import annotations
 
+import asyncio
+
 from ...environment.environment import Environment
 from ...errors import (
-    AcaKernelError,
     CredentialUnavailable,
     KeyRefused,
     PoolUnreachable,
@@ -158,7 +159,8 @@ async def _launch(found: Found) -> CheckOutcome:
     settings.pool_full_timeout_seconds = 0.0
     settings.reconnect_timeout_seconds = min(settings.reconnect_timeout_seconds, _RECONNECT_SECONDS)
     assert found.backend is not None  # noqa: S101 - there is a client of it
-    environment = await Environment.launch(found.backend, settings, tell_nobody)
+    # Nobody reads it: who waits here is told of the end.
+    environment = await Environment.launch(found.backend, settings, asyncio.Queue())
     found.environment = environment
     detail = f"environment {environment.environment_id[:8]}…"
     if found.backend.is_embedded:
@@ -173,7 +175,3 @@ def client_of(found: Found) -> McpClient:
     if found.client is None:
         raise PoolUnreachable("There is no connection to the pool.")
     return found.client
-
-
-def tell_nobody(_error: AcaKernelError, _waited: float) -> None:
-    """Do not tell of a wait: who waits here is told of its end."""

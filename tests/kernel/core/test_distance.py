@@ -95,7 +95,7 @@ def test_cells_that_come_while_one_runs_follow_without_a_round_trip(new_world: N
 def test_short_cells_behind_a_long_one_are_one_call_each(new_world: NewWorld) -> None:
     world = warm(new_world)
     before = world.calls
-    world.cell("a", seconds=0.5)
+    world.cell(*"abcde", seconds=0.1)
     for _ in range(10):
         while len(world.core.table):
             world.run(0.001)
