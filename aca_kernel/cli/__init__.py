@@ -1,4 +1,4 @@
-"""The command `aca-kernel`: a table of subcommands and what is common to them.
+"""The command `aca-kernel`: the table of subcommands, and its entry point.
 
     configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
     install, run, mcp_config   subcommands; mcp_file and git are the last one's
@@ -6,9 +6,9 @@
     doctor/                    checks of what a kernel start would do
     pool/, checkpoints/        subcommands with subcommands of their own
 
-A subcommand is a module with `add_arguments(parser)` and `run(namespace) -> int`, the
-exit status. Only the module of the one that is asked for is imported, so that none of
-them makes another slower.
+A subcommand is a module with `add_arguments(parser)` and `run(namespace)`, a function or
+coroutine function that returns the exit status. Only the module of the requested one is
+imported, so that none makes another slower.
 
 Above: nothing. Below: every other room.
 """
@@ -16,6 +16,7 @@ Above: nothing. Below: every other room.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import os
 import sys
@@ -28,11 +29,10 @@ from ..errors import AcaKernelError, SettingInvalid
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What argparse uses for a command line that cannot work; the shell's word for the
-# status of a program that Ctrl-C ended is 128 + SIGINT.
+# As argparse has it for a command line that cannot work.
 _EXIT_BAD_INPUT = 2
+# The shell's: 128 + SIGINT, for Ctrl-C; 128 + SIGPIPE, for a reader that has gone, as `head` does.
 _EXIT_INTERRUPTED = 130
-# As above, for SIGPIPE: who was to read the output has gone, as `head` does.
 _EXIT_BROKEN_PIPE = 141
 
 
@@ -122,7 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _add_commands(parser, _COMMANDS, words)
         namespace = parser.parse_args(words)
         program = namespace.prog
-        return int(importlib.import_module(namespace.module).run(namespace))
+        status = importlib.import_module(namespace.module).run(namespace)
+        return int(asyncio.run(status) if asyncio.iscoroutine(status) else status)
     except AcaKernelError as error:
         print(f"{program}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1

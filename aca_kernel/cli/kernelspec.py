@@ -21,8 +21,6 @@ DEFAULT_NAME = "aca"
 class NotWritable(AcaKernelError):
     """The place that the kernelspec should go to cannot be written."""
 
-    reason = "not-writable"
-
 
 def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the content of kernel.json: the shipped one, bound to this Python.

@@ -1,13 +1,12 @@
 """`aca-kernel mcp-config`: a session pool's MCP server for GitHub Copilot in VS Code.
 
-The tutorial's section "Connect to GitHub Copilot in VS Code". By default VS Code asks for
-the key; it is written to a file only if that is asked for, and never printed.
+Source: the tutorial's section "Connect to GitHub Copilot in VS Code". VS Code asks for the
+key, unless --embed-key writes it to the file. It is never printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 import shlex
@@ -36,7 +35,7 @@ _SERVER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class McpTarget:
-    """What a client needs: where, and the key if it was asked for. how: to get the key."""
+    """Address of a server, the key if it was asked for, and how to get the key otherwise."""
 
     url: str
     key: str | None
@@ -86,7 +85,7 @@ def _server_name(given: str) -> str:
     return given
 
 
-def run(namespace: argparse.Namespace) -> int:
+async def run(namespace: argparse.Namespace) -> int:
     """Print or write the configuration.
 
     Raises SettingInvalid: there is no pool, or the file is not VS Code's.
@@ -102,7 +101,7 @@ def run(namespace: argparse.Namespace) -> int:
     configuration = read(given)
     if configuration.problem:
         raise SettingInvalid(configuration.problem)
-    target = asyncio.run(_target(configuration.settings, with_key=namespace.embed_key))
+    target = await _target(configuration.settings, with_key=namespace.embed_key)
     if file is None:
         print(_text(namespace.server, target))
         print(f"Next: save this as {DEFAULT_FILE}, or add --write.", file=sys.stderr)
@@ -172,13 +171,12 @@ async def _target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
 async def _azure_target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
     from ..pool.azure.azure_backend import names_of
     from ..pool.azure.pools import endpoint_of
-    from ..pool.azure.resource_names import POOLS_API_VERSION, PoolId
-    from .pool.common import Place
+    from ..pool.azure.resource_names import POOLS_API_VERSION
+    from .pool.common import connected
 
-    group, name = names_of(settings)
-    place = Place(settings, group, name)
-    async with place.connected() as control:
-        pool = PoolId(control.group(group), name)
+    names_of(settings)
+    async with connected(settings) as control:
+        pool = control.pool
         url = endpoint_of(await control.pools.get(pool))
         key = await control.pools.fetch_key(pool) if with_key else None
     address = settings.arm_endpoint.rstrip("/") + pool.path

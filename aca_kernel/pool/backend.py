@@ -75,14 +75,9 @@ class EndpointBackend(Backend):
         """See Backend."""
         if self._client is None:
             endpoint = check_endpoint(self._settings.endpoint, self._settings.allow_plain_http)
-            if not self._settings.api_key:
-                raise CredentialUnavailable(
-                    "There is no API key for the session pool. Set ACA_MCP_API_KEY to the key "
-                    "that fetchMCPServerCredentials returns."
-                )
             self._client = McpClient(
                 endpoint,
-                self._settings.api_key,
+                key_in(self._settings),
                 connect_timeout_seconds=self._settings.connect_timeout_seconds,
             )
         return self._client
@@ -91,6 +86,16 @@ class EndpointBackend(Backend):
         """See Backend."""
         if self._client is not None:
             await self._client.close()
+
+
+def key_in(settings: AcaKernel) -> str:
+    """Return the API key of the settings. Raises CredentialUnavailable: there is none."""
+    if not settings.api_key:
+        raise CredentialUnavailable(
+            "There is no API key for the session pool. Set ACA_MCP_API_KEY to the key "
+            "that fetchMCPServerCredentials returns."
+        )
+    return settings.api_key
 
 
 def check_endpoint(endpoint: str, allow_plain_http: bool) -> str:

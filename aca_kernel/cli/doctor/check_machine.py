@@ -14,7 +14,7 @@ from ...errors import SettingInvalid
 from ..configuration import DEFAULT, read
 from ..kernelspec import spec_manager
 from .checklist import Found, Step
-from .report import CheckOutcome, failure
+from .report import CheckOutcome, failed, failure
 
 if TYPE_CHECKING:
     from ...settings import AcaKernel
@@ -35,7 +35,7 @@ _PLACES = {
 def steps(found: Found) -> list[Step]:
     """Return the checks that come first, wherever cells run."""
     return [
-        # Who has not asked for one may have reasons to look at the rest only.
+        # Not needed unless it was asked for: the rest can be checked without.
         Step("kernelspec", _kernelspec, is_needed=found.is_kernel_asked_for),
         Step("settings", _settings),
     ]
@@ -55,25 +55,23 @@ async def _kernelspec(found: Found) -> CheckOutcome:
     from jupyter_client.kernelspec import NoSuchKernel
 
     name = found.kernel
-    anew = f"Write it anew with `aca-kernel install --user --name {name}`."
+    remedy = f"Write it again with `aca-kernel install --user --name {name}`."
     try:
         spec = spec_manager().get_kernel_spec(name)
     except NoSuchKernel:
-        return CheckOutcome(
+        return failed(
             f"Jupyter finds no kernel {name}.",
             "`jupyter kernelspec list` shows those that it finds; "
             f"`aca-kernel install --user --name {name}` makes this one.",
-            "failed",
         )
     except Exception as error:  # noqa: BLE001 - whatever Jupyter makes of a broken file
         detail = f"The kernelspec {name} cannot be read ({type(error).__name__})."
-        return CheckOutcome(detail, anew, "failed")
+        return failed(detail, remedy)
     words = list(spec.argv)
     if words[1:3] != ["-m", "aca_kernel"]:
-        return CheckOutcome(
+        return failed(
             f"The kernel {name} is another program's.",
             "Give the name of an aca kernel with --kernel.",
-            "failed",
         )
     found.kernel_arguments = _own_arguments(words[3:])
     _apply(found, spec.env)
@@ -81,7 +79,7 @@ async def _kernelspec(found: Found) -> CheckOutcome:
     python = sys.executable if words[0] in ("python", "python3") else words[0]
     problem = _python_problem(python)
     if problem:
-        return CheckOutcome(f"The kernel {name} cannot be started: {problem}", anew, "failed")
+        return failed(f"The kernel {name} cannot be started: {problem}", remedy)
     return CheckOutcome(f"{spec.display_name}, in {spec.resource_dir}")
 
 
@@ -144,7 +142,7 @@ async def _settings(found: Found) -> CheckOutcome:
         _check(settings)
     except SettingInvalid as error:
         wrong = failure(error)
-        return CheckOutcome(f"{wrong.detail}\n{detail}", wrong.remedy, "failed")
+        return failed(f"{wrong.detail}\n{detail}", wrong.remedy)
     warnings = [configuration.problem] if configuration.problem else []
     if configuration.unknown:
         warnings.append(
@@ -179,10 +177,3 @@ def _check(settings: AcaKernel) -> None:
         cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
         if settings.subscription:
             check_subscription(settings.subscription)
-
-
-def need(settings: AcaKernel | None) -> AcaKernel:
-    """Return the settings, which the check `settings` has seen to."""
-    if settings is None:
-        raise SettingInvalid("There are no settings.")
-    return settings

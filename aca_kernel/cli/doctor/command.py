@@ -13,7 +13,6 @@ from ..configuration import add_pool_options, given_options
 from ..kernelspec import DEFAULT_NAME
 from ..pool.common import ProgressLine
 from . import check_azure, check_environment, check_machine, check_network, check_pool
-from .check_machine import need
 from .checklist import Course, Found, Step
 from .report import Report
 
@@ -87,7 +86,7 @@ def _progress(stack: contextlib.AsyncExitStack, *, is_json: bool) -> ProgressLin
 
 def _steps_of_place(found: Found) -> list[Step]:
     """Return the checks between the settings and the MCP server."""
-    settings = need(found.settings)
+    settings = found.settings
     if settings.place == "embedded":
         return check_pool.steps_to_embedded()
     if settings.place == "endpoint":
@@ -97,7 +96,7 @@ def _steps_of_place(found: Found) -> list[Step]:
             *check_pool.steps_to_endpoint(),
         ]
     return [
-        *check_network.steps("azure", lambda one: need(one.settings).arm_endpoint),
+        *check_network.steps("azure", lambda one: one.settings.arm_endpoint),
         *check_azure.steps(),
         *check_network.steps("pool", lambda one: one.address),
     ]

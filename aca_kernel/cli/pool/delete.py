@@ -2,86 +2,63 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from ...errors import PoolNotFound
 from ...pool.azure.resource_groups import delete_group, group_location
-from ...pool.azure.resource_names import PoolId
-from .common import (
-    Place,
-    add_place,
-    add_pool,
-    add_timeout,
-    check_can_ask,
-    confirm,
-)
+from ..configuration import add_cloud, add_resource_group
+from .common import add_name, add_timeout, check_can_ask, confirm, connected, settings_of
 
 if TYPE_CHECKING:
     import argparse
 
-    from .common import Control
-
-_NOTHING_DONE = "Nothing was deleted."
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool delete`."""
-    add_pool(parser)
+    add_resource_group(parser)
+    add_name(parser)
     parser.add_argument(
         "--delete-resource-group",
         action="store_true",
         help="delete the whole resource group, with everything else in it; --name is not needed",
     )
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    add_place(parser)
+    add_cloud(parser)
     add_timeout(parser)
 
 
-def run(namespace: argparse.Namespace) -> int:
+async def run(namespace: argparse.Namespace) -> int:
     """Ask, delete, and return when it is gone; 1 if the answer was no."""
-    return asyncio.run(_run(namespace))
-
-
-async def _run(namespace: argparse.Namespace) -> int:
-    place = Place.of(namespace)
-    group = place.need_group()
-    name = "" if namespace.delete_resource_group else place.need_name()
+    is_whole_group, seconds = namespace.delete_resource_group, namespace.timeout_seconds
+    needed = ("resource_group",) if is_whole_group else ("resource_group", "session_pool")
+    settings = settings_of(namespace, *needed)
     check_can_ask(is_agreed=namespace.yes)
-    async with place.connected() as control:
-        if namespace.delete_resource_group:
-            done = await _delete_group(control, group, namespace)
+    async with connected(settings) as control:
+        group, pool = control.group, control.pool
+        # First of all: a question about what is not there would be a riddle.
+        if not is_whole_group:
+            await control.pools.get(pool)
+            question = (
+                f"Delete the session pool {pool}, and its environments with all that is in them?"
+            )
+            done = f"Deleted the session pool {pool}."
+        elif await group_location(control.arm, group) is None:
+            raise PoolNotFound(
+                f"There is no resource group {group.name} in this subscription. Check its name and "
+                "the subscription."
+            )
         else:
-            done = await _delete_pool(control, group, name, namespace)
+            question = (
+                f"Delete the resource group {group.name} of subscription {group.subscription}, "
+                "with EVERYTHING in it, session pools or not?"
+            )
+            done = f"Deleted the resource group {group.name} with everything in it."
+        if not confirm(question, is_agreed=namespace.yes):
+            print("Nothing was deleted.")
+            return 1
+        if is_whole_group:
+            await delete_group(control.arm, group, timeout_seconds=seconds)
+        else:
+            await control.pools.delete(pool, timeout_seconds=seconds)
     print(done)
-    return 1 if done == _NOTHING_DONE else 0
-
-
-async def _delete_pool(
-    control: Control, group: str, name: str, namespace: argparse.Namespace
-) -> str:
-    pool = PoolId(control.group(group), name)
-    # First of all: a question about what is not there would be a riddle.
-    await control.pools.get(pool)
-    question = f"Delete the session pool {pool}, and its environments with all that is in them?"
-    if not confirm(question, is_agreed=namespace.yes):
-        return _NOTHING_DONE
-    await control.pools.delete(pool, timeout_seconds=namespace.timeout_seconds)
-    return f"Deleted the session pool {pool}."
-
-
-async def _delete_group(control: Control, name: str, namespace: argparse.Namespace) -> str:
-    group = control.group(name)
-    if await group_location(control.arm, group) is None:
-        raise PoolNotFound(
-            f"There is no resource group {name} in this subscription. Check its name and the "
-            "subscription."
-        )
-    question = (
-        f"Delete the resource group {name} of subscription {group.subscription}, with EVERYTHING "
-        "in it, session pools or not?"
-    )
-    if not confirm(question, is_agreed=namespace.yes):
-        return _NOTHING_DONE
-    await delete_group(control.arm, group, timeout_seconds=namespace.timeout_seconds)
-    return f"Deleted the resource group {name} with everything in it."
+    return 0

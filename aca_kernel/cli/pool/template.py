@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...pool.azure.resource_names import check_location
 from ...pool.azure.shapes import deployment_template
-from .common import (
-    Place,
-    add_place,
-    add_pool,
-    add_pool_options,
-    pool_options,
-)
+from ..configuration import add_cloud, add_resource_group
+from .common import add_choices, add_name, choices_of, settings_of
 
 if TYPE_CHECKING:
     import argparse
@@ -26,21 +21,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Print an ARM template that creates a session pool for Python with its MCP server on. "
         "What is given becomes the default of a parameter. Nothing is sent anywhere."
     )
-    add_pool(parser, "named in the command that is shown for deploying it")
+    add_resource_group(parser, "named in the command that is shown for deploying it")
+    add_name(parser)
     parser.add_argument("--location", "-l", help="where to create, e.g. eastus")
-    add_pool_options(parser)
-    add_place(parser)
+    add_choices(parser)
+    add_cloud(parser)
 
 
 def run(namespace: argparse.Namespace) -> int:
     """Print the template to stdout; to a person also how to deploy it."""
-    place = Place.of(namespace)
+    settings = settings_of(namespace)
+    name = settings.session_pool
     location = check_location(namespace.location) if namespace.location is not None else None
-    template = deployment_template(place.name or None, location, pool_options(namespace))
+    template = deployment_template(name or None, location, choices_of(namespace))
     print(json.dumps(template, indent=4))
     if sys.stderr.isatty():
-        group = place.resource_group or "RESOURCE_GROUP"
-        missing = [] if place.name else ["name=POOL"]
+        group = settings.resource_group or "RESOURCE_GROUP"
+        missing = [] if name else ["name=POOL"]
         missing += [] if location else ["location=LOCATION"]
         parameters = f" --parameters {' '.join(missing)}" if missing else ""
         print(
