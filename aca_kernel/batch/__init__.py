@@ -1,4 +1,4 @@
-"""Many notebooks in one run: what `aca-kernel run` does.
+"""Many notebooks in one run, for `aca-kernel run`.
 
     finding       which notebooks, and where their outputs go
     parameters    values from outside
@@ -10,6 +10,7 @@
     client        nbclient, with what a batch needs besides
     notebook      one notebook, from its source to its outcome, with new attempts
     runner        all of them, so many at a time, until done or stopped
+    whole_run     the run with its pools, reports and exit status
     kernels       which kernel runs a notebook, and on which pool
     shared_pool   the session pool on this machine that a batch shares
     progress      what is shown meanwhile

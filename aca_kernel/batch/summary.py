@@ -1,4 +1,4 @@
-"""What a person reads at the end of a batch."""
+"""The summary of a batch, for a person."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def totals(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Return the last line."""
     counts = Counter(outcome.status for outcome in outcomes)
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
-    anew = sum(outcome.attempts > 1 for outcome in outcomes)
-    remark = f" {anew} began anew, because environments ended under them." if anew else ""
+    again = sum(outcome.attempts > 1 for outcome in outcomes)
+    remark = f" {again} restarted, because environments ended under them." if again else ""
     return f"{counted(len(outcomes), 'notebook')} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
 
 

@@ -1,8 +1,8 @@
 """`aca-kernel install`: write a kernelspec with settings in its command line.
 
-`pip install` registers one kernelspec by itself, for the Python environment it installs
-into. This command writes others: for Jupyter in another environment, for VS Code without
-that environment selected, and one for each pool that is used.
+`pip install` registers one kernelspec, for the Python environment it installs into. This
+command writes others: for Jupyter in another environment, for VS Code without that
+environment selected, one for each pool.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from traitlets import Bool, Enum, Float, Integer, TraitError, TraitType
 
 from ..errors import SettingInvalid
 from ..settings import AcaKernel
+from .configuration import check_names
 from .kernelspec import DEFAULT_NAME, install_spec, make_spec, spec_manager
 
 # Jupyter's rule for kernel names, which are folder names too (jupyter_client.kernelspec),
 # less those of dots only: Jupyter would replace the parent folder with the kernelspec.
 _NAME = re.compile(r"(?!\.+$)[a-z0-9._-]+", re.IGNORECASE)
 
-# Never in a kernelspec, which is a readable file and shows in the list of processes.
+# Never in a kernelspec, which others can read, also in the list of processes.
 _SECRET = "api_key"  # noqa: S105 - the name of a setting
 
 # The setting that names a pool in Azure, and with it the kernel.
 _POOL = "session_pool"
 
-# A parsed setting is kept in the namespace under its trait's name with this before it.
+# Prefix of a setting's name in the namespace.
 _PREFIX = "setting_"
 
 
@@ -38,7 +39,7 @@ _PREFIX = "setting_"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `aca-kernel install`, those of the settings made of the traits."""
+    """Add the options of `aca-kernel install`, one for each trait among them."""
     parser.description = (
         "Write a kernelspec that starts this kernel with the Python that runs this command "
         f"({sys.executable}). Without --user, --sys-prefix or --prefix it is installed "
@@ -124,7 +125,7 @@ def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any
 
 
 def _wanted(trait: TraitType[Any, Any]) -> str:
-    """Say what a trait takes, for the end of a sentence."""
+    """Return the values of a trait, for the end of a sentence."""
     if isinstance(trait, Enum):
         return "one of " + ", ".join(map(str, trait.values or []))
     if isinstance(trait, (Integer, Float)):
@@ -187,15 +188,14 @@ def run(namespace: argparse.Namespace) -> int:
     spec = make_spec(name, display_name, settings)
     destination = install_spec(spec, name, user=namespace.user, prefix=namespace.prefix)
     print(f"Installed the kernelspec {name} in {destination}")
-    for line in _next_steps(name, spec["display_name"], settings, destination):
-        print(line)
-    for line in _doubles(name, spec["display_name"], destination):
-        print(line)
+    shown = spec["display_name"]
+    steps = _next_steps(name, shown, settings, destination)
+    print(*steps, *_doubles(name, shown, destination), sep="\n")
     return 0
 
 
 def _doubles(name: str, display_name: str, destination: str) -> list[str]:
-    """Say where the same kernel is installed already: VS Code lists both, JupyterLab one."""
+    """Name other places of the same kernel: VS Code lists it twice then, JupyterLab once."""
     folders = [*spec_manager().kernel_dirs, os.path.join(sys.prefix, "share/jupyter/kernels")]
     others = dict.fromkeys(os.path.join(folder, name) for folder in folders)
     return [
@@ -203,9 +203,7 @@ def _doubles(name: str, display_name: str, destination: str) -> list[str]:
         f"that environment, and then needs one of them only: to take the new one back, remove "
         f"{destination}"
         for other in others
-        if os.path.isfile(os.path.join(other, "kernel.json"))
-        and not os.path.samefile(other, destination)
-        and _display_name_of(other) == display_name
+        if _display_name_of(other) == display_name and not os.path.samefile(other, destination)
     ]
 
 
@@ -219,41 +217,18 @@ def _display_name_of(folder: str) -> str:
 
 
 def _check(settings: dict[str, Any]) -> None:
-    """Look at the settings together; each by itself has been looked at by its option.
-
-    Raises SettingInvalid.
-    """
+    """Check the settings together; options have checked each. Raises SettingInvalid."""
+    check_names(settings)
     # Empty is allowed: the embedded pool, whatever ACA_MCP_ENDPOINT may say.
-    if settings.get("endpoint"):
-        from ..pool.backend import check_endpoint
-
-        check_endpoint(settings["endpoint"], bool(settings.get("allow_plain_http", False)))
-    _check_azure(settings)
-
-
-def _check_azure(settings: dict[str, Any]) -> None:
-    from ..pool.azure.clouds import cloud_at
-    from ..pool.azure.resource_names import check_pool, check_resource_group, check_subscription
-
-    # Empty means here what it means elsewhere: as if it were not given.
-    if settings.get("subscription"):
-        check_subscription(settings["subscription"])
-    if settings.get("resource_group"):
-        check_resource_group(settings["resource_group"])
-    if settings.get("arm_endpoint"):
-        allow_plain_http = bool(settings.get("allow_plain_http", False))
-        cloud_at(settings["arm_endpoint"], allow_plain_http=allow_plain_http)
-    if settings.get(_POOL):
-        check_pool(settings[_POOL])
-        if settings.get("endpoint"):
-            raise SettingInvalid(
-                "A kernel uses an endpoint or a pool in Azure: give --endpoint or --pool, not both."
-            )
-        if not settings.get("resource_group"):
-            raise SettingInvalid(
-                "A pool in Azure is found by its resource group: give --resource-group with --pool."
-            )
-    elif settings.get("resource_group"):
+    if settings.get(_POOL) and settings.get("endpoint"):
+        raise SettingInvalid(
+            "A kernel uses an endpoint or a pool in Azure: give --endpoint or --pool, not both."
+        )
+    if settings.get(_POOL) and not settings.get("resource_group"):
+        raise SettingInvalid(
+            "A pool in Azure is found by its resource group: give --resource-group with --pool."
+        )
+    if settings.get("resource_group") and not settings.get(_POOL):
         raise SettingInvalid("Which pool of the resource group? Give --pool with it.")
 
 
