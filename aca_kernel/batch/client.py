@@ -13,20 +13,18 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
 
 from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
 from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from .injection import has_tag
 from .outcomes import CellError
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 # Outputs may follow a reply by so much on a busy machine; nbclient drops what comes later.
 _LATE_OUTPUT_SECONDS = 30

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from nbformat import NotebookNode
 from traitlets import TraitError
 
 from ..app import AcaKernelApp
@@ -16,7 +17,6 @@ from ..settings import AcaKernel
 
 if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpec
-    from nbformat import NotebookNode
 
 DEFAULT_KERNEL = "aca"
 

@@ -9,23 +9,20 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 
 from ..errors import AcaKernelError
 from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
+from .finding import Job
 from .injection import has_tag, inject
+from .kernels import Kernels, Target
 from .notebook_io import fingerprint, is_done, prepare, read_notebook
 from .outcomes import CellError, Outcome, Status
+from .progress import Progress
 from .saving import Saver
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-    from .finding import Job
-    from .kernels import Kernels, Target
-    from .progress import Progress
 
 _log = logging.getLogger(__name__)
 

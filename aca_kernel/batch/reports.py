@@ -6,17 +6,14 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
 from .. import __version__
 from ..errors import SettingInvalid
 from .atomic_write import write_whole
 from .outcomes import Outcome, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Incremented when a member is removed or changes its meaning.
 FORMAT_VERSION = 1

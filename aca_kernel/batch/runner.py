@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from .finding import Job
+from .kernels import Kernels
 from .notebook import NotebookRun, Options
 from .outcomes import Outcome, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .finding import Job
-    from .kernels import Kernels
-    from .progress import Progress
+from .progress import Progress
 
 
 class Runner:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+
+from nbformat import NotebookNode
 
 from .atomic_write import write_whole
 from .notebook_io import remember, text_of
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 # The share of a run that saving may take: a large notebook is saved less often. A small one takes
 # some milliseconds, and is on disk before its next cell starts.

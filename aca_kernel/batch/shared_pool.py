@@ -8,17 +8,13 @@ embedded pool of its own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from ..environment.lock_files import forget_pool
 from ..pool.embedded_backend import greeting_of
 from ..pool.embedded_process import configure, start_pool_process, stop
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from .kernels import Target
+from .kernels import Target
 
 
 @asynccontextmanager

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 from rich.text import Text
 
 from .lines import counted, plain, print_table
 from .outcomes import STYLES, Outcome, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 def print_problems(stream: TextIO, outcomes: Sequence[Outcome]) -> None:

@@ -8,24 +8,20 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from ..errors import SettingInvalid
+from .finding import Job
 from .kernels import KernelInvalid, Kernels, Target
+from .notebook import Options
 from .notebook_io import NotebookInvalid, read_notebook
 from .progress import Progress
 from .reports import Batch, write_report
 from .runner import Runner
 from .shared_pool import local_pool
 from .summary import print_problems, totals
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .finding import Job
-    from .notebook import Options
 
 # The shell's: 128 + SIGINT.
 _EXIT_INTERRUPTED = 130

@@ -20,14 +20,12 @@ import asyncio
 import importlib
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import AcaKernelError, SettingInvalid
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 # As argparse has it for a command line that cannot work.
 _EXIT_BAD_INPUT = 2

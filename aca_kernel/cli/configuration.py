@@ -6,19 +6,17 @@ file, environment variables, defaults.
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from traitlets import TraitError
 from traitlets.config import Config
 
 from ..errors import SettingInvalid
 from ..settings import DEFAULT_ARM_ENDPOINT, VARIABLES, AcaKernel
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Mapping, Sequence
 
 # A pool that the command line names takes precedence over an endpoint in a kernelspec or the
 # configuration file, which otherwise goes before a name.

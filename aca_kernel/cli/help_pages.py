@@ -6,17 +6,14 @@ in which `grep` finds a whole row of a table.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from ..errors import SettingInvalid
 from .kernelspec import shipped
-
-if TYPE_CHECKING:
-    import argparse
-    from pathlib import Path
 
 # Longer lines are tiring to read, however wide the terminal is.
 _WIDEST_COLUMNS = 110

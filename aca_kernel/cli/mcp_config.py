@@ -13,16 +13,13 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import CredentialUnavailable, SettingInvalid
 from ..pool.backend import check_endpoint
+from ..settings import AcaKernel
 from .configuration import add_pool_options, given_options, read
 from .git import is_tracked, keep_out_of_git, repository_of
 from .mcp_file import McpFile, entries
-
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
 
 DEFAULT_FILE = Path(".vscode", "mcp.json")
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import io
 import math
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from ..errors import SettingInvalid
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,11 +10,9 @@ then count differently, its own execute_input is published as well.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .publisher import Publisher
-    from .requests import Request, RequestTable
+from .publisher import Publisher
+from .requests import Request, RequestTable
 
 # How long after it has been sent: until then pool, interpreter and remote kernel, one after the
 # other, have work with it that the cell waits for, and the front end's would be in their way.

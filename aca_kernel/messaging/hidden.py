@@ -18,11 +18,9 @@ VS Code's if its session has sent marked code before, as VS Code does at each st
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 # What VS Code's own code is marked by: names that nobody else uses.
 _MARKS = ("_VSCODE_", "__VSCODE", "__vsc", "__jupyter_exec_background__")

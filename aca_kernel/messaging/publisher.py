@@ -14,16 +14,13 @@ Nothing is sent here: messages are commands, and a request's state says which ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import reason_of
+from ..errors import AcaKernelError, reason_of
 from ..remote.wrapping import titled, wrapped
 from .outgoing import Forward, ForwardReply, Outbox, Publish, Reply
 from .request_state import Event
-
-if TYPE_CHECKING:
-    from ..errors import AcaKernelError
-    from .requests import Request, RequestTable
+from .requests import Request, RequestTable
 
 # The member of a message's metadata that marks it as the kernel's own, and its values: a
 # sentence for the user, a request that could not be done.

@@ -9,10 +9,8 @@ was down for a while. What a cell prints too fast by itself is dropped as it is 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..remote.wire import Record
+from ..remote.wire import Record
 
 WINDOW_SECONDS = 3.0
 # A twentieth below the server's limits: its clock is not ours.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from ..remote.wire import Record
 from .hidden import FILE_ASSIGNMENT
-
-if TYPE_CHECKING:
-    from .requests import Request
+from .requests import Request
 
 
 class SetupCode:

@@ -9,10 +9,9 @@ shell. An id that never existed is left alone: ipykernel says what is wrong with
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .requests import Request
+from .requests import Request
 
 SUBSHELL_REQUESTS = frozenset(
     {"create_subshell_request", "delete_subshell_request", "list_subshell_request"}

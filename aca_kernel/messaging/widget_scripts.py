@@ -7,11 +7,10 @@ that it is told. In an environment with another one widgets stay blank, without 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .publisher import Publisher
-    from .requests import Request
+from .publisher import Publisher
+from .requests import Request
 
 # The version of the widgets' own modules by which ipywidgets 7 is known; that of 8 is 2.
 _OLD_MODULES = "1."

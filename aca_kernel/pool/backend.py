@@ -7,15 +7,12 @@ embedded_backend.py's.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import CredentialUnavailable, SettingInvalid
+from ..settings import AcaKernel
 from .mcp_client import McpClient
 from .transport.contract import is_in_the_clear, not_an_address, web_address
-
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
 
 
 class Backend(ABC):

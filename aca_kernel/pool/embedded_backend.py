@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+import subprocess
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import PoolNotStarted
+from ..settings import AcaKernel
 from .backend import Backend
 from .embedded_process import configure, start_pool_process, stop
 from .mcp_client import McpClient
-
-if TYPE_CHECKING:
-    import subprocess
-
-    from ..settings import AcaKernel
 
 # The pool answers within a second on a slow machine; this is for a frozen one.
 START_TIMEOUT_SECONDS = 30.0

@@ -6,18 +6,15 @@ import os
 import string
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ... import __version__
 from ...errors import SettingInvalid
+from ...settings import AcaKernel
 from ..configuration import DEFAULT, read
 from ..kernelspec import spec_manager
 from .checklist import Found, Step
 from .report import CheckOutcome, failed, failure
-
-if TYPE_CHECKING:
-    from ...settings import AcaKernel
 
 # Python's own start, on a slow disk.
 _TIMEOUT_SECONDS = 20.0

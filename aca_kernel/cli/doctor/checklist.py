@@ -8,20 +8,18 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ...environment.environment import Environment
 from ...errors import AcaKernelError
+from ...pool.azure.arm import Arm
+from ...pool.azure.resource_names import PoolId
+from ...pool.azure.shapes import SessionPool
+from ...pool.backend import Backend
+from ...pool.mcp_client import McpClient
 from ...settings import AcaKernel
+from ..pool.common import ProgressLine
 from .report import CheckOutcome, Report, failed, failure
-
-if TYPE_CHECKING:
-    from ...environment.environment import Environment
-    from ...pool.azure.arm import Arm
-    from ...pool.azure.resource_names import PoolId
-    from ...pool.azure.shapes import SessionPool
-    from ...pool.backend import Backend
-    from ...pool.mcp_client import McpClient
-    from ..pool.common import ProgressLine
 
 
 class Skipped(Exception):

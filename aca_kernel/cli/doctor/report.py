@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TextIO
 
 from rich.text import Text
 
 from ...batch.lines import console_on
 from ...errors import AcaKernelError, EnvironmentGone, PoolBusy, ResultUnknown
-
-if TYPE_CHECKING:
-    from typing import TextIO
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from rich.text import Text
 
@@ -27,12 +29,6 @@ from ...pool.azure.shapes import (
 )
 from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
 from ..configuration import check_names
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import AsyncIterator
-    from typing import TextIO
-
 
 # -- options ---------------------------------------------------------------------------
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from ...errors import AccessDenied, SettingInvalid
 from ...pool.azure.resource_groups import create_group, group_location, register_provider
 from ...pool.azure.resource_names import PROVIDER, check_location
-from ...pool.azure.shapes import is_failure
+from ...pool.azure.shapes import PoolChoices, SessionPool, is_failure
 from ..configuration import add_cloud, add_resource_group
-from .common import add_choices, add_name, add_timeout, choices_of, connected, settings_of
-
-if TYPE_CHECKING:
-    import argparse
-
-    from ...pool.azure.shapes import PoolChoices, SessionPool
-    from .common import Control
+from .common import Control, add_choices, add_name, add_timeout, choices_of, connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from ...errors import PoolNotFound
 from ...pool.azure.resource_groups import delete_group, group_location
 from ..configuration import add_cloud, add_resource_group
 from .common import add_name, add_timeout, check_can_ask, confirm, connected, settings_of
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from ...batch.lines import print_table
 from ..configuration import add_cloud, add_resource_group
 from .common import connected, settings_of
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
-from typing import TYPE_CHECKING
 
 from ...pool.azure.refusals import mcp_is_off
+from ...pool.azure.shapes import SessionPool
 from ..configuration import add_cloud, add_resource_group
 from .common import add_name, connected, settings_of
-
-if TYPE_CHECKING:
-    import argparse
-
-    from ...pool.azure.shapes import SessionPool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

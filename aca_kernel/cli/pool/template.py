@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from ...pool.azure.resource_names import check_location
 from ...pool.azure.shapes import deployment_template
 from ..configuration import add_cloud, add_resource_group
 from .common import add_choices, add_name, choices_of, settings_of
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ import email.utils
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -28,16 +28,13 @@ from ...errors import (
     SettingInvalid,
 )
 from ..transport.tls import is_certificate_error, verification
+from .clouds import Cloud
+from .credentials import Tokens
 from .refusals import refusal
 from .shapes import error_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import httpx
-
-    from .clouds import Cloud
-    from .credentials import Tokens
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from ...errors import KeyPending, PoolBusy, PoolUnreachable, SettingInvalid
+from ...settings import AcaKernel
 from ..backend import Backend, check_endpoint
 from ..mcp_client import McpClient
 from .account import subscription_of
@@ -20,10 +20,7 @@ from .clouds import cloud_at
 from .credentials import Tokens
 from .pools import SessionPools, endpoint_of
 from .resource_names import PoolId, check_pool, check_resource_group, pool_id
-
-if TYPE_CHECKING:
-    from ...settings import AcaKernel
-    from .shapes import SessionPool
+from .shapes import SessionPool
 
 # The pool is looked up again before a launch if that was so long ago: it may have been
 # deleted and made anew, or changed. Launches are seldom, except in a full pool.

@@ -14,13 +14,11 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ...errors import AcaKernelError, AccessDenied, CredentialUnavailable, SettingInvalid
 from ..transport.tls import bundle
-
-if TYPE_CHECKING:
-    from .clouds import Cloud
+from .clouds import Cloud
 
 T = TypeVar("T")
 

@@ -8,15 +8,12 @@ Source: Azure Resource Manager, "Track asynchronous Azure operations".
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import AzureRefused, PoolBusy
-from .arm import retry_after
+from .arm import Arm, ArmAnswer, retry_after
 from .refusals import refusal_by_code, shortened
 from .shapes import SUCCEEDED, error_from, is_failure, state_of
-
-if TYPE_CHECKING:
-    from .arm import Arm, ArmAnswer
 
 # How often an operation is looked at if Resource Manager does not say (it mostly says 15 s).
 _FIRST_POLL_SECONDS = 1.0

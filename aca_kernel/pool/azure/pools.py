@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import PoolBusy, PoolNotFound, SettingInvalid
-from .arm import found
+from .arm import Arm, found
 from .long_running import Wait
 from .refusals import MCP_REMEDY, mcp_is_off
 from .resource_names import POOLS_API_VERSION, PROVIDER, PoolId, ResourceGroupId
@@ -18,9 +18,6 @@ from .shapes import (
     new_pool,
     pool_from,
 )
-
-if TYPE_CHECKING:
-    from .arm import Arm
 
 
 class SessionPools:

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from ...errors import AccessDenied, PoolBusy
-from .arm import found
+from .arm import Arm, found
 from .long_running import Wait
-from .resource_names import PROVIDER, RESOURCES_API_VERSION
-
-if TYPE_CHECKING:
-    from .arm import Arm
-    from .resource_names import ResourceGroupId
+from .resource_names import PROVIDER, RESOURCES_API_VERSION, ResourceGroupId
 
 # Short, so that the seconds that are shown move.
 _POLL_SECONDS = 1.0
