@@ -1,4 +1,4 @@
-"""What can be done with session pools: find, create, change, delete, and their keys."""
+"""Operations on session pools: find, create, change, delete, and their keys."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ from .shapes import (
 
 
 class SessionPools:
-    """The session pools that one connection to Resource Manager reaches.
-
-    Every method raises the errors of Arm.request besides its own.
-    """
+    """Session pools over one connection. Every method also raises the errors of Arm.request."""
 
     def __init__(self, arm: Arm) -> None:
         self._arm = arm
@@ -34,7 +31,7 @@ class SessionPools:
         return pool_from(await self._resource(pool))
 
     async def find(self, pool: PoolId) -> SessionPool | None:
-        """Return a pool, None if there is none. Raises PoolNotFound: nor a subscription."""
+        """Return a pool, None if there is none. Raises PoolNotFound: no such subscription."""
         return await found(self.get(pool))
 
     async def list_in(self, subscription: str, group: ResourceGroupId | None) -> list[SessionPool]:
@@ -48,21 +45,17 @@ class SessionPools:
     async def create(
         self, pool: PoolId, location: str, options: PoolChoices, *, timeout_seconds: float
     ) -> SessionPool:
-        """Create a pool and return it when it is ready and its MCP server is on.
+        """Create a pool and return it when it is ready.
 
         Raises PoolNotFound: it was created, but without an MCP server.
         """
-        return await self._put(
-            f"Creating the session pool {pool.name}",
-            pool,
-            new_pool(location, options),
-            timeout_seconds,
-        )
+        what = f"Creating the session pool {pool.name}"
+        return await self._put(what, pool, new_pool(location, options), timeout_seconds)
 
     async def change(
         self, pool: PoolId, options: PoolChoices, *, timeout_seconds: float
     ) -> SessionPool:
-        """Give an existing pool these options, and what is not chosen leave; as create.
+        """Give an existing pool these options, and keep the others; raises as create.
 
         Raises SettingInvalid: it is a pool of another kind.
         """
@@ -73,15 +66,11 @@ class SessionPools:
                 f"The session pool {pool} exists and has the container type {kind}; a notebook "
                 f"needs {CONTAINER_TYPE}. Choose another name."
             )
-        return await self._put(
-            f"Changing the session pool {pool.name}",
-            pool,
-            changed_pool(resource, options),
-            timeout_seconds,
-        )
+        what = f"Changing the session pool {pool.name}"
+        return await self._put(what, pool, changed_pool(resource, options), timeout_seconds)
 
     async def settled(self, pool: PoolId, *, timeout_seconds: float) -> SessionPool:
-        """Return a pool when it is no longer being made or changed by somebody else."""
+        """Return a pool when nobody else makes or changes it any more."""
         what = f"Waiting for the session pool {pool.name}"
         wait = Wait(self._arm, what, pool.path, timeout_seconds)
         return pool_from(await wait.settled(POOLS_API_VERSION))
@@ -116,8 +105,8 @@ class SessionPools:
         await wait.finish(answer)
         ready = pool_from(await wait.settled(POOLS_API_VERSION))
         if not ready.is_mcp_enabled:
-            # Azure takes such a request, answers Succeeded and leaves it off: where the
-            # preview is not offered, or for a pool that was there before (service-contract).
+            # Azure answers Succeeded and leaves it off: where the preview is not offered, or for
+            # a pool that was there before (service-contract).
             raise PoolNotFound(
                 f"The session pool {pool.name} is there, but Azure has not switched on its MCP "
                 f"server. {MCP_REMEDY} If it was new, choose another location, or register the "

@@ -1,4 +1,4 @@
-"""What a session pool needs before it can be created: the provider and a resource group."""
+"""Resource groups, and the registration of the provider: the preconditions of a pool."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .arm import Arm, found
 from .long_running import Wait
 from .resource_names import PROVIDER, RESOURCES_API_VERSION, ResourceGroupId
 
-# Short, so that the seconds that are shown move.
+# So that the seconds that are shown move.
 _POLL_SECONDS = 1.0
 
 
 async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: float) -> bool:
     """Register Microsoft.App for a subscription; return False if it was registered already.
 
-    A login that must not look is taken at its word: it may have a role on a resource group
-    only, in a subscription that somebody else has registered.
-    Raises AccessDenied: it is not registered and this login must not do it.
+    False also for a login that may not look: it may have a role on a resource group only, in a
+    subscription that is registered.
+    Raises AccessDenied: this login may not register it.
     Raises PoolBusy: it takes longer than timeout_seconds.
     """
     path = f"/subscriptions/{subscription}/providers/{PROVIDER}"
@@ -47,7 +47,7 @@ async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: flo
 
 
 async def group_location(arm: Arm, group: ResourceGroupId) -> str | None:
-    """Return where a resource group is; None if there is none of that name."""
+    """Return the location of a resource group, None if there is no such group."""
     answer = await found(arm.request("GET", group.path, RESOURCES_API_VERSION))
     return None if answer is None else str(answer.body.get("location") or "")
 
