@@ -16,13 +16,15 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .hidden import HiddenKind, has_mark, kind_of
-from .publisher import Publisher
-from .requests import Request
-from .setup_code import SetupCode
-from .widget_scripts import WidgetScripts
+
+if TYPE_CHECKING:
+    from .publisher import Publisher
+    from .requests import Request
+    from .setup_code import SetupCode
+    from .widget_scripts import WidgetScripts
 
 # ipykernel's hash of cell texts and its seed; the file prefix holds the process id of the
 # remote kernel, which JupyterLab asks for again when the debugger is really switched on.
