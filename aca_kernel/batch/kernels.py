@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from nbformat import NotebookNode
 from traitlets import TraitError
 
 from ..app import AcaKernelApp
 from ..errors import SettingInvalid
 from ..settings import AcaKernel
-
-if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpec
 
 DEFAULT_KERNEL = "aca"
 
@@ -49,10 +45,6 @@ class Target:
     def is_embedded(self) -> bool:
         """Whether its cells run in an embedded pool."""
         return self.settings is not None and self.settings.place == "embedded"
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables of its process."""
-        return {**os.environ, **self.variables}
 
     async def size(self) -> int:
         """Return the number of its kernels that are worth running at a time.
@@ -155,11 +147,18 @@ def _unusable(name: str, error: TraitError) -> str:
     )
 
 
-def _settings_of(spec: KernelSpec) -> AcaKernel | None:
-    """Return the settings of an aca kernel with this kernelspec, None for another kernel."""
+def arguments_of(spec: KernelSpec) -> list[str] | None:
+    """Return the arguments of an aca kernel but for its connection file; None: another kernel."""
     if _MODULE not in spec.argv:
         return None
     arguments = spec.argv[spec.argv.index(_MODULE) + 1 :]
+    return [one for one in arguments if one not in {"{connection_file}", "-f"}]
+
+
+def _settings_of(spec: KernelSpec) -> AcaKernel | None:
+    arguments = arguments_of(spec)
+    if arguments is None:
+        return None
     app = AcaKernelApp()
-    app.initialize([one for one in arguments if one not in {"{connection_file}", "-f"}])
+    app.initialize(arguments)
     return AcaKernel(parent=app)

@@ -146,7 +146,8 @@ class NotebookRun:
             state = "interrupted"
             try:
                 # A kernel's own output is a log, not for the terminal.
-                await client.async_execute(env=target.environment(), stdout=log, stderr=log)
+                env = {**os.environ, **target.variables}
+                await client.async_execute(env=env, stdout=log, stderr=log)
                 outcome.errors = client.errors
                 outcome.status, state = Status.DONE, "done"
             except (EnvironmentLost, Stopped):

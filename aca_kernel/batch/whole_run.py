@@ -118,5 +118,5 @@ def _show(runner: Runner, seconds: float) -> None:
         try:
             stream.flush()
         except OSError:
-            # Python would flush at its end, and fail at that. Source: the documentation of signal.
+            # Else Python fails when it flushes at its end. Source: the documentation of signal.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -3,7 +3,7 @@
     configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
     install, run, mcp_config   subcommands; mcp_file and git are the last one's
     help_pages                 the pages of docs/, in the terminal
-    doctor/                    checks of what a kernel start would do
+    doctor/                    checks of a kernel start
     pool/, checkpoints/        subcommands with subcommands of their own
 
 A subcommand is a module with `add_arguments(parser)` and `run(namespace)`, a function or
@@ -36,7 +36,7 @@ _EXIT_BROKEN_PIPE = 141
 
 @dataclass(frozen=True)
 class _Subcommand:
-    """A subcommand: one line about it, and the module that does it."""
+    """A subcommand with its module."""
 
     summary: str
     module: str
@@ -44,7 +44,7 @@ class _Subcommand:
 
 @dataclass(frozen=True)
 class _Group:
-    """A word that only leads to further subcommands."""
+    """A group of subcommands."""
 
     summary: str
     commands: Mapping[str, _Subcommand | _Group]
@@ -94,10 +94,10 @@ _COMMANDS: Mapping[str, _Subcommand | _Group] = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one sentence what is wrong; the usage is for those who ask for --help."""
+    """A parser whose errors are one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Called by argparse for a command line that cannot work."""
+        """End the program; called by argparse."""
         self.exit(_EXIT_BAD_INPUT, f"{self.prog}: {message}\n")
 
 
@@ -116,7 +116,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     program = parser.prog
     try:
-        # The subcommand's module is imported here, which may take a while.
         _add_commands(parser, _COMMANDS, words)
         namespace = parser.parse_args(words)
         program = namespace.prog
@@ -126,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{program}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1
     except BrokenPipeError:
-        # Python would flush at its end, and fail at that. Source: the documentation of signal.
+        # Else Python fails when it flushes at its end. Source: the documentation of signal.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
@@ -138,7 +137,7 @@ def _add_commands(
     commands: Mapping[str, _Subcommand | _Group],
     words: Sequence[str],
 ) -> None:
-    """Add all subcommands, and the arguments of the one that `words` begins with."""
+    """Add all subcommands, and the arguments of the one that `words` starts with."""
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in commands.items():
         subparser = subparsers.add_parser(

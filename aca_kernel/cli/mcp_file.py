@@ -82,18 +82,16 @@ class McpFile:
     def merged(self, new: dict[str, Any], server: str) -> dict[str, Any] | None:
         """Return the content with a server added; None: comments would be lost by that."""
         result = copy.deepcopy(self.content)
-        servers = result.get("servers", {})
-        inputs = [one for one in result.get("inputs", []) if not _is_input(one, server)]
-        before: dict[str, Any] = next(
-            (one for one in result.get("inputs", []) if _is_input(one, server)), {}
-        )
+        servers, inputs = result.get("servers", {}), result.get("inputs", [])
+        before = next((one for one in inputs if _is_input(one, server)), None)
         if "inputs" in new:
-            asked = {**before, **new["inputs"][0]}
-            if "description" in before:
+            asked = {**(before or {}), **new["inputs"][0]}
+            if before and "description" in before:
                 asked["description"] = before["description"]
-            inputs = _put_back(result.get("inputs", []), asked, server)
-        elif before and _is_used(servers, server):
-            inputs = result["inputs"]
+            kept = [asked if _is_input(one, server) else one for one in inputs]
+            inputs = kept if before else [*inputs, asked]
+        elif before and not _is_used(servers, server):
+            inputs = [one for one in inputs if not _is_input(one, server)]
         if inputs:
             result = result if "inputs" in result else {"inputs": inputs, **result}
             result["inputs"] = inputs
@@ -171,12 +169,6 @@ def _is_used(servers: dict[str, Any], server: str) -> bool:
     """Tell whether another server uses the input of this one."""
     others = {name: one for name, one in servers.items() if name != server}
     return f"${{input:{input_id(server)}}}" in json.dumps(others)
-
-
-def _put_back(inputs: list[Any], asked: dict[str, Any], server: str) -> list[Any]:
-    if not any(_is_input(one, server) for one in inputs):
-        return [*inputs, asked]
-    return [asked if _is_input(one, server) else one for one in inputs]
 
 
 def _server(before: Any, new: dict[str, Any]) -> dict[str, Any]:

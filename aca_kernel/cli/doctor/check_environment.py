@@ -1,4 +1,4 @@
-"""Checks of an environment: what it has and how it behaves, asked by its tools."""
+"""Checks of an environment's packages and behaviour, by its tools."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from .checklist import Found, Skipped, Step
 from .probe import numbered_text
 from .report import CheckOutcome, failed, warning
 
-# What notebooks mostly begin with; the service's image has them.
+# Of most notebooks; the service's image has them.
 _PACKAGES = ("numpy", "pandas", "matplotlib")
 _KERNEL_PACKAGES = ("ipykernel", "IPython")
 
-# Allocating a container takes under a second (service-contract); this is for a busy region.
+# A container is allocated within a second (service-contract); this is for a busy region.
 _FIRST_COMMAND_SECONDS = 60.0
 _CALL_SECONDS = 30.0
 
-# How long two calls wait for each other before they count as one after the other.
+# Two calls that wait longer for each other do not run side by side.
 _OVERLAP_SECONDS = 3.0
 
 # Well above the 4096 characters at which the vendor's image may cut (service-contract).
 _TEXT_CHARACTERS = 65536
 
-# What a page needs besides its smallest content: nonce, offsets, checksum.
+# With nonce, offsets and checksum of a page.
 _SMALLEST_USABLE_CHARACTERS = 2 * SMALLEST_PAGE_CHARACTERS
 
 _ROUND_TRIPS = 7
 # A call took up to 0.72 s in a public measurement of the service.
 _SLOW_SECONDS = 1.0
 
-# A token's times are checked with a tolerance of five minutes. Source: RFC 7519, 4.1.4,
-# and what Entra's libraries allow; a minute off is worth knowing.
+# Tokens have a tolerance of five minutes (RFC 7519, 4.1.4, and Entra's libraries); a minute is
+# worth a warning.
 _CLOCK_SECONDS = 60.0
 
 _REACH_SECONDS = 5.0
@@ -78,7 +78,7 @@ async def _first_command(found: Found) -> CheckOutcome:
     try:
         look = await _ask(found, "look", timeout_seconds=_FIRST_COMMAND_SECONDS, packages=packages)
     except PoolNotFound as error:
-        # It has answered so far: one page of the vendor has 404 for a full pool.
+        # The pool is there: a page of the vendor has 404 for a full one.
         raise PoolBusy(
             "The session pool is full, as far as its HTTP 404 for a first command can be read. "
             "Wait for a place, or raise maxConcurrentSessions.",
@@ -110,7 +110,7 @@ async def _packages(found: Found) -> CheckOutcome:
 
 
 async def _ipykernel(found: Found) -> CheckOutcome:
-    """Boot the agent as a kernel does, which starts the remote kernel."""
+    """Boot the agent as a kernel does. It starts the remote kernel."""
     environment = found.environment
     config = {
         "session": secrets.token_hex(8),
@@ -146,7 +146,7 @@ async def _shell(found: Found) -> CheckOutcome:
     environment = found.environment
     base = f"{found.look['directory']}/aca-doctor-{secrets.token_hex(6)}"
     started, go = f"{base}-started", f"{base}-go"
-    # Asks for the first file as long as Python waits for the second, and no longer.
+    # Looks for the first file as long as Python waits for the second.
     rounds = int(_OVERLAP_SECONDS / 0.05)
     command = (
         f"n=0; while [ ! -e {shlex.quote(started)} ] && [ $n -lt {rounds} ]; "
@@ -220,7 +220,7 @@ async def _clock(found: Found) -> CheckOutcome:
     after = time.time()
     if not isinstance(there, (int, float)):
         raise _unreadable()
-    # Within the call's own time nothing can be said.
+    # Less than the call's own time is no difference.
     apart = max(before - there, there - after, 0.0)
     if apart < _CLOCK_SECONDS:
         return CheckOutcome(
@@ -277,7 +277,7 @@ async def _cooldown(found: Found) -> CheckOutcome:
 async def _ask(
     found: Found, question: str, *, timeout_seconds: float = _CALL_SECONDS, **given: Any
 ) -> Any:
-    """Ask the probe in the environment. Raises ToolFailed, RemoteProtocolError and as a call."""
+    """Ask the probe. Raises ToolFailed, RemoteProtocolError and the errors of a call."""
     result = await _run(found, question, timeout_seconds=timeout_seconds, **given)
     try:
         return json.loads(result.stdout.strip().splitlines()[-1])
@@ -308,7 +308,7 @@ async def _run(
 
 def _unreadable() -> RemoteProtocolError:
     return RemoteProtocolError(
-        "What the environment's Python printed came back changed. Check that nothing between "
+        "The output of the environment's Python came back changed. Check that nothing between "
         "here and the pool rewrites answers."
     )
 

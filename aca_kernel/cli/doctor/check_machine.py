@@ -9,9 +9,10 @@ import sys
 from urllib.parse import urlsplit
 
 from ... import __version__
+from ...batch.kernels import arguments_of
 from ...errors import SettingInvalid
 from ...settings import AcaKernel
-from ..configuration import DEFAULT, read
+from ..configuration import DEFAULT, check_names, read
 from ..kernelspec import spec_manager
 from .checklist import Found, Step
 from .report import CheckOutcome, failed, failure
@@ -30,7 +31,7 @@ _PLACES = {
 
 
 def steps(found: Found) -> list[Step]:
-    """Return the checks that come first, wherever cells run."""
+    """Return the first checks, wherever cells run."""
     return [
         # Not needed unless it was asked for: the rest can be checked without.
         Step("kernelspec", _kernelspec, is_needed=found.is_kernel_asked_for),
@@ -39,7 +40,7 @@ def steps(found: Found) -> list[Step]:
 
 
 def public_address(url: str) -> str:
-    """Return a web address without what could be a secret: user, password, query."""
+    """Return a web address without user, password and query, which could be secret."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
@@ -61,33 +62,27 @@ async def _kernelspec(found: Found) -> CheckOutcome:
             "`jupyter kernelspec list` shows those that it finds; "
             f"`aca-kernel install --user --name {name}` makes this one.",
         )
-    except Exception as error:  # noqa: BLE001 - whatever Jupyter makes of a broken file
+    except Exception as error:  # noqa: BLE001 - a broken file raises anything
         detail = f"The kernelspec {name} cannot be read ({type(error).__name__})."
         return failed(detail, remedy)
-    words = list(spec.argv)
-    if words[1:3] != ["-m", "aca_kernel"]:
+    arguments = arguments_of(spec)
+    if arguments is None:
         return failed(
             f"The kernel {name} is another program's.",
             "Give the name of an aca kernel with --kernel.",
         )
-    found.kernel_arguments = _own_arguments(words[3:])
+    found.kernel_arguments = arguments
     _apply(found, spec.env)
-    # What jupyter_client replaces by its own interpreter.
-    python = sys.executable if words[0] in ("python", "python3") else words[0]
+    # jupyter_client replaces these names by its own interpreter.
+    python = sys.executable if spec.argv[0] in ("python", "python3") else spec.argv[0]
     problem = _python_problem(python)
     if problem:
         return failed(f"The kernel {name} cannot be started: {problem}", remedy)
     return CheckOutcome(f"{spec.display_name}, in {spec.resource_dir}")
 
 
-def _own_arguments(words: list[str]) -> list[str]:
-    """Leave out where the front end puts its connection file."""
-    kept = [word for word in words if "{connection_file}" not in word]
-    return [word for word in kept if word != "-f"]
-
-
 def _apply(found: Found, variables: dict[str, str]) -> None:
-    """Set a kernelspec's environment variables, as jupyter_client does, until the end."""
+    """Set a kernelspec's environment variables as jupyter_client does, until the end."""
     before = dict(os.environ)
     for name, value in variables.items():
         os.environ[name] = string.Template(value).safe_substitute(before)
@@ -100,7 +95,7 @@ def _apply(found: Found, variables: dict[str, str]) -> None:
 
 
 def _python_problem(python: str) -> str:
-    """Say why a Python cannot run this kernel; empty: it can."""
+    """Return the reason why a Python cannot run this kernel, or an empty text."""
     command = [python, "-c", "import aca_kernel; print(aca_kernel.__version__)"]
     try:
         done = subprocess.run(
@@ -161,16 +156,11 @@ def _shown(settings: AcaKernel, name: str) -> str:
 
 
 def _check(settings: AcaKernel) -> None:
-    """Look at the settings as the kernel's backend does. Raises SettingInvalid."""
+    """Check the settings as the kernel's backend does. Raises SettingInvalid."""
     from ...pool.azure.azure_backend import names_of
-    from ...pool.azure.clouds import cloud_at
-    from ...pool.azure.resource_names import check_subscription
-    from ...pool.backend import check_endpoint
 
-    if settings.place == "endpoint":
-        check_endpoint(settings.endpoint, settings.allow_plain_http)
-    elif settings.place == "azure":
+    names = {"endpoint": ["endpoint"], "azure": ["arm_endpoint", "subscription"]}
+    if settings.place == "azure":
         names_of(settings)
-        cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
-        if settings.subscription:
-            check_subscription(settings.subscription)
+    used = [*names.get(settings.place, []), "allow_plain_http"]
+    check_names({name: getattr(settings, name) for name in used})

@@ -1,7 +1,7 @@
 """Checks of the way to an address: proxy, name, connection and certificate.
 
-With plain sockets, because httpx tells these apart only roughly. What is trusted, and that
-nothing goes through a proxy to this machine, is as in pool/mcp_client.py and pool/azure/arm.py.
+With plain sockets, because httpx hardly tells these apart. Trust and exceptions from proxies are
+as in pool/transport/ and pool/azure/arm.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ...pool.transport.tls import bundle, context
 from .checklist import Found, Skipped, Step
 from .report import CheckOutcome, failed
 
-# A resolver asks each of its servers for some seconds.
+# A resolver waits some seconds for each of its servers.
 _NAME_TIMEOUT_SECONDS = 15.0
 
 _PORTS = {"http": 80, "https": 443}
@@ -57,10 +57,7 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """Return the proxy that leads to this URL, if one does.
-
-    Raises SettingInvalid: what the variables name is none.
-    """
+    """Return the proxy of this URL, if there is one. Raises SettingInvalid: it is invalid."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host in LOOPBACK_HOSTS or proxy_bypass(host):
@@ -154,7 +151,7 @@ def _connect(url: str, proxy: Proxy | None, timeout_seconds: float) -> CheckOutc
 
 
 def _secure(line: socket.socket, url: str, proxy: Proxy | None) -> CheckOutcome:
-    """Go on from a connection to one by TLS."""
+    """Start TLS on a connection."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -173,7 +170,7 @@ def _secure(line: socket.socket, url: str, proxy: Proxy | None) -> CheckOutcome:
 
 
 def _tunnel(line: socket.socket, host: str, port: int, proxy: Proxy) -> CheckOutcome | None:
-    """Ask a proxy for the way to a host; return what is wrong. Source: RFC 9110, 9.3.6."""
+    """Ask a proxy for a tunnel; return its refusal. Source: RFC 9110, 9.3.6."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     if proxy.authorization:

@@ -1,6 +1,6 @@
 """Checks of a pool's MCP server, from its key to the launch of an environment.
 
-One environment is launched; it holds its place in the pool until its cooldown has passed.
+One environment is launched, which keeps its place in the pool until its cooldown.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ async def _tools(found: Found) -> CheckOutcome:
 
 async def _launch(found: Found) -> CheckOutcome:
     settings = found.settings
-    # A cell waits for a place for minutes; who looks for a problem wants to know at once.
+    # A cell waits for a place for minutes; here a full pool is a finding.
     settings.pool_full_timeout_seconds = 0.0
     settings.reconnect_timeout_seconds = min(settings.reconnect_timeout_seconds, _RECONNECT_SECONDS)
     environment = await Environment.launch(found.backend, settings, tell_nobody)

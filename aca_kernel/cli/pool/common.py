@@ -45,7 +45,7 @@ def add_name(parser: argparse.ArgumentParser) -> None:
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says how long to wait for Azure."""
+    """Add the option that limits the wait for Azure."""
     parser.add_argument(
         "--timeout-seconds",
         type=float,
@@ -56,7 +56,7 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen about a pool; PoolChoices checks it."""
+    """Add the options of a pool itself; PoolChoices checks them."""
     parser.add_argument(
         "--max-sessions",
         type=int,
@@ -79,7 +79,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def choices_of(namespace: argparse.Namespace) -> PoolChoices:
-    """Return what was chosen. Raises SettingInvalid."""
+    """Return the options of a pool itself. Raises SettingInvalid."""
     return PoolChoices(namespace.max_sessions, namespace.cooldown, namespace.egress)
 
 

@@ -1,4 +1,4 @@
-"""`aca-kernel pool create`: from a subscription to a pool that a kernel can use."""
+"""`aca-kernel pool create`: create or change a pool, with all that it needs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def run(namespace: argparse.Namespace) -> int:
 async def _create(
     control: Control, location: str | None, options: PoolChoices, timeout_seconds: float
 ) -> tuple[SessionPool, str]:
-    """Return the pool when it is ready, and what was done with it."""
+    """Return the pool when it is ready, and a report of the change."""
     pool = control.pool
     group_at = await _find_group(control, location)
     if await register_provider(control.arm, control.subscription, timeout_seconds=timeout_seconds):
@@ -67,14 +67,14 @@ async def _create(
 
 
 async def _find_group(control: Control, location: str | None) -> str | None:
-    """Return where the resource group is, None if it has to be made.
+    """Return the location of the resource group, None if it has to be made.
 
-    Raises SettingInvalid: it has to be made, and nobody has said where.
+    Raises SettingInvalid: it has to be made, and no location was given.
     """
     try:
         found = await group_location(control.arm, control.group)
     except AccessDenied:
-        # Who may work with pools need not be allowed to look at their group.
+        # A login may work with pools and not look at their group.
         if location is None:
             raise
         return location
@@ -113,7 +113,7 @@ async def _change(
 
 
 def _differences(existing: SessionPool, options: PoolChoices) -> list[str]:
-    """Say what of the chosen options the pool does not have."""
+    """Return the options that change, for the report."""
     pairs = [
         ("max sessions", existing.max_sessions, options.max_sessions),
         ("cooldown seconds", existing.cooldown_seconds, options.cooldown_seconds),

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(namespace: argparse.Namespace) -> int:
     """Print the pools, one a line."""
-    # ACA_RESOURCE_GROUP does not count here: who lists is looking for something.
+    # ACA_RESOURCE_GROUP does not count here: the user is looking for something.
     given = namespace.resource_group
     settings = settings_of(namespace, *(["resource_group"] if given is not None else []))
     async with connected(settings) as control:

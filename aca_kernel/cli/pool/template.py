@@ -1,4 +1,4 @@
-"""`aca-kernel pool template`: the ARM template of a pool, for those who deploy by `az`."""
+"""`aca-kernel pool template`: the ARM template of a pool, for deployment by `az`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool template`."""
     parser.description = (
         "Print an ARM template that creates a session pool for Python with its MCP server on. "
-        "What is given becomes the default of a parameter. Nothing is sent anywhere."
+        "Options become defaults of its parameters. Nothing is sent anywhere."
     )
     add_resource_group(parser, "named in the command that is shown for deploying it")
     add_name(parser)
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Print the template to stdout; to a person also how to deploy it."""
+    """Print the template; to a terminal, also the command that deploys it."""
     settings = settings_of(namespace)
     name = settings.session_pool
     location = check_location(namespace.location) if namespace.location is not None else None
