@@ -1,5 +1,6 @@
 """The command `aca-kernel`: the table of subcommands, and its entry point.
 
+    setting_options            options for settings, made of their traits
     configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
     install, run, mcp_config   subcommands; mcp_file and git are the last one's
     help_pages                 the pages of docs/, in the terminal

@@ -16,7 +16,8 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from ..errors import SettingInvalid
-from ..settings import DEFAULT_ARM_ENDPOINT, VARIABLES, AcaKernel
+from ..settings import VARIABLES, AcaKernel
+from .setting_options import add_setting
 
 # A pool that the command line names takes precedence over an endpoint in a kernelspec or the
 # configuration file, which otherwise goes before a name.
@@ -46,51 +47,16 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
         "Without any of them the settings of the configuration file and the environment "
         "variables count, as they do for a kernel.",
     )
-    add_resource_group(group)
-    group.add_argument(
-        "--pool",
-        "--session-pool",
-        metavar="NAME",
-        dest="session_pool",
-        help="name of a session pool in Azure (default: $ACA_SESSION_POOL)",
-    )
-    group.add_argument(
-        "--endpoint",
-        metavar="URL",
-        help="MCP endpoint of a pool, instead of its name; its key comes from ACA_MCP_API_KEY "
-        "(default: $ACA_MCP_ENDPOINT)",
-    )
+    add_setting(group, "resource_group", "-g")
+    add_setting(group, "session_pool", "--pool")
+    add_setting(group, "endpoint")
     add_cloud(group)
-
-
-def add_resource_group(
-    parser: argparse._ActionsContainer,
-    text: str = "resource group of the pool (default: $ACA_RESOURCE_GROUP)",
-) -> None:
-    """Add the option that says which resource group."""
-    parser.add_argument("--resource-group", "-g", metavar="NAME", help=text)
 
 
 def add_cloud(parser: argparse._ActionsContainer) -> None:
     """Add the options that say which subscription of which Azure."""
-    parser.add_argument(
-        "--subscription",
-        metavar="ID",
-        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
-        "current account)",
-    )
-    parser.add_argument(
-        "--arm-endpoint",
-        metavar="URL",
-        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
-        f"{DEFAULT_ARM_ENDPOINT})",
-    )
-    parser.add_argument(
-        "--allow-plain-http",
-        action="store_true",
-        default=None,
-        help="send keys and tokens to http:// addresses that are not on this machine",
-    )
+    for name in ("subscription", "arm_endpoint", "allow_plain_http"):
+        add_setting(parser, name)
 
 
 def given_options(namespace: argparse.Namespace) -> dict[str, Any]:

@@ -14,12 +14,11 @@ import re
 import sys
 from typing import Any, NoReturn
 
-from traitlets import Bool, Enum, Float, Integer, TraitError, TraitType
-
 from ..errors import SettingInvalid
 from ..settings import AcaKernel
 from .configuration import check_names
 from .kernelspec import DEFAULT_NAME, install_spec, make_spec, spec_manager
+from .setting_options import add_setting, plain
 
 # Jupyter's rule for kernel names, which are folder names too (jupyter_client.kernelspec),
 # less those of dots only: Jupyter would replace the parent folder with the kernelspec.
@@ -30,9 +29,6 @@ _SECRET = "api_key"  # noqa: S105 - the name of a setting
 
 # The setting that names a pool in Azure, and with it the kernel.
 _POOL = "session_pool"
-
-# Prefix of a setting's name in the namespace.
-_PREFIX = "setting_"
 
 
 # -- arguments -----------------------------------------------------------------------
@@ -56,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=sys.prefix,
         dest="prefix",
         help="install into the Python environment of this command, the same as "
-        f"--prefix={_plain(sys.prefix)}",
+        f"--prefix={plain(sys.prefix)}",
     )
     place.add_argument("--prefix", metavar="P", help="install into P/share/jupyter/kernels")
     parser.add_argument(
@@ -78,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "configuration file, the environment variables and the defaults count when the "
         "kernel starts. The API key is never part of it: set ACA_MCP_API_KEY.",
     )
-    for name, trait in _settings().items():
-        _add_setting(settings, name, trait)
+    for name in _settings():
+        add_setting(settings, name, *(["--pool"] if name == _POOL else []))
     parser.add_argument(
         "--api-key",
         "--api_key",
@@ -90,53 +86,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _settings() -> dict[str, TraitType[Any, Any]]:
+def _settings() -> list[str]:
     """Return the settings that may stand in a kernelspec, in the order of their class."""
     traits = AcaKernel.class_own_traits(config=True)
-    return {name: traits[name] for name in vars(AcaKernel) if name in traits and name != _SECRET}
-
-
-def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any, Any]) -> None:
-    options = ["--" + name.replace("_", "-")]
-    if name == _POOL:
-        options.insert(0, "--pool")
-    destination = _PREFIX + name
-    text = _plain(" ".join(trait.help.split()))
-    if "default" not in text.lower():
-        text += f" Default: {_plain(str(trait.default_value))}."
-    if isinstance(trait, Bool):
-        group.add_argument(
-            *options, dest=destination, action=argparse.BooleanOptionalAction, help=text
-        )
-        return
-    metavar = name.rsplit("_", 1)[-1].upper()
-    if isinstance(trait, Enum):
-        metavar = "{" + ",".join(trait.values or []) + "}"
-
-    def parse(given: str) -> Any:
-        try:
-            value = trait.from_string(given)
-            AcaKernel(**{name: value})
-        except (TraitError, ValueError):
-            raise argparse.ArgumentTypeError(f"{given!r} is not {_wanted(trait)}") from None
-        return value
-
-    group.add_argument(*options, dest=destination, type=parse, metavar=metavar, help=text)
-
-
-def _wanted(trait: TraitType[Any, Any]) -> str:
-    """Return the values of a trait, for the end of a sentence."""
-    if isinstance(trait, Enum):
-        return "one of " + ", ".join(map(str, trait.values or []))
-    if isinstance(trait, (Integer, Float)):
-        kind = "a whole number" if isinstance(trait, Integer) else "a number"
-        return kind if trait.min is None else f"{kind} of {trait.min:g} or more"
-    return trait.info()
-
-
-def _plain(text: str) -> str:
-    """Protect a text from argparse, which formats its help texts with `%`."""
-    return text.replace("%", "%%")
+    return [name for name in vars(AcaKernel) if name in traits and name != _SECRET]
 
 
 def _kernel_name(given: str) -> str:
@@ -174,9 +127,9 @@ def run(namespace: argparse.Namespace) -> int:
     Raises NotWritable: the place cannot be written.
     """
     settings = {
-        name: getattr(namespace, _PREFIX + name)
+        name: getattr(namespace, name)
         for name in _settings()
-        if getattr(namespace, _PREFIX + name) is not None
+        if getattr(namespace, name) is not None
     }
     _check(settings)
     name, display_name = namespace.name, namespace.display_name

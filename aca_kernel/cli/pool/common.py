@@ -15,10 +15,9 @@ from rich.text import Text
 from ...batch.lines import console_on, live_on
 from ...errors import SettingInvalid
 from ...pool.azure.account import subscription_of
-from ...pool.azure.arm import Arm
+from ...pool.azure.arm import OPERATION_TIMEOUT_SECONDS, Arm
 from ...pool.azure.clouds import cloud_at
 from ...pool.azure.credentials import Tokens
-from ...pool.azure.long_running import OPERATION_TIMEOUT_SECONDS
 from ...pool.azure.pools import SessionPools
 from ...pool.azure.resource_names import PoolId, ResourceGroupId
 from ...pool.azure.shapes import (
@@ -29,19 +28,16 @@ from ...pool.azure.shapes import (
 )
 from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
 from ..configuration import check_names
+from ..setting_options import add_setting
 
 # -- options ---------------------------------------------------------------------------
 
 
-def add_name(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says which pool of the resource group."""
-    parser.add_argument(
-        "--name",
-        "-n",
-        metavar="NAME",
-        dest="session_pool",
-        help="name of the pool (default: $ACA_SESSION_POOL)",
-    )
+def add_pool(parser: argparse.ArgumentParser, group_text: str = "") -> None:
+    """Add the options that say which pool of which resource group."""
+    add_setting(parser, "resource_group", "-g", text=group_text)
+    text = "name of the pool (default: $ACA_SESSION_POOL)"
+    parser.add_argument("--name", "-n", metavar="NAME", dest="session_pool", help=text)
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
@@ -138,9 +134,12 @@ class Control:
 
 
 @asynccontextmanager
-async def connected(settings: AcaKernel) -> AsyncIterator[Control]:
+async def connected(
+    settings: AcaKernel, *, timeout_seconds: float = OPERATION_TIMEOUT_SECONDS
+) -> AsyncIterator[Control]:
     """Connect to Resource Manager for as long as the context lasts.
 
+    timeout_seconds: of each operation.
     Raises SettingInvalid: there is no subscription, or no such Azure.
     """
     cloud = cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
@@ -150,6 +149,7 @@ async def connected(settings: AcaKernel) -> AsyncIterator[Control]:
         Tokens(cloud),
         connect_timeout_seconds=settings.connect_timeout_seconds,
         progress=progress,
+        operation_timeout_seconds=timeout_seconds,
     )
     try:
         subscription = await subscription_of(settings.subscription)

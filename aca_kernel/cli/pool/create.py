@@ -8,8 +8,8 @@ from ...errors import AccessDenied, SettingInvalid
 from ...pool.azure.resource_groups import create_group, group_location, register_provider
 from ...pool.azure.resource_names import PROVIDER, check_location
 from ...pool.azure.shapes import PoolChoices, SessionPool, is_failure
-from ..configuration import add_cloud, add_resource_group
-from .common import Control, add_choices, add_name, add_timeout, choices_of, connected, settings_of
+from ..configuration import add_cloud
+from .common import Control, add_choices, add_pool, add_timeout, choices_of, connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "create a session pool for Python with its MCP server on, and say how to use it. A pool "
         "that exists already gets the options that are given and keeps the others."
     )
-    add_resource_group(
-        parser, "resource group, made if there is none (default: $ACA_RESOURCE_GROUP)"
-    )
-    add_name(parser)
+    add_pool(parser, "Resource group, made if there is none (default: $ACA_RESOURCE_GROUP).")
     parser.add_argument(
         "--location",
         "-l",
@@ -38,8 +35,8 @@ async def run(namespace: argparse.Namespace) -> int:
     settings = settings_of(namespace, "resource_group", "session_pool")
     options = choices_of(namespace)
     location = check_location(namespace.location) if namespace.location is not None else None
-    async with connected(settings) as control:
-        ready, done = await _create(control, location, options, namespace.timeout_seconds)
+    async with connected(settings, timeout_seconds=namespace.timeout_seconds) as control:
+        ready, done = await _create(control, location, options)
     print(f"The session pool {control.pool} {done}.")
     print(f"MCP endpoint: {ready.mcp_endpoint}")
     print(f"Next: {control.install_command()}")
@@ -47,22 +44,22 @@ async def run(namespace: argparse.Namespace) -> int:
 
 
 async def _create(
-    control: Control, location: str | None, options: PoolChoices, timeout_seconds: float
+    control: Control, location: str | None, options: PoolChoices
 ) -> tuple[SessionPool, str]:
     """Return the pool when it is ready, and a report of the change."""
     pool = control.pool
     group_at = await _find_group(control, location)
-    if await register_provider(control.arm, control.subscription, timeout_seconds=timeout_seconds):
+    if await register_provider(control.arm, control.subscription):
         control.progress.say(f"Registered {PROVIDER} for the subscription.")
     existing = await control.pools.find(pool) if group_at is not None else None
     if existing is not None:
-        return await _change(control, existing, location, options, timeout_seconds)
+        return await _change(control, existing, location, options)
     location = location or group_at
     assert location is not None  # noqa: S101 - _find_group has seen to it
     if group_at is None:
         await create_group(control.arm, pool.group, location)
         control.progress.say(f"Made the resource group {pool.group.name} in {location}.")
-    created = await control.pools.create(pool, location, options, timeout_seconds=timeout_seconds)
+    created = await control.pools.create(pool, location, options)
     return created, "is ready"
 
 
@@ -87,11 +84,7 @@ async def _find_group(control: Control, location: str | None) -> str | None:
 
 
 async def _change(
-    control: Control,
-    existing: SessionPool,
-    location: str | None,
-    options: PoolChoices,
-    timeout_seconds: float,
+    control: Control, existing: SessionPool, location: str | None, options: PoolChoices
 ) -> tuple[SessionPool, str]:
     pool, at = control.pool, check_location(existing.location)
     if location is not None and location != at:
@@ -100,11 +93,11 @@ async def _change(
             "another name, or delete it first."
         )
     if not existing.is_settled:
-        existing = await control.pools.settled(pool, timeout_seconds=timeout_seconds)
+        existing = await control.pools.settled(pool)
     changes = _differences(existing, options)
     if not changes and existing.is_mcp_enabled and not is_failure(existing.state):
         return existing, "exists already and was left as it is"
-    changed = await control.pools.change(pool, options, timeout_seconds=timeout_seconds)
+    changed = await control.pools.change(pool, options)
     if not existing.is_mcp_enabled:
         changes.append("MCP server on")
     elif not changes:

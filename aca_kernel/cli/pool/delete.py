@@ -6,14 +6,13 @@ import argparse
 
 from ...errors import PoolNotFound
 from ...pool.azure.resource_groups import delete_group, group_location
-from ..configuration import add_cloud, add_resource_group
-from .common import add_name, add_timeout, check_can_ask, confirm, connected, settings_of
+from ..configuration import add_cloud
+from .common import add_pool, add_timeout, check_can_ask, confirm, connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool delete`."""
-    add_resource_group(parser)
-    add_name(parser)
+    add_pool(parser)
     parser.add_argument(
         "--delete-resource-group",
         action="store_true",
@@ -26,11 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(namespace: argparse.Namespace) -> int:
     """Ask, delete, and return when it is gone; 1 if the answer was no."""
-    is_whole_group, seconds = namespace.delete_resource_group, namespace.timeout_seconds
+    is_whole_group = namespace.delete_resource_group
     needed = ("resource_group",) if is_whole_group else ("resource_group", "session_pool")
     settings = settings_of(namespace, *needed)
     check_can_ask(is_agreed=namespace.yes)
-    async with connected(settings) as control:
+    async with connected(settings, timeout_seconds=namespace.timeout_seconds) as control:
         group, pool = control.group, control.pool
         # First of all: a question about what is not there would be a riddle.
         if not is_whole_group:
@@ -54,8 +53,8 @@ async def run(namespace: argparse.Namespace) -> int:
             print("Nothing was deleted.")
             return 1
         if is_whole_group:
-            await delete_group(control.arm, group, timeout_seconds=seconds)
+            await delete_group(control.arm, group)
         else:
-            await control.pools.delete(pool, timeout_seconds=seconds)
+            await control.pools.delete(pool)
     print(done)
     return 0

@@ -8,13 +8,15 @@ import json
 import sys
 
 from ...batch.lines import print_table
-from ..configuration import add_cloud, add_resource_group
+from ..configuration import add_cloud
+from ..setting_options import add_setting
 from .common import connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool list`."""
-    add_resource_group(parser, "only the pools of this resource group (default: all)")
+    text = "Only the pools of this resource group (default: all)."
+    add_setting(parser, "resource_group", "-g", text=text)
     add_cloud(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON array")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..configuration import add_cloud, add_resource_group
-from .common import add_name, connected, settings_of
+from ..configuration import add_cloud
+from .common import add_pool, connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Replace the API key of a session pool. Kernels that know the pool by its name fetch the "
         "new one by themselves."
     )
-    add_resource_group(parser)
-    add_name(parser)
+    add_pool(parser)
     add_cloud(parser)
 
 

@@ -8,14 +8,13 @@ import json
 
 from ...pool.azure.refusals import mcp_is_off
 from ...pool.azure.shapes import SessionPool
-from ..configuration import add_cloud, add_resource_group
-from .common import add_name, connected, settings_of
+from ..configuration import add_cloud
+from .common import add_pool, connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool show`."""
-    add_resource_group(parser)
-    add_name(parser)
+    add_pool(parser)
     add_cloud(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")
 

@@ -8,8 +8,8 @@ import sys
 
 from ...pool.azure.resource_names import check_location
 from ...pool.azure.shapes import deployment_template
-from ..configuration import add_cloud, add_resource_group
-from .common import add_choices, add_name, choices_of, settings_of
+from ..configuration import add_cloud
+from .common import add_choices, add_pool, choices_of, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Print an ARM template that creates a session pool for Python with its MCP server on. "
         "Options become defaults of its parameters. Nothing is sent anywhere."
     )
-    add_resource_group(parser, "named in the command that is shown for deploying it")
-    add_name(parser)
+    add_pool(parser, "Named in the command for deploying it (default: $ACA_RESOURCE_GROUP).")
     parser.add_argument("--location", "-l", help="where to create, e.g. eastus")
     add_choices(parser)
     add_cloud(parser)

@@ -43,6 +43,9 @@ Progress = Callable[[str, float], None]
 
 _REQUEST_TIMEOUT_SECONDS = 60.0
 
+# An operation is followed for so long, by default.
+OPERATION_TIMEOUT_SECONDS = 1200.0
+
 # With pauses of 0.5, 1, 2 and 4 s.
 ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.5
@@ -69,6 +72,7 @@ class Arm:
     """A connection to one cloud's Resource Manager, kept alive between requests.
 
     attempts: how often a request with a passing failure is sent.
+    operation_timeout_seconds: of asynchronous operations (long_running.py).
     progress: called during waits, at least once a second.
     """
 
@@ -79,6 +83,7 @@ class Arm:
         *,
         connect_timeout_seconds: float = 10.0,
         attempts: int = ATTEMPTS,
+        operation_timeout_seconds: float = OPERATION_TIMEOUT_SECONDS,
         progress: Progress = silent,
     ) -> None:
         self._cloud = cloud
@@ -87,6 +92,7 @@ class Arm:
         self._attempts = attempts
         self._progress = progress
         self._http: httpx.AsyncClient | None = None
+        self.operation_timeout_seconds = operation_timeout_seconds
 
     async def close(self) -> None:
         """Close the connections and forget the token."""

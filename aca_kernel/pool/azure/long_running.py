@@ -21,27 +21,28 @@ _LONGEST_POLL_SECONDS = 10.0
 # A Retry-After of minutes would leave a finished operation unseen.
 _LONGEST_RETRY_AFTER_SECONDS = 60.0
 
-# How long an operation is followed.
-OPERATION_TIMEOUT_SECONDS = 1200.0
-
 
 class Wait:
     """Polling of an operation on one resource.
 
     what: for the progress and the errors, e.g. "Creating the session pool west".
-    path: of the resource. timeout_seconds: of each method by itself.
+    path: of the resource.
     Every method raises PoolBusy: it goes on after the timeout; AzureRefused and its like: it
     failed; and the errors of Arm.request.
     """
 
-    def __init__(self, arm: Arm, what: str, path: str, timeout_seconds: float) -> None:
+    def __init__(self, arm: Arm, what: str, path: str) -> None:
         self._arm = arm
         self._what = what
         self._path = path
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds = arm.operation_timeout_seconds
 
-    async def finish(self, answer: ArmAnswer) -> None:
-        """Wait until the operation that an answer has started is done."""
+    async def request(
+        self, method: str, api_version: str, body: dict[str, Any] | None = None
+    ) -> None:
+        """Send a request about the resource, and wait until the operation is done."""
+        self._arm.tell(self._what)
+        answer = await self._arm.request(method, self._path, api_version, body)
         watched = answer.headers.get("azure-asyncoperation")
         location = answer.headers.get("location")
         if not watched and not (answer.status == 202 and location):

@@ -42,19 +42,15 @@ class SessionPools:
         )
         return sorted(map(pool_from, resources), key=lambda one: (one.resource_group, one.name))
 
-    async def create(
-        self, pool: PoolId, location: str, options: PoolChoices, *, timeout_seconds: float
-    ) -> SessionPool:
+    async def create(self, pool: PoolId, location: str, options: PoolChoices) -> SessionPool:
         """Create a pool and return it when it is ready.
 
         Raises PoolNotFound: it was created, but without an MCP server.
         """
         what = f"Creating the session pool {pool.name}"
-        return await self._put(what, pool, new_pool(location, options), timeout_seconds)
+        return await self._put(what, pool, new_pool(location, options))
 
-    async def change(
-        self, pool: PoolId, options: PoolChoices, *, timeout_seconds: float
-    ) -> SessionPool:
+    async def change(self, pool: PoolId, options: PoolChoices) -> SessionPool:
         """Give an existing pool these options, and keep the others; raises as create.
 
         Raises SettingInvalid: it is a pool of another kind.
@@ -67,20 +63,17 @@ class SessionPools:
                 f"needs {CONTAINER_TYPE}. Choose another name."
             )
         what = f"Changing the session pool {pool.name}"
-        return await self._put(what, pool, changed_pool(resource, options), timeout_seconds)
+        return await self._put(what, pool, changed_pool(resource, options))
 
-    async def settled(self, pool: PoolId, *, timeout_seconds: float) -> SessionPool:
+    async def settled(self, pool: PoolId) -> SessionPool:
         """Return a pool when nobody else makes or changes it any more."""
-        what = f"Waiting for the session pool {pool.name}"
-        wait = Wait(self._arm, what, pool.path, timeout_seconds)
+        wait = Wait(self._arm, f"Waiting for the session pool {pool.name}", pool.path)
         return pool_from(await wait.settled(POOLS_API_VERSION))
 
-    async def delete(self, pool: PoolId, *, timeout_seconds: float) -> None:
+    async def delete(self, pool: PoolId) -> None:
         """Delete a pool with its environments; return when it is gone."""
-        what = f"Deleting the session pool {pool.name}"
-        self._arm.tell(what)
-        answer = await self._arm.request("DELETE", pool.path, POOLS_API_VERSION)
-        await Wait(self._arm, what, pool.path, timeout_seconds).finish(answer)
+        wait = Wait(self._arm, f"Deleting the session pool {pool.name}", pool.path)
+        await wait.request("DELETE", POOLS_API_VERSION)
 
     async def fetch_key(self, pool: PoolId) -> str:
         """Return the API key. Raises PoolNotFound: the pool has no MCP server."""
@@ -96,13 +89,9 @@ class SessionPools:
     async def _resource(self, pool: PoolId) -> dict[str, Any]:
         return (await self._arm.request("GET", pool.path, POOLS_API_VERSION)).body
 
-    async def _put(
-        self, what: str, pool: PoolId, body: dict[str, Any], timeout_seconds: float
-    ) -> SessionPool:
-        self._arm.tell(what)
-        answer = await self._arm.request("PUT", pool.path, POOLS_API_VERSION, body)
-        wait = Wait(self._arm, what, pool.path, timeout_seconds)
-        await wait.finish(answer)
+    async def _put(self, what: str, pool: PoolId, body: dict[str, Any]) -> SessionPool:
+        wait = Wait(self._arm, what, pool.path)
+        await wait.request("PUT", POOLS_API_VERSION, body)
         ready = pool_from(await wait.settled(POOLS_API_VERSION))
         if not ready.is_mcp_enabled:
             # Azure answers Succeeded and leaves it off: where the preview is not offered, or for

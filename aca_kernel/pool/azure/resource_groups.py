@@ -14,13 +14,13 @@ from .resource_names import PROVIDER, RESOURCES_API_VERSION, ResourceGroupId
 _POLL_SECONDS = 1.0
 
 
-async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: float) -> bool:
+async def register_provider(arm: Arm, subscription: str) -> bool:
     """Register Microsoft.App for a subscription; return False if it was registered already.
 
     False also for a login that may not look: it may have a role on a resource group only, in a
     subscription that is registered.
     Raises AccessDenied: this login may not register it.
-    Raises PoolBusy: it takes longer than timeout_seconds.
+    Raises PoolBusy: it takes longer than other operations may.
     """
     path = f"/subscriptions/{subscription}/providers/{PROVIDER}"
     try:
@@ -36,10 +36,10 @@ async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: flo
     started = time.monotonic()
     while await _registration(arm, path) != "Registered":
         waited = time.monotonic() - started
-        if waited >= timeout_seconds:
+        if waited >= arm.operation_timeout_seconds:
             raise PoolBusy(
-                f"Registering {PROVIDER} takes longer than {timeout_seconds:.0f} s. It goes on by "
-                "itself; try again in a few minutes."
+                f"Registering {PROVIDER} takes longer than {arm.operation_timeout_seconds:.0f} s. "
+                "It goes on by itself; try again in a few minutes."
             )
         arm.tell(f"Registering {PROVIDER}", waited)
         await asyncio.sleep(_POLL_SECONDS)
@@ -57,15 +57,13 @@ async def create_group(arm: Arm, group: ResourceGroupId, location: str) -> None:
     await arm.request("PUT", group.path, RESOURCES_API_VERSION, {"location": location})
 
 
-async def delete_group(arm: Arm, group: ResourceGroupId, *, timeout_seconds: float) -> None:
+async def delete_group(arm: Arm, group: ResourceGroupId) -> None:
     """Delete a resource group with everything in it; return when it is gone.
 
-    Raises PoolNotFound: there is none. Raises as Wait.finish.
+    Raises PoolNotFound: there is none. Raises the errors of Wait.
     """
-    what = f"Deleting the resource group {group.name}"
-    arm.tell(what)
-    answer = await arm.request("DELETE", group.path, RESOURCES_API_VERSION)
-    await Wait(arm, what, group.path, timeout_seconds).finish(answer)
+    wait = Wait(arm, f"Deleting the resource group {group.name}", group.path)
+    await wait.request("DELETE", RESOURCES_API_VERSION)
 
 
 async def _registration(arm: Arm, path: str) -> str:
