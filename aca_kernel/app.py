@@ -72,7 +72,7 @@ class AcaKernelApp(JupyterApp):
     _remote_arguments: tuple[str, ...] = ()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
-        """Take what is ours from the command line; the rest is for the remote kernel."""
+        """Take our options from the command line; the others are for the remote kernel."""
         own = {*self.flags, *self.aliases, "help", "help-all"}
         ours, theirs = _split(sys.argv[1:] if argv is None else argv, own)
         self._remote_arguments = tuple(theirs)

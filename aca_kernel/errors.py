@@ -11,20 +11,20 @@
     ├── PoolNotStarted          the embedded pool does not start: show why, stop
     ├── PoolUnreachable         the request never left: repeat with backoff
     ├── PoolBusy                throttled or full: wait as told, then repeat
-    ├── ResultUnknown           sent, answer lost: repeat only what is idempotent
+    ├── ResultUnknown           sent, answer lost: repeat idempotent requests only
     ├── WaitInterrupted         the user no longer waits: nothing ran
     ├── EnvironmentGone         cooled down or silently replaced: launch another
     ├── RemoteKernelDied        killed, for instance by lack of memory: another one follows
     │   └── RemoteKernelExited    the user's code has ended it: it would do so again
     ├── RequestLost             the environment has forgotten it: say so, run nothing again
-    ├── NotSupported            this environment cannot do it: say what is missing
+    ├── NotSupported            this environment cannot do it: name the missing part
     ├── ToolFailed              the tool ran and reported a failure: show its text
     ├── CallRefused             the environment may not have what it asks for: tell it why
     ├── CheckpointFailed        the state was not stored or brought back: tell why, go on
-    │   ├── CheckpointDamaged     what was stored is lost: store all of it again
+    │   ├── CheckpointDamaged     the stored state is lost: store all again
     │   └── CheckpointSuperseded  a cell does it itself: nothing need be told
     ├── LocalProtocolError      our message is wrong: a bug here
-    └── RemoteProtocolError     their message is wrong: show what was received
+    └── RemoteProtocolError     their message is wrong: show the message
 
 Each error is a sentence for the person at the notebook that ends in what to do.
 `reason`, the name of its class in lower case, is for programs: it stands in logs and in the

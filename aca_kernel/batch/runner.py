@@ -61,7 +61,7 @@ class Runner:
                 task.cancel()
 
     def stop_at_once(self) -> None:
-        """Kill the kernels; what has been saved stays."""
+        """Kill the kernels; saved outputs stay."""
         self.stop()
         for run, task in self._running.items():
             self._kills.add(asyncio.ensure_future(_kill(run, task)))

@@ -60,7 +60,7 @@ async def run_batch(
         return _EXIT_INTERRUPTED
     seconds = time.monotonic() - clock
     batch = Batch(started.isoformat(timespec="seconds"), seconds, parallel, runner.is_stopped)
-    # First, because the reader of what is shown may have gone.
+    # First, because nobody may read the terminal any more.
     failures = []
     for path in reports:
         try:

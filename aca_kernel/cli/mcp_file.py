@@ -172,7 +172,7 @@ def _is_used(servers: dict[str, Any], server: str) -> bool:
 
 
 def _server(before: Any, new: dict[str, Any]) -> dict[str, Any]:
-    """Return a server's entry: the old one with what is new in it."""
+    """Return a server's entry: the old one, updated."""
     if not isinstance(before, dict) or before.get("type", "http") != "http":
         return new
     headers = before.get("headers")

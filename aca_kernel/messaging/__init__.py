@@ -4,7 +4,7 @@
     requests      the table of unfinished requests
     publisher     messages of the kernel's own: replies, status, sentences for the user
     kernel_info   the answer to kernel_info_request
-    loss_wording  sentences about what was lost with an environment or a remote kernel
+    loss_wording  sentences on the loss of an environment or a remote kernel
     early_status  busy and execute_input, ahead of the remote kernel's own
     unlaunched    answers to requests without an environment
     subshells     subshell ids that outlive their remote kernel

@@ -1,4 +1,4 @@
-"""Sentences about what was lost with an environment or a remote kernel."""
+"""Sentences on the loss of an environment or a remote kernel."""
 
 from __future__ import annotations
 

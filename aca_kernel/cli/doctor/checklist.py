@@ -32,7 +32,7 @@ class Found:
 
     Those without a default are set by checks that the others need.
     given: settings of the command line. kernel: name of the kernelspec, and whether it was
-    asked for. stack: closes what was opened. address: the pool's MCP endpoint.
+    asked for. stack: closes connections. address: the pool's MCP endpoint.
     reach_url: an address that cells should be able to reach.
     """
 

@@ -52,7 +52,7 @@ def failed(detail: str, remedy: str) -> CheckOutcome:
 _REMEDIES: dict[str, str] = {
     PoolBusy.reason: "Wait for a place, shut down kernels that are not needed, or raise the pool's "
     "maxConcurrentSessions.",
-    ResultUnknown.reason: "Try again. If it stays, check the endpoint, and what is in between: "
+    ResultUnknown.reason: "Try again. If it stays, check the endpoint and everything in between: "
     "proxy, gateway, firewall.",
     EnvironmentGone.reason: "Try again; if it stays, look at the pool in Azure.",
 }
@@ -60,7 +60,7 @@ _REMEDY = "Try again; if it stays, please report it with this line."
 
 
 def failure(error: AcaKernelError) -> CheckOutcome:
-    """Return an error's outcome: its first sentence is what is wrong, the rest what to do."""
+    """Return an error's outcome: its first sentence is the detail, the rest the remedy."""
     first, _, rest = re.sub(r"(?<=[^.][.!?]) (?=[A-Z`])", "\n", error.message).partition("\n")
     remedy = rest.replace("\n", " ") or _REMEDIES.get(error.reason, _REMEDY)
     return failed(first, remedy)
@@ -116,5 +116,5 @@ class Report:
         return Text(status[0].upper() if self._console.options.ascii_only else symbol, style)
 
     def _print(self, text: str | Text) -> None:
-        # The terminal folds what is too long, so that commands can be copied from it.
+        # The terminal folds long lines, so that commands can be copied.
         self._console.print(text, soft_wrap=True)

@@ -31,7 +31,7 @@ async def run(namespace: argparse.Namespace) -> int:
     check_can_ask(is_agreed=namespace.yes)
     async with connected(settings, timeout_seconds=namespace.timeout_seconds) as control:
         group, pool = control.group, control.pool
-        # First of all: a question about what is not there would be a riddle.
+        # First of all: nobody is asked about a pool that does not exist.
         if not is_whole_group:
             await control.pools.get(pool)
             question = (
