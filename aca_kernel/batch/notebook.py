@@ -26,7 +26,7 @@ from .saving import Saver
 
 _log = logging.getLogger(__name__)
 
-# Where nbclient skips a cell.
+# nbclient's tag of a cell that is skipped.
 _SKIP_TAG = "skip-execution"
 
 # The end of a log says why a kernel did not start.

@@ -171,7 +171,7 @@ def _arguments(words: Sequence[str], name: str) -> dict[str, Any]:
     try:
         app.parse_command_line(list(words))
     except SystemExit as error:
-        # What traitlets does with a command line that it cannot read.
+        # Raised by traitlets for a command line that it cannot read.
         raise SettingInvalid(
             f"The command line of the kernelspec {name} cannot be read. Write it again with "
             "`aca-kernel install`."

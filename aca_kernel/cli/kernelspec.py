@@ -32,9 +32,8 @@ def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> 
         spec["display_name"] = display_name
     elif name != DEFAULT_NAME:
         spec["display_name"] = f"{spec['display_name'].removesuffix(')')}, {name})"
-    # Absolute, because a bare `python` means the front end's own in JupyterLab and hides
-    # the kernel in VS Code; symbolic links are kept, because a virtual environment's
-    # python is one.
+    # Absolute: a bare `python` means the front end's own in JupyterLab and hides the kernel in
+    # VS Code. With its symlinks: a virtual environment's python is one.
     python = os.path.abspath(sys.executable)
     arguments = [f"--AcaKernel.{key}={value}" for key, value in settings.items()]
     spec["argv"] = [python, *spec["argv"][1:], *arguments]

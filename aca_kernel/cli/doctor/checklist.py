@@ -102,7 +102,7 @@ class Course:
         except AcaKernelError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001 - the other checks are still worth having
-            # Where it was, and no text: that may hold anything.
+            # Its place, without its text, which may hold anything.
             place = traceback.extract_tb(error.__traceback__)[-1]
             return failed(
                 f"This check itself failed: {type(error).__name__} in "

@@ -14,7 +14,7 @@ from ...errors import AcaKernelError, EnvironmentGone, PoolBusy, ResultUnknown
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 
-# How each is shown on a terminal, and in which style.
+# Symbol and style on a terminal.
 _MARKS: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),
     "warning": ("!", "yellow"),
