@@ -80,7 +80,7 @@ class AcaKernel(Configurable):
     cooldown_seconds = Integer(
         300,
         min=1,
-        help="""How long an environment lives without a call: `coolDownPeriodInSeconds` of the pool.
+        help="""Lifetime of an environment without a call: `coolDownPeriodInSeconds` of the pool.
         Sets the embedded pool's, and must match another pool's. After it, completions and views of
         variables wait for the next cell, because a call could take a place in the pool.""",
     ).tag(config=True)
@@ -92,22 +92,22 @@ class AcaKernel(Configurable):
     pool_full_timeout_seconds = Float(
         660.0,
         min=0,
-        help="""How long a cell waits for a place in a full pool. Default: twice the usual cooldown
+        help="""Longest wait of a cell for a place in a full pool. Default: twice the usual cooldown
         and a minute, because a place is kept for the cooldown after its last use.""",
     ).tag(config=True)
 
     reconnect_timeout_seconds = Float(
         180.0,
         min=0,
-        help="""How long a running notebook waits for a pool that does not answer or cannot be
-        reached, before its cells end in an error.""",
+        help="""Longest wait of a running notebook for a pool that does not answer or cannot be
+        reached. Then its cells end in an error.""",
     ).tag(config=True)
 
     key_rotation_timeout_seconds = Float(
         330.0,
         min=0,
-        help="""How long a cell waits for a pool to accept the key that Azure gives for it. Default:
-        the five minutes that the service needs after a rotation, and half a minute.""",
+        help="""Longest wait of a cell for a pool to accept its key from Azure. Default: the five
+        minutes that the service needs after a rotation, and half a minute.""",
     ).tag(config=True)
 
     start = Enum(
@@ -121,7 +121,7 @@ class AcaKernel(Configurable):
     reuse = Enum(
         ["user", "restart", "never"],
         default_value="user",
-        help="""Who gets a warm environment when its kernel ends, on pools that are not embedded.
+        help="""Next user of a warm environment when its kernel ends, not on the embedded pool.
         user: the next kernel of this user and pool on this machine, which starts afresh in it
         without another place; restart: this kernel only, when it is restarted; never: nobody.""",
     ).tag(config=True)
@@ -162,8 +162,8 @@ class AcaKernel(Configurable):
     checkpoint_before_seconds = Float(
         45.0,
         min=1,
-        help="""How long before the end of the cooldown to take a checkpoint; never in the first
-        half of the cooldown.""",
+        help="""Time between a checkpoint and the end of the cooldown; never more than half of the
+        cooldown.""",
     ).tag(config=True)
 
     checkpoint_after_seconds = Float(
@@ -198,7 +198,7 @@ class AcaKernel(Configurable):
     keep_alive_minutes = Float(
         0.0,
         min=0,
-        help="""How long to keep an unused environment, counted from the last cell; 0: for the
+        help="""Time to keep an unused environment, counted from the last cell; 0: for the
         cooldown only. It keeps its place in the pool.""",
     ).tag(config=True)
 

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_web_address,
         default=DEFAULT_REACH,
         metavar="URL",
-        help="what cells should be able to reach, to check egress (default: %(default)s)",
+        help="address that cells should be able to reach, to check egress (default: %(default)s)",
     )
     add_pool_options(parser)
 

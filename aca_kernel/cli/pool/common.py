@@ -47,7 +47,7 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=OPERATION_TIMEOUT_SECONDS,
         metavar="N",
-        help="how long to wait for each step; Azure goes on by itself (default: %(default)g)",
+        help="longest wait for each step; Azure goes on by itself (default: %(default)g)",
     )
 
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--location",
         "-l",
-        help="where to create, e.g. eastus (default: where the resource group is)",
+        help="location, e.g. eastus (default: that of the resource group)",
     )
     add_choices(parser)
     add_cloud(parser)

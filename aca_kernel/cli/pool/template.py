@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Options become defaults of its parameters. Nothing is sent anywhere."
     )
     add_pool(parser, "Named in the command for deploying it (default: $ACA_RESOURCE_GROUP).")
-    parser.add_argument("--location", "-l", help="where to create, e.g. eastus")
+    parser.add_argument("--location", "-l", help="location, e.g. eastus")
     add_choices(parser)
     add_cloud(parser)
 
