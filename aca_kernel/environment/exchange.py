@@ -277,10 +277,14 @@ class Exchange:
         """The answer of a call was lost: what it carried may have arrived. It is repeated."""
         self._risked = max(self._risked, call.end)
 
-    def dropped(self, call: ToolCall, *, is_refused: bool = False) -> None:
-        """A call that was sent ahead came to nothing. is_refused: the pool takes none."""
+    def failed(self, call: ToolCall) -> None:
+        """A call is not repeated any more; unless it was `lost`, nothing of it has arrived."""
         if call in self._under_way:
             self._under_way.remove(call)
+
+    def dropped(self, call: ToolCall, *, is_refused: bool = False) -> None:
+        """A call that was sent ahead came to nothing. is_refused: the pool takes none."""
+        self.failed(call)
         if is_refused:
             self.windows.queues_calls = False
 

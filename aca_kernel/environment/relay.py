@@ -177,6 +177,9 @@ class Relay:
         except LocalProtocolError as error:
             self.exchange.refused(call, error)
             return None
+        except AcaKernelError:
+            self.exchange.failed(call)
+            raise
         if result is None:
             return None
         reason = reason_of(result)

@@ -51,6 +51,20 @@ def test_every_request_ends_if_the_core_or_its_driver_fails(new_world: NewWorld)
     check(world)
 
 
+@pytest.mark.parametrize("latency", [0.002, 0.04])
+def test_a_cell_that_finds_its_environment_gone_runs_in_the_next(
+    new_world: NewWorld, latency: float
+) -> None:
+    world = new_world(latency=latency)
+    world.cell("a")
+    world.settle()
+    world.faults[world.calls + 1] = "gone"
+    cells = [world.cell("b"), world.cell("c")]
+    world.settle()
+    assert [world.text(cell) for cell in cells] == ["b", "c"]
+    check(world)
+
+
 def test_what_failed_beside_the_cells_is_told_with_the_next_one(new_world: NewWorld) -> None:
     world = new_world()
     world.tell(on.DriverFailed(world.clock.now, "interrupt", is_fatal=False))

@@ -685,6 +685,7 @@ class World:
                 exchange.dropped(call, is_refused=True)
                 self.clock.later(0, self._make_calls)
             elif exchange.is_under_way(call):
+                exchange.failed(call)
                 self._in_exchange(exchange, lambda: self._fail(exchange, error))
 
         def lost() -> None:
