@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from .kernel.driver import Driver
+    from .kernel.events import Event
     from .pool.backend import Backend
 
 # Between two looks at the front end's process. VS Code kills kernels, and a crashed front end says
@@ -123,7 +124,8 @@ class AcaKernelApp(JupyterApp):
             "files_back": settings.files_back,
         }
         backend = _backend(settings, pool)
-        launcher = Launcher(backend, settings, config, log)
+        inbox: asyncio.Queue[Event] = asyncio.Queue()
+        launcher = Launcher(backend, settings, config, inbox, log)
         if settings.start == "kernel" or (settings.start == "auto" and backend.is_embedded):
             launcher.begin()
             # The environment comes up while this process imports what speaks to front ends.
@@ -139,7 +141,7 @@ class AcaKernelApp(JupyterApp):
             session.signature_scheme = info["signature_scheme"]
         channels = Channels(info, session, log)
         self._write_connection_file(info, channels.bind())
-        kernel = Driver(channels, session, backend, settings, launcher, log)
+        kernel = Driver(channels, backend, settings, launcher, inbox, log)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, kernel.stop)
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt)

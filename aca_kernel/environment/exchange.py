@@ -113,6 +113,11 @@ class Exchange:
         self._is_last = False
         self._sent_end = 0
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a call has been made whose answer is still to come."""
+        return self.pending_number is not None and self.is_called
+
     # -- records -------------------------------------------------------------------
 
     def send(self, record: Record) -> int:

@@ -13,7 +13,6 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -27,12 +26,12 @@ from ..errors import (
 from ..remote import wire
 from .boot import Greeting, boot, install, reason_of
 from .exchange import Exchange, ToolCall
+from .retry import CallRepeated
 from .side_channel import SideChannel
 
 if TYPE_CHECKING:
     from ..pool.mcp_client import ToolResult
     from .environment import Environment
-    from .retry import Tell
 
 # What an exchange takes beyond its window on a slow line, before its answer counts as lost.
 EXCHANGE_GRACE_SECONDS = 30.0
@@ -46,18 +45,15 @@ class Relay:
     """One generation: from the agent's boot to the end of the environment.
 
     round_trips: seconds that recent calls took in which nothing was waited for.
-    on_failure: told of each call that fails and is repeated.
     """
 
     def __init__(
-        self, environment: Environment, config: dict[str, Any], tell: Tell, log: logging.Logger
+        self, environment: Environment, config: dict[str, Any], log: logging.Logger
     ) -> None:
         self.environment = environment
         self.exchange = Exchange(log)
         self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
-        self.on_failure: Callable[[AcaKernelError], None] = lambda _: None
         self._config = config
-        self._tell = tell
         self._side = SideChannel(environment, self.exchange, log)
         self._is_to_stop = False
         self._stop_place: int | None = None
@@ -69,7 +65,7 @@ class Relay:
 
         Raises as boot.boot.
         """
-        greeting = await boot(self.environment, self.exchange.nonce, self._config, self._tell)
+        greeting = await boot(self.environment, self.exchange.nonce, self._config)
         self._side.greeted(greeting)
         return greeting
 
@@ -78,7 +74,7 @@ class Relay:
 
         Raises as boot.boot.
         """
-        greeting = await install(self.environment, self._tell)
+        greeting = await install(self.environment)
         self._side.greeted(greeting)
         return greeting
 
@@ -131,10 +127,10 @@ class Relay:
                     call.code, timeout_seconds=call.wait_seconds + EXCHANGE_GRACE_SECONDS
                 )
             except (PoolBusy, PoolUnreachable, KeyPending) as error:
-                self.on_failure(error)
+                self._tell_failure(error)
                 raise
             except ResultUnknown as error:
-                self.on_failure(error)
+                self._tell_failure(error)
                 self.exchange.lost(call)
                 # The lost exchange may still be pending over there, and the next one
                 # would wait behind it.
@@ -145,7 +141,10 @@ class Relay:
                 self.round_trips.append(time.monotonic() - started)
             return result
 
-        return await self.environment.persist(attempt, tell=self._tell, is_stopped=self._is_stopped)
+        return await self.environment.persist(attempt, self._is_stopped)
+
+    def _tell_failure(self, error: AcaKernelError) -> None:
+        self.environment.inbox.put_nowait(CallRepeated(time.monotonic(), error))
 
     async def measure_round_trip(self) -> None:
         """Add the time of a call that does nothing; only while no exchange is pending.

@@ -6,6 +6,7 @@ What it says was said by the environment; its members are read with a check of t
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,14 @@ class Restart:
 
     msg_id: str
     keeps_state: bool
+
+
+@dataclass(frozen=True)
+class Later:
+    """The answer to a call that takes exchanges, which go on meanwhile. work: returns its head."""
+
+    call: Call
+    work: Coroutine[Any, Any, dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""What a core wants done: the commands that the driver carries out, in their order.
+"""Commands of a core: whatever the driver is to do, in this order.
 
-The answers to those that take time are events (events.py). At most one of `DoExchange`,
-`CallHost`, `Launch`, `Leave` and `RunCode` is under way at a time.
+Those that take time are answered by events (events.py). At most one `Job` is under way at a time.
 """
 
 from __future__ import annotations
@@ -131,6 +130,13 @@ class LoseVariables:
 
 
 @dataclass(frozen=True, slots=True)
+class TellIdle:
+    """Tell the checkpoint engine whether no cell waits or runs."""
+
+    is_idle: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CellEnded:
     """Tell the checkpoint engine that a cell has run for so long."""
 
@@ -154,24 +160,24 @@ class Exit:
     for_restart: bool = False
 
 
+# What is done in turn, one at a time.
+Job = DoExchange | CallHost | RunCode | Launch | Leave
+
 Command = (
     Outgoing
-    | DoExchange
+    | Job
     | StopWaiting
     | Wake
     | Interrupt
-    | CallHost
-    | RunCode
     | StopCode
-    | Launch
     | CancelLaunch
     | Forget
-    | Leave
     | Restore
     | CancelRestore
     | Deliver
     | FailCarried
     | LoseVariables
+    | TellIdle
     | CellEnded
     | WaitUntil
     | Exit

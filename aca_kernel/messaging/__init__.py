@@ -1,6 +1,8 @@
 """Jupyter messages on the front end's side: sockets, requests, replies. Knows no environment.
 
     channels      the five sockets that front ends connect to
+    inbox         events, as values that are handled in turn
+    outgoing      messages to front ends, as values
     requests      the table of unfinished requests
     publisher     messages of the kernel's own: replies, status, sentences for the user
     kernel_info   the answer to kernel_info_request

@@ -18,9 +18,8 @@ from typing import Any
 import zmq
 from jupyter_client.session import Session
 
-# Called with channel, identities, frames (header, parent header, metadata, content,
-# buffers) and decoded content of one message.
-Handler = Callable[[str, list[bytes], list[bytes], dict[str, Any]], None]
+from .inbox import Inbox, Received
+from .outgoing import Forward, ForwardReply, Outgoing, Publish, Reply
 
 _REQUEST_CHANNELS = ("shell", "control", "stdin")
 
@@ -104,13 +103,13 @@ class Channels:
         threading.Thread(target=echo, name="heartbeat", daemon=True).start()
         return port
 
-    def listen(self, handler: Handler) -> None:
-        """Begin to hand messages to the handler, which must not block."""
+    def listen(self, inbox: Inbox[Received]) -> None:
+        """Begin to put messages into the inbox."""
         for name, socket in self._sockets.items():
-            take = self._welcome if name == "iopub" else partial(self._receive, name, handler)
+            take = self._welcome if name == "iopub" else partial(self._receive, name, inbox)
             self._receivers[name] = _Receiver(socket, take)
 
-    def _receive(self, channel: str, handler: Handler, frames: list[bytes]) -> None:
+    def _receive(self, channel: str, inbox: Inbox[Received], frames: list[bytes]) -> None:
         try:
             idents, rest = self._session.feed_identities(frames)
             message = self._session.deserialize(rest)
@@ -119,13 +118,14 @@ class Channels:
             return
         # The signature is the first frame of what is left.
         body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
+        content = message["content"]
+        received = Received(time.monotonic(), channel, idents, body, content)
         if channel == "control":
             # What came over the other socket first: an interrupt is for the cell before it.
             self._receivers["shell"].look_again()
-            loop = asyncio.get_running_loop()
-            loop.call_soon(handler, channel, idents, body, message["content"])
+            asyncio.get_running_loop().call_soon(inbox.put_nowait, received)
         else:
-            handler(channel, idents, body, message["content"])
+            inbox.put_nowait(received)
 
     def _welcome(self, frames: list[bytes]) -> None:
         """Answer each subscription with iopub_welcome (JEP 65), as ipykernel does."""
@@ -136,18 +136,33 @@ class Channels:
             answer = self._session.serialize(message)
             self._send("iopub", [event[1:], *answer] if topic else answer)
 
-    def publish(self, topic: str, frames: list[bytes]) -> None:
-        """Send a message on iopub, as it is."""
+    def send(self, message: Outgoing) -> None:
+        """Send a message to front ends."""
+        match message:
+            case Forward():
+                self._publish(message.topic, message.frames)
+            case ForwardReply():
+                self._reply(message.channel, message.idents, message.frames)
+            case Publish():
+                is_stream = message.msg_type == "stream"
+                topic = f"stream.{message.content['name']}" if is_stream else message.msg_type
+                self._publish(f"kernel.{topic}", self._frames_of(message))
+            case Reply():
+                self._reply(message.channel, message.idents, self._frames_of(message))
+
+    def _publish(self, topic: str, frames: list[bytes]) -> None:
         self._send("iopub", [topic.encode("ascii", "replace"), *self._signed(frames)])
 
-    def reply(self, channel: str, idents: list[bytes], frames: list[bytes]) -> None:
-        """Send a message to one front end, as it is."""
+    def _reply(self, channel: str, idents: list[bytes], frames: list[bytes]) -> None:
         self._send(channel, [*idents, *self._signed(frames)])
 
-    def frames_of(self, message: dict[str, Any]) -> list[bytes]:
-        """Turn a message of our own into frames: header, parent header, metadata, content."""
+    def _frames_of(self, message: Publish | Reply) -> list[bytes]:
+        about = {"header": message.parent} if message.parent is not None else {}
+        made = self._session.msg(
+            message.msg_type, message.content, parent=about, metadata=message.metadata
+        )
         # Delimiter and signature come first; they are made again when it is sent.
-        return self._session.serialize(message)[2:]
+        return self._session.serialize(made)[2:]
 
     def _signed(self, frames: list[bytes]) -> list[bytes]:
         from jupyter_client.session import DELIM

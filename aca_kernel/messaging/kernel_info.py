@@ -5,12 +5,42 @@ from __future__ import annotations
 import platform
 import sys
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 
+if TYPE_CHECKING:
+    from .publisher import Publisher
+    from .requests import Request, RequestTable
+
 # What ipykernel 7 speaks.
 PROTOCOL_VERSION = "5.3"
+
+
+class KernelInfo:
+    """Answers kernel_info_requests; on shell, they wait for the cells that were there before."""
+
+    def __init__(self, table: RequestTable, publisher: Publisher) -> None:
+        self._table = table
+        self._publisher = publisher
+        self._content = kernel_info()
+        # Requests, and the cells that each waits for.
+        self._deferred: list[tuple[Request, set[str]]] = []
+
+    def asked(self, request: Request) -> None:
+        """Take a request; `answer_due` answers it."""
+        is_deferred = request.channel == "shell"
+        cells = {one.msg_id for one in self._table if one.is_execute and is_deferred}
+        self._deferred.append((request, cells))
+
+    def answer_due(self) -> None:
+        """Answer what waits for no cell any more."""
+        waiting, self._deferred = self._deferred, []
+        for request, cells in waiting:
+            if any(self._table.find(cell) is not None for cell in cells):
+                self._deferred.append((request, cells))
+            else:
+                self._publisher.answer(request, self._content)
 
 
 def kernel_info() -> dict[str, Any]:

@@ -29,6 +29,7 @@ class Request:
     place: where it stands in the relay's stream, once it has been sent.
     started: monotonic clock of its busy.
     is_hidden: a front end runs this code unasked (hidden.py).
+    is_interrupted: the remote kernel was interrupted while it was busy with it.
     """
 
     channel: str
@@ -39,6 +40,7 @@ class Request:
     place: int = 0
     started: float = 0.0
     is_hidden: bool = False
+    is_interrupted: bool = False
     content: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -208,6 +210,5 @@ class RequestTable:
     def running(self) -> Request | None:
         """Return the cell that the main shell is running, or will run next."""
         return next(
-            (one for one in self._unfinished.values() if one.is_execute and one.is_sent),
-            None,
+            (one for one in self._unfinished.values() if one.is_execute and one.is_sent), None
         )

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from .hidden import HiddenKind, has_mark, kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .publisher import Publisher
     from .requests import Request
     from .setup_code import SetupCode
@@ -89,12 +91,7 @@ class EarlyAnswers:
     """
 
     def __init__(
-        self,
-        publisher: Publisher,
-        setup: SetupCode,
-        widgets: WidgetScripts,
-        *,
-        is_embedded: bool,
+        self, publisher: Publisher, setup: SetupCode, widgets: WidgetScripts, *, is_embedded: bool
     ) -> None:
         self._publisher = publisher
         self._setup = setup
@@ -115,10 +112,6 @@ class EarlyAnswers:
         # What a script sends, and runs unseen, is to be run.
         request.is_hidden = session in self._sessions
 
-    def applies(self, request: Request) -> bool:
-        """Tell whether a request has an answer without an environment."""
-        return self._answer_of(request) is not None
-
     def answer(self, request: Request) -> bool:
         """Answer a request, from busy to idle; False if it needs an environment."""
         answer = self._answer_of(request)
@@ -135,6 +128,21 @@ class EarlyAnswers:
             self._publisher.publish(msg_type, content, request)
         self._publisher.answer(request, answer.content)
         return True
+
+    def answer_all(self, requests: Iterable[Request]) -> bool:
+        """Answer requests if none of them needs an environment; False if one does."""
+        waiting = list(requests)
+        if any(self._answer_of(one) is None for one in waiting):
+            return False
+        for one in waiting:
+            self.answer(one)
+        return True
+
+    def answer_hidden(self, requests: Iterable[Request]) -> None:
+        """Answer the hidden ones of requests; set-up code waits for the next cell."""
+        for one in requests:
+            if one.is_hidden:
+                self.answer(one)
 
     def began(self, request: Request) -> None:
         """A remote kernel has begun with a request; set-up code is for those after it, too."""

@@ -23,7 +23,6 @@ from ...errors import (
 )
 from ...pool.mcp_client import RUN_SHELL, ToolResult
 from .check_machine import public_address
-from .check_pool import tell_nobody
 from .checklist import Found, Skipped, Step
 from .probe import numbered_text
 from .report import CheckOutcome, failed, warning
@@ -120,7 +119,7 @@ async def _ipykernel(found: Found) -> CheckOutcome:
         "arguments": [],
         "generation": 1,
     }
-    relay = Relay(environment, config, tell_nobody, logging.getLogger(__name__))
+    relay = Relay(environment, config, logging.getLogger(__name__))
     greeting = await relay.boot()
     if not greeting.missing:
         packages = found.look["packages"]
@@ -157,12 +156,12 @@ async def _shell(found: Found) -> CheckOutcome:
         _ask(found, "overlap", started=started, go=go, seconds=_OVERLAP_SECONDS)
     )
     try:
-        result = await environment.persist(lambda: environment.run_shell(command), tell=tell_nobody)
+        result = await environment.persist(lambda: environment.run_shell(command))
         is_side_by_side = bool(await pending)
     finally:
         pending.cancel()
     tidy = f"rm -f {shlex.quote(go)}"
-    await environment.persist(lambda: environment.run_shell(tidy), tell=tell_nobody)
+    await environment.persist(lambda: environment.run_shell(tidy))
     if is_side_by_side:
         return CheckOutcome("a shell command ran while a Python call was pending")
     if result.is_failed and not result.exit_code:
@@ -200,7 +199,6 @@ async def _round_trip(found: Found) -> CheckOutcome:
         started = time.monotonic()
         await environment.persist(
             lambda: environment.run_python("None", timeout_seconds=_CALL_SECONDS),
-            tell=tell_nobody,
         )
         taken.append(time.monotonic() - started)
     median = statistics.median(taken)
@@ -296,7 +294,6 @@ async def _run(
         lambda: environment.run_python(
             f"{source}\nanswer({arguments})\n", timeout_seconds=timeout_seconds
         ),
-        tell=tell_nobody,
     )
     if result.is_failed:
         raise ToolFailed(

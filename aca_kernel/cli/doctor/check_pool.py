@@ -5,8 +5,10 @@ One environment is launched, which keeps its place in the pool until its cooldow
 
 from __future__ import annotations
 
+import asyncio
+
 from ...environment.environment import Environment
-from ...errors import AcaKernelError, KeyRefused
+from ...errors import KeyRefused
 from ...pool.backend import Backend, EndpointBackend, key_in
 from ...pool.embedded_backend import EmbeddedBackend
 from ...pool.mcp_client import LAUNCH_TOOLS, PROTOCOL_VERSION, RUN_PYTHON, RUN_SHELL
@@ -125,7 +127,8 @@ async def _launch(found: Found) -> CheckOutcome:
     # A cell waits for a place for minutes; here a full pool is a finding.
     settings.pool_full_timeout_seconds = 0.0
     settings.reconnect_timeout_seconds = min(settings.reconnect_timeout_seconds, _RECONNECT_SECONDS)
-    environment = await Environment.launch(found.backend, settings, tell_nobody)
+    # Nobody reads the queue: the report tells of the end.
+    environment = await Environment.launch(found.backend, settings, asyncio.Queue())
     found.environment = environment
     detail = f"environment {environment.environment_id[:8]}…"
     if found.backend.is_embedded:
@@ -133,7 +136,3 @@ async def _launch(found: Found) -> CheckOutcome:
     return CheckOutcome(
         f"{detail}, which takes one of the pool's places until its cooldown is over"
     )
-
-
-def tell_nobody(_error: AcaKernelError, _waited: float) -> None:
-    """Do not tell of a wait: the report tells of its end."""

@@ -21,10 +21,11 @@ import asyncio
 import json
 import os
 import shlex
-from collections.abc import Callable
+import time
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CallRefused
+from ...messaging.inbox import Noticed
 from ...remote.paged_files import FileProblem, SourceFile
 from ..open_files import OpenFiles, in_thread
 from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
@@ -32,6 +33,7 @@ from .folder import Folder, FolderItem, Reason
 
 if TYPE_CHECKING:
     from ...environment.environment import Environment
+    from ...messaging.inbox import Inbox
     from ...settings import AcaKernel
     from ..call import Answer, Call
 
@@ -52,13 +54,13 @@ _MOST_TOLD = 5
 class Sending:
     """The files of one kernel that go to its environments.
 
-    tell: shows the user a sentence, with the running cell, which the environment does not hear.
+    inbox: told sentences for the user, which the environment does not hear.
     """
 
-    def __init__(self, settings: AcaKernel, folder: Folder, tell: Callable[[str], object]) -> None:
+    def __init__(self, settings: AcaKernel, folder: Folder, inbox: Inbox[Noticed]) -> None:
         self._settings = settings
         self._folder = folder
-        self._tell = tell
+        self._inbox = inbox
         self._told: set[str] = set()
         # What the caps and the list are about: one environment, whose files end with it.
         self._environment: Environment | None = None
@@ -196,7 +198,7 @@ class Sending:
         sentence = await asyncio.to_thread(lambda: _why_withheld(self._folder, path))
         if sentence:
             self._told.add(path)
-            self._tell(sentence)
+            self._inbox.put_nowait(Noticed(time.monotonic(), sentence))
 
     # -- life ----------------------------------------------------------------------
 

@@ -389,13 +389,13 @@ class World:
         self.strands: list[Strand] = []
         self.agent: MemoryAgent | None = None
         self.exchange: Exchange | None = None
-        self.facts = SimpleNamespace(has_any=has_checkpoint, problem="")
         self._stop: list[int | None] = []
         self._restoring: tuple[int, str] | None = None
         self._turn = 0
         self._ids = itertools.count(1)
-        self.core = Core(CoreOptions(300.0, "auto"), self.facts, LOG)
+        self.core = Core(CoreOptions(300.0, "auto"), LOG)
         self._carry_out(self.core.start(self.clock.now))
+        self.tell(on.CheckpointKept(self.clock.now, has_checkpoint))
 
     # -- the front end -------------------------------------------------------------
 
