@@ -213,8 +213,7 @@ class BatchClient(NotebookClient):
         store_history: bool = True,
     ) -> NotebookNode:
         """See nbclient. Raises EnvironmentLost, KernelFailed, Stopped besides its errors."""
-        if self._is_stopping:
-            raise Stopped
+        self._check_stopping()
         before = self.code_cells_executed
         self._has_started, self._oddity, self._is_overdue = False, None, False
         try:
@@ -227,12 +226,10 @@ class BatchClient(NotebookClient):
             self._check_stopping()
             raise await self._death(cell) from error
         except CellTimeoutError as error:
-            self._check_stopping()
-            self._check_lost()
+            self._check_going_on()
             raise KernelFailed(self._give_up(cell)) from error
         except Exception:  # these two go before any error of the cell
-            self._check_stopping()
-            self._check_lost()
+            self._check_going_on()
             raise
         finally:
             self._is_running_cell = False
@@ -241,8 +238,7 @@ class BatchClient(NotebookClient):
             if self.code_cells_executed > before and self._has_started:
                 is_whole = not (self._is_stopping or self._is_lost)
                 self._on_end(self.code_cells_executed, is_whole)
-        self._check_stopping()
-        self._check_lost()
+        self._check_going_on()
         if self._oddity is not None:
             raise self._oddity
         return executed
@@ -264,8 +260,7 @@ class BatchClient(NotebookClient):
         if self._is_overdue:
             text = f"The cell did not finish within {self._timeout_seconds or 0:g} s, nor when "
             text += "interrupted."
-        _add_error(cell, TIMEOUT_NAME, text)
-        return CellError(self.code_cells_executed, TIMEOUT_NAME, text)
+        return self._add_error(cell, TIMEOUT_NAME, text)
 
     async def _death(self, cell: NotebookNode) -> EnvironmentLost | KernelFailed:
         """Return the error of a cell whose local process has ended, and add it to the cell."""
@@ -276,8 +271,7 @@ class BatchClient(NotebookClient):
         text = f"The local kernel process {how} while the cell was running."
         # The process that runs it has received it, even if it had no time to say so.
         self._has_started = self._has_started or not self._is_remote
-        _add_error(cell, "DeadKernelError", text)
-        error = CellError(self.code_cells_executed, "DeadKernelError", text)
+        error = self._add_error(cell, "DeadKernelError", text)
         return KernelFailed(error) if is_exit else EnvironmentLost(error)
 
     async def _get_ready(self) -> None:
@@ -361,7 +355,8 @@ class BatchClient(NotebookClient):
         if self._is_stopping:
             raise Stopped
 
-    def _check_lost(self) -> None:
+    def _check_going_on(self) -> None:
+        self._check_stopping()
         if self._is_lost:
             text = "The session environment, or the process in it, ended between two cells."
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
@@ -394,7 +389,14 @@ class BatchClient(NotebookClient):
         if not has_tag(cell, _RAISES_TAG):
             self.errors.append(error)
         if error.ename == TIMEOUT_NAME:
-            _add_error(cell, error.ename, error.evalue)
+            self._add_error(cell, error.ename, error.evalue)
+
+    def _add_error(self, cell: NotebookNode, ename: str, evalue: str) -> CellError:
+        output = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
+            "error", ename=ename, evalue=evalue, traceback=[]
+        )
+        cell.outputs.append(output)
+        return CellError(self.code_cells_executed, ename, evalue)
 
 
 def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
@@ -416,10 +418,3 @@ def _sentence_of(notice: dict[str, Any]) -> str:
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
     return EnvironmentLost(error) if error.reason in _LOST else KernelFailed(error)
-
-
-def _add_error(cell: NotebookNode, name: str, value: str) -> None:
-    output = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
-        "error", ename=name, evalue=value, traceback=[]
-    )
-    cell.outputs.append(output)

@@ -1,7 +1,7 @@
 """Jupyter messages on the front end's side: sockets, requests, replies. Knows no environment.
 
     channels      the five sockets that front ends connect to
-    inbox         what happens, as values that are handled in turn
+    inbox         events, as values that are handled in turn
     outgoing      messages to front ends, as values
     requests      the table of unfinished requests
     publisher     messages of the kernel's own: replies, status, sentences for the user

@@ -1,7 +1,7 @@
-"""The inbox of a kernel: whatever happens is put into it as a value, and handled in turn.
+"""The inbox of a kernel: events as values, which are handled in turn.
 
-Who has news does not call who wants it: sockets, launches, calls to the pool and the checkpoint
-engine put events, each of which is defined where it happens; kernel/events.py lists them all.
+Sockets, launches, calls to the pool and the checkpoint engine put events here and call nobody.
+Each event is defined at its source; kernel/events.py lists them all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """There is something to tell the user at once, if a cell waits."""
+    """A sentence for the user of a waiting cell, at once."""
 
     now: float
     text: str

@@ -1,19 +1,17 @@
-"""The answer to kernel_info_request: the same at any time of a kernel's life."""
+"""The answer to kernel_info_request, which stays the same for a kernel's life."""
 
 from __future__ import annotations
 
 import platform
 import sys
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import __version__
+from .publisher import Publisher
+from .requests import Request, RequestTable
 
-if TYPE_CHECKING:
-    from .publisher import Publisher
-    from .requests import Request, RequestTable
-
-# What ipykernel 7 speaks.
+# As ipykernel 7.
 PROTOCOL_VERSION = "5.3"
 
 
@@ -34,7 +32,7 @@ class KernelInfo:
         self._deferred.append((request, cells))
 
     def answer_due(self) -> None:
-        """Answer what waits for no cell any more."""
+        """Answer requests that wait for no cell any more."""
         waiting, self._deferred = self._deferred, []
         for request, cells in waiting:
             if any(self._table.find(cell) is not None for cell in cells):
@@ -44,15 +42,11 @@ class KernelInfo:
 
 
 def kernel_info() -> dict[str, Any]:
-    """Return the content of kernel_info_reply: the same at any time of a kernel's life.
+    """Return the content of kernel_info_reply.
 
     Names the Python of this process, which on the embedded pool is the remote one too.
     """
-    version = platform.python_version()
-    try:
-        ipython = metadata.version("ipython")
-    except metadata.PackageNotFoundError:
-        ipython = "?"
+    version, ipython = platform.python_version(), version_of("ipython") or "?"
     return {
         "status": "ok",
         "protocol_version": PROTOCOL_VERSION,
@@ -87,3 +81,11 @@ def kernel_info() -> dict[str, Any]:
         ],
         "supported_features": ["kernel subshells", "debugger"],
     }
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of an installed distribution, empty if there is none."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -42,10 +42,7 @@ async def _login(found: Found) -> CheckOutcome:
     try:
         await tokens.token()
     except CredentialUnavailable as error:
-        command = (
-            f"az cloud set --name {cloud.cli_name} && az login" if cloud.cli_name else "az login"
-        )
-        return failed(error.message, f"Run `{command}`, then this command again.")
+        return failed(error.message, f"Run `{cloud.login_command}`, then this command again.")
     return CheckOutcome(f"logged in by {tokens.credential_name or 'azure-identity'}")
 
 

@@ -127,7 +127,7 @@ async def _launch(found: Found) -> CheckOutcome:
     # A cell waits for a place for minutes; here a full pool is a finding.
     settings.pool_full_timeout_seconds = 0.0
     settings.reconnect_timeout_seconds = min(settings.reconnect_timeout_seconds, _RECONNECT_SECONDS)
-    # Nobody reads it: who waits here is told of the end.
+    # Nobody reads the queue: the report tells of the end.
     environment = await Environment.launch(found.backend, settings, asyncio.Queue())
     found.environment = environment
     detail = f"environment {environment.environment_id[:8]}…"

@@ -32,6 +32,11 @@ class Cloud:
     cli_name: str | None
 
     @property
+    def login_command(self) -> str:
+        """The Azure CLI's commands for a login."""
+        return f"az cloud set --name {self.cli_name} && az login" if self.cli_name else "az login"
+
+    @property
     def scope(self) -> str:
         """The scope of a token: this Resource Manager and no other.
 

@@ -156,20 +156,15 @@ class Tokens:
         if re.search(r"AADSTS\d+|authentication failed", last_why, re.IGNORECASE):
             return AccessDenied(
                 f"The Azure login by {last_name} failed: {last_why}. Correct what it is "
-                f"configured with, or log in with {self._login_command()}.",
+                f"configured with, or log in with `{self._cloud.login_command}`.",
                 detail=kind.__name__,
             )
         ways = ", ".join(f"{name} ({why})" if why else name for name, why in tried)
         return CredentialUnavailable(
-            f"Nobody is logged in to Azure: run {self._login_command()}, then try again. "
+            f"Nobody is logged in to Azure: run `{self._cloud.login_command}`, then try again. "
             f"Tried: {ways or last_why}.",
             detail=kind.__name__,
         )
-
-    def _login_command(self) -> str:
-        if self._cloud.cli_name:
-            return f"`az cloud set --name {self._cloud.cli_name}` and `az login`"
-        return "`az login`"
 
 
 def _reason(text: str) -> str:
