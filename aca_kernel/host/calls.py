@@ -1,9 +1,9 @@
-"""What the remote side asks this kernel to do: a table of names and who does it.
+"""Calls of the remote side to this kernel, and the table of their handlers.
 
 A call comes from the extension in the remote kernel, by way of the agent, as a record of
-kind `call` with `id`, `op` and what the op needs; most are answered by a record of kind
-`answer` with the same id. Whatever a call says was said by the environment, where the user's
-code and the packages it imports can say it as well: a handler checks all of it.
+kind `call` with `id`, `op` and arguments; most are answered by a record of kind `answer` with
+the same id. The user's code and the packages it imports can send calls, too: a handler checks
+all arguments.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from ..pool.backend import Backend
     from ..settings import AcaKernel
 
-# Returns None where nothing is answered unless it fails. Raises CallRefused, other errors of
-# ours, which are answered by their sentence, and EnvironmentGone, which is not.
+# Returns None where only a failure is answered. Raises CallRefused, other errors of ours, which
+# are answered by their sentence, and EnvironmentGone, which is not.
 Handler = Callable[[Call], Awaitable[Answer | None]]
 
 
 class Calls:
-    """Answers the calls of one kernel's environments.
+    """The handlers of calls of one kernel's environments.
 
     tell_user: shows the user a sentence, with the running cell.
-    do_later: does what takes exchanges, and sends what it returns when it is done.
+    do_later: runs a coroutine that takes exchanges, and sends the record that it returns.
     """
 
     def __init__(
@@ -94,10 +94,7 @@ class Calls:
         }
 
     async def answer(self, call: Call) -> Record | None:
-        """Do what is asked and return the answer, None if none is due.
-
-        Raises EnvironmentGone.
-        """
+        """Handle a call and return the answer, None if none is due. Raises EnvironmentGone."""
         head = {"kind": "answer", "id": call.head.get("id")}
         try:
             handler = self._handlers.get(call.text("op"))
@@ -108,26 +105,26 @@ class Calls:
             raise
         except AcaKernelError as error:
             return Record({**head, "error": error.message})
-        except Exception as error:  # noqa: BLE001 - it is logged, and who asks waits for an answer
+        except Exception as error:  # noqa: BLE001 - it is logged, and the caller needs an answer
             return Record({**head, "error": unexpected(error, self._log)})
         return None if answer is None else Record({**answer[0], **head}, answer[1])
 
     def has_sent_file(self) -> bool:
-        """Tell whether a file, or a page of one, was sent since this was asked last."""
+        """Tell whether a file, or a page of one, was sent since the last call of this."""
         return self._sending.has_sent()
 
     def take_restart(self) -> Restart | None:
-        """Return, once, what cell has asked for another environment."""
+        """Return, once, the request of a cell for another environment."""
         restart, self._restart_asked = self._restart_asked, None
         return restart
 
     def close_finished(self) -> None:
-        """Let go of what belongs to cells that have ended."""
+        """Close the transfers of cells that have ended."""
         self._transfers.close_finished()
         self._back.close_finished()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all transfers."""
         self._transfers.close()
         self._sending.close()
         self._back.close()

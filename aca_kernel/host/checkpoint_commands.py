@@ -1,6 +1,6 @@
 """Checkpoints that a cell asks for: `%aca checkpoint`, `restore` and `keep`, and `restart --keep`.
 
-Taking and restoring need exchanges, so that most of these calls are answered later.
+Taking and restoring need exchanges: most of these calls are answered later.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class CheckpointCommands:
-    """Answers the calls that concern checkpoints.
+    """The handlers of calls about checkpoints.
 
-    do_later: does what takes exchanges, and sends what it returns when it is done.
+    do_later: runs a coroutine that takes exchanges, and sends the record that it returns.
     """
 
     def __init__(
@@ -50,11 +50,7 @@ class CheckpointCommands:
         self._find_storing(call)
         if self._settings.checkpoint == "off":
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
-
-        async def work() -> dict[str, Any]:
-            return await self._checkpoints.begin()
-
-        self._later(call, work())
+        self._later(call, self._checkpoints.begin())
 
     async def checkpoint_end(self, call: Call) -> None:
         """Store the checkpoint that has been taken. Raises CallRefused."""
@@ -66,7 +62,7 @@ class CheckpointCommands:
         self._later(call, work())
 
     def _find_storing(self, call: Call) -> None:
-        """Raises CallRefused: no running cell has the line that the call says it is of."""
+        """Check that a running cell has the line that the call names. Raises CallRefused."""
         if call.text("line") == "restart":
             find_permission(self._table, "restart", lambda one: one.keep)
         else:
@@ -94,7 +90,7 @@ class CheckpointCommands:
         return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
 
     async def keep(self, call: Call) -> Answer:
-        """Keep the environment for a time, also without use. Raises CallRefused."""
+        """Keep the environment for a time without use. Raises CallRefused."""
         time = call.text("time")
         find_permission(self._table, "keep", lambda one: one.path == time)
         seconds = keep_seconds(time) or 0
@@ -107,7 +103,7 @@ class CheckpointCommands:
         }, ()
 
     def _later(self, call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        """Answer a call when something is done that takes exchanges meanwhile."""
+        """Answer a call after work that takes exchanges."""
 
         async def answer() -> Record:
             head = {"kind": "answer", "id": call.head.get("id")}

@@ -1,4 +1,4 @@
-"""`!` commands: what the extension in the remote kernel asks for, done with the shell tool."""
+"""`!` commands of the remote kernel, started with the shell tool."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from ..environment.environment import Environment
     from ..environment.retry import Tell
 
-# The command's text is only for who reads the pool's records: the script has it too, and
-# no argument may be longer than 128 KiB.
+# The text is for the pool's records only: the script has it, too, and an argument is limited to
+# 128 KiB.
 _LONGEST_SHOWN_CHARACTERS = 10_000
 
 
 async def start_command(environment: Environment, script: str, command: str, tell: Tell) -> None:
     """Start a command that remote/shell.py has prepared.
 
-    script: path of what starts the command detached, and only once however often it is
-    run, so that a lost answer may be asked for again; output and end come back through
-    the remote kernel. command: its text, for the pool's records.
+    script: its path; it starts the command detached and at most once, so that the call may be
+    repeated. Output and end come back through the remote kernel. command: the text, for the
+    pool's records.
     Raises EnvironmentGone and the errors of Environment.persist.
     Raises ToolFailed: the shell tool did not start it, and says why.
     """
