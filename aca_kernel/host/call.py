@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..environment.environment import Environment
+from ..environment.relay import Relay
 from ..errors import CallRefused
-
-if TYPE_CHECKING:
-    from ..environment.environment import Environment
-    from ..environment.relay import Relay
 
 # The head and the parts of an answer.
 Answer = tuple[dict[str, Any], tuple[bytes, ...]]

@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..checkpoint import wording
+from ..checkpoint.checkpoints import Checkpoints
+from ..checkpoint.schedule import Schedule
+from ..environment.retry import Tell
 from ..errors import AcaKernelError, EnvironmentGone
+from ..messaging.requests import RequestTable
+from ..pool.backend import Backend
 from ..remote.wire import Record
+from ..settings import AcaKernel
 from .call import Answer, Call, Restart, unexpected
 from .checkpoint_commands import CheckpointCommands
 from .notebook_files.sending import Sending, notebook_folder
@@ -23,14 +29,6 @@ from .permission import find_permission
 from .shell import start_command
 from .status import status_rows
 from .transfer import Transfers
-
-if TYPE_CHECKING:
-    from ..checkpoint.checkpoints import Checkpoints
-    from ..checkpoint.schedule import Schedule
-    from ..environment.retry import Tell
-    from ..messaging.requests import RequestTable
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
 
 # Returns None where only a failure is answered. Raises CallRefused, other errors of ours, which
 # are answered by their sentence, and EnvironmentGone, which is not.

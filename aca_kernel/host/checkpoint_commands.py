@@ -7,75 +7,66 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from ..checkpoint import wording
+from ..checkpoint.checkpoints import Checkpoints
+from ..checkpoint.schedule import Schedule
 from ..errors import AcaKernelError, CallRefused
+from ..messaging.requests import RequestTable
 from ..remote.command_line import keep_seconds
 from ..remote.wire import Record
+from ..settings import AcaKernel
 from .call import Answer, Call, unexpected
 from .permission import find_permission
 
-if TYPE_CHECKING:
-    from ..checkpoint.checkpoints import Checkpoints
-    from ..checkpoint.schedule import Schedule
-    from ..messaging.requests import RequestTable
-    from ..settings import AcaKernel
 
-
+@dataclass(frozen=True)
 class CheckpointCommands:
     """The handlers of calls about checkpoints.
 
     do_later: runs a coroutine that takes exchanges, and sends the record that it returns.
     """
 
-    def __init__(
-        self,
-        table: RequestTable,
-        settings: AcaKernel,
-        checkpoints: Checkpoints,
-        schedule: Schedule,
-        do_later: Callable[[Coroutine[Any, Any, Record]], None],
-        log: logging.Logger,
-    ) -> None:
-        self._log = log
-        self._table = table
-        self._settings = settings
-        self._checkpoints = checkpoints
-        self._schedule = schedule
-        self._do_later = do_later
+    table: RequestTable
+    settings: AcaKernel
+    checkpoints: Checkpoints
+    schedule: Schedule
+    do_later: Callable[[Coroutine[Any, Any, Record]], None]
+    log: logging.Logger
 
     async def checkpoint(self, call: Call) -> None:
         """Take a checkpoint of what has changed. Raises CallRefused."""
         self._find_storing(call)
-        if self._settings.checkpoint == "off":
+        if self.settings.checkpoint == "off":
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
-        self._later(call, self._checkpoints.begin())
+        self._later(call, self.checkpoints.begin())
 
     async def checkpoint_end(self, call: Call) -> None:
         """Store the checkpoint that has been taken. Raises CallRefused."""
         self._find_storing(call)
 
         async def work() -> dict[str, Any]:
-            return {"told": await self._checkpoints.end()}
+            return {"told": await self.checkpoints.end()}
 
         self._later(call, work())
 
     def _find_storing(self, call: Call) -> None:
         """Check that a running cell has the line that the call names. Raises CallRefused."""
         if call.text("line") == "restart":
-            find_permission(self._table, "restart", lambda one: one.keep)
+            find_permission(self.table, "restart", lambda one: one.keep)
         else:
-            find_permission(self._table, "checkpoint")
+            find_permission(self.table, "checkpoint")
 
     async def restore(self, call: Call) -> None:
         """Put the last checkpoint into the environment. Raises CallRefused."""
-        find_permission(self._table, "restore")
-        if self._settings.restore == "off":
+        find_permission(self.table, "restore")
+        if self.settings.restore == "off":
             raise CallRefused("Restoring is switched off by the setting `restore`.")
 
         async def work() -> dict[str, Any]:
-            if not await self._checkpoints.begin_restoring():
+            if not await self.checkpoints.begin_restoring():
                 raise CallRefused("There is nothing to restore: no checkpoint has been taken yet.")
             return {}
 
@@ -83,18 +74,18 @@ class CheckpointCommands:
 
     async def restored(self, call: Call) -> Answer:
         """Take note of what came back. Raises CallRefused."""
-        find_permission(self._table, "restore")
+        find_permission(self.table, "restore")
         given = call.head.get("report")
         report = given if isinstance(given, dict) else {}
-        self._checkpoints.restored(report)
+        self.checkpoints.restored(report)
         return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
 
     async def keep(self, call: Call) -> Answer:
         """Keep the environment for a time without use. Raises CallRefused."""
         time = call.text("time")
-        find_permission(self._table, "keep", lambda one: one.path == time)
+        find_permission(self.table, "keep", lambda one: one.path == time)
         seconds = keep_seconds(time) or 0
-        self._schedule.keep(seconds)
+        self.schedule.keep(seconds)
         if not seconds:
             return {"told": "The environment is kept for its cooldown only."}, ()
         return {
@@ -112,6 +103,6 @@ class CheckpointCommands:
             except AcaKernelError as error:
                 return Record({**head, "error": error.message})
             except Exception as error:  # noqa: BLE001 - it is logged, and a cell waits for an answer
-                return Record({**head, "error": unexpected(error, self._log)})
+                return Record({**head, "error": unexpected(error, self.log)})
 
-        self._do_later(answer())
+        self.do_later(answer())

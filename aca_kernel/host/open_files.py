@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import CallRefused
 from ..remote.paged_files import FileProblem
-
-if TYPE_CHECKING:
-    from .call import Call
+from .call import Call
 
 T = TypeVar("T")
 

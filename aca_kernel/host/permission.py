@@ -13,14 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..errors import CallRefused
+from ..messaging.requests import Request, RequestTable
 from ..remote import command_line
-
-if TYPE_CHECKING:
-    from ..messaging.requests import Request, RequestTable
-    from ..remote.command_line import Command
+from ..remote.command_line import Command
 
 
 def find_permission(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
+from ..environment.environment import Environment
+from ..environment.retry import Tell
 from ..errors import ToolFailed
-
-if TYPE_CHECKING:
-    from ..environment.environment import Environment
-    from ..environment.retry import Tell
 
 # The text is for the pool's records only: the script has it, too, and an argument is limited to
 # 128 KiB.

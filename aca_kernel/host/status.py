@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
-    from .call import Call
+from ..pool.backend import Backend
+from ..settings import AcaKernel
+from .call import Call
 
 # The id is a key of sorts to the session: only its beginning is shown.
 _SHOWN_ID_CHARACTERS = 8

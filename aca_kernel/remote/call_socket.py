@@ -83,10 +83,6 @@ class Connection:
             raise OSError("the connection to the kernel was lost")
         return self._incoming.feed(self._incoming.received, data)
 
-    def has_arrived(self, seconds: float) -> bool:
-        """Wait for data; return whether `receive` would return at once."""
-        return is_readable(self._socket, seconds)
-
     def close(self) -> None:
         """Give up unanswered calls."""
         self._socket.close()

@@ -21,7 +21,7 @@ SUBCOMMANDS = {
     "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),
     "checkpoint": ("", "store variables and files on your machine, in case the environment ends"),
     "restore": ("", "bring back what was stored last"),
-    "keep": ("TIME", "keep the environment for a time without use, for instance 2h, or `off`"),
+    "keep": ("TIME", "keep the environment for a time without use, such as 2h; `off` ends it"),
     "help": ("", "show this"),
 }
 

@@ -20,20 +20,18 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ...environment.environment import Environment
 from ...errors import CallRefused
 from ...remote.command_line import transfer_line
 from ...remote.notebook_files.entries import FileFacts
 from ...remote.paged_files import FileProblem, SourceFile
+from ...settings import AcaKernel
+from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
 from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
 from .folder import Folder, Reason
-
-if TYPE_CHECKING:
-    from ...environment.environment import Environment
-    from ...settings import AcaKernel
-    from ..call import Answer, Call
 
 # Paths of one question; our half asks for a few.
 _MOST_PATHS = 100

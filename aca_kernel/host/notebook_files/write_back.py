@@ -23,22 +23,20 @@ import shlex
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from ...environment.environment import Environment
 from ...errors import CallRefused
+from ...messaging.requests import RequestTable
 from ...remote.command_line import transfer_line
 from ...remote.paged_files import FileProblem, PartialFile
+from ...settings import AcaKernel
+from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
 from ..transfer import PAGE_BYTES
 from .folder import Folder
 from .returned_files import ReturnedFiles
 from .withheld import parts_of
-
-if TYPE_CHECKING:
-    from ...environment.environment import Environment
-    from ...messaging.requests import RequestTable
-    from ...settings import AcaKernel
-    from ..call import Answer, Call
 
 T = TypeVar("T")
 

@@ -37,7 +37,7 @@ def reduce(obj: Any) -> Any:
     maker, arguments = made
     if maker is rebuild.memmap:
         return made
-    # What is open is opened again with the array that owns it.
+    # A memmap is opened again with the array that owns it.
     state = {key: value for key, value in vars(obj).items() if key != "_mmap" or value is None}
     return maker, (*arguments, kind), state, None, None, rebuild.set_attributes
 
@@ -85,7 +85,7 @@ def _in_file(obj: Any, plain: Any) -> Any:
         return None
     if obj.filename is None or not os.path.exists(obj.filename):
         raise NotStorable("an array in a file that has no name any more")
-    # What was written to such an array is not in the file.
+    # Writes to a copy-on-write array are not in the file.
     data = _data(plain) if obj.mode == "c" else None
     where = (obj.filename, obj.mode, obj.offset)
     return rebuild.memmap, (*where, plain.dtype, plain.shape, _order(plain), data)

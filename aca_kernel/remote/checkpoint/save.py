@@ -98,7 +98,7 @@ def start(job: CheckpointJob) -> int:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12 warns of what is said above
+            warnings.simplefilter("ignore")  # Python 3.12 warns of threads, see above
             pid = os.fork()
         # A process group of its own, so that it can be ended with its children. Parent and child
         # both set it: either may come first.

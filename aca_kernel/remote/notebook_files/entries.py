@@ -81,6 +81,7 @@ class _Entry:
         return status_of(self._item, self._relative, self._device)
 
 
+@dataclass(eq=False)
 class Scan:
     """A result of os.scandir: entries of the folder here, then those on the user's machine only.
 
@@ -89,35 +90,26 @@ class Scan:
     is_outdated: tells whether a copy here is shown as the file is there.
     """
 
-    def __init__(
-        self,
-        here: Any,
-        folder: str,
-        there: dict[str, FileFacts],
-        relative: str,
-        device: int,
-        is_outdated: Callable[[str, FileFacts], bool],
-    ) -> None:
-        self._here = here
-        self._folder = folder
-        self._there = dict(there)
-        self._prefix = relative + "/" if relative else ""
-        self._device = device
-        self._is_outdated = is_outdated
+    here: Any
+    folder: str
+    there: dict[str, FileFacts]
+    relative: str
+    device: int
+    is_outdated: Callable[[str, FileFacts], bool]
+
+    def __post_init__(self) -> None:
         self._entries = self._all()
 
     def _all(self) -> Iterator[Any]:
-        for entry in self._here:
-            item = self._there.pop(entry.name, None)
-            if item is not None and self._is_outdated(self._prefix + entry.name, item):
-                yield self._entry(entry.name, item)
-            else:
+        there = dict(self.there)
+        prefix = self.relative + "/" if self.relative else ""
+        for entry in self.here:
+            item = there.get(entry.name)
+            if item is None or not self.is_outdated(prefix + entry.name, item):
+                there.pop(entry.name, None)
                 yield entry
-        for name in sorted(self._there):
-            yield self._entry(name, self._there[name])
-
-    def _entry(self, name: str, item: FileFacts) -> _Entry:
-        return _Entry(self._folder, name, item, self._prefix + name, self._device)
+        for name, item in sorted(there.items()):
+            yield _Entry(self.folder, name, item, prefix + name, self.device)
 
     def __iter__(self) -> Scan:
         return self
@@ -133,4 +125,4 @@ class Scan:
 
     def close(self) -> None:
         """Close the scan of the folder here."""
-        self._here.close()
+        self.here.close()

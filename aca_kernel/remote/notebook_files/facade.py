@@ -9,7 +9,6 @@ from typing import Any
 
 from ..origin import Origin
 from . import file_mentions, hooks
-from .hinting import Hinting
 from .mirror import Mirror
 from .write_back import Writing
 
@@ -29,11 +28,8 @@ class NotebookFiles:
         if config["files"] != "off":
             journal = os.path.join(os.path.dirname(calls_path), _JOURNAL)
             is_hinting = config["files"] == "hint"
-            mirror = Mirror(root, calls_path, journal, known, stream, is_hinting=is_hinting)
-            hooks.install(ip, mirror)
-            if is_hinting:
-                ip.events.register("post_run_cell", Hinting(mirror).tell_of_run)
-            self._mirror = mirror
+            self._mirror = Mirror(root, calls_path, journal, known, stream, is_hinting=is_hinting)
+            hooks.install(ip, self._mirror)
         self.writing = Writing(root, calls_path, known, stream, self._mirror)
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)

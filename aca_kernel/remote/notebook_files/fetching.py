@@ -55,9 +55,6 @@ class Fetching:
         self._mirror = mirror
         self._opening = _Opening()
 
-    def prepare(self, error: Any) -> None:
-        """Leave an error as it is: it says all already."""
-
     # -- audit events --------------------------------------------------------------
 
     def handlers(self) -> dict[str, Callable[..., OSError | None]]:
@@ -135,7 +132,7 @@ class Fetching:
         dir_fd = self._opening.dir_fd if mode is None else None
         if flags & os.O_CREAT and flags & os.O_EXCL:
             return self._on_mkdir(path, dir_fd=dir_fd)
-        if not flags & os.O_TRUNC:  # what is in the file matters
+        if not flags & os.O_TRUNC:  # its content matters
             self._bring(path, dir_fd)
         if flags & os.O_CREAT:
             self._bring_parent(self._inside(path, dir_fd))

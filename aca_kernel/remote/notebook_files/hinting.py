@@ -36,13 +36,9 @@ class Hinting:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
 
-    def handlers(self) -> dict[str, Callable[..., None]]:
+    def handlers(self) -> dict[str, Callable[..., OSError | None]]:
         """Return the handlers of audit events, by their names."""
         return {"open": self._on_open, "sqlite3.connect": self._on_connect}
-
-    def functions(self) -> dict[str, Callable[..., Any]]:
-        """Return the replacements for functions of `os`: none."""
-        return {}
 
     def _on_open(self, path: Any, mode: Any, flags: int) -> None:
         __tracebackhide__ = True
@@ -74,13 +70,14 @@ class Hinting:
                 return ""
         return "" if found is None or found.is_folder else relative
 
-    def prepare(self, error: Any) -> None:
+    def prepare(self, error: Any, _: Any) -> None:
         """Add a hint to an error of code that looks before it opens, as numpy, or opens in C."""
         is_hinted = isinstance(error, _HINTED_AT) and not isinstance(error, MissingFile)
         if not is_hinted:
             return
         text = str(error)
-        hint = wrapped(self._hint_for(error, text))
+        with quiet():
+            hint = wrapped(self._hint_for(error, text))
         if not hint or hint in text:
             return
         if isinstance(error, ImportError):

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import trimming
-from . import importing, is_quiet, quiet
+from . import importing, is_quiet
 from .fetching import Fetching
 from .hinting import Hinting
 from .mirror import Mirror
@@ -29,20 +29,20 @@ def install(ip: Any, mirror: Mirror) -> None:
     """Install the hooks. ip: the InteractiveShell."""
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
-    noticing = Hinting(mirror) if mirror.is_hinting else Fetching(mirror)
-
-    def prepare(error: Any, _: Any) -> None:
-        with quiet():
-            noticing.prepare(error)
-
-    trimming.before_shown(ip, prepare)
-    _replace_os(noticing.functions())
+    if mirror.is_hinting:
+        hinting = Hinting(mirror)
+        trimming.before_shown(ip, hinting.prepare)
+        ip.events.register("post_run_cell", hinting.tell_of_run)
+        handlers = hinting.handlers()
+    else:
+        fetching = Fetching(mirror)
+        _replace_os(fetching.functions())
+        handlers = fetching.handlers()
     importing.install(mirror)
-    get = noticing.handlers().get
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         __tracebackhide__ = True
-        handler = get(event)
+        handler = handlers.get(event)
         if handler is None or is_quiet():
             return
         refusal = None

@@ -406,7 +406,7 @@ class Mirror:
     def _wait(self, connection: call_socket.Connection) -> None:
         """Wait for an answer; in a cell without a limit, since it can be interrupted."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not connection.has_arrived(1.0):
+        while not call_socket.is_readable(connection, 1.0):
             if not self.is_in_cell and time.monotonic() > deadline:
                 raise FileProblem(
                     "The kernel on your machine does not answer while no cell is running."

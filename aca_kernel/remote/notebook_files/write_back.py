@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..asking import HostClient, asking
@@ -31,6 +32,7 @@ _TOOLS_FOLDERS = frozenset({"__pycache__", "node_modules"})
 _MOST_LISTED = 100
 
 
+@dataclass(eq=False)
 class Writing:
     """The files of one remote kernel that are the code's.
 
@@ -38,17 +40,14 @@ class Writing:
     mirror: None where none are.
     """
 
-    def __init__(
-        self, root: str, calls_path: str, known: dict[str, Stamp], stream: Any, mirror: Any
-    ) -> None:
-        self._root = root
-        self._calls_path = calls_path
-        self._known = known
-        self._stream = stream
-        self._mirror: Mirror | None = mirror
-        # Stamps of the files that were sent back or refused.
-        self._sent: dict[str, Stamp] = {}
-        self._told: set[str] = set()
+    root: str
+    calls_path: str
+    known: dict[str, Stamp]
+    stream: Any
+    mirror: Mirror | None
+    # Stamps of the files that were sent back or refused.
+    _sent: dict[str, Stamp] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """Yield the regular files that the code has written, by path."""
@@ -57,7 +56,7 @@ class Writing:
         yield from sorted(found)
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        for folder, folders, names in os.walk(self._root):
+        for folder, folders, names in os.walk(self.root):
             folders[:] = [one for one in set(folders) - _TOOLS_FOLDERS if not one.startswith(".")]
             for name in names:
                 path = os.path.join(folder, name)
@@ -67,8 +66,8 @@ class Writing:
                     status = os.lstat(path)
                 except OSError:  # it was there a moment ago
                     continue
-                if stat.S_ISREG(status.st_mode) and self._known.get(path) != stamp(status):
-                    yield os.path.relpath(path, self._root), status
+                if stat.S_ISREG(status.st_mode) and self.known.get(path) != stamp(status):
+                    yield os.path.relpath(path, self.root), status
 
     def send_back(self) -> None:
         """Send the files that are new since the last cell; a refusal is shown once."""
@@ -95,7 +94,7 @@ class Writing:
 
     def is_same(self, path: str, beside: str) -> bool:
         """Tell whether a path here stands for one in the notebook's folder."""
-        return path == os.path.join(self._root, beside)
+        return path == os.path.join(self.root, beside)
 
     def note_same(self, relative: str, changed: int | None) -> None:
         """Note a file that the user has uploaded: it need not go back.
@@ -103,19 +102,19 @@ class Writing:
         changed: its time on the user's machine; None: it would not be sent again.
         """
         with quiet():
-            own = self._sent[relative] = stamp(os.lstat(os.path.join(self._root, relative)))
+            own = self._sent[relative] = stamp(os.lstat(os.path.join(self.root, relative)))
         if changed is not None:
             self._note(relative, changed, own)
 
     def _note(self, relative: str, changed: int, own: Stamp) -> None:
-        if self._mirror is not None:
-            self._mirror.keep_same(relative, changed, own)
+        if self.mirror is not None:
+            self.mirror.keep_same(relative, changed, own)
 
     def _send(self, path: str) -> dict[str, Any]:
-        file = SourceFile(os.path.join(self._root, path), path)
-        progress = TransferProgress(file.size, f"{path}: ", self._stream)
+        file = SourceFile(os.path.join(self.root, path), path)
+        progress = TransferProgress(file.size, f"{path}: ", self.stream)
         try:
-            with asking(self._calls_path) as kernel:
+            with asking(self.calls_path) as kernel:
                 started: dict[str, Any] = {"path": path, "size": file.size}
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
