@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from .support import (
     running_kernel,
     running_pool,
 )
+
+# Ahead of nbformat: see tests/batch/support.py. Each worker would compile the grammars.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
 
 # Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
 # clients. `pytest -m "not slow"` leaves them out.
