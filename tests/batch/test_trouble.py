@@ -232,6 +232,7 @@ def test_the_wait_for_a_place_is_no_time_of_a_cell(tmp_path: Path) -> None:
     assert texts(path) == ["ran\n"]
 
 
+@pytest.mark.timeout(600)
 def test_a_batch_stays_as_large_as_it_was_and_has_no_more_kernels_than_jobs(
     tmp_path: Path,
 ) -> None:
@@ -259,7 +260,7 @@ def test_a_batch_stays_as_large_as_it_was_and_has_no_more_kernels_than_jobs(
                 sizes[ended] = min(sizes.get(ended, size), size)
             return batch.poll() is not None
 
-        assert eventually(look, 150)
+        assert eventually(look, 500)
         batch.communicate()
         assert batch.returncode == 0
         # One that is ending may overlap with the next.
