@@ -189,12 +189,11 @@ class AcaKernelApp(JupyterApp):
         if not self.connection_file:
             os.makedirs(self.runtime_dir, mode=0o700, exist_ok=True)
             self.connection_file = os.path.join(self.runtime_dir, f"kernel-{os.getpid()}.json")
-        from jupyter_client.connect import write_connection_file
+        from jupyter_core.paths import secure_write
 
-        written = {**info, **ports, "kernel_name": "aca"}
-        key = str(written.pop("key", "")).encode("ascii")
-        written.pop("signature_scheme", None)
-        write_connection_file(self.connection_file, key=key, **written)
+        written = {"signature_scheme": "hmac-sha256", **info, **ports, "kernel_name": "aca"}
+        with secure_write(self.connection_file) as file:
+            json.dump(written, file, indent=2)
         # To a person who started the kernel by hand.
         sys.stdout.write(f"To connect: --existing {os.path.basename(self.connection_file)}\n")
 

@@ -1,7 +1,8 @@
 """The five sockets that front ends connect to.
 
-Binds them as the connection file says, checks signatures, hands over messages as they
-came and sends messages as they are. What a message means is the kernel's business.
+Binds them as the connection file says, encrypted if it has keys for that. Checks signatures,
+hands over messages as they came and sends messages as they are. What a message means is the
+kernel's business.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Channels:
         return ports
 
     def _bind(self, socket: zmq.Socket[Any], port: int) -> int:
+        self._encrypt(socket)
         transport, ip = self._info.get("transport", "tcp"), self._info.get("ip", "127.0.0.1")
         if transport == "ipc":
             socket.bind(f"ipc://{ip}-{port}")
@@ -87,6 +89,14 @@ class Channels:
             _bind_when_free(socket, f"{transport}://{ip}:{port}")
             return port
         return socket.bind_to_random_port(f"{transport}://{ip}")
+
+    def _encrypt(self, socket: zmq.Socket[Any]) -> None:
+        """Admit only clients that know the keys of the connection file, if it has keys."""
+        public, secret = (self._info.get(f"curve_{kind}key") for kind in ("public", "secret"))
+        if public and secret:
+            socket.curve_publickey = public.encode("ascii")
+            socket.curve_secretkey = secret.encode("ascii")
+            socket.curve_server = True
 
     def _start_heartbeat(self, port: int) -> int:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -116,7 +116,11 @@ def test_kernelspec_is_bound_to_this_python(tmp_path: Path) -> None:
     assert spec["display_name"] == "Python (Azure Container Apps)"
     assert spec["language"] == "python"
     assert spec["interrupt_mode"] == "message"
-    assert spec["metadata"] == {"debugger": True, "interpreter": {"path": sys.executable}}
+    assert spec["metadata"] == {
+        "debugger": True,
+        "supported_encryption": ["curve"],
+        "interpreter": {"path": sys.executable},
+    }
     assert spec["env"] == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
