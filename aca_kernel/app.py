@@ -31,7 +31,7 @@ PARENT_POLL_SECONDS = 1.0
 
 # Sections of the configuration that are this process's own; the others are the remote
 # kernel's, for instance what nbclient appends to the command line.
-_OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application"})
+_OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application", "Session"})
 
 # What speaks to front ends; its import takes the longest after the settings are known.
 _AFTER_LAUNCH = "aca_kernel.kernel.driver"
@@ -68,12 +68,12 @@ class AcaKernelApp(JupyterApp):
         "", help="JSON file with the sockets to bind and the key to sign with."
     ).tag(config=True)
 
-    # What the front end appended that is not ours: ipykernel's own flags and aliases.
+    # What the front end appended that is not ours: ipykernel's own, which reads it over there.
     _remote_arguments: tuple[str, ...] = ()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
         """Take what is ours from the command line; the rest is for the remote kernel."""
-        own = {*self.flags, *self.aliases, "help", "help-all"}
+        own = {*self.flags, *self.aliases, "h", "help", "help-all"}
         ours, theirs = _split(sys.argv[1:] if argv is None else argv, own)
         self._remote_arguments = tuple(theirs)
         if _DESCRIBING.intersection(ours):
@@ -113,13 +113,15 @@ class AcaKernelApp(JupyterApp):
         log = _logger(self.log)
         key = str(info.get("key", "")).encode("ascii")
         identity = self._identity()
+        traits, refused = self._remote_traits()
         config = {
             **identity,
             # The same before and after a restart, which keeps the connection file.
             "kernel_id": self._kernel_id(key),
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
-            "traits": self._remote_traits(),
+            "traits": traits,
             "arguments": list(self._remote_arguments),
+            "refused": refused,
             "files": settings.files_mode,
             "files_back": settings.files_back,
         }
@@ -197,16 +199,19 @@ class AcaKernelApp(JupyterApp):
         # To a person who started the kernel by hand.
         sys.stdout.write(f"To connect: --existing {os.path.basename(self.connection_file)}\n")
 
-    def _remote_traits(self) -> dict[str, Any]:
-        traits = {
-            section: dict(values)
-            for section, values in self.config.items()
-            if section not in _OWN_SECTIONS and isinstance(values, dict)
-        }
-        try:
-            return dict(json.loads(json.dumps(traits)))
-        except (TypeError, ValueError):  # a lazy value: not of the remote kernel's kind
-            return {}
+    def _remote_traits(self) -> tuple[dict[str, Any], list[str]]:
+        """Return what configuration files say to ipykernel, and the names of what cannot travel."""
+        traits: dict[str, Any] = {}
+        refused: list[str] = []
+        for section, values in self.config.items():
+            if section in _OWN_SECTIONS or not isinstance(values, dict):
+                continue
+            for name, value in values.items():
+                try:
+                    traits.setdefault(section, {})[name] = json.loads(json.dumps(value))
+                except (TypeError, ValueError):  # no value, such as `c.X.y.append(1)`, or an object
+                    refused.append(f"{section}.{name}")
+        return traits, refused
 
 
 def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
@@ -252,17 +257,18 @@ def _has_ended_already(parent: int) -> bool:
 
 
 def _split(argv: list[str], own: set[str]) -> tuple[list[str], list[str]]:
-    """Tell our flags and aliases from ipykernel's, which may be followed by a value.
-
-    Traits, `--Class.name=value`, are read here and told apart by their class.
-    """
+    """Tell our flags, aliases and traits from ipykernel's; values may follow them."""
     ours: list[str] = []
     theirs: list[str] = []
     target = ours
     for argument in argv:
-        if argument.startswith("-"):
+        # A number is a value.
+        if argument.startswith("-") and not argument[1:2].isdigit():
             name = argument.lstrip("-").partition("=")[0]
-            target = ours if name in own or "." in name or len(name) < 2 else theirs
+            section, _, trait = name.partition(".")
+            is_short = not argument.startswith("--") and argument[1:2] in own
+            is_own = is_short or name in own or (trait and section in _OWN_SECTIONS)
+            target = ours if is_own else theirs
         target.append(argument)
     return ours, theirs
 

@@ -13,6 +13,7 @@ environment must have. All that lies here is sent (environment/remote_sources.py
     spawn, process     the remote kernel's process: its start, and its life
     retirement         what is left of a generation, and how it is removed
     launcher           the program of the remote kernel
+    arguments          ipykernel's own arguments, without those that cannot be applied
     extension          what is changed in it
     shell              `!` commands
     magic              the line magic `%aca`; command_line reads such a line, for both halves

@@ -11,6 +11,7 @@
 - Files beside the notebook are found (notebook_files/).
 - Errors are shown without frames of ours (trimming.py).
 - The agent is told whether anything can still print when no cell is running.
+- The first cell names the arguments that ipykernel does not take (arguments.py).
 
 Needs ipykernel; oldest supported 6.29.
 """
@@ -30,6 +31,7 @@ from . import magic, shell, state, trimming
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
+from .wrapping import wrapped
 
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
@@ -92,6 +94,20 @@ def load(app: Any, config: dict[str, Any]) -> None:
     keep_open(config["calls"])
     app.kernel.shell.events.register("post_execute", lambda: _keep_notes(notebook, files))
     _Background(config["calls"], notebook).watch(app.kernel)
+    if config["refused"] and (config["generation"], config["number"]) == (1, 1):
+        _tell_refused(app.kernel.shell, config["refused"])
+
+
+def _tell_refused(shell_: Any, names: list[str]) -> None:
+    """Say in the first cell which of ipykernel's arguments are not applied."""
+
+    def tell(info: Any) -> None:
+        if info.store_history and not info.silent:
+            shell_.events.unregister("pre_run_cell", tell)
+            sentence = f"ipykernel runs without what cannot be applied here: {', '.join(names)}."
+            sys.stderr.write(wrapped(sentence) + "\n")
+
+    shell_.events.register("pre_run_cell", tell)
 
 
 def _keep_notes(notebook: state.CheckpointState, files: NotebookFiles) -> None:

@@ -121,6 +121,7 @@ async def _ipykernel(found: Found) -> CheckOutcome:
         "session_name": "",
         "traits": {},
         "arguments": [],
+        "refused": [],
         "generation": 1,
     }
     relay = Relay(environment, config, tell_nobody, logging.getLogger(__name__))
