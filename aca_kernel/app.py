@@ -51,6 +51,7 @@ class AcaKernelApp(JupyterApp):
     aliases = {  # noqa: RUF012 - as traitlets has it
         **base_aliases,
         "f": "AcaKernelApp.connection_file",
+        "kernelspec": "AcaKernelApp.kernelspec",
         "endpoint": "AcaKernel.endpoint",
         "subscription": "AcaKernel.subscription",
         "resource-group": "AcaKernel.resource_group",
@@ -66,6 +67,12 @@ class AcaKernelApp(JupyterApp):
 
     connection_file = Unicode(
         "", help="JSON file with the sockets to bind and the key to sign with."
+    ).tag(config=True)
+
+    kernelspec = Unicode(
+        "",
+        help="""Folder of the kernelspec that this kernel is started by: the variables of its `env`
+        are passed on. Front ends put it for `{resource_dir}`.""",
     ).tag(config=True)
 
     # What the front end appended that is not ours: ipykernel's own, which reads it over there.
@@ -109,6 +116,7 @@ class AcaKernelApp(JupyterApp):
         self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]
     ) -> None:
         from .environment.launch import Launcher
+        from .environment.variables import variables_to_pass
 
         log = _logger(self.log)
         key = str(info.get("key", "")).encode("ascii")
@@ -122,6 +130,7 @@ class AcaKernelApp(JupyterApp):
             "traits": traits,
             "arguments": list(self._remote_arguments),
             "refused": refused,
+            "variables": variables_to_pass(settings, self.kernelspec),
             "files": settings.files_mode,
             "files_back": settings.files_back,
         }

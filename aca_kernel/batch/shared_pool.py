@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ..environment.lock_files import forget_pool
+from ..environment.variables import OF_TOOLS
 from ..pool.embedded_backend import greeting_of
 from ..pool.embedded_process import configure, start_pool_process, stop
 
@@ -55,6 +56,7 @@ async def local_pool(
             f"--AcaKernel.endpoint={endpoint}",
             # What is the default on an embedded pool, which this one stands for.
             f"--AcaKernel.files={settings.files_mode}",
+            f"--AcaKernel.environment={OF_TOOLS} {settings.environment}",
             # Its first cell comes as soon as the kernel is there.
             "--AcaKernel.start=kernel",
         )
