@@ -32,6 +32,11 @@ _MESSAGES_AT_ONCE = 50
 # A port that the front end has found free may be another connection's for a moment.
 _BIND_SECONDS = 3.0
 
+# Front ends of a kernel that is restarted come back one after the other: zmq tries it every
+# 0.1 s. Whoever comes later than the second of these is not told that the kernel starts.
+_GATHER_SECONDS = 0.1
+_OLD_SECONDS = 10.0
+
 
 def _bind_when_free(socket: zmq.Socket[Any], address: str) -> None:
     deadline = time.monotonic() + _BIND_SECONDS
@@ -60,6 +65,10 @@ class Channels:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self._receivers: dict[str, _Receiver] = {}
+        # What was published before anybody could hear it: "starting".
+        self._early: list[list[bytes]] = []
+        self._has_subscriber = False
+        self._timers: list[asyncio.TimerHandle] = []
 
     def bind(self) -> dict[str, int]:
         """Bind all sockets; return their ports, chosen where the connection file has 0."""
@@ -119,6 +128,7 @@ class Channels:
         for name, socket in self._sockets.items():
             take = self._welcome if name == "iopub" else partial(self._receive, name, handler)
             self._receivers[name] = _Receiver(socket, take)
+        self._after(_OLD_SECONDS, self._early.clear)
 
     def _receive(self, channel: str, handler: Handler, frames: list[bytes]) -> None:
         try:
@@ -145,10 +155,26 @@ class Channels:
             message = self._session.msg("iopub_welcome", {"subscription": topic})
             answer = self._session.serialize(message)
             self._send("iopub", [event[1:], *answer] if topic else answer)
+            self._has_subscriber = True
+            self._after(_GATHER_SECONDS, self._send_early)
 
     def publish(self, topic: str, frames: list[bytes]) -> None:
-        """Send a message on iopub, as it is."""
-        self._send("iopub", [topic.encode("ascii", "replace"), *self._signed(frames)])
+        """Send a message on iopub, as it is; before `listen`, when somebody has subscribed."""
+        message = [topic.encode("ascii", "replace"), *self._signed(frames)]
+        if not self._receivers:
+            self._early.append(message)
+            return
+        if self._has_subscriber:
+            self._send_early()
+        self._send("iopub", message)
+
+    def _send_early(self) -> None:
+        for message in self._early:
+            self._send("iopub", message)
+        self._early.clear()
+
+    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(seconds, act))
 
     def reply(self, channel: str, idents: list[bytes], frames: list[bytes]) -> None:
         """Send a message to one front end, as it is."""
@@ -172,6 +198,8 @@ class Channels:
 
     async def close(self) -> None:
         """Close the sockets once what was sent has left, within a second."""
+        for timer in self._timers:
+            timer.cancel()
         for receiver in self._receivers.values():
             receiver.stop()
         for socket in self._sockets.values():
