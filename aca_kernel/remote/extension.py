@@ -36,6 +36,10 @@ from .wrapping import wrapped
 # ipykernel flushes what is not flushed by the cell itself every 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
 
+# A line that is not at its end when the interval is over gets so long to come to it: `print`
+# writes its text and the end of the line one after the other.
+LINE_GRACE_SECONDS = 0.001
+
 # A cell's end waits this long for its descriptors to be read empty. Only a process that
 # goes on writing in the background makes it wait so long.
 _DESCRIPTORS_SECONDS = 0.1
@@ -75,6 +79,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
 
     OutStream.flush_interval = FLUSH_INTERVAL_SECONDS
     _skip_empty_flushes(OutStream)
+    _keep_lines_whole(OutStream)
     # A pause before each reply that lets outputs overtake it: the agent sees to that.
     app.kernel._execute_sleep = 0.0  # noqa: SLF001 - a trait, private by name only
     app.session.message_count = _COUNT_STEP * (
@@ -141,6 +146,54 @@ def _skip_empty_flushes(stream_class: Any) -> None:
 
     stream_class.flush = flush_if_written
     stream_class._flush = send_noted  # noqa: SLF001
+
+
+def _keep_lines_whole(stream_class: Any) -> None:
+    """Let one `print` be one message, though its parts are written one after the other.
+
+    A flush that was due soon is not needed any more after one that code has asked for; it would
+    come in the middle of what is written next. ipykernel leaves it be: at its interval it seldom
+    matters.
+    """
+    send = stream_class._flush  # noqa: SLF001
+    stream_class.sent_count = 0
+
+    def send_counted(self: Any) -> None:
+        self.sent_count += 1
+        send(self)
+
+    def send_soon(self: Any) -> None:
+        if self._flush_pending:
+            return
+        self._flush_pending = True
+        count = self.sent_count
+
+        def send_line() -> None:
+            if self.sent_count == count:
+                self._flush()
+
+        def send_due() -> None:
+            if self.sent_count == count and _is_in_line(self):
+                self._io_loop.call_later(LINE_GRACE_SECONDS, send_line)
+            else:
+                send_line()
+
+        self.pub_thread.schedule(lambda: self._io_loop.call_later(self.flush_interval, send_due))
+
+    stream_class._flush = send_counted  # noqa: SLF001
+    stream_class._schedule_flush = send_soon  # noqa: SLF001
+
+
+def _is_in_line(stream: Any) -> bool:
+    """Tell whether text waits in the buffer whose line has not ended."""
+    with stream._buffer_lock:  # noqa: SLF001
+        for buffer in stream._buffers.values():  # noqa: SLF001
+            end = buffer.tell()
+            if end:
+                buffer.seek(end - 1)
+                if buffer.read() != "\n":
+                    return True
+    return False
 
 
 def _watch_descriptor(stream: Any) -> None:
