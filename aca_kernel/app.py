@@ -32,7 +32,7 @@ PARENT_POLL_SECONDS = 1.0
 
 # Sections of the configuration for this process. The others are for the remote kernel, e.g. what
 # nbclient appends to the command line.
-_OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application"})
+_OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application", "Session"})
 
 # The slowest import after the settings are known.
 _AFTER_LAUNCH = "aca_kernel.kernel.driver"
@@ -52,6 +52,7 @@ class AcaKernelApp(JupyterApp):
     aliases = {  # noqa: RUF012 - as traitlets has it
         **base_aliases,
         "f": "AcaKernelApp.connection_file",
+        "kernelspec": "AcaKernelApp.kernelspec",
         "endpoint": "AcaKernel.endpoint",
         "subscription": "AcaKernel.subscription",
         "resource-group": "AcaKernel.resource_group",
@@ -69,12 +70,18 @@ class AcaKernelApp(JupyterApp):
         "", help="JSON file with the sockets to bind and the key to sign with."
     ).tag(config=True)
 
-    # What the front end appended that is not ours: ipykernel's own flags and aliases.
+    kernelspec = Unicode(
+        "",
+        help="""Folder of the kernelspec that this kernel is started by: the variables of its `env`
+        are passed on. Front ends put it for `{resource_dir}`.""",
+    ).tag(config=True)
+
+    # What the front end appended that is not ours: ipykernel's own, which reads it over there.
     _remote_arguments: tuple[str, ...] = ()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
         """Take our options from the command line; the others are for the remote kernel."""
-        own = {*self.flags, *self.aliases, "help", "help-all"}
+        own = {*self.flags, *self.aliases, "h", "help", "help-all"}
         ours, theirs = _split(sys.argv[1:] if argv is None else argv, own)
         self._remote_arguments = tuple(theirs)
         if _DESCRIBING.intersection(ours):
@@ -109,17 +116,21 @@ class AcaKernelApp(JupyterApp):
         self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]
     ) -> None:
         from .environment.launch import Launcher
+        from .environment.variables import variables_to_pass
 
         log = _logger(self.log)
         key = str(info.get("key", "")).encode("ascii")
         identity = self._identity()
+        traits, refused = self._remote_traits()
         config = {
             **identity,
             # The same before and after a restart, which keeps the connection file.
             "kernel_id": self._kernel_id(key),
             "session_name": os.environ.get("JPY_SESSION_NAME", ""),
-            "traits": self._remote_traits(),
+            "traits": traits,
             "arguments": list(self._remote_arguments),
+            "refused": refused,
+            "variables": variables_to_pass(settings, self.kernelspec),
             "files": settings.files_mode,
             "files_back": settings.files_back,
         }
@@ -188,25 +199,27 @@ class AcaKernelApp(JupyterApp):
         if not self.connection_file:
             os.makedirs(self.runtime_dir, mode=0o700, exist_ok=True)
             self.connection_file = os.path.join(self.runtime_dir, f"kernel-{os.getpid()}.json")
-        from jupyter_client.connect import write_connection_file
+        from jupyter_core.paths import secure_write
 
-        written = {**info, **ports, "kernel_name": "aca"}
-        key = str(written.pop("key", "")).encode("ascii")
-        written.pop("signature_scheme", None)
-        write_connection_file(self.connection_file, key=key, **written)
-        # For a person who started the kernel by hand.
+        written = {"signature_scheme": "hmac-sha256", **info, **ports, "kernel_name": "aca"}
+        with secure_write(self.connection_file) as file:
+            json.dump(written, file, indent=2)
+        # To a person who started the kernel by hand.
         sys.stdout.write(f"To connect: --existing {os.path.basename(self.connection_file)}\n")
 
-    def _remote_traits(self) -> dict[str, Any]:
-        traits = {
-            section: dict(values)
-            for section, values in self.config.items()
-            if section not in _OWN_SECTIONS and isinstance(values, dict)
-        }
-        try:
-            return dict(json.loads(json.dumps(traits)))
-        except (TypeError, ValueError):  # a lazy value: not of the remote kernel's kind
-            return {}
+    def _remote_traits(self) -> tuple[dict[str, Any], list[str]]:
+        """Return what configuration files say to ipykernel, and the names of what cannot travel."""
+        traits: dict[str, Any] = {}
+        refused: list[str] = []
+        for section, values in self.config.items():
+            if section in _OWN_SECTIONS or not isinstance(values, dict):
+                continue
+            for name, value in values.items():
+                try:
+                    traits.setdefault(section, {})[name] = json.loads(json.dumps(value))
+                except (TypeError, ValueError):  # no value, such as `c.X.y.append(1)`, or an object
+                    refused.append(f"{section}.{name}")
+        return traits, refused
 
 
 def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
@@ -252,17 +265,18 @@ def _has_ended_already(parent: int) -> bool:
 
 
 def _split(argv: list[str], own: set[str]) -> tuple[list[str], list[str]]:
-    """Tell our flags and aliases from ipykernel's, which may be followed by a value.
-
-    Traits, `--Class.name=value`, are read here and told apart by their class.
-    """
+    """Tell our flags, aliases and traits from ipykernel's; values may follow them."""
     ours: list[str] = []
     theirs: list[str] = []
     target = ours
     for argument in argv:
-        if argument.startswith("-"):
+        # A number is a value.
+        if argument.startswith("-") and not argument[1:2].isdigit():
             name = argument.lstrip("-").partition("=")[0]
-            target = ours if name in own or "." in name or len(name) < 2 else theirs
+            section, _, trait = name.partition(".")
+            is_short = not argument.startswith("--") and argument[1:2] in own
+            is_own = is_short or name in own or (trait and section in _OWN_SECTIONS)
+            target = ours if is_own else theirs
         target.append(argument)
     return ours, theirs
 

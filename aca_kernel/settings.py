@@ -11,9 +11,10 @@ a name from elsewhere: a kernelspec for one pool must not lead to another (`AcaK
 from __future__ import annotations
 
 import os
+import shlex
 from typing import Any, Literal
 
-from traitlets import Bool, Enum, Float, Integer, Unicode
+from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
 # The public cloud's. Source: Azure REST API reference, "Components of a REST API request".
@@ -28,6 +29,17 @@ VARIABLES = {
     "session_pool": "ACA_SESSION_POOL",
     "arm_endpoint": "ACA_ARM_ENDPOINT",
 }
+
+
+def _split_words(text: str) -> list[str]:
+    """Raises TraitError, without the text."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise TraitError("The setting environment has a quote that does not end.") from error
+    if any(word.startswith("=") for word in words):
+        raise TraitError("The setting environment has a value without a name.")
+    return words
 
 
 class UnicodeOrVariable(Unicode[str, "str | bytes"]):
@@ -202,6 +214,19 @@ class AcaKernel(Configurable):
         cooldown only. It keeps its place in the pool.""",
     ).tag(config=True)
 
+    environment = Unicode(
+        "",
+        help="""Environment variables that cells get beside those that are set for this kernel, in
+        words: names and patterns of variables to pass on (`OPENAI_* TZ`), and `NAME=VALUE` for
+        what is no secret. Quotes are read as a shell does.""",
+    ).tag(config=True)
+
+    environment_file = Unicode(
+        "",
+        help="""File of environment variables to pass on, `NAME=VALUE` a line, such as the `.env` of
+        VS Code. A relative path is looked for beside the notebook and in the folders above.""",
+    ).tag(config=True)
+
     files = Enum(
         ["auto", "on-demand", "hint", "off"],
         default_value="auto",
@@ -234,6 +259,17 @@ class AcaKernel(Configurable):
         self._given = frozenset(
             name for name in ("endpoint", "session_pool") if self.trait_has_value(name)
         )
+
+    @validate("environment")
+    def _check_environment(self, proposal: Any) -> str:
+        _split_words(proposal["value"])
+        return str(proposal["value"])
+
+    def environment_words(self) -> tuple[dict[str, str], list[str]]:
+        """Return what `environment` sets, and the names and patterns that it has passed on."""
+        words = _split_words(self.environment)
+        pairs = dict(word.split("=", 1) for word in words if "=" in word)
+        return pairs, [word for word in words if "=" not in word]
 
     @property
     def place(self) -> Literal["endpoint", "azure", "embedded"]:

@@ -85,8 +85,9 @@ def test_installation_has_registered_the_kernel() -> None:
     spec = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))
     # Bare `python`, which jupyter_client takes for its own; a path of the machine that
     # built the wheel would make VS Code drop the kernel.
-    assert spec["argv"] == ["python", "-m", "aca_kernel", "-f", "{connection_file}"]
-    assert spec["metadata"] == {"debugger": True}
+    place = ["--kernelspec", "{resource_dir}", "-f", "{connection_file}"]
+    assert spec["argv"] == ["python", "-m", "aca_kernel", *place]
+    assert spec["metadata"] == {"debugger": True, "supported_encryption": ["curve"]}
     assert spec["env"] == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 

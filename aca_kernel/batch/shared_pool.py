@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from ..environment.lock_files import forget_pool
+from ..environment.variables import OF_TOOLS
 from ..pool.embedded_backend import greeting_of
 from ..pool.embedded_process import configure, start_pool_process, stop
 from .kernels import Target
@@ -44,6 +45,7 @@ async def local_pool(
             f"--AcaKernel.endpoint={endpoint}",
             # As on an embedded pool.
             f"--AcaKernel.files={settings.files_mode}",
+            f"--AcaKernel.environment={OF_TOOLS} {settings.environment}",
             "--AcaKernel.start=kernel",
         )
         target.variables = {"ACA_MCP_API_KEY": str(greeting["api_key"])}

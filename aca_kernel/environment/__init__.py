@@ -7,6 +7,7 @@
     exchange          what to call next, and what an answer says: a protocol without I/O
     boot              the agent's way into the session interpreter
     remote_sources    what is sent to it, as this kernel found it when it started
+    variables         environment variables that are passed on to it
     side_channel      the way round a pending exchange, by the shell tool
     handover          environments that outlive their kernel
     waiting_line      kernels that wait for a place in a full pool, in order

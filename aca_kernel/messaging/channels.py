@@ -1,7 +1,8 @@
 """The five sockets that front ends connect to.
 
-Binds them as the connection file says, checks signatures, hands over messages as they
-came and sends messages as they are. What a message means is the kernel's business.
+Binds them as the connection file says, encrypted if it has keys for that. Checks signatures,
+hands over messages as they came and sends messages as they are. What a message means is the
+kernel's business.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ _MESSAGES_AT_ONCE = 50
 
 # A port that the front end has found free may be another connection's for a moment.
 _BIND_SECONDS = 3.0
+
+# Front ends of a kernel that is restarted come back one after the other: zmq tries it every
+# 0.1 s. Whoever comes later than the second of these is not told that the kernel starts.
+_GATHER_SECONDS = 0.1
+_OLD_SECONDS = 10.0
 
 
 def _bind_when_free(socket: zmq.Socket[Any], address: str) -> None:
@@ -57,6 +63,10 @@ class Channels:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self._receivers: dict[str, _Receiver] = {}
+        # What was published before anybody could hear it: "starting".
+        self._early: list[list[bytes]] = []
+        self._has_subscriber = False
+        self._timers: list[asyncio.TimerHandle] = []
 
     def bind(self) -> dict[str, int]:
         """Bind all sockets; return their ports, chosen where the connection file has 0."""
@@ -76,6 +86,7 @@ class Channels:
         return ports
 
     def _bind(self, socket: zmq.Socket[Any], port: int) -> int:
+        self._encrypt(socket)
         transport, ip = self._info.get("transport", "tcp"), self._info.get("ip", "127.0.0.1")
         if transport == "ipc":
             socket.bind(f"ipc://{ip}-{port}")
@@ -84,6 +95,14 @@ class Channels:
             _bind_when_free(socket, f"{transport}://{ip}:{port}")
             return port
         return socket.bind_to_random_port(f"{transport}://{ip}")
+
+    def _encrypt(self, socket: zmq.Socket[Any]) -> None:
+        """Admit only clients that know the keys of the connection file, if it has keys."""
+        public, secret = (self._info.get(f"curve_{kind}key") for kind in ("public", "secret"))
+        if public and secret:
+            socket.curve_publickey = public.encode("ascii")
+            socket.curve_secretkey = secret.encode("ascii")
+            socket.curve_server = True
 
     def _start_heartbeat(self, port: int) -> int:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -106,6 +125,7 @@ class Channels:
         for name, socket in self._sockets.items():
             take = self._welcome if name == "iopub" else partial(self._receive, name, inbox)
             self._receivers[name] = _Receiver(socket, take)
+        self._after(_OLD_SECONDS, self._early.clear)
 
     def _receive(self, channel: str, inbox: Inbox[Received], frames: list[bytes]) -> None:
         try:
@@ -133,9 +153,11 @@ class Channels:
             message = self._session.msg("iopub_welcome", {"subscription": topic})
             answer = self._session.serialize(message)
             self._send("iopub", [event[1:], *answer] if topic else answer)
+            self._has_subscriber = True
+            self._after(_GATHER_SECONDS, self._send_early)
 
     def send(self, message: Outgoing) -> None:
-        """Send a message to front ends."""
+        """Send a message to front ends; before `listen`, when somebody has subscribed."""
         match message:
             case Forward():
                 self._publish(message.topic, message.frames)
@@ -149,7 +171,21 @@ class Channels:
                 self._reply(message.channel, message.idents, self._frames_of(message))
 
     def _publish(self, topic: str, frames: list[bytes]) -> None:
-        self._send("iopub", [topic.encode("ascii", "replace"), *self._signed(frames)])
+        message = [topic.encode("ascii", "replace"), *self._signed(frames)]
+        if not self._receivers:
+            self._early.append(message)
+            return
+        if self._has_subscriber:
+            self._send_early()
+        self._send("iopub", message)
+
+    def _send_early(self) -> None:
+        for message in self._early:
+            self._send("iopub", message)
+        self._early.clear()
+
+    def _after(self, seconds: float, act: Callable[[], None]) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(seconds, act))
 
     def _reply(self, channel: str, idents: list[bytes], frames: list[bytes]) -> None:
         self._send(channel, [*idents, *self._signed(frames)])
@@ -175,6 +211,8 @@ class Channels:
 
     async def close(self) -> None:
         """Close the sockets after their last messages, within a second."""
+        for timer in self._timers:
+            timer.cancel()
         for receiver in self._receivers.values():
             receiver.stop()
         for socket in self._sockets.values():

@@ -12,6 +12,7 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     spawn, process     the start of the remote kernel's process, and its life
     retirement         removal of a generation's processes and files
     launcher           the program of the remote kernel
+    arguments          ipykernel's own arguments, without those that cannot be applied
     extension          changes to ipykernel in it
     shell, starter     `!` commands
     magic              the line magic `%aca`; command_line parses it, for both halves

@@ -11,6 +11,7 @@
 - Files beside the notebook are found (notebook_files/).
 - Errors are shown without our frames (trimming.py).
 - The agent knows whether anything can still print when no cell is running.
+- The first cell names the arguments that ipykernel does not take (arguments.py).
 
 Needs ipykernel; oldest supported 6.29.
 """
@@ -30,9 +31,14 @@ from . import magic, shell, state, trimming
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
+from .wrapping import wrapped
 
 # ipykernel's own interval is 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
+
+# A line that is not at its end when the interval is over gets so long to come to it: `print`
+# writes its text and the end of the line one after the other.
+LINE_GRACE_SECONDS = 0.001
 
 # The limit of a cell's end for reading its descriptors; only a process that keeps writing in the
 # background reaches it.
@@ -70,6 +76,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
 
     OutStream.flush_interval = FLUSH_INTERVAL_SECONDS
     _skip_empty_flushes(OutStream)
+    _keep_lines_whole(OutStream)
     # A pause before each reply that lets outputs overtake it: the agent sees to that.
     app.kernel._execute_sleep = 0.0  # noqa: SLF001 - a trait, private by name only
     app.session.message_count = _COUNT_STEP * (
@@ -88,6 +95,20 @@ def load(app: Any, config: dict[str, Any]) -> None:
     keep_open(config["calls"])
     app.kernel.shell.events.register("post_execute", lambda: _keep_notes(notebook, files))
     _Background(config["calls"], notebook).watch(app.kernel)
+    if config["refused"] and (config["generation"], config["number"]) == (1, 1):
+        _tell_refused(app.kernel.shell, config["refused"])
+
+
+def _tell_refused(shell_: Any, names: list[str]) -> None:
+    """Say in the first cell which of ipykernel's arguments are not applied."""
+
+    def tell(info: Any) -> None:
+        if info.store_history and not info.silent:
+            shell_.events.unregister("pre_run_cell", tell)
+            sentence = f"ipykernel runs without what cannot be applied here: {', '.join(names)}."
+            sys.stderr.write(wrapped(sentence) + "\n")
+
+    shell_.events.register("pre_run_cell", tell)
 
 
 def _keep_notes(notebook: state.CheckpointState, files: NotebookFiles) -> None:
@@ -121,6 +142,54 @@ def _skip_empty_flushes(stream_class: Any) -> None:
 
     stream_class.flush = flush_if_written
     stream_class._flush = send_noted  # noqa: SLF001
+
+
+def _keep_lines_whole(stream_class: Any) -> None:
+    """Let one `print` be one message, though its parts are written one after the other.
+
+    A flush that was due soon is not needed any more after one that code has asked for; it would
+    come in the middle of what is written next. ipykernel leaves it be: at its interval it seldom
+    matters.
+    """
+    send = stream_class._flush  # noqa: SLF001
+    stream_class.sent_count = 0
+
+    def send_counted(self: Any) -> None:
+        self.sent_count += 1
+        send(self)
+
+    def send_soon(self: Any) -> None:
+        if self._flush_pending:
+            return
+        self._flush_pending = True
+        count = self.sent_count
+
+        def send_line() -> None:
+            if self.sent_count == count:
+                self._flush()
+
+        def send_due() -> None:
+            if self.sent_count == count and _is_in_line(self):
+                self._io_loop.call_later(LINE_GRACE_SECONDS, send_line)
+            else:
+                send_line()
+
+        self.pub_thread.schedule(lambda: self._io_loop.call_later(self.flush_interval, send_due))
+
+    stream_class._flush = send_counted  # noqa: SLF001
+    stream_class._schedule_flush = send_soon  # noqa: SLF001
+
+
+def _is_in_line(stream: Any) -> bool:
+    """Tell whether text waits in the buffer whose line has not ended."""
+    with stream._buffer_lock:  # noqa: SLF001
+        for buffer in stream._buffers.values():  # noqa: SLF001
+            end = buffer.tell()
+            if end:
+                buffer.seek(end - 1)
+                if buffer.read() != "\n":
+                    return True
+    return False
 
 
 def _watch_descriptor(stream: Any) -> None:

@@ -10,8 +10,10 @@ import importlib.util
 import json
 import os
 import sys
-from types import ModuleType
 from typing import Any
+
+# Last word of the command line of a second try, without the settings of the front end.
+_BARE = "--bare"
 
 
 def main() -> None:
@@ -29,8 +31,17 @@ def main() -> None:
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
 
-    # What the front end appended to the kernel's command line, then what must be.
-    settings = Config(config["traits"])
+    # What configuration files say, then what must be.
+    settings, arguments, refused = Config(config["traits"]), config["arguments"], config["refused"]
+    package = _load_package(here)
+    if settings or arguments:
+        checks = importlib.import_module(package + ".arguments")
+        if _BARE in sys.argv:
+            refused += checks.names_of(settings, arguments)
+            settings, arguments = Config(), []
+        else:
+            arguments, more = checks.split_applicable(IPKernelApp, settings, arguments)
+            refused += more
     # One header.session for everything that a front end gets to see.
     settings.Session.session = config["session"]
     settings.Session.username = config["username"]
@@ -39,14 +50,22 @@ def main() -> None:
     if "hist_file" not in settings.HistoryManager:
         settings.HistoryManager.hist_file = ":memory:"
     app: Any = IPKernelApp.instance(config=settings)
-    extension = _load_extension(here)
+    extension = importlib.import_module(package + ".extension")
     extension.prepare()
-    app.initialize(["-f", connection_file, *config["arguments"]])
+    try:
+        app.initialize(["-f", connection_file, *arguments])
+    except (Exception, SystemExit):
+        if _BARE in sys.argv or not (config["traits"] or arguments):
+            raise
+        # Not all can be seen beforehand. To the agent, the process stays the same.
+        words = [sys.executable, __file__, *sys.argv[1:], _BARE]
+        os.execv(sys.executable, words)  # noqa: S606 - our own words
     extension.load(app, config)
     app.start()
 
 
-def _load_extension(here: str) -> ModuleType:
+def _load_package(here: str) -> str:
+    """Make this folder a package; return its name."""
     name = os.path.basename(here)
     spec = importlib.util.spec_from_file_location(
         name, os.path.join(here, "__init__.py"), submodule_search_locations=[here]
@@ -56,7 +75,7 @@ def _load_extension(here: str) -> ModuleType:
     package = importlib.util.module_from_spec(spec)
     sys.modules[name] = package
     spec.loader.exec_module(package)
-    return importlib.import_module(name + ".extension")
+    return name
 
 
 if __name__ == "__main__":

@@ -46,9 +46,10 @@ def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
         # %connect_info shows it as it is.
         json.dump(connection, file, indent=2)
     with open(os.path.join(directory, f"config-{number}.json"), "w", encoding="utf-8") as file:
-        json.dump({**config, "number": number}, file)
+        json.dump({**config, "number": number, "variables": {}}, file)
     launcher = os.path.join(os.path.dirname(__file__), "launcher.py")
-    env_vars = dict(os.environ)
+    # What is set for this kernel, then what must be.
+    env_vars = {**os.environ, **config.get("variables", {})}
     # Large outputs are copied several times, and the first touch of a page costs as much as the
     # copy; huge pages reduce it to a fifth. launcher.py removes the variable.
     env_vars[TUNABLES_VARIABLE] = "glibc.malloc.hugetlb=1"

@@ -46,6 +46,8 @@ GIVEN = {
     "files": ("--files=on-demand", "on-demand"),
     "files_largest_mb": ("--files-largest-mb=10", 10),
     "files_total_mb": ("--files-total-mb=100", 100),
+    "environment": ("--environment=OPENAI_* TZ A='b c'", "OPENAI_* TZ A='b c'"),
+    "environment_file": ("--environment-file=.env", ".env"),
     "files_back": ("--files-back", True),
     "checkpoint": ("--checkpoint=on-request", "on-request"),
     "checkpoint_before_seconds": ("--checkpoint-before-seconds=20", 20.0),
@@ -112,11 +114,16 @@ def test_console_script_runs_the_same_program() -> None:
 def test_kernelspec_is_bound_to_this_python(tmp_path: Path) -> None:
     assert install("--prefix", str(tmp_path)) == 0
     spec = spec_in(tmp_path)
-    assert spec["argv"] == [sys.executable, "-m", "aca_kernel", "-f", "{connection_file}"]
+    place = ["--kernelspec", "{resource_dir}", "-f", "{connection_file}"]
+    assert spec["argv"] == [sys.executable, "-m", "aca_kernel", *place]
     assert spec["display_name"] == "Python (Azure Container Apps)"
     assert spec["language"] == "python"
     assert spec["interrupt_mode"] == "message"
-    assert spec["metadata"] == {"debugger": True, "interpreter": {"path": sys.executable}}
+    assert spec["metadata"] == {
+        "debugger": True,
+        "supported_encryption": ["curve"],
+        "interpreter": {"path": sys.executable},
+    }
     assert spec["env"] == {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
@@ -195,7 +202,7 @@ def test_setting_reaches_the_kernel_as_it_was_given(tmp_path: Path, name: str) -
     option, value = GIVEN[name]
     assert install("--prefix", str(tmp_path), option) == 0
     spec = spec_in(tmp_path)
-    assert len(spec["argv"]) == 6
+    assert len(spec["argv"]) == 8
     assert getattr(settings_of_a_kernel(spec), name) == value
 
 

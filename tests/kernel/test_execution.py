@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ..comparison import running_pair
-from ..support import Client, Pool, eventually, running_kernel, running_pool
+from ..support import Cell, Client, Pool, eventually, running_kernel, running_pool
 
 
 def test_a_plain_cell_costs_one_tool_call(pool: Pool, pool_kernel: Client) -> None:
@@ -278,3 +278,41 @@ def test_cells_are_numbered_once_and_as_by_ipykernel() -> None:
                 for cell in (pair.ours.run(code, **options), pair.theirs.run(code, **options))
             )
             assert ours == theirs, code
+
+
+# The flushes of a cell that come late enough to be told from each other.
+_SLOW_FLUSHES = """
+import sys, time
+module = next(
+    one for name, one in sys.modules.items()
+    if name.endswith(".extension") and hasattr(one, "LINE_GRACE_SECONDS")
+)
+type(sys.stdout).flush_interval = 0.5
+module.LINE_GRACE_SECONDS = 1.0
+"""
+
+
+def streams(cell: Cell) -> list[str]:
+    return [message["content"]["text"] for message in cell.of_type("stream")]
+
+
+def test_a_flush_that_was_due_before_does_not_cut_a_line() -> None:
+    with running_kernel() as kernel:
+        kernel.run(_SLOW_FLUSHES + "module.LINE_GRACE_SECONDS = 0")
+        cell = kernel.run(
+            "print('a', flush=True)\n"
+            "time.sleep(0.3)\n"
+            "sys.stdout.write('0')\n"
+            "time.sleep(0.35)\n"
+            "print(flush=True)"
+        )
+    assert streams(cell) == ["a\n", "0\n"]
+
+
+def test_a_line_that_is_about_to_end_is_one_message() -> None:
+    with running_kernel() as kernel:
+        kernel.run(_SLOW_FLUSHES)
+        cell = kernel.run("sys.stdout.write('0'); time.sleep(0.9); print('1', flush=True)")
+        assert streams(cell) == ["01\n"]
+        cell = kernel.run("sys.stdout.write('0'); time.sleep(2.2); print('1', flush=True)")
+        assert streams(cell) == ["0", "1\n"]

@@ -14,6 +14,8 @@ from jupyter_client.session import Session
 
 from aca_kernel.messaging.channels import Channels
 from aca_kernel.messaging.inbox import Received
+from aca_kernel.messaging.outgoing import Publish
+from tests.support import TIMEOUT, Client
 
 LOG = logging.getLogger("test")
 INFO = {"transport": "tcp", "ip": "127.0.0.1"}
@@ -72,3 +74,53 @@ def test_a_cell_is_heard_before_the_interrupt_that_came_behind_it(
         return heard
 
     assert asyncio.run(serve()) == ["shell", "control"]
+
+
+def test_what_is_published_before_a_front_end_is_there_waits_for_it(
+    context: zmq.Context[zmq.Socket[bytes]],
+) -> None:
+    session = Session(key=b"key")
+    heard: list[bytes] = []
+
+    async def serve() -> None:
+        channels = Channels(INFO, session, LOG)
+        ports = channels.bind()
+        starting = Publish("status", {"execution_state": "starting"}, None)
+        channels.send(starting)
+        channels.listen(asyncio.Queue())
+        # As of a request that came while nobody had subscribed: lost, and not told too late.
+        channels.send(Publish("lost", {}, None))
+        await asyncio.sleep(0.1)
+        front_ends = [context.socket(zmq.SUB) for _ in range(2)]
+        for one in front_ends:
+            one.linger = 0
+            one.subscribe(b"")
+            one.connect(f"tcp://127.0.0.1:{ports['iopub_port']}")
+        loop = asyncio.get_running_loop()
+        for one in front_ends:
+            while not heard or heard[-1] != b"kernel.status":
+                heard.append((await loop.run_in_executor(None, one.recv_multipart))[0])
+            heard.append(b"")
+        channels.send(Publish("busy", {}, None))
+        heard.append((await loop.run_in_executor(None, front_ends[0].recv_multipart))[0])
+        for one in front_ends:
+            one.close()
+        await channels.close()
+
+    asyncio.run(asyncio.wait_for(serve(), 20))
+    assert heard.count(b"kernel.status") == 2
+    assert b"kernel.lost" not in heard
+    assert heard[-1] == b"kernel.busy"
+
+
+def test_each_restart_is_heard_to_be_starting(pool_kernel: Client) -> None:
+    for _ in range(5):
+        pool_kernel.manager.restart_kernel(now=True)
+        states: list[str] = []
+        deadline = time.monotonic() + TIMEOUT
+        pool_kernel.client.kernel_info()
+        while "starting" not in states:
+            message = pool_kernel.client.get_iopub_msg(timeout=deadline - time.monotonic())
+            states.append(message["content"].get("execution_state", ""))
+        pool_kernel.client.wait_for_ready(timeout=TIMEOUT)
+    assert pool_kernel.run("6 * 7").result == "42"

@@ -117,6 +117,7 @@ async def _ipykernel(found: Found) -> CheckOutcome:
         "session_name": "",
         "traits": {},
         "arguments": [],
+        "refused": [],
         "generation": 1,
     }
     relay = Relay(environment, config, logging.getLogger(__name__))

@@ -152,6 +152,9 @@ def _shown(settings: AcaKernel, name: str) -> str:
     value = str(getattr(settings, name))
     if name == _SECRET:
         return "set"
+    if name == "environment":
+        pairs, patterns = settings.environment_words()
+        return " ".join([*patterns, *(f"{one}=…" for one in pairs)])
     return public_address(value) if name in ("endpoint", "arm_endpoint") and value else value
 
 
