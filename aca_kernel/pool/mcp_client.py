@@ -24,6 +24,7 @@ from ..errors import (
     LocalProtocolError,
     PoolBusy,
     PoolNotFound,
+    PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
     SettingInvalid,
@@ -123,6 +124,27 @@ class McpClient:
         if self._transport is not None:
             await self._transport.close()
 
+    @property
+    def has_spare_connection(self) -> bool:
+        """Whether a call beside those that are pending would find a connection."""
+        return self._transport is not None and self._transport.has_spare
+
+    async def ping(self, *, timeout_seconds: float) -> bool:
+        """Tell whether the server answers, whatever it says; a connection stands after that.
+
+        No tool is called, so that an environment lives no longer for it.
+        """
+        try:
+            await self._post("ping", {}, timeout_seconds, self._api_key)
+        except (PoolUnreachable, ResultUnknown):
+            return False
+        return True
+
+    async def renew_connections(self) -> None:
+        """Make new connections for what is called from now on; pending calls go on."""
+        if self._transport is not None:
+            await self._transport.renew()
+
     async def initialize(self, *, timeout_seconds: float = 30.0) -> dict[str, Any]:
         """Begin the conversation; return the server's answer.
 
@@ -189,6 +211,14 @@ class McpClient:
     async def _request(
         self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
     ) -> dict[str, Any]:
+        answer = await self._post(method, params, timeout_seconds, api_key)
+        if answer.status != 200:
+            raise _from_status(answer)
+        return _result(_body(answer))
+
+    async def _post(
+        self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
+    ) -> HttpAnswer:
         if self._transport is None:
             self._transport = open_transport(
                 self.endpoint,
@@ -200,14 +230,11 @@ class McpClient:
                 connect_timeout_seconds=self._connect_timeout_seconds,
             )
         message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
-        answer = await self._transport.post(
+        return await self._transport.post(
             json.dumps(message).encode("ascii"),
             headers={"x-ms-apikey": api_key},
             timeout_seconds=timeout_seconds,
         )
-        if answer.status != 200:
-            raise _from_status(answer)
-        return _result(_body(answer))
 
 
 def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table

@@ -34,11 +34,20 @@ class Transport(ABC):
         """Send a body once and return the answer; several calls may be pending at a time.
 
         headers: those of this request beside the common ones.
-        timeout_seconds: how long to wait for the answer.
+        timeout_seconds: how long to wait for the answer to begin, and to go on.
         Raises PoolUnreachable: nothing was sent.
         Raises ResultUnknown: it was sent, and no whole answer came.
         Raises SettingInvalid: the address, or how it is to be trusted, cannot work.
         """
+
+    @property
+    @abstractmethod
+    def has_spare(self) -> bool:
+        """Whether a request beside those that are pending would find a connection."""
+
+    @abstractmethod
+    async def renew(self) -> None:
+        """Use none of the connections for new requests; those that are pending go on."""
 
     @abstractmethod
     async def close(self) -> None:

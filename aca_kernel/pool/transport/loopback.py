@@ -48,6 +48,15 @@ class LoopbackTransport(Transport):
             self._idle.append(connection)
         return answer
 
+    @property
+    def has_spare(self) -> bool:
+        """See Transport."""
+        return any(one.is_reusable for one in self._idle)
+
+    async def renew(self) -> None:
+        """See Transport."""
+        await self.close()
+
     async def close(self) -> None:
         """See Transport."""
         while self._idle:
@@ -86,17 +95,18 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[HttpAnswer] | None = None
         self._head: h11.Response | None = None
         self._chunks: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._timeout_seconds = 0.0
 
     def post(
         self, target: str, headers: _Headers, body: bytes, timeout_seconds: float
     ) -> asyncio.Future[HttpAnswer]:
         """Send a request and return where its answer will be; raises as Transport.post."""
         self.is_reusable = False
-        loop = asyncio.get_running_loop()
-        answer = self._answer = loop.create_future()
-        # Not wait_for, which makes a task of every call.
-        timer = loop.call_later(timeout_seconds, self._lose, "no answer in time")
-        answer.add_done_callback(lambda _: timer.cancel())
+        answer = self._answer = asyncio.get_running_loop().create_future()
+        self._timeout_seconds = timeout_seconds
+        self._start_timer()
+        answer.add_done_callback(lambda _: self._stop_timer())
         length = (b"content-length", str(len(body)).encode())
         send = self._http.send
         request = h11.Request(method="POST", target=target, headers=[*headers, length])
@@ -104,6 +114,16 @@ class _Connection(asyncio.Protocol):
         if self._socket is not None:
             self._socket.write(b"".join(part for part in data if part))
         return answer
+
+    def _start_timer(self) -> None:
+        # Not wait_for, which makes a task of every call.
+        self._stop_timer()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._timeout_seconds, self._lose, "no answer in time")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def abort(self) -> None:
         """Close at once."""
@@ -120,6 +140,7 @@ class _Connection(asyncio.Protocol):
         if self._answer is None:  # nobody asked
             self.abort()
             return
+        self._start_timer()
         try:
             self._http.receive_data(data)
             self._read_events()
