@@ -110,8 +110,18 @@ class Line:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.create_task(asyncio.start_server(self._accept, sock=self._listener))
+        serving = self.loop.create_task(asyncio.start_server(self._accept, sock=self._listener))
         self.loop.run_forever()
+        if serving.done():
+            serving.result().close()
+        for connection in list(self.connections):
+            connection.cut()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.loop.run_until_complete(asyncio.sleep(0.05))  # transports close then
+        self.loop.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, writer)
@@ -120,6 +130,8 @@ class Line:
             await connection.serve(reader)
         finally:
             self.connections.discard(connection)
+            if connection.is_swallowing:
+                connection.cut()
 
     @contextmanager
     def watch(self) -> Iterator[Traffic]:
@@ -167,7 +179,7 @@ class _Connection:
         self._requests, self._answers = _Messages(), _Messages()
         self._pending: deque[Call] = deque()
         self._handshakes = 2 if self._tls else 1
-        self._is_swallowing = False
+        self.is_swallowing = False
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         # The client has been told at once that the connection stands; it is to have waited.
@@ -180,7 +192,7 @@ class _Connection:
         answering = asyncio.ensure_future(self._answer(pool_reader))
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 18):
-                if not self._is_swallowing:
+                if not self.is_swallowing:
                     self._line.bytes_up += len(data)
                     self._up.send(data, not_before=stands_at)
         # What is under way arrives before the end does.
@@ -190,10 +202,10 @@ class _Connection:
     async def _answer(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 18):
-                if not self._is_swallowing:
+                if not self.is_swallowing:
                     arrives = self._send_down(self._tls.encrypt(data) if self._tls else data)
                     self._note_answer(data, arrives)
-        if not self._is_swallowing:
+        if not self.is_swallowing:
             self._line.loop.call_at(self._down.arrived_at, self._client.close)
 
     def _send_down(self, data: bytes) -> float:
@@ -202,7 +214,7 @@ class _Connection:
 
     def _arrive(self, data: bytes, sent: float) -> None:
         """At the far end."""
-        if self._is_swallowing or self._pool is None:
+        if self.is_swallowing or self._pool is None:
             return
         if self._tls is not None:
             data, answer = self._tls.decrypt(data)
@@ -231,7 +243,7 @@ class _Connection:
 
     def _deliver(self, data: bytes, _: float) -> None:
         """At the client."""
-        if not self._is_swallowing:
+        if not self.is_swallowing:
             self._client.write(data)
 
     def cut(self) -> None:
@@ -240,7 +252,7 @@ class _Connection:
             self._pool.transport.abort()
 
     def swallow(self) -> None:
-        self._is_swallowing = True
+        self.is_swallowing = True
 
 
 class _Way:

@@ -30,6 +30,7 @@ class Environment:
     claim: this kernel's hold on it, where environments outlive their kernels; one that is
     given has been taken over.
     line: where to wait for a place in the pool, if it has none yet; who gives it leaves it.
+    is_near: nothing stands between it and this process.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Environment:
         self.environment_id = environment_id
         self.claim = claim
         self.line: WaitingLine | None = None
+        self.is_near = backend.is_embedded
         self.launched = self.last_call = time.monotonic()
         self._settings = settings
         # Whether a call has succeeded, before which it holds no place in the pool. One that

@@ -10,6 +10,7 @@ One exchange is pending at a time. What must not wait for it goes round it (side
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -27,6 +28,7 @@ from ..errors import (
 from ..remote import wire
 from .boot import Greeting, boot, install, reason_of
 from .exchange import Exchange, ToolCall
+from .line_watch import LineWatch
 from .side_channel import SideChannel
 
 if TYPE_CHECKING:
@@ -34,8 +36,16 @@ if TYPE_CHECKING:
     from .environment import Environment
     from .retry import Tell
 
-# What an exchange takes beyond its window on a slow line, before its answer counts as lost.
-EXCHANGE_GRACE_SECONDS = 30.0
+# What an exchange takes beyond its window before its answer counts as lost: some seconds for the
+# environment, some round trips, and what it carries on a slow line. Asking again costs a call and
+# changes nothing; who is late again gets more time.
+_GRACE_SECONDS = 3.0
+_GRACE_ROUND_TRIPS = 10
+_SLOW_LINE_BYTES_PER_SECOND = 32 * 1024
+LONGEST_GRACE_SECONDS = 30.0
+
+# An exchange that is repeated may stand behind the lost one, which the agent still holds open.
+_HELD_UP_SECONDS = 0.3
 
 # Of these many calls without a wait the time is kept, if they carried nothing of size.
 _ROUND_TRIPS_KEPT = 20
@@ -59,6 +69,8 @@ class Relay:
         self._config = config
         self._tell = tell
         self._side = SideChannel(environment, self.exchange, log)
+        self._watch = None if environment.is_near else LineWatch(environment.client, log)
+        self._waking: set[asyncio.Task[None]] = set()
         self._is_to_stop = False
         self._stop_place: int | None = None
 
@@ -124,28 +136,58 @@ class Relay:
             self._is_to_stop = False
 
     async def _make(self, call: ToolCall) -> ToolResult:
+        losses = 0
+
         async def attempt() -> ToolResult:
+            nonlocal losses
             started = time.monotonic()
+            waking = self._wake_later(call) if losses else None
             try:
-                result = await self.environment.run_python(
-                    call.code, timeout_seconds=call.wait_seconds + EXCHANGE_GRACE_SECONDS
-                )
+                result = await self._run(call, losses)
             except (PoolBusy, PoolUnreachable, KeyPending) as error:
                 self.on_failure(error)
                 raise
             except ResultUnknown as error:
+                losses += 1
                 self.on_failure(error)
                 self.exchange.lost(call)
-                # The lost exchange may still be pending over there, and the next one
-                # would wait behind it.
-                if call.wait_seconds:
-                    await self._side.wake_from(call.number)
                 raise
+            finally:
+                if waking is not None:
+                    waking.cancel()
             if not call.wait_seconds and len(call.code) < _SHORT_CODE_CHARACTERS:
                 self.round_trips.append(time.monotonic() - started)
             return result
 
         return await self.environment.persist(attempt, tell=self._tell, is_stopped=self._is_stopped)
+
+    async def _run(self, call: ToolCall, losses: int) -> ToolResult:
+        """Make a call once, and notice if the line is lost meanwhile."""
+        patience = _GRACE_SECONDS + _GRACE_ROUND_TRIPS * self.environment.client.least_seconds
+        patience = min(LONGEST_GRACE_SECONDS, patience * 2**losses)
+        patience += call.wait_seconds + len(call.code) / _SLOW_LINE_BYTES_PER_SECOND
+        started = time.monotonic()
+        with self._watch.beside() if self._watch is not None else contextlib.nullcontext():
+            try:
+                return await self.environment.run_python(call.code, timeout_seconds=patience)
+            except ResultUnknown:
+                if time.monotonic() - started >= patience:
+                    # Silence: the other connections may be lost, too.
+                    await self.environment.client.close()
+                raise
+
+    def _wake_later(self, call: ToolCall) -> asyncio.TimerHandle | None:
+        """End the lost exchange over there if its repetition is not answered soon."""
+        if not call.wait_seconds:
+            return None
+
+        def wake() -> None:
+            task = asyncio.ensure_future(self._side.wake_from(call.number))
+            self._waking.add(task)
+            task.add_done_callback(self._waking.discard)
+
+        seconds = _HELD_UP_SECONDS + 2 * self.environment.client.least_seconds
+        return asyncio.get_running_loop().call_later(seconds, wake)
 
     async def measure_round_trip(self) -> None:
         """Add the time of a call that does nothing; only while no exchange is pending.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,6 @@ from ..errors import (
     LocalProtocolError,
     PoolBusy,
     PoolNotFound,
-    PoolUnreachable,
     RemoteProtocolError,
     ResultUnknown,
     SettingInvalid,
@@ -92,6 +92,7 @@ class McpClient:
 
     endpoint: absolute URL. api_key: sent with every request, shown nowhere.
     connect_timeout_seconds: until the connection stands, TLS included.
+    least_seconds: what the quickest request has taken, 0 before there was one.
     renew_key: called with a key that was refused; returns another one, which is used from
     then on, or raises. A refused request did not run, so that it is sent again.
     Raises SettingInvalid: the key cannot be sent in a header.
@@ -117,10 +118,11 @@ class McpClient:
         self._ids = itertools.count(1)
         self._transport: Transport | None = None
         self.calls_made = 0
+        self.least_seconds = 0.0
         self.offered_tools: list[str] | None = None
 
     async def close(self) -> None:
-        """Close the connections; the client can be used again afterwards."""
+        """Close the connections; pending calls end with ResultUnknown, later ones open new ones."""
         if self._transport is not None:
             await self._transport.close()
 
@@ -129,21 +131,13 @@ class McpClient:
         """Whether a call beside those that are pending would find a connection."""
         return self._transport is not None and self._transport.has_spare
 
-    async def ping(self, *, timeout_seconds: float) -> bool:
-        """Tell whether the server answers, whatever it says; a connection stands after that.
+    async def ping(self, *, timeout_seconds: float) -> None:
+        """Have the server answer, whatever it says; a connection stands after that.
 
         No tool is called, so that an environment lives no longer for it.
+        Raises PoolUnreachable and ResultUnknown.
         """
-        try:
-            await self._post("ping", {}, timeout_seconds, self._api_key)
-        except (PoolUnreachable, ResultUnknown):
-            return False
-        return True
-
-    async def renew_connections(self) -> None:
-        """Make new connections for what is called from now on; pending calls go on."""
-        if self._transport is not None:
-            await self._transport.renew()
+        await self._post("ping", {}, timeout_seconds, self._api_key)
 
     async def initialize(self, *, timeout_seconds: float = 30.0) -> dict[str, Any]:
         """Begin the conversation; return the server's answer.
@@ -230,11 +224,15 @@ class McpClient:
                 connect_timeout_seconds=self._connect_timeout_seconds,
             )
         message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
-        return await self._transport.post(
+        started = time.monotonic()
+        answer = await self._transport.post(
             json.dumps(message).encode("ascii"),
             headers={"x-ms-apikey": api_key},
             timeout_seconds=timeout_seconds,
         )
+        seconds = time.monotonic() - started
+        self.least_seconds = min(self.least_seconds or seconds, seconds)
+        return answer
 
 
 def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table

@@ -42,7 +42,7 @@ async def _two_connections(server: Server) -> None:
             answer = await transport.post(b"{}", headers={}, timeout_seconds=5)
             assert answer.body == b"ok"
         assert len(server.resumed) == 1, "the connection is kept between two requests"
-        await transport.renew()
+        await transport.close()
         await transport.post(b"{}", headers={}, timeout_seconds=5)
     finally:
         await transport.close()

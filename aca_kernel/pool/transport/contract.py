@@ -46,12 +46,8 @@ class Transport(ABC):
         """Whether a request beside those that are pending would find a connection."""
 
     @abstractmethod
-    async def renew(self) -> None:
-        """Use none of the connections for new requests; those that are pending go on."""
-
-    @abstractmethod
     async def close(self) -> None:
-        """Close the connections; a later `post` opens new ones."""
+        """Close the connections; what is pending is lost, and a later `post` opens new ones."""
 
 
 def web_address(text: str) -> SplitResult | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -35,20 +34,6 @@ if TYPE_CHECKING:
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
-@dataclass
-class _Connections:
-    """Connections that are used by one client.
-
-    pending: requests on them now. most: that there were at a time, as many as connections.
-    is_left: closed when nothing is pending any more.
-    """
-
-    client: httpx.AsyncClient
-    pending: int = 0
-    most: int = 0
-    is_left: bool = False
-
-
 class InternetTransport(Transport):
     """Posts with httpx: TLS, proxies and certificates of the environment variables."""
 
@@ -59,20 +44,21 @@ class InternetTransport(Transport):
         self._headers = dict(headers)
         self._connect_timeout_seconds = connect_timeout_seconds
         self._context: ssl.SSLContext | None = None
-        self._connections: _Connections | None = None
+        self._client: httpx.AsyncClient | None = None
+        # Requests that are pending, and how many there were at a time: as many connections stand.
+        self._pending = self._most_pending = 0
 
     async def post(
         self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
     ) -> HttpAnswer:
         """See Transport."""
-        if self._connections is None:
-            self._connections = _Connections(self._open())
-        connections = self._connections
-        connections.pending += 1
-        connections.most = max(connections.most, connections.pending)
+        if self._client is None:
+            self._client = self._open()
+        self._pending += 1
+        self._most_pending = max(self._most_pending, self._pending)
         timeout = httpx.Timeout(timeout_seconds, connect=self._connect_timeout_seconds)
         try:
-            response = await connections.client.post(
+            response = await self._client.post(
                 self._endpoint, content=body, headers=dict(headers), timeout=timeout
             )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -80,30 +66,21 @@ class InternetTransport(Transport):
         except httpx.HTTPError as error:
             raise _from_httpx(error) from error
         finally:
-            connections.pending -= 1
-            if connections.is_left and not connections.pending:
-                await connections.client.aclose()
+            self._pending -= 1
         _keep_alive(response)
         return HttpAnswer(response.status_code, response.headers, response.content)
 
     @property
     def has_spare(self) -> bool:
         """See Transport; not whether the server has closed it meanwhile."""
-        return self._connections is not None and self._connections.pending < self._connections.most
-
-    async def renew(self) -> None:
-        """See Transport."""
-        left, self._connections = self._connections, None
-        if left is not None:
-            left.is_left = True
-            if not left.pending:
-                await left.client.aclose()
+        return self._pending < self._most_pending
 
     async def close(self) -> None:
         """See Transport."""
-        closed, self._connections = self._connections, None
-        if closed is not None:
-            await closed.client.aclose()
+        client, self._client = self._client, None
+        self._most_pending = 0
+        if client is not None:
+            await client.aclose()
 
     def _open(self) -> httpx.AsyncClient:
         is_local = urlsplit(self._endpoint).hostname in LOOPBACK_HOSTS

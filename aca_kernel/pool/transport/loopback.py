@@ -31,6 +31,7 @@ class LoopbackTransport(Transport):
         self._headers = _encoded({"host": parts.netloc.rpartition("@")[2], **headers})
         self._connect_timeout_seconds = connect_timeout_seconds
         self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
 
     async def post(
         self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
@@ -38,12 +39,15 @@ class LoopbackTransport(Transport):
         """See Transport."""
         all_headers = [*self._headers, *_encoded(headers)]
         connection = self._take_idle() or await self._connect()
+        self._busy.add(connection)
         try:
             answer = await connection.post(self._target, all_headers, body, timeout_seconds)
         except BaseException:
             # Also when the caller gave up: what comes now would answer another request.
             connection.abort()
             raise
+        finally:
+            self._busy.discard(connection)
         if connection.is_reusable:
             self._idle.append(connection)
         return answer
@@ -53,14 +57,12 @@ class LoopbackTransport(Transport):
         """See Transport."""
         return any(one.is_reusable for one in self._idle)
 
-    async def renew(self) -> None:
-        """See Transport."""
-        await self.close()
-
     async def close(self) -> None:
         """See Transport."""
         while self._idle:
             self._idle.pop().abort()
+        for connection in list(self._busy):
+            connection.abort()
 
     def _take_idle(self) -> _Connection | None:
         while self._idle:
