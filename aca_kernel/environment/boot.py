@@ -29,7 +29,7 @@ _INSTALL = '__import__("sys").modules["_aca_remote.agent"].install()'
 # Answers without a frame, one after the other, before the service counts as broken.
 MOST_ANSWERS_WITHOUT_FRAME = 5
 
-_BOOT_TIMEOUT_SECONDS = 60.0
+BOOT_TIMEOUT_SECONDS = 60.0
 _INSTALL_TIMEOUT_SECONDS = 220.0
 
 
@@ -58,7 +58,28 @@ async def boot(
     Raises EnvironmentGone and the errors of Environment.persist.
     Raises RemoteProtocolError: the session interpreter cannot run the agent.
     """
-    return await _greet(environment, _BOOT % _payload(nonce, config), _BOOT_TIMEOUT_SECONDS, tell)
+    return await _greet(environment, code_of(nonce, config), BOOT_TIMEOUT_SECONDS, tell)
+
+
+def code_of(nonce: str, config: dict[str, Any]) -> str:
+    """Return the code that puts the agent into the session interpreter; it prints its greeting."""
+    return _BOOT % _payload(nonce, config)
+
+
+def split_greeting(text: str) -> tuple[Greeting | None, str]:
+    """Take the greeting, if there is one, off what was printed by code of which it was the first.
+
+    Returns it, and what came behind its line.
+    """
+    start = text.find("~aca1:")
+    end = text.find("\n", start)
+    if start < 0 or end < 0:
+        return None, ""
+    try:
+        _, page = wire.decode_frame(text[start:end])
+    except (wire.FrameMissing, wire.FrameCut, wire.FrameInvalid):
+        return None, ""
+    return _greeting(page), text[end + 1 :]
 
 
 async def install(environment: Environment, tell: Tell) -> Greeting:
@@ -89,6 +110,10 @@ async def _greet(
                     detail=reason_of(result),
                 ) from error
             await asyncio.sleep(0.2 * failures)
+    return _greeting(page)
+
+
+def _greeting(page: wire.Page) -> Greeting:
     head = page.head
     return Greeting(
         missing=tuple(str(name) for name in head.get("missing", ())),

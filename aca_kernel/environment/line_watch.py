@@ -61,7 +61,7 @@ class LineWatch:
     def _prepare(self) -> None:
         """Make a second connection, unless there is one."""
         is_preparing = self._preparing is not None and not self._preparing.done()
-        if self._pending and not is_preparing and not self._client.has_spare_connection:
+        if self._pending and not is_preparing and not self._client.has_second_connection:
             self._preparing = asyncio.ensure_future(self._make_spare())
 
     async def _make_spare(self) -> None:

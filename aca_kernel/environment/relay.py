@@ -11,22 +11,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     AcaKernelError,
+    EnvironmentGone,
     KeyPending,
     LocalProtocolError,
     PoolBusy,
     PoolUnreachable,
+    RemoteProtocolError,
     ResultUnknown,
 )
 from ..remote import wire
-from .boot import Greeting, boot, install, reason_of
+from .boot import (
+    BOOT_TIMEOUT_SECONDS,
+    Greeting,
+    boot,
+    code_of,
+    install,
+    reason_of,
+    split_greeting,
+)
 from .exchange import Exchange, ToolCall
 from .line_watch import LineWatch
 from .side_channel import SideChannel
@@ -70,7 +81,10 @@ class Relay:
         self._tell = tell
         self._side = SideChannel(environment, self.exchange, log)
         self._watch = None if environment.is_near else LineWatch(environment.client, log)
-        self._waking: set[asyncio.Task[None]] = set()
+        # Wakes, and what is done beside the boot.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._boot_code = ""
+        self._beside_boot: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._is_to_stop = False
         self._stop_place: int | None = None
 
@@ -93,6 +107,20 @@ class Relay:
         greeting = await install(self.environment, self._tell)
         self._side.greeted(greeting)
         return greeting
+
+    def boot_with_first_exchange(self, beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Put the agent into the session interpreter by the call of the first exchange.
+
+        For an environment in which an agent has run, so that nothing is to be found out before.
+        beside: what is done at the same time.
+        """
+        self._boot_code = code_of(self.exchange.nonce, self._config)
+        self._beside_boot = beside
+
+    @property
+    def is_booted(self) -> bool:
+        """Whether the agent runs, as far as is known."""
+        return not self._boot_code
 
     # -- exchanges ---------------------------------------------------------------
 
@@ -131,6 +159,10 @@ class Relay:
                 )
                 if records is not None:
                     return records
+        except RemoteProtocolError as error:
+            if self.is_booted:
+                raise
+            raise EnvironmentGone("The session environment cannot be used again.") from error
         finally:
             exchange.end()
             self._is_to_stop = False
@@ -165,16 +197,40 @@ class Relay:
         """Make a call once, and notice if the line is lost meanwhile."""
         patience = _GRACE_SECONDS + _GRACE_ROUND_TRIPS * self.environment.client.least_seconds
         patience = min(LONGEST_GRACE_SECONDS, patience * 2**losses)
-        patience += call.wait_seconds + len(call.code) / _SLOW_LINE_BYTES_PER_SECOND
+        code = call.code
+        if self._boot_code:
+            code = f"{self._boot_code}\n{code}"
+            patience += BOOT_TIMEOUT_SECONDS
+        patience += call.wait_seconds + len(code) / _SLOW_LINE_BYTES_PER_SECOND
+        if self._beside_boot is not None:
+            beside, self._beside_boot = self._beside_boot, None
+            self._start(beside())
         started = time.monotonic()
         with self._watch.beside() if self._watch is not None else contextlib.nullcontext():
             try:
-                return await self.environment.run_python(call.code, timeout_seconds=patience)
+                result = await self.environment.run_python(code, timeout_seconds=patience)
             except ResultUnknown:
                 if time.monotonic() - started >= patience:
                     # Silence: the other connections may be lost, too.
                     await self.environment.client.close()
                 raise
+        return self._greeted(result) if self._boot_code else result
+
+    def _greeted(self, result: ToolResult) -> ToolResult:
+        """Take the greeting off an answer; what is left belongs to the exchange."""
+        greeting, rest = split_greeting(result.stdout)
+        if greeting is not None:
+            if greeting.missing:
+                raise EnvironmentGone("The session environment has lost its ipykernel.")
+            self._boot_code = ""
+            self._side.greeted(greeting)
+        return dataclasses.replace(result, stdout=rest)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what fails by itself and matters to nobody else."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _wake_later(self, call: ToolCall) -> asyncio.TimerHandle | None:
         """End the lost exchange over there if its repetition is not answered soon."""
@@ -182,9 +238,7 @@ class Relay:
             return None
 
         def wake() -> None:
-            task = asyncio.ensure_future(self._side.wake_from(call.number))
-            self._waking.add(task)
-            task.add_done_callback(self._waking.discard)
+            self._start(self._side.wake_from(call.number))
 
         seconds = _HELD_UP_SECONDS + 2 * self.environment.client.least_seconds
         return asyncio.get_running_loop().call_later(seconds, wake)

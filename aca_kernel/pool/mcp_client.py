@@ -127,9 +127,9 @@ class McpClient:
             await self._transport.close()
 
     @property
-    def has_spare_connection(self) -> bool:
-        """Whether a call beside those that are pending would find a connection."""
-        return self._transport is not None and self._transport.has_spare
+    def has_second_connection(self) -> bool:
+        """Whether two connections stand, used or not, as far as is known."""
+        return self._transport is not None and self._transport.has_second
 
     async def ping(self, *, timeout_seconds: float) -> None:
         """Have the server answer, whatever it says; a connection stands after that.

@@ -42,8 +42,8 @@ class Transport(ABC):
 
     @property
     @abstractmethod
-    def has_spare(self) -> bool:
-        """Whether a request beside those that are pending would find a connection."""
+    def has_second(self) -> bool:
+        """Whether two connections stand, used or not; one that has been closed may count."""
 
     @abstractmethod
     async def close(self) -> None:

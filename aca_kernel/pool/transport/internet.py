@@ -71,9 +71,9 @@ class InternetTransport(Transport):
         return HttpAnswer(response.status_code, response.headers, response.content)
 
     @property
-    def has_spare(self) -> bool:
-        """See Transport; not whether the server has closed it meanwhile."""
-        return self._pending < self._most_pending
+    def has_second(self) -> bool:
+        """See Transport."""
+        return self._most_pending > 1
 
     async def close(self) -> None:
         """See Transport."""

@@ -53,9 +53,9 @@ class LoopbackTransport(Transport):
         return answer
 
     @property
-    def has_spare(self) -> bool:
+    def has_second(self) -> bool:
         """See Transport."""
-        return any(one.is_reusable for one in self._idle)
+        return len(self._busy) + sum(one.is_reusable for one in self._idle) > 1
 
     async def close(self) -> None:
         """See Transport."""

@@ -67,13 +67,18 @@ def resuming_context(url: str) -> ssl.SSLContext:
     made = context(url)
     wrap_bio = made.wrap_bio
     last: ssl.SSLObject | None = None
+    session: ssl.SSLSession | None = None
 
-    def resume(*arguments: Any, **options: Any) -> ssl.SSLObject:
-        nonlocal last
-        # Asked for now, because with TLS 1.3 a session comes after the handshake.
-        if last is not None and last.session is not None:
-            options["session"] = last.session
-        last = wrap_bio(*arguments, **options)
+    def resume(
+        incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *arguments: Any, **options: Any
+    ) -> ssl.SSLObject:
+        nonlocal last, session
+        # Asked for now, because with TLS 1.3 a session comes after the handshake. In the middle of
+        # one, when connections are made side by side, there is nothing that could be read.
+        if last is not None and last.version() is not None:
+            session = last.session or session
+        options["session"] = session
+        last = wrap_bio(incoming, outgoing, *arguments, **options)
         return last
 
     made.wrap_bio = resume  # type: ignore[method-assign]  # a subclass could not be made from it
