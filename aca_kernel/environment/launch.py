@@ -35,7 +35,7 @@ _END_GENERATION = (
 _ATTEMPTS = 5
 
 # What is not there by then is done in turn, which says what it waits for.
-_PREPARED_WITHIN_SECONDS = 3.0
+_PREPARED_WITHIN_SECONDS = 2.0
 
 _PLAIN_NOTICE = (
     "This environment has no ipykernel. Cells run in plain mode: output comes at the end of "
@@ -120,10 +120,10 @@ class Launcher:
         if preparing is None:
             return None
         try:
-            return await asyncio.wait_for(preparing, _PREPARED_WITHIN_SECONDS)
-        except asyncio.TimeoutError:
-            self._log.info("nothing is prepared in time")
-            return None
+            await asyncio.wait([preparing], timeout=_PREPARED_WITHIN_SECONDS)
+            return preparing.result() if preparing.done() else None
+        finally:
+            preparing.cancel()
 
     async def _launch_environment(self, prepared: PreparedLaunch | None) -> Environment:
         """Use what is prepared, or launch."""

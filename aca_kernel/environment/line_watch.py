@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # The server is asked so often. With the time for its answer, a loss is noticed within 5 s.
 _ASK_SECONDS = 2.5
+
+# After a pause like this a server may have closed the second connection.
+_STALE_SECONDS = 60.0
 
 _SPARE_TIMEOUT_SECONDS = 30.0
 
@@ -37,6 +41,7 @@ class LineWatch:
         self._client = client
         self._log = log
         self._pending = 0
+        self._used_at = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[None] | None = None
         self._preparing: asyncio.Task[None] | None = None
@@ -49,19 +54,21 @@ class LineWatch:
             # A timer and no task, because most calls are over before it comes.
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_ASK_SECONDS, self._begin)
-        # When the call has taken its connection.
-        asyncio.get_running_loop().call_soon(self._prepare)
+        is_stale = time.monotonic() - self._used_at > _STALE_SECONDS
+        if is_stale or not self._client.has_second_connection:
+            # When the call has taken its connection.
+            asyncio.get_running_loop().call_soon(self._prepare)
         try:
             yield
         finally:
             self._pending -= 1
+            self._used_at = time.monotonic()
             if not self._pending:
                 self._end()
 
     def _prepare(self) -> None:
-        """Make a second connection, unless there is one."""
-        is_preparing = self._preparing is not None and not self._preparing.done()
-        if self._pending and not is_preparing and not self._client.has_second_connection:
+        """Make a second connection, or check the one that there is."""
+        if self._preparing is None or self._preparing.done():
             self._preparing = asyncio.ensure_future(self._make_spare())
 
     async def _make_spare(self) -> None:
@@ -81,14 +88,16 @@ class LineWatch:
 
     async def _ask_on(self) -> None:
         was_away = False
-        while True:
+        # Asked again, because `wait_for` lets a cancellation that comes with a result get lost
+        # (until Python 3.12).
+        while self._asking is asyncio.current_task():
             try:
                 is_away = await self._is_away()
                 # What was pending when the network went does not come back with it.
                 is_lost = was_away and not is_away
             except asyncio.TimeoutError:
                 is_away, is_lost = False, True
-            if is_lost:
+            if is_lost and self._pending:
                 self._log.info("no answer: the connections are lost")
                 await self._client.close()
             was_away = is_away
