@@ -150,7 +150,7 @@ def test_the_first_cell_after_a_restart(far: Far, kernel: Client) -> None:
     def restart() -> int:
         before = len(far.line.calls)
         kernel.restart()
-        far.wait_for({"ping"}, since=before)
+        far.wait_for({"ping", PYTHON}, since=before)
         return far.count(lambda: kernel.run("1 + 1"))
 
     assert 1 in (restart() for _ in range(TRIES))

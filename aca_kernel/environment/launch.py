@@ -84,7 +84,7 @@ class Launcher:
         self._generation = 0
         self._is_backend_noticed = False
         self._ahead: asyncio.Task[Launched] | None = None
-        self._preparing: asyncio.Task[PreparedLaunch | None] | None = None
+        self._preparing: asyncio.Task[PreparedLaunch | Launched | None] | None = None
         # The last environment that was taken over without waiting for its agent.
         self._trusted: Relay | None = None
         # As old as the half that runs here; an embedded pool is still starting meanwhile.
@@ -98,23 +98,30 @@ class Launcher:
         """Do now what the first `launch` needs and what takes no place; needs an event loop.
 
         That is the way to the pool, and the id of an environment, in which nothing runs before its
-        first call.
+        first call. A kernel that is restarted holds a place already, and boots there.
         """
         self._preparing = asyncio.ensure_future(self._prepare())
 
-    async def _prepare(self) -> PreparedLaunch | None:
+    async def _prepare(self) -> PreparedLaunch | Launched | None:
+        cooldown_seconds = self._settings.cooldown_seconds
         try:
             client = await self._backend.connect()
             warm = self._warm_environments(client)
-            if warm is None or not warm.has_any(self._settings.cooldown_seconds):
+            if warm is None or not warm.has_any(cooldown_seconds):
                 return PreparedLaunch(client, await launch_id(client))
             pings = (client.ping(timeout_seconds=_PREPARED_WITHIN_SECONDS) for _ in range(2))
             await asyncio.gather(*pings)
+            # As if others waited: only what was this kernel's before it was restarted.
+            for claim in warm.take(cooldown_seconds, others_wait=True):
+                with contextlib.suppress(EnvironmentGone):
+                    return await self._take_over(claim, is_ahead=True)
         except AcaKernelError as error:  # whoever launches will meet it again, and say so
             self._log.info("nothing is prepared: %s", error.reason)
+        except Exception:  # noqa: BLE001 - the launch does the same again, and does not hide it
+            self._log.info("nothing is prepared", exc_info=True)
         return None
 
-    async def _end_preparing(self) -> PreparedLaunch | None:
+    async def _end_preparing(self) -> PreparedLaunch | Launched | None:
         """Return what is prepared; what is not there soon is done in turn."""
         preparing, self._preparing = self._preparing, None
         if preparing is None:
@@ -149,11 +156,20 @@ class Launcher:
         for task in (self._ahead, self._preparing):
             if task is not None:
                 task.cancel()
+        if self._preparing is not None and self._preparing.done():
+            prepared = self._preparing.result()
+            if isinstance(prepared, Launched):
+                prepared.environment.release(keep=True)
 
     async def _launch(self) -> Launched:
         if self._backend.is_embedded:
             return await self._try_to_launch(None, None)
         prepared = await self._end_preparing()
+        if isinstance(prepared, Launched):
+            if prepared.environment.idle_seconds() < self._settings.cooldown_seconds:
+                return self._noticed(prepared)
+            prepared.environment.release(keep=False)
+            prepared = None
         client = await first_contact(self._backend.connect, self._settings, tell=self._tell_waiting)
         warm, look = self._warm_environments(client), None
         if warm is not None:
@@ -188,17 +204,21 @@ class Launcher:
                 # Between its launch and its first use: nothing was in it yet.
                 await asyncio.sleep(0.2 * 2**attempt)
             else:
-                self._log.info("environment %s is ready", launched.environment.environment_id)
-                if not self._is_backend_noticed and self._backend.notice():
-                    self._is_backend_noticed = True
-                    self.notices.append(self._backend.notice())
-                if launched.relay is None:
-                    self.notices.append(_PLAIN_NOTICE)
-                return launched
+                return self._noticed(launched)
         raise RemoteProtocolError(
             "Every environment that the session pool launches is gone before its first use. "
             "Check the pool, then run the cell again."
         )
+
+    def _noticed(self, launched: Launched) -> Launched:
+        """Note down what the user should know about it."""
+        self._log.info("environment %s is ready", launched.environment.environment_id)
+        if not self._is_backend_noticed and self._backend.notice():
+            self._is_backend_noticed = True
+            self.notices.append(self._backend.notice())
+        if launched.relay is None:
+            self.notices.append(_PLAIN_NOTICE)
+        return launched
 
     async def _launch_once(
         self,
@@ -224,8 +244,10 @@ class Launcher:
                 with contextlib.suppress(EnvironmentGone):
                     return await self._take_over(left.claim)
 
-    async def _take_over(self, claim: Claim) -> Launched:
+    async def _take_over(self, claim: Claim, *, is_ahead: bool = False) -> Launched:
         """Start afresh in what another kernel has left.
+
+        is_ahead: nobody waits for it, so that the agent is booted now, not with the first exchange.
 
         Raises EnvironmentGone and the errors of Backend.connect and Relay.boot.
         """
@@ -234,7 +256,8 @@ class Launcher:
             environment = Environment(
                 self._backend, client, claim.environment_id, self._settings, claim
             )
-            if claim.nonce and (self._trusted is None or self._trusted.is_booted):
+            is_trusted = self._trusted is None or self._trusted.is_booted
+            if claim.nonce and is_trusted and not is_ahead:
                 # An agent has run there. Should it be gone all the same, the next is made sure of.
                 ending = partial(self._end_last, environment, claim.nonce)
                 relay = self._trusted = self._begin_generation(environment)
