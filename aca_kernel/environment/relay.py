@@ -4,7 +4,8 @@ Makes the calls of exchanges (exchange.py says which), once the agent is booted 
 call made here is idempotent, so that all of them are repeated until an answer comes; only the
 environment's end (`EnvironmentGone`) stops that.
 
-One exchange is pending at a time. What must not wait for it goes round it (side_channel.py).
+One exchange is pending at a time, and over a distance its next call is under way already. What
+must not wait for it goes round it (side_channel.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -40,12 +41,12 @@ from .boot import (
 )
 from .exchange import Exchange, ToolCall
 from .line_watch import LineWatch
+from .retry import CallRepeated
 from .side_channel import SideChannel
 
 if TYPE_CHECKING:
     from ..pool.mcp_client import ToolResult
     from .environment import Environment
-    from .retry import Tell
 
 # What an exchange takes beyond its window before its answer counts as lost: some seconds for the
 # environment, some round trips, and what it carries on a slow line. Asking again costs a call and
@@ -67,24 +68,25 @@ class Relay:
     """One generation: from the agent's boot to the end of the environment.
 
     round_trips: seconds that recent calls took in which nothing was waited for.
-    on_failure: told of each call that fails and is repeated.
     """
 
     def __init__(
-        self, environment: Environment, config: dict[str, Any], tell: Tell, log: logging.Logger
+        self, environment: Environment, config: dict[str, Any], log: logging.Logger
     ) -> None:
         self.environment = environment
         self.exchange = Exchange(log)
         self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
-        self.on_failure: Callable[[AcaKernelError], None] = lambda _: None
         self._config = config
-        self._tell = tell
         self._side = SideChannel(environment, self.exchange, log)
         self._watch = None if environment.is_near else LineWatch(environment.client, log)
         # Wakes, and what is done beside the boot.
         self._tasks: set[asyncio.Task[None]] = set()
         self._boot_code = ""
         self._beside_boot: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._log = log
+        # The calls that are under way.
+        self._calls: dict[asyncio.Future[ToolResult | None], ToolCall] = {}
+        self._is_stirred = asyncio.Event()
         self._is_to_stop = False
         self._stop_place: int | None = None
 
@@ -95,7 +97,7 @@ class Relay:
 
         Raises as boot.boot.
         """
-        greeting = await boot(self.environment, self.exchange.nonce, self._config, self._tell)
+        greeting = await boot(self.environment, self.exchange.nonce, self._config)
         self._side.greeted(greeting)
         return greeting
 
@@ -104,7 +106,7 @@ class Relay:
 
         Raises as boot.boot.
         """
-        greeting = await install(self.environment, self._tell)
+        greeting = await install(self.environment)
         self._side.greeted(greeting)
         return greeting
 
@@ -143,29 +145,106 @@ class Relay:
         Raises WaitInterrupted: see stop_waiting.
         Raises the errors of Environment.persist, when its time is over.
         """
-        exchange = self.exchange
         try:
             while True:
-                call = exchange.next_call()
-                if call.pause_seconds:
-                    await asyncio.sleep(call.pause_seconds)
-                try:
-                    result = await self._make(call)
-                except LocalProtocolError as error:
-                    exchange.refused(error)
-                    continue
-                records = exchange.answered(
-                    result.stdout, time.monotonic(), reason=reason_of(result)
-                )
+                records = await self._next_answer()
                 if records is not None:
                     return records
         except RemoteProtocolError as error:
+            self.close()
             if self.is_booted:
                 raise
             raise EnvironmentGone("The session environment cannot be used again.") from error
+        except BaseException:
+            self.close()
+            raise
         finally:
-            exchange.end()
             self._is_to_stop = False
+
+    def send_along(self) -> None:
+        """Make another call for what was queued while one is under way."""
+        self._is_stirred.set()
+
+    def close(self) -> None:
+        """Give up the calls that are under way."""
+        for task in self._calls:
+            task.cancel()
+        self._calls.clear()
+        self.exchange.end()
+
+    async def _next_answer(self) -> list[wire.Record] | None:
+        """Wait for the next answer; return the records if the exchange is over with it."""
+        exchange = self.exchange
+        exchange.windows.round_trip_seconds = self.environment.client.least_seconds
+        self._is_stirred.clear()
+        call = exchange.next_call(time.monotonic())
+        # What arrived ahead of the boot would find no agent.
+        may_overlap = exchange.windows.may_overlap and self.is_booted
+        if call is not None and not self._calls and not may_overlap:
+            # Alone, it needs no task, which would cost some of a loopback's round trip.
+            return await self._take(call, self._make(call))
+        if call is not None:
+            self._begin(call)
+        await self._wait_for_something()
+        for task, call in list(self._calls.items()):
+            if task.done():
+                del self._calls[task]
+                records = await self._take(call, task)
+                if records is not None:
+                    return records
+        return None
+
+    def _begin(self, call: ToolCall) -> None:
+        making = self._try(call) if call.is_ahead else self._make(call)
+        self._calls[asyncio.ensure_future(making)] = call
+
+    async def _wait_for_something(self) -> None:
+        """Wait for an answer, for something to send along, or for the time to send ahead."""
+        at = self.exchange.ahead_at()
+        seconds = None if at is None else max(0.0, at - time.monotonic())
+        stirred: asyncio.Future[Any] = asyncio.ensure_future(self._is_stirred.wait())
+        waiting: list[asyncio.Future[Any]] = [*self._calls, stirred]
+        try:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stirred.cancel()
+        if not any(task.done() for task in self._calls):
+            call = self.exchange.ahead_call(time.monotonic())
+            if call is not None:
+                self._begin(call)
+
+    async def _take(
+        self, call: ToolCall, making: Awaitable[ToolResult | None]
+    ) -> list[wire.Record] | None:
+        if isinstance(making, asyncio.Future) and making.cancelled():
+            raise EnvironmentGone("The session environment has ended.")
+        try:
+            result = await making
+        except LocalProtocolError as error:
+            self.exchange.refused(call, error)
+            return None
+        except AcaKernelError:
+            self.exchange.failed(call)
+            raise
+        if result is None:
+            return None
+        reason = reason_of(result)
+        return self.exchange.answered(call, result.stdout, time.monotonic(), reason=reason)
+
+    async def _try(self, call: ToolCall) -> ToolResult | None:
+        """Make a call that need not succeed; None: it did not. Raises EnvironmentGone."""
+        try:
+            # It waits for those before it, too.
+            return await self.environment.run_python(
+                call.code, timeout_seconds=2 * call.wait_seconds + LONGEST_GRACE_SECONDS
+            )
+        except EnvironmentGone:
+            raise
+        except AcaKernelError as error:
+            is_refused = not isinstance(error, (PoolUnreachable, ResultUnknown, KeyPending))
+            self._log.info("a call ahead came to nothing: %s", error.reason)
+            self.exchange.dropped(call, is_refused=is_refused)
+            return None
 
     async def _make(self, call: ToolCall) -> ToolResult:
         losses = 0
@@ -177,21 +256,27 @@ class Relay:
             try:
                 result = await self._run(call, losses)
             except (PoolBusy, PoolUnreachable, KeyPending) as error:
-                self.on_failure(error)
+                self._tell_failure(error)
                 raise
             except ResultUnknown as error:
                 losses += 1
-                self.on_failure(error)
+                self._tell_failure(error)
                 self.exchange.lost(call)
                 raise
             finally:
                 if waking is not None:
                     waking.cancel()
-            if not call.wait_seconds and len(call.code) < _SHORT_CODE_CHARACTERS:
+            is_alone = len(self._calls) <= 1
+            if is_alone and not call.wait_seconds and len(call.code) < _SHORT_CODE_CHARACTERS:
                 self.round_trips.append(time.monotonic() - started)
             return result
 
-        return await self.environment.persist(attempt, tell=self._tell, is_stopped=self._is_stopped)
+        if call.pause_seconds:
+            await asyncio.sleep(call.pause_seconds)
+        return await self.environment.persist(attempt, self._is_stopped)
+
+    def _tell_failure(self, error: AcaKernelError) -> None:
+        self.environment.inbox.put_nowait(CallRepeated(time.monotonic(), error))
 
     async def _run(self, call: ToolCall, losses: int) -> ToolResult:
         """Make a call once, and notice if the line is lost meanwhile."""
@@ -201,7 +286,9 @@ class Relay:
         if self._boot_code:
             code = f"{self._boot_code}\n{code}"
             patience += BOOT_TIMEOUT_SECONDS
-        patience += call.wait_seconds + len(code) / _SLOW_LINE_BYTES_PER_SECOND
+        # Those under way are answered one after the other.
+        waits = [one.wait_seconds for one in self._calls.values()]
+        patience += max(call.wait_seconds, sum(waits)) + len(code) / _SLOW_LINE_BYTES_PER_SECOND
         if self._beside_boot is not None:
             beside, self._beside_boot = self._beside_boot, None
             self._start(beside())
