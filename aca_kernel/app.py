@@ -139,9 +139,11 @@ class AcaKernelApp(JupyterApp):
         launcher = Launcher(backend, settings, config, inbox, log)
         if settings.start == "kernel" or (settings.start == "auto" and backend.is_embedded):
             launcher.begin()
-            # The environment comes up while this process imports what speaks to front ends.
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, importlib.import_module, _AFTER_LAUNCH)
+        else:
+            launcher.prepare()
+        # The environment comes up while this process imports what speaks to front ends.
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, importlib.import_module, _AFTER_LAUNCH)
         from jupyter_client.session import Session
 
         from .kernel.driver import Driver

@@ -50,6 +50,7 @@ SLOW = (
     "localpool/test_life.py",
     "pool/azure",
     "pool/test_mcp_client.py",
+    "test_round_trips.py",
     "test_secrets.py",
     "test_tutorial.py",
 )

@@ -62,6 +62,10 @@ class Pool:
     def calls(self) -> dict[str, int]:
         return dict(self.stats()["toolCalls"])
 
+    def uses(self) -> dict[str, int]:
+        """The calls that take a place: a launch makes an id, which kernels have ready."""
+        return {name: n for name, n in self.calls().items() if not name.startswith("launch")}
+
     def fault(self, **fault: Any) -> None:
         httpx.post(self._url("faults"), headers=self.headers, json=fault).raise_for_status()
 

@@ -28,7 +28,7 @@ _INSTALL = '__import__("sys").modules["_aca_remote.agent"].install()'
 # Answers without a frame, one after the other, before the service counts as broken.
 MOST_ANSWERS_WITHOUT_FRAME = 5
 
-_BOOT_TIMEOUT_SECONDS = 60.0
+BOOT_TIMEOUT_SECONDS = 60.0
 _INSTALL_TIMEOUT_SECONDS = 220.0
 
 
@@ -55,7 +55,28 @@ async def boot(environment: Environment, nonce: str, config: dict[str, Any]) -> 
     Raises EnvironmentGone and the errors of Environment.persist.
     Raises RemoteProtocolError: the session interpreter cannot run the agent.
     """
-    return await _greet(environment, _BOOT % _payload(nonce, config), _BOOT_TIMEOUT_SECONDS)
+    return await _greet(environment, code_of(nonce, config), BOOT_TIMEOUT_SECONDS)
+
+
+def code_of(nonce: str, config: dict[str, Any]) -> str:
+    """Return the code that puts the agent into the session interpreter; it prints its greeting."""
+    return _BOOT % _payload(nonce, config)
+
+
+def split_greeting(text: str) -> tuple[Greeting | None, str]:
+    """Take the greeting, if there is one, off what was printed by code of which it was the first.
+
+    Returns it, and what came behind its line.
+    """
+    start = text.find("~aca1:")
+    end = text.find("\n", start)
+    if start < 0 or end < 0:
+        return None, ""
+    try:
+        _, page = wire.decode_frame(text[start:end])
+    except (wire.FrameMissing, wire.FrameCut, wire.FrameInvalid):
+        return None, ""
+    return _greeting(page), text[end + 1 :]
 
 
 async def install(environment: Environment) -> Greeting:
@@ -84,6 +105,10 @@ async def _greet(environment: Environment, code: str, timeout_seconds: float) ->
                     detail=reason_of(result),
                 ) from error
             await asyncio.sleep(0.2 * failures)
+    return _greeting(page)
+
+
+def _greeting(page: wire.Page) -> Greeting:
     head = page.head
     return Greeting(
         missing=tuple(str(name) for name in head.get("missing", ())),

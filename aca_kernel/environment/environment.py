@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -33,6 +34,7 @@ class Environment:
     claim: this kernel's hold on it, where environments outlive their kernels; one that is
     given has been taken over.
     line: where to wait for a place in the pool, if it has none yet; who gives it leaves it.
+    is_near: nothing stands between it and this process.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Environment:
         self.environment_id = environment_id
         self.claim = claim
         self.line: WaitingLine | None = None
+        self.is_near = backend.is_embedded
         self.launched = self.last_call = time.monotonic()
         self._settings = settings
         # Whether a call has succeeded, before which it holds no place in the pool. One that
@@ -68,20 +71,7 @@ class Environment:
 
         async def launch() -> Environment:
             client = await backend.connect()
-            offered = await _offered_tools(client)
-            tool = next((name for name in LAUNCH_TOOLS if name in offered), None)
-            missing = [name for name in (RUN_PYTHON, RUN_SHELL) if name not in offered]
-            if tool is None or RUN_PYTHON in missing:
-                raise RemoteProtocolError(
-                    "The session pool does not offer the tools that a Python kernel needs "
-                    f"({', '.join([*missing, *([] if tool else LAUNCH_TOOLS[:1])])}). "
-                    "Check that it is a PythonLTS pool with its MCP server enabled."
-                )
-            result = await client.call_tool(tool, {}, timeout_seconds=60.0)
-            environment_id = result.structured.get("environmentId")
-            if not isinstance(environment_id, str):
-                raise RemoteProtocolError("The session pool launched no environment: no id came.")
-            return cls(backend, client, environment_id, settings, inbox)
+            return cls(backend, client, await launch_id(client), settings, inbox)
 
         return await first_contact(launch, settings, inbox)
 
@@ -151,8 +141,35 @@ class Environment:
             self.line.leave()
 
 
+async def launch_id(client: McpClient) -> str:
+    """Have the pool make an environment's id, which takes no place.
+
+    Raises as Environment.launch.
+    """
+    offered = await _offered_tools(client)
+    tool = next((name for name in LAUNCH_TOOLS if name in offered), None)
+    missing = [name for name in (RUN_PYTHON, RUN_SHELL) if name not in offered]
+    if tool is None or RUN_PYTHON in missing:
+        raise RemoteProtocolError(
+            "The session pool does not offer the tools that a Python kernel needs "
+            f"({', '.join([*missing, *([] if tool else LAUNCH_TOOLS[:1])])}). "
+            "Check that it is a PythonLTS pool with its MCP server enabled."
+        )
+    result = await client.call_tool(tool, {}, timeout_seconds=60.0)
+    environment_id = result.structured.get("environmentId")
+    if not isinstance(environment_id, str):
+        raise RemoteProtocolError("The session pool launched no environment: no id came.")
+    return environment_id
+
+
 async def _offered_tools(client: McpClient) -> list[str]:
     if client.offered_tools is None:
-        await client.initialize()
-        client.offered_tools = await client.list_tools()
+        # Side by side: the service keeps nothing between two requests, and answers each alone.
+        listing = asyncio.ensure_future(client.list_tools())
+        try:
+            await client.initialize()
+            client.offered_tools = await listing
+        finally:
+            listing.cancel()
+            await asyncio.gather(listing, return_exceptions=True)
     return client.offered_tools

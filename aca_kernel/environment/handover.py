@@ -142,6 +142,16 @@ class WarmEnvironments:
             else:
                 yield claim
 
+    def has_any(self, cooldown_seconds: float) -> bool:
+        """Tell whether there is most likely something to take; nothing is taken."""
+        return any(
+            content.get("state") in (ClaimState.LEFT.value, ClaimState.RESTARTING.value)
+            and self._may_have(content, others_wait=False)
+            and cooldown_seconds - (time.time() - _used_at(path)) >= _LEAST_SECONDS
+            for path in self._candidates()
+            for content in [_read(path)]
+        )
+
     def add(self, environment_id: str) -> Claim | None:
         """List a new environment and claim it; None where that is not possible."""
         path = self._directory / f"{digest(environment_id)}{_SUFFIX}"

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
 from ..messaging.inbox import Noticed
 from . import remote_sources
-from .environment import Environment
+from .environment import Environment, launch_id
 from .handover import WarmEnvironments
 from .relay import Relay
 from .retry import EnvironmentLeft, first_contact
@@ -23,6 +23,7 @@ from .waiting_line import WaitingLine
 if TYPE_CHECKING:
     from ..messaging.inbox import Inbox
     from ..pool.backend import Backend
+    from ..pool.mcp_client import McpClient
     from ..settings import AcaKernel
     from .handover import Claim
     from .retry import CallEvent
@@ -36,10 +37,20 @@ _END_GENERATION = (
 # A new environment that does not exist is tried again so often.
 _ATTEMPTS = 5
 
+# What is not there by then is done in turn, which says what it waits for.
+_PREPARED_WITHIN_SECONDS = 2.0
+
 _PLAIN_NOTICE = (
     "This environment has no ipykernel. Cells run in plain mode: output comes at the end of "
     "a cell, and completion, widgets, input() and interrupts do not work."
 )
+
+
+class PreparedLaunch(NamedTuple):
+    """What is there before the first cell: the way to a pool, and an environment's id."""
+
+    client: McpClient
+    environment_id: str
 
 
 @dataclass(frozen=True)
@@ -77,12 +88,59 @@ class Launcher:
         self._generation = 0
         self._is_backend_noticed = False
         self._ahead: asyncio.Task[Launched] | None = None
+        self._preparing: asyncio.Task[PreparedLaunch | Launched | None] | None = None
+        # The last environment that was taken over without waiting for its agent.
+        self._trusted: Relay | None = None
         # As old as the half that runs here; an embedded pool is still starting meanwhile.
         remote_sources.read()
 
     def begin(self) -> None:
         """Launch now what the first `launch` will return; needs a running event loop."""
         self._ahead = asyncio.ensure_future(self._launch())
+
+    def prepare(self) -> None:
+        """Do now what the first `launch` needs and what takes no place; needs an event loop.
+
+        That is the way to the pool, and the id of an environment, in which nothing runs before its
+        first call. A kernel that is restarted holds a place already, and boots there.
+        """
+        self._preparing = asyncio.ensure_future(self._prepare())
+
+    async def _prepare(self) -> PreparedLaunch | Launched | None:
+        cooldown_seconds = self._settings.cooldown_seconds
+        try:
+            client = await self._backend.connect()
+            warm = self._warm_environments(client)
+            if warm is None or not warm.has_any(cooldown_seconds):
+                return PreparedLaunch(client, await launch_id(client))
+            pings = (client.ping(timeout_seconds=_PREPARED_WITHIN_SECONDS) for _ in range(2))
+            await asyncio.gather(*pings)
+            # As if others waited: only what was this kernel's before it was restarted.
+            for claim in warm.take(cooldown_seconds, others_wait=True):
+                with contextlib.suppress(EnvironmentGone):
+                    return await self._take_over(claim, is_ahead=True)
+        except AcaKernelError as error:  # whoever launches will meet it again, and say so
+            self._log.info("nothing is prepared: %s", error.reason)
+        except Exception:  # noqa: BLE001 - the launch does the same again, and does not hide it
+            self._log.info("nothing is prepared", exc_info=True)
+        return None
+
+    async def _end_preparing(self) -> PreparedLaunch | Launched | None:
+        """Return what is prepared; what is not there soon is done in turn."""
+        preparing, self._preparing = self._preparing, None
+        if preparing is None:
+            return None
+        try:
+            await asyncio.wait([preparing], timeout=_PREPARED_WITHIN_SECONDS)
+            return preparing.result() if preparing.done() else None
+        finally:
+            preparing.cancel()
+
+    async def _launch_environment(self, prepared: PreparedLaunch | None) -> Environment:
+        """Use what is prepared, or launch."""
+        if prepared is not None and prepared.client is await self._backend.connect():
+            return Environment(self._backend, *prepared, self._settings, self._inbox)
+        return await Environment.launch(self._backend, self._settings, self._inbox)
 
     @property
     def has_begun(self) -> bool:
@@ -99,40 +157,57 @@ class Launcher:
 
     def close(self) -> None:
         """End a launch that nobody has asked for."""
-        if self._ahead is not None:
-            self._ahead.cancel()
+        for task in (self._ahead, self._preparing):
+            if task is not None:
+                task.cancel()
+        if self._preparing is not None and self._preparing.done():
+            prepared = self._preparing.result()
+            if isinstance(prepared, Launched):
+                prepared.environment.release(keep=True)
 
     async def _launch(self) -> Launched:
         if self._backend.is_embedded:
             return await self._try_to_launch(None, None)
+        prepared = await self._end_preparing()
+        if isinstance(prepared, Launched):
+            if prepared.environment.idle_seconds() < self._settings.cooldown_seconds:
+                return prepared
+            prepared.environment.release(keep=False)
+            prepared = None
         client = await first_contact(self._backend.connect, self._settings, self._inbox)
-        warm, look = None, None
-        if self._settings.reuse != "never":
-            warm = WarmEnvironments(
-                client.endpoint,
-                str(self.config["kernel_id"]),
-                is_shared=self._settings.reuse == "user",
-                log=self._log,
-            )
+        warm, look = self._warm_environments(client), None
+        if warm is not None:
             left = partial(warm.take, self._settings.cooldown_seconds, is_waiting=True)
             look = partial(_first_of, left)
         line = WaitingLine(client.endpoint, look)
         try:
-            return await self._try_to_launch(warm, line)
+            return await self._try_to_launch(warm, line, prepared)
         finally:
             line.leave()
 
+    def _warm_environments(self, client: McpClient) -> WarmEnvironments | None:
+        if self._settings.reuse == "never":
+            return None
+        return WarmEnvironments(
+            client.endpoint,
+            str(self.config["kernel_id"]),
+            is_shared=self._settings.reuse == "user",
+            log=self._log,
+        )
+
     async def _try_to_launch(
-        self, warm: WarmEnvironments | None, line: WaitingLine | None
+        self,
+        warm: WarmEnvironments | None,
+        line: WaitingLine | None,
+        prepared: PreparedLaunch | None = None,
     ) -> Launched:
         for attempt in range(_ATTEMPTS):
             try:
-                launched = await self._launch_once(warm, line)
+                launched = await self._launch_once(warm, line, prepared if not attempt else None)
             except EnvironmentGone:
                 # Between its launch and its first use: nothing was in it yet.
                 await asyncio.sleep(0.2 * 2**attempt)
             else:
-                self._log.info("environment %s is ready", launched.environment.environment_id)
                 return launched
         raise RemoteProtocolError(
             "Every environment that the session pool launches is gone before its first use. "
@@ -140,7 +215,10 @@ class Launcher:
         )
 
     async def _launch_once(
-        self, warm: WarmEnvironments | None, line: WaitingLine | None
+        self,
+        warm: WarmEnvironments | None,
+        line: WaitingLine | None,
+        prepared: PreparedLaunch | None,
     ) -> Launched:
         if warm is not None:
             # What is left is for those who wait already.
@@ -149,7 +227,8 @@ class Launcher:
                 with contextlib.suppress(EnvironmentGone):
                     return await self._take_over(claim)
         while True:
-            environment = await Environment.launch(self._backend, self._settings, self._inbox)
+            environment = await self._launch_environment(prepared)
+            prepared = None
             if warm is not None:
                 environment.claim = warm.add(environment.environment_id)
             environment.line = line
@@ -159,8 +238,10 @@ class Launcher:
                 with contextlib.suppress(EnvironmentGone):
                     return await self._take_over(left.claim)
 
-    async def _take_over(self, claim: Claim) -> Launched:
+    async def _take_over(self, claim: Claim, *, is_ahead: bool = False) -> Launched:
         """Start afresh in what another kernel has left.
+
+        is_ahead: nobody waits for it, so that the agent is booted now, not with the first exchange.
 
         Raises EnvironmentGone and the errors of Backend.connect and Relay.boot.
         """
@@ -169,8 +250,16 @@ class Launcher:
             environment = Environment(
                 self._backend, client, claim.environment_id, self._settings, self._inbox, claim
             )
-            await self._end_last(environment, claim.nonce)
-            launched = await self._boot(environment)
+            is_trusted = self._trusted is None or self._trusted.is_booted
+            if claim.nonce and is_trusted and not is_ahead:
+                # An agent has run there. Should it be gone all the same, the next is made sure of.
+                ending = partial(self._end_last, environment, claim.nonce)
+                relay = self._trusted = self._begin_generation(environment)
+                relay.boot_with_first_exchange(ending)
+                launched = Launched(environment, relay, self._backend_notices())
+            else:
+                await self._end_last(environment, claim.nonce)
+                launched = await self._boot(environment)
         self._log.info("environment %s is taken over", claim.environment_id)
         return launched
 
@@ -178,23 +267,24 @@ class Launcher:
         """End what still runs of the last kernel, which may hold up the agent.
 
         The agent does the same again, for what the shell tool does not reach.
-        Raises EnvironmentGone.
         """
         if not nonce:
             return
         try:
             await environment.run_shell(_END_GENERATION % nonce)
-        except EnvironmentGone:
-            raise
-        except AcaKernelError as error:
+        except AcaKernelError as error:  # the boot will say so, too, if it matters
             self._log.info("could not end what runs there: %s", error.reason)
 
-    async def _boot(self, environment: Environment) -> Launched:
+    def _begin_generation(self, environment: Environment) -> Relay:
         self._generation += 1
         config = {**self.config, "generation": self._generation}
         relay = Relay(environment, config, self._log)
         if environment.claim is not None:
             environment.claim.begin(relay.exchange.nonce)
+        return relay
+
+    async def _boot(self, environment: Environment) -> Launched:
+        relay = self._begin_generation(environment)
         with _released_on_failure(environment.claim):
             greeting = await relay.boot()
             if greeting.missing and self._settings.install_ipykernel:

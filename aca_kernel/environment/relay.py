@@ -11,10 +11,12 @@ must not wait for it goes round it (side_channel.py).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -24,11 +26,21 @@ from ..errors import (
     LocalProtocolError,
     PoolBusy,
     PoolUnreachable,
+    RemoteProtocolError,
     ResultUnknown,
 )
 from ..remote import wire
-from .boot import Greeting, boot, install, reason_of
+from .boot import (
+    BOOT_TIMEOUT_SECONDS,
+    Greeting,
+    boot,
+    code_of,
+    install,
+    reason_of,
+    split_greeting,
+)
 from .exchange import Exchange, ToolCall
+from .line_watch import LineWatch
 from .retry import CallRepeated
 from .side_channel import SideChannel
 
@@ -36,8 +48,16 @@ if TYPE_CHECKING:
     from ..pool.mcp_client import ToolResult
     from .environment import Environment
 
-# What an exchange takes beyond its window on a slow line, before its answer counts as lost.
-EXCHANGE_GRACE_SECONDS = 30.0
+# What an exchange takes beyond its window before its answer counts as lost: some seconds for the
+# environment, some round trips, and what it carries on a slow line. Asking again costs a call and
+# changes nothing; who is late again gets more time.
+_GRACE_SECONDS = 3.0
+_GRACE_ROUND_TRIPS = 10
+_SLOW_LINE_BYTES_PER_SECOND = 32 * 1024
+LONGEST_GRACE_SECONDS = 30.0
+
+# An exchange that is repeated may stand behind the lost one, which the agent still holds open.
+_HELD_UP_SECONDS = 0.3
 
 # Of these many calls without a wait the time is kept, if they carried nothing of size.
 _ROUND_TRIPS_KEPT = 20
@@ -58,6 +78,11 @@ class Relay:
         self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
         self._config = config
         self._side = SideChannel(environment, self.exchange, log)
+        self._watch = None if environment.is_near else LineWatch(environment.client, log)
+        # Wakes, and what is done beside the boot.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._boot_code = ""
+        self._beside_boot: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._log = log
         # The calls that are under way.
         self._calls: dict[asyncio.Future[ToolResult | None], ToolCall] = {}
@@ -85,6 +110,20 @@ class Relay:
         self._side.greeted(greeting)
         return greeting
 
+    def boot_with_first_exchange(self, beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Put the agent into the session interpreter by the call of the first exchange.
+
+        For an environment in which an agent has run, so that nothing is to be found out before.
+        beside: what is done at the same time.
+        """
+        self._boot_code = code_of(self.exchange.nonce, self._config)
+        self._beside_boot = beside
+
+    @property
+    def is_booted(self) -> bool:
+        """Whether the agent runs, as far as is known."""
+        return not self._boot_code
+
     # -- exchanges ---------------------------------------------------------------
 
     def stop_waiting(self, place: int | None) -> None:
@@ -111,6 +150,11 @@ class Relay:
                 records = await self._next_answer()
                 if records is not None:
                     return records
+        except RemoteProtocolError as error:
+            self.close()
+            if self.is_booted:
+                raise
+            raise EnvironmentGone("The session environment cannot be used again.") from error
         except BaseException:
             self.close()
             raise
@@ -134,7 +178,9 @@ class Relay:
         exchange.windows.round_trip_seconds = self.environment.client.least_seconds
         self._is_stirred.clear()
         call = exchange.next_call(time.monotonic())
-        if call is not None and not self._calls and not exchange.windows.may_overlap:
+        # What arrived ahead of the boot would find no agent.
+        may_overlap = exchange.windows.may_overlap and self.is_booted
+        if call is not None and not self._calls and not may_overlap:
             # Alone, it needs no task, which would cost some of a loopback's round trip.
             return await self._take(call, self._make(call))
         if call is not None:
@@ -190,7 +236,7 @@ class Relay:
         try:
             # It waits for those before it, too.
             return await self.environment.run_python(
-                call.code, timeout_seconds=2 * call.wait_seconds + EXCHANGE_GRACE_SECONDS
+                call.code, timeout_seconds=2 * call.wait_seconds + LONGEST_GRACE_SECONDS
             )
         except EnvironmentGone:
             raise
@@ -201,23 +247,25 @@ class Relay:
             return None
 
     async def _make(self, call: ToolCall) -> ToolResult:
+        losses = 0
+
         async def attempt() -> ToolResult:
+            nonlocal losses
             started = time.monotonic()
+            waking = self._wake_later(call) if losses else None
             try:
-                result = await self.environment.run_python(
-                    call.code, timeout_seconds=self._timeout_seconds(call)
-                )
+                result = await self._run(call, losses)
             except (PoolBusy, PoolUnreachable, KeyPending) as error:
                 self._tell_failure(error)
                 raise
             except ResultUnknown as error:
+                losses += 1
                 self._tell_failure(error)
                 self.exchange.lost(call)
-                # The lost exchange may still be pending over there, and the next one
-                # would wait behind it.
-                if call.wait_seconds:
-                    await self._side.wake()
                 raise
+            finally:
+                if waking is not None:
+                    waking.cancel()
             is_alone = len(self._calls) <= 1
             if is_alone and not call.wait_seconds and len(call.code) < _SHORT_CODE_CHARACTERS:
                 self.round_trips.append(time.monotonic() - started)
@@ -230,10 +278,57 @@ class Relay:
     def _tell_failure(self, error: AcaKernelError) -> None:
         self.environment.inbox.put_nowait(CallRepeated(time.monotonic(), error))
 
-    def _timeout_seconds(self, call: ToolCall) -> float:
-        """Return how long an answer may take: those under way are answered one after the other."""
+    async def _run(self, call: ToolCall, losses: int) -> ToolResult:
+        """Make a call once, and notice if the line is lost meanwhile."""
+        patience = _GRACE_SECONDS + _GRACE_ROUND_TRIPS * self.environment.client.least_seconds
+        patience = min(LONGEST_GRACE_SECONDS, patience * 2**losses)
+        code = call.code
+        if self._boot_code:
+            code = f"{self._boot_code}\n{code}"
+            patience += BOOT_TIMEOUT_SECONDS
+        # Those under way are answered one after the other.
         waits = [one.wait_seconds for one in self._calls.values()]
-        return max([call.wait_seconds, sum(waits)]) + EXCHANGE_GRACE_SECONDS
+        patience += max(call.wait_seconds, sum(waits)) + len(code) / _SLOW_LINE_BYTES_PER_SECOND
+        if self._beside_boot is not None:
+            beside, self._beside_boot = self._beside_boot, None
+            self._start(beside())
+        started = time.monotonic()
+        with self._watch.beside() if self._watch is not None else contextlib.nullcontext():
+            try:
+                result = await self.environment.run_python(code, timeout_seconds=patience)
+            except ResultUnknown:
+                if time.monotonic() - started >= patience:
+                    # Silence: the other connections may be lost, too.
+                    await self.environment.client.close()
+                raise
+        return self._greeted(result) if self._boot_code else result
+
+    def _greeted(self, result: ToolResult) -> ToolResult:
+        """Take the greeting off an answer; what is left belongs to the exchange."""
+        greeting, rest = split_greeting(result.stdout)
+        if greeting is not None:
+            if greeting.missing:
+                raise EnvironmentGone("The session environment has lost its ipykernel.")
+            self._boot_code = ""
+            self._side.greeted(greeting)
+        return dataclasses.replace(result, stdout=rest)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what fails by itself and matters to nobody else."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _wake_later(self, call: ToolCall) -> asyncio.TimerHandle | None:
+        """End the lost exchange over there if its repetition is not answered soon."""
+        if not call.wait_seconds:
+            return None
+
+        def wake() -> None:
+            self._start(self._side.wake_from(call.number))
+
+        seconds = _HELD_UP_SECONDS + 2 * self.environment.client.least_seconds
+        return asyncio.get_running_loop().call_later(seconds, wake)
 
     async def measure_round_trip(self) -> None:
         """Add the time of a call that does nothing; only while no exchange is pending.

@@ -36,6 +36,8 @@ class SideChannel:
 
     async def interrupt(self) -> bool:
         """Send SIGINT to the remote kernel's process group; False: the exchange must do it."""
+        if not self._wake_paths:  # no greeting has come yet
+            return False
         try:
             if not self._exchange.remote_pid:
                 raise EnvironmentGone("There is no remote kernel to interrupt.")

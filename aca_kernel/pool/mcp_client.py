@@ -122,9 +122,22 @@ class McpClient:
         self.offered_tools: list[str] | None = None
 
     async def close(self) -> None:
-        """Close the connections; the client can be used again afterwards."""
+        """Close the connections; pending calls end with ResultUnknown, later ones open new ones."""
         if self._transport is not None:
             await self._transport.close()
+
+    @property
+    def has_second_connection(self) -> bool:
+        """Whether two connections stand, used or not, as far as is known."""
+        return self._transport is not None and self._transport.has_second
+
+    async def ping(self, *, timeout_seconds: float) -> None:
+        """Have the server answer, whatever it says; a connection stands after that.
+
+        No tool is called, so that an environment lives no longer for it.
+        Raises PoolUnreachable and ResultUnknown.
+        """
+        await self._post("ping", {}, timeout_seconds, self._api_key)
 
     async def initialize(self, *, timeout_seconds: float = 30.0) -> dict[str, Any]:
         """Begin the conversation; return the server's answer.
@@ -192,6 +205,14 @@ class McpClient:
     async def _request(
         self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
     ) -> dict[str, Any]:
+        answer = await self._post(method, params, timeout_seconds, api_key)
+        if answer.status != 200:
+            raise _from_status(answer)
+        return _result(_body(answer))
+
+    async def _post(
+        self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
+    ) -> HttpAnswer:
         if self._transport is None:
             self._transport = open_transport(
                 self.endpoint,
@@ -211,9 +232,7 @@ class McpClient:
         )
         seconds = time.monotonic() - started
         self.least_seconds = min(self.least_seconds or seconds, seconds)
-        if answer.status != 200:
-            raise _from_status(answer)
-        return _result(_body(answer))
+        return answer
 
 
 def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table

@@ -159,6 +159,7 @@ class Agent:
         self.is_urgent = False
         self.kernel: Any = None
         self.kernel_number = 0
+        self.ready_at = 0.0
         self.wake_path = os.path.join(directory, "wake")
         self.wake_fd = self._open_wake()
         self.calls = CallSocket(os.path.join(directory, "calls"))
@@ -376,6 +377,7 @@ class Agent:
 
     def _become_ready(self) -> None:
         self.kernel_ready = True
+        self.ready_at = time.monotonic()
         self._log({"kind": "ready", "pid": self.kernel.process.pid, "info": self.kernel_info})
         for channel, frames in self.kernel_queue:
             self.kernel.send(channel, frames)
@@ -398,7 +400,8 @@ class Agent:
                 is_flushed = self.has_streams_only and loud_since - started >= settle
                 until = min(until, loud_since + (FLUSHED_SECONDS if is_flushed else settle))
             elif self.outgoing.end > seen:
-                until = min(until, started + QUIET_SECONDS)
+                # Nor is it that the remote kernel is ready, shortly before its first cell ends.
+                until = min(until, max(started, self.ready_at) + QUIET_SECONDS)
             if (
                 not self.open_requests
                 or self.is_urgent

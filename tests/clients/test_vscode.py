@@ -76,7 +76,7 @@ def test_opening_takes_no_environment_and_tells_the_version_of_widgets(
     probe = code.open()
     assert [m["msg_type"] for m in probe.messages] == ["status", "stream", "status"]
     assert probe.text.startswith(f"{MARKER}8.")
-    assert pool.calls() == {}
+    assert pool.uses() == {}
     cell = code.run("import sys\n'vscode' in sys.modules, __vsc_ipynb_file__")
     assert cell.result == "(True, '/home/somebody/book.ipynb')"
     assert (cell.text, cell.said) == ("", "")
@@ -115,7 +115,7 @@ def test_startup_commands_have_no_mark_and_run_ahead_of_the_first_cell(
     code = VsCode(pool_kernel)
     code.open()
     assert code.hidden("from math import pi as started").status == "ok"
-    assert pool.calls() == {}
+    assert pool.uses() == {}
     assert code.run("started > 3").result == "True"
 
 
@@ -233,7 +233,7 @@ def test_typing_before_the_first_cell_takes_no_environment(pool: Pool, pool_kern
     for _ in range(3):
         assert code.complete("import nu") is None
     assert code.variables() == []
-    assert pool.calls() == {}
+    assert pool.uses() == {}
     assert code.run("1").said == ""
 
 
@@ -390,7 +390,7 @@ def test_the_end_of_run_by_line_takes_no_environment(pool: Pool, pool_kernel: Cl
     code = VsCode(pool_kernel)
     code.open()
     assert code.hidden("pass").status == "ok"
-    assert pool.calls() == {}
+    assert pool.uses() == {}
 
 
 def test_the_data_viewer_gets_an_environment_with_what_was_stored() -> None:
@@ -430,7 +430,7 @@ def test_the_end_of_debugging_takes_no_environment(pool: Pool, pool_kernel: Clie
     code.open()
     answer = Debugger(pool_kernel).ask("disconnect", restart=False)
     assert answer == {}
-    assert pool.calls() == {}
+    assert pool.uses() == {}
 
 
 def test_debug_cell_before_any_cell_gets_an_environment_with_its_first_debug_request(
@@ -440,7 +440,7 @@ def test_debug_cell_before_any_cell_gets_an_environment_with_its_first_debug_req
     code.open()
     version = code.hidden(IPYKERNEL).text.strip()
     assert version == DELIMITER + metadata.version("ipykernel") + DELIMITER
-    assert pool.calls() == {}
+    assert pool.uses() == {}
     debugger = Debugger(pool_kernel)
     debugger.ask("initialize", clientID="vscode", adapterID="", pathFormat="path")
     assert launches(pool) == 1
@@ -492,4 +492,4 @@ def test_comms_that_nobody_knows_are_refused_without_an_environment(
         pool_kernel.messages_until_idle(message["header"]["msg_id"], time.monotonic() + TIMEOUT)
     )
     assert [m["msg_type"] for m in answers] == ["status", "comm_close", "status"]
-    assert pool.calls() == {}
+    assert pool.uses() == {}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from ..certificates import self_signed_certificate
+from ..far_line import Line, make_certificates
 from ..proxy import running_proxy
 from ..support import Client, Pool, running_kernel
 
@@ -200,3 +205,53 @@ def test_an_interrupt_of_a_cell_that_cannot_be_reached_is_promised_and_kept(pool
         assert error is not None
         assert error["ename"] == "KeyboardInterrupt"
         assert kernel.run("6 * 7").result == "42"
+
+
+@dataclass
+class Far:
+    """A pool at the end of a line of 80 ms. env: of a kernel."""
+
+    line: Line
+    env: dict[str, str]
+
+
+@pytest.fixture(params=["http", "https"])
+def far(request: pytest.FixtureRequest, pool: Pool, tmp_path: Path) -> Iterator[Far]:
+    authority, certificate = make_certificates(str(tmp_path))
+    is_secure = request.param == "https"
+    line = Line(urlsplit(pool.endpoint).port or 0, certificate if is_secure else "")
+    line.delay = 0.04
+    yield Far(line, env_through(line.endpoint, pool) | trusting(authority if is_secure else None))
+    line.close()
+
+
+def test_connections_that_are_lost_without_a_word_are_noticed_in_seconds(
+    far: Far,
+) -> None:
+    """A window of 20 s and what an answer may be late would be waited for otherwise."""
+    with running_kernel(far.env) as kernel:
+        kernel.run("import time\ncounter = 0")
+        for n in range(1, 3):
+            running = kernel.send(
+                "print('started', flush=True)\ntime.sleep(3)\ncounter += 1\nprint(counter)"
+            )
+            kernel.wait_for_stream(running, "started")
+            far.line.swallow()
+            assert kernel.collect(running, timeout=18).text.endswith(f"{n}\n")
+        # While nothing is pending, nobody can notice.
+        far.line.swallow()
+        running = kernel.send("counter += 1\nprint(counter)")
+        assert kernel.collect(running, timeout=18).text == "3\n"
+
+
+def test_an_idle_kernel_says_nothing_over_its_connections(far: Far) -> None:
+    with running_kernel(far.env) as kernel:
+        kernel.run("import time; time.sleep(1)")
+        kernel.run("1")
+        with far.line.watch() as traffic:
+            time.sleep(6)  # nothing tells of what does not come
+        assert not traffic.calls
+        assert not traffic.opened
+        with far.line.watch() as traffic:
+            kernel.run("1")
+        assert [call.handshakes for call in traffic.calls] == [0]

@@ -35,7 +35,7 @@ def test_opening_a_notebook_takes_no_environment_of_a_remote_pool(
     hidden = "__vsc_ipynb_file__ = 'book.ipynb'\nprint('hidden')"
     flags = {"store_history": False, "stop_on_error": False}  # as VS Code sends it
     assert pool_kernel.run(hidden, **flags).status == "ok"
-    assert pool.calls() == {}
+    assert pool.uses() == {}
     cell = pool_kernel.run("__vsc_ipynb_file__")
     assert cell.result == "'book.ipynb'"
     assert cell.text == ""

@@ -34,15 +34,20 @@ class Transport(ABC):
         """Send a body once and return the answer; several calls may be pending at a time.
 
         headers: those of this request beside the common ones.
-        timeout_seconds: how long to wait for the answer.
+        timeout_seconds: how long to wait for the answer to begin, and to go on.
         Raises PoolUnreachable: nothing was sent.
         Raises ResultUnknown: it was sent, and no whole answer came.
         Raises SettingInvalid: the address, or how it is to be trusted, cannot work.
         """
 
+    @property
+    @abstractmethod
+    def has_second(self) -> bool:
+        """Whether two connections stand, used or not; one that has been closed may count."""
+
     @abstractmethod
     async def close(self) -> None:
-        """Close the connections; a later `post` opens new ones."""
+        """Close the connections; what is pending is lost, and a later `post` opens new ones."""
 
 
 def web_address(text: str) -> SplitResult | None:

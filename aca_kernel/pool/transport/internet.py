@@ -1,7 +1,14 @@
-"""The way to a pool over the internet: httpx, whose exceptions become ours here."""
+"""The way to a pool over the internet: httpx, whose exceptions become ours here.
+
+A connection is kept as long as the server keeps it: making one takes two round trips or three, and
+between two cells most users pause longer than the five seconds after which httpx would close it.
+The operating system keeps it known to whatever stands in between, and nothing here wakes up for it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,10 +23,15 @@ from .contract import (
     not_an_address,
     unreachable,
 )
-from .tls import is_certificate_error, verification
+from .tls import is_certificate_error, resuming_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
+
+# Azure's load balancers forget a connection that has been silent for four minutes.
+# Source: Azure Load Balancer, "TCP reset and idle timeout".
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
 class InternetTransport(Transport):
@@ -31,20 +43,19 @@ class InternetTransport(Transport):
         self._endpoint = endpoint
         self._headers = dict(headers)
         self._connect_timeout_seconds = connect_timeout_seconds
+        self._context: ssl.SSLContext | None = None
         self._client: httpx.AsyncClient | None = None
+        # Requests that are pending, and how many there were at a time: as many connections stand.
+        self._pending = self._most_pending = 0
 
     async def post(
         self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
     ) -> HttpAnswer:
         """See Transport."""
         if self._client is None:
-            is_local = urlsplit(self._endpoint).hostname in LOOPBACK_HOSTS
-            self._client = httpx.AsyncClient(
-                headers=self._headers,
-                verify=verification(self._endpoint),
-                # A proxy of the environment variables cannot reach this machine's own servers.
-                mounts={"http://": None, "https://": None} if is_local else None,
-            )
+            self._client = self._open()
+        self._pending += 1
+        self._most_pending = max(self._most_pending, self._pending)
         timeout = httpx.Timeout(timeout_seconds, connect=self._connect_timeout_seconds)
         try:
             response = await self._client.post(
@@ -54,13 +65,48 @@ class InternetTransport(Transport):
             raise not_an_address() from error
         except httpx.HTTPError as error:
             raise _from_httpx(error) from error
+        finally:
+            self._pending -= 1
+        _keep_alive(response)
         return HttpAnswer(response.status_code, response.headers, response.content)
+
+    @property
+    def has_second(self) -> bool:
+        """See Transport."""
+        return self._most_pending > 1
 
     async def close(self) -> None:
         """See Transport."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        client, self._client = self._client, None
+        self._most_pending = 0
+        if client is not None:
+            await client.aclose()
+
+    def _open(self) -> httpx.AsyncClient:
+        is_local = urlsplit(self._endpoint).hostname in LOOPBACK_HOSTS
+        if self._context is None:
+            self._context = resuming_context(self._endpoint)
+        return httpx.AsyncClient(
+            headers=self._headers,
+            verify=self._context,
+            limits=httpx.Limits(keepalive_expiry=None),
+            # A proxy of the environment variables cannot reach this machine's own servers.
+            mounts={"http://": None, "https://": None} if is_local else None,
+        )
+
+
+def _keep_alive(response: httpx.Response) -> None:
+    """Have the operating system look after the connection of a response."""
+    stream = response.extensions.get("network_stream")
+    used = stream.get_extra_info("socket") if stream is not None else None
+    if used is None:
+        return
+    with contextlib.suppress(OSError):  # it may be closed by now
+        if not used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+            used.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in _KEEP_ALIVE.items():
+                if hasattr(socket, name):  # they differ between systems
+                    used.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:

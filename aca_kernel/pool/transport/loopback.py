@@ -31,6 +31,7 @@ class LoopbackTransport(Transport):
         self._headers = _encoded({"host": parts.netloc.rpartition("@")[2], **headers})
         self._connect_timeout_seconds = connect_timeout_seconds
         self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
 
     async def post(
         self, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float
@@ -38,20 +39,30 @@ class LoopbackTransport(Transport):
         """See Transport."""
         all_headers = [*self._headers, *_encoded(headers)]
         connection = self._take_idle() or await self._connect()
+        self._busy.add(connection)
         try:
             answer = await connection.post(self._target, all_headers, body, timeout_seconds)
         except BaseException:
             # Also when the caller gave up: what comes now would answer another request.
             connection.abort()
             raise
+        finally:
+            self._busy.discard(connection)
         if connection.is_reusable:
             self._idle.append(connection)
         return answer
+
+    @property
+    def has_second(self) -> bool:
+        """See Transport."""
+        return len(self._busy) + sum(one.is_reusable for one in self._idle) > 1
 
     async def close(self) -> None:
         """See Transport."""
         while self._idle:
             self._idle.pop().abort()
+        for connection in list(self._busy):
+            connection.abort()
 
     def _take_idle(self) -> _Connection | None:
         while self._idle:
@@ -86,17 +97,18 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[HttpAnswer] | None = None
         self._head: h11.Response | None = None
         self._chunks: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._timeout_seconds = 0.0
 
     def post(
         self, target: str, headers: _Headers, body: bytes, timeout_seconds: float
     ) -> asyncio.Future[HttpAnswer]:
         """Send a request and return where its answer will be; raises as Transport.post."""
         self.is_reusable = False
-        loop = asyncio.get_running_loop()
-        answer = self._answer = loop.create_future()
-        # Not wait_for, which makes a task of every call.
-        timer = loop.call_later(timeout_seconds, self._lose, "no answer in time")
-        answer.add_done_callback(lambda _: timer.cancel())
+        answer = self._answer = asyncio.get_running_loop().create_future()
+        self._timeout_seconds = timeout_seconds
+        self._start_timer()
+        answer.add_done_callback(lambda _: self._stop_timer())
         length = (b"content-length", str(len(body)).encode())
         send = self._http.send
         request = h11.Request(method="POST", target=target, headers=[*headers, length])
@@ -104,6 +116,16 @@ class _Connection(asyncio.Protocol):
         if self._socket is not None:
             self._socket.write(b"".join(part for part in data if part))
         return answer
+
+    def _start_timer(self) -> None:
+        # Not wait_for, which makes a task of every call.
+        self._stop_timer()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._timeout_seconds, self._lose, "no answer in time")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def abort(self) -> None:
         """Close at once."""
@@ -120,6 +142,7 @@ class _Connection(asyncio.Protocol):
         if self._answer is None:  # nobody asked
             self.abort()
             return
+        self._start_timer()
         try:
             self._http.receive_data(data)
             self._read_events()

@@ -1,0 +1,67 @@
+"""Connections over TLS: kept through a pause, resumed when they are made again."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import pytest
+
+from aca_kernel.pool.transport.internet import InternetTransport
+
+from ..far_line import make_certificates
+
+
+class Server:
+    """Answers every request over TLS, and knows what each of its connections was."""
+
+    def __init__(self, certificate: str, version: ssl.TLSVersion) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate)
+        self.context.maximum_version = version
+        self.resumed: list[bool] = []
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        self.resumed.append(writer.get_extra_info("ssl_object").session_reused)
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(2)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        except (asyncio.IncompleteReadError, OSError):
+            writer.close()
+
+
+async def _two_connections(server: Server) -> None:
+    listening = await asyncio.start_server(server.answer, "127.0.0.1", 0, ssl=server.context)
+    port = listening.sockets[0].getsockname()[1]
+    transport = InternetTransport(f"https://localhost:{port}/mcp", {}, connect_timeout_seconds=5)
+    try:
+        for _ in range(2):
+            answer = await transport.post(b"{}", headers={}, timeout_seconds=5)
+            assert answer.body == b"ok"
+        assert len(server.resumed) == 1, "the connection is kept between two requests"
+        await transport.close()
+        # Side by side, so that one's handshake begins in the middle of the other's.
+        posts = [transport.post(b"{}", headers={}, timeout_seconds=5) for _ in range(2)]
+        await asyncio.gather(*posts)
+    finally:
+        await transport.close()
+        listening.close()
+
+
+@pytest.fixture
+def certificate(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> str:
+    authority, server = make_certificates(str(tmp_path_factory.mktemp("tls")))
+    monkeypatch.setenv("SSL_CERT_FILE", authority)
+    return server
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_connection_that_is_made_again_resumes_its_session(
+    certificate: str, version: ssl.TLSVersion
+) -> None:
+    server = Server(certificate, version)
+    asyncio.run(_two_connections(server))
+    assert server.resumed == [False, True, True]
