@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ..support import running_pool
 from .acceptance import COOLDOWN_SECONDS, check_results, run_in_trouble, write_notebooks
 from .support import run
@@ -11,6 +13,7 @@ from .support import run
 PLACES = 3
 
 
+@pytest.mark.timeout(600)
 def test_a_batch_in_trouble_that_is_killed_and_resumed_gives_exact_results(tmp_path: Path) -> None:
     folder = tmp_path / "books"
     names = write_notebooks(folder, 12, (0.05, 0.4), figures=4)

@@ -17,7 +17,7 @@ _NODE, _NPM = shutil.which("node"), shutil.which("npm")
 pytestmark = [
     pytest.mark.skipif(not (_NODE and _NPM), reason="Node.js or npm is not installed"),
     # The first test waits for npm.
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(420),
 ]
 
 

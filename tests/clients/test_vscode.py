@@ -66,6 +66,12 @@ def embedded() -> Iterator[VsCode]:
         yield VsCode(client)
 
 
+@pytest.fixture(scope="module")
+def served() -> Iterator[VsCode]:
+    with opened() as (_, code):
+        yield code
+
+
 # -- opening -------------------------------------------------------------------------
 
 
@@ -198,10 +204,8 @@ def test_a_version_that_the_environment_has_told_is_not_spoken_of(
 
 
 @pytest.mark.parametrize("data", ["'text'", "[1]", "{'state': 'ready'}", "{'state': [1]}"])
-def test_a_comm_of_any_kind_may_be_opened(pool: Pool, pool_kernel: Client, data: str) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
-    cell = code.run(
+def test_a_comm_of_any_kind_may_be_opened(served: VsCode, data: str) -> None:
+    cell = served.run(
         f"from comm import create_comm\nmade = create_comm(target_name='mine', data={data})\n1 + 1"
     )
     assert cell.result == "2"

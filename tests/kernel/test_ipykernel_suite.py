@@ -75,7 +75,9 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     requirement = f"ipykernel=={metadata.version('ipykernel')}"
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-         "--no-deps", "--no-binary", "ipykernel", "--dest", folder, requirement],
+         # Its metadata is made with the hatchling that is here: no environment is built for it.
+         "--no-deps", "--no-binary", "ipykernel", "--no-build-isolation",
+         "--dest", folder, requirement],
         check=True,
         timeout=300,
     )  # fmt: skip
