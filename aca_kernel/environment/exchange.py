@@ -400,6 +400,11 @@ class Exchange:
         return self._under_way[-1].number if self._under_way else None
 
     @property
+    def last_number(self) -> int:
+        """The number of the last call, also of one that came to nothing."""
+        return self._number
+
+    @property
     def next_number(self) -> int:
         """The number that the next call will have."""
         return self._number + 1

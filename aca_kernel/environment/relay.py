@@ -320,12 +320,12 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
     def _wake_later(self, call: ToolCall) -> asyncio.TimerHandle | None:
-        """End the lost exchange over there if its repetition is not answered soon."""
+        """End what was lost, and is held over there, if the repetition is not answered soon."""
         if not call.wait_seconds:
             return None
 
         def wake() -> None:
-            self._start(self._side.wake_from(call.number))
+            self._start(self._side.wake_from(self.exchange.last_number))
 
         seconds = _HELD_UP_SECONDS + 2 * self.environment.client.least_seconds
         return asyncio.get_running_loop().call_later(seconds, wake)
