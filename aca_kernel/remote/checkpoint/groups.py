@@ -186,7 +186,8 @@ class Grouping:
         for group in groups:
             for key in group.met:
                 parent[root(group)] = root(first.setdefault(key, group))
-        needed = _needed(groups)
+        # Most variables need no other.
+        needed = {group: others for group, others in _needed(groups).items() if others}
         while circle := _circle(needed, root):
             for group in circle:
                 parent[root(group)] = root(circle[0])
