@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 3.0
 _GRACE_ROUND_TRIPS = 10
 _SLOW_LINE_BYTES_PER_SECOND = 32 * 1024
-LONGEST_GRACE_SECONDS = 30.0
+_LONGEST_GRACE_SECONDS = 30.0
 
 # An exchange that is repeated may stand behind the lost one, which the agent still holds open.
 _HELD_UP_SECONDS = 0.3
@@ -234,10 +234,7 @@ class Relay:
     async def _try(self, call: ToolCall) -> ToolResult | None:
         """Make a call that need not succeed; None: it did not. Raises EnvironmentGone."""
         try:
-            # It waits for those before it, too.
-            return await self.environment.run_python(
-                call.code, timeout_seconds=2 * call.wait_seconds + LONGEST_GRACE_SECONDS
-            )
+            return await self._run(call, 0)
         except EnvironmentGone:
             raise
         except AcaKernelError as error:
@@ -281,7 +278,7 @@ class Relay:
     async def _run(self, call: ToolCall, losses: int) -> ToolResult:
         """Make a call once, and notice if the line is lost meanwhile."""
         patience = _GRACE_SECONDS + _GRACE_ROUND_TRIPS * self.environment.client.least_seconds
-        patience = min(LONGEST_GRACE_SECONDS, patience * 2**losses)
+        patience = min(_LONGEST_GRACE_SECONDS, patience * 2**losses)
         code = call.code
         if self._boot_code:
             code = f"{self._boot_code}\n{code}"
