@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import PoolUnreachable, ResultUnknown
@@ -107,8 +107,15 @@ class LineWatch:
         """Tell whether the server cannot be reached. Raises TimeoutError: it is silent."""
         round_trips = _PATIENCE_ROUND_TRIPS * self._client.least_seconds
         patience = _LEAST_PATIENCE_SECONDS + round_trips
+        asking: Awaitable[None]
+        if self._preparing is not None and not self._preparing.done():
+            # Asked over a connection that is made now, the server would answer, and it would say
+            # nothing of those that were made before.
+            asking = asyncio.shield(self._preparing)
+        else:
+            asking = self._client.ping(timeout_seconds=2 * patience)
         try:
-            await asyncio.wait_for(self._client.ping(timeout_seconds=2 * patience), patience)
+            await asyncio.wait_for(asking, patience)
         except (PoolUnreachable, ResultUnknown):
             return True
         return False

@@ -86,6 +86,14 @@ def test_silence_and_a_return_end_what_is_pending(script: list[str]) -> None:
     assert watching(lambda client: client.is_closed.wait(), *script).is_closed.is_set()
 
 
+def test_a_second_connection_that_is_not_made_is_silence_too() -> None:
+    """Another one that is made after a loss says nothing of what was pending before."""
+    client = watching(
+        lambda client: client.is_closed.wait(), "silent", "answered", has_second=False
+    )
+    assert client.is_closed.is_set()
+
+
 @pytest.mark.parametrize("script", ["answered", "away"])
 def test_an_answer_and_a_refusal_do_not(script: str) -> None:
     async def some_pings(client: Client) -> None:
