@@ -7,13 +7,14 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import zmq
 from jupyter_client.session import Session
 
 from aca_kernel.messaging.channels import Channels
+from aca_kernel.messaging.inbox import Received
+from aca_kernel.messaging.outgoing import Forward
 from tests.support import TIMEOUT, Client
 
 LOG = logging.getLogger("test")
@@ -31,28 +32,27 @@ def test_a_cell_is_heard_before_the_interrupt_that_came_behind_it(
     context: zmq.Context[zmq.Socket[bytes]], case: str
 ) -> None:
     session = Session(key=b"key")
-    heard: list[str] = []
+    inbox: asyncio.Queue[Received] = asyncio.Queue()
 
-    async def serve() -> None:
+    async def serve() -> list[str]:
         channels = Channels(INFO, session, LOG)
         ports = channels.bind()
         sockets: dict[str, zmq.Socket[bytes]] = {}
         for name in ("shell", "control"):
             sockets[name] = context.socket(zmq.DEALER)
             sockets[name].connect(f"tcp://127.0.0.1:{ports[name + '_port']}")
-        everything = asyncio.Event()
+        heard: list[str] = []
 
-        def hear(channel: str, *_: Any) -> None:
-            heard.append(channel)
-            if len(heard) == 2:
-                everything.set()
+        async def hear() -> None:
+            while len(heard) < 2:
+                heard.append((await asyncio.wait_for(inbox.get(), 10)).channel)
 
         def send(*names: str) -> None:
             for name in names:
                 session.send(sockets[name], f"{name}_request")
             time.sleep(0.3)  # the loop finds all of them
 
-        channels.listen(hear)
+        channels.listen(inbox)
         await asyncio.sleep(0.2)  # all is connected, and nothing there
         if case == "shell first":
             send("shell", "control")
@@ -66,14 +66,14 @@ def test_a_cell_is_heard_before_the_interrupt_that_came_behind_it(
                 loop.add_reader(here, lambda: (loop.remove_reader(here), send("shell")))
                 there.send(b"x")
                 send("control")
-                await asyncio.wait_for(everything.wait(), 10)
-        await asyncio.wait_for(everything.wait(), 10)
+                await hear()
+        await hear()
         for one in sockets.values():
             one.close(linger=0)
         await channels.close()
+        return heard
 
-    asyncio.run(serve())
-    assert heard == ["shell", "control"]
+    assert asyncio.run(serve()) == ["shell", "control"]
 
 
 def test_what_is_published_before_a_front_end_is_there_waits_for_it(
@@ -85,15 +85,15 @@ def test_what_is_published_before_a_front_end_is_there_waits_for_it(
     async def serve() -> None:
         channels = Channels(INFO, session, LOG)
         ports = channels.bind()
-        message = channels.frames_of(session.msg("status", {"execution_state": "starting"}))
-        channels.publish("starting", message)
-        channels.listen(lambda *_: None)
+        message = session.serialize(session.msg("status", {"execution_state": "starting"}))[2:]
+        channels.send(Forward("starting", message))
+        channels.listen(asyncio.Queue())
         # As of a request that came while nobody had subscribed: lost, and not told too late.
-        channels.publish("lost", message)
+        channels.send(Forward("lost", message))
         await asyncio.sleep(0.1)
         front_ends = [context.socket(zmq.SUB) for _ in range(2)]
         for one in front_ends:
-            one.linger = 0
+            one.linger, one.rcvtimeo = 0, 20_000
             one.subscribe(b"")
             one.connect(f"tcp://127.0.0.1:{ports['iopub_port']}")
         loop = asyncio.get_running_loop()
@@ -101,13 +101,13 @@ def test_what_is_published_before_a_front_end_is_there_waits_for_it(
             while not heard or heard[-1] != b"starting":
                 heard.append((await loop.run_in_executor(None, one.recv_multipart))[0])
             heard.append(b"")
-        channels.publish("busy", message)
+        channels.send(Forward("busy", message))
         heard.append((await loop.run_in_executor(None, front_ends[0].recv_multipart))[0])
         for one in front_ends:
             one.close()
         await channels.close()
 
-    asyncio.run(asyncio.wait_for(serve(), 20))
+    asyncio.run(serve())
     assert heard.count(b"starting") == 2
     assert b"lost" not in heard
     assert heard[-1] == b"busy"

@@ -1,7 +1,7 @@
-"""Session pools on the wire, in Resource Manager's camelCase, and as values of ours.
+"""Session pools in Resource Manager's camelCase, converted into our values and back.
 
-The only module that knows those names. Source: the tutorial's template, api-version
-2025-02-02-preview; the spellings that differ are from a public measurement of the service.
+Only this module knows those names. Source: the tutorial's template, api-version
+2025-02-02-preview; deviating spellings are from a public measurement of the service.
 """
 
 from __future__ import annotations
@@ -22,20 +22,17 @@ _EGRESS = {"enabled": "EgressEnabled", "disabled": "EgressDisabled"}
 
 _PLACE = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORECASE)
 
-# What Resource Manager puts into the properties itself; a PUT leaves it out.
+# Set by Resource Manager; a PUT leaves them out.
 _READ_ONLY = ("provisioningState", "poolManagementEndpoint", "nodeCount")
 
-# Resource Manager's words for an operation, or a resource, that does not change any more.
+# Final states of an operation or a resource.
 SUCCEEDED = "Succeeded"
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
 
 
 @dataclass(frozen=True)
 class PoolChoices:
-    """What can be chosen about a pool; None: not chosen.
-
-    Raises SettingInvalid: the service would refuse it.
-    """
+    """Options of a pool; None: not chosen. Raises SettingInvalid: the service would refuse it."""
 
     max_sessions: int | None = None
     cooldown_seconds: int | None = None
@@ -58,10 +55,10 @@ class PoolChoices:
 
 @dataclass(frozen=True)
 class SessionPool:
-    """A session pool as Resource Manager describes it. None: it does not say.
+    """A session pool as Resource Manager describes it; None: unknown.
 
-    is_mcp_enabled: has its MCP server, at mcp_endpoint.
-    has_mcp_settings: says so, or the contrary; a pool may have none at all (null).
+    is_mcp_enabled: its MCP server runs, at mcp_endpoint.
+    has_mcp_settings: they are not null.
     state: provisioningState, "Succeeded" when it is ready.
     """
 
@@ -91,9 +88,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
         raise RemoteProtocolError(
             "Azure Resource Manager's answer describes no session pool. Check ACA_ARM_ENDPOINT."
         )
-    place = re.match(
-        r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", _text(resource, "id"), re.IGNORECASE
-    )
+    place = _PLACE.match(_text(resource, "id"))
     mcp = _object(properties, "mcpServerSettings")
     # Both spellings have been seen, and null for a pool whose MCP server is off.
     is_enabled = any(mcp.get(name) is True for name in ("isMCPServerEnabled", "isMcpServerEnabled"))
@@ -105,7 +100,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
         subscription=place[1] if place else "",
         resource_group=place[2] if place else "",
         location=_text(resource, "location"),
-        # Absent means that there is nothing to wait for.
+        # Absent: there is nothing to wait for.
         state=_text(properties, "provisioningState") or SUCCEEDED,
         container_type=_text(properties, "containerType"),
         is_mcp_enabled=is_enabled and endpoint is not None,
@@ -121,7 +116,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
 
 
 def key_from(answer: dict[str, Any]) -> str:
-    """Read the API key. Raises RemoteProtocolError, which does not repeat the answer."""
+    """Read the API key. Raises RemoteProtocolError, without the answer's text."""
     key = answer.get("apiKey")
     if not isinstance(key, str) or not key:
         raise RemoteProtocolError(
@@ -132,28 +127,25 @@ def key_from(answer: dict[str, Any]) -> str:
 
 
 def new_pool(location: str, options: PoolChoices) -> dict[str, Any]:
-    """Return the body that creates a pool: the tutorial's, with these options."""
+    """Return the tutorial's body that creates a pool, with these options."""
     return {"location": location, "properties": _properties(options)}
 
 
 def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, Any]:
-    """Return the body that gives an existing pool these options and leaves the rest."""
+    """Return the body that gives an existing pool these options and keeps the rest."""
     kept = {
         name: value
         for name, value in resource["properties"].items()
         if name not in (*_READ_ONLY, "mcpServerSettings")
     }
     if options.max_sessions is not None:
-        scale = {
-            **_object(kept, "scaleConfiguration"),
-            "maxConcurrentSessions": options.max_sessions,
-        }
-        kept["scaleConfiguration"] = scale
+        scale = _object(kept, "scaleConfiguration")
+        kept["scaleConfiguration"] = {**scale, "maxConcurrentSessions": options.max_sessions}
     if options.cooldown_seconds is not None:
         kept["dynamicPoolConfiguration"] = _cooldown(options.cooldown_seconds)
     if options.egress is not None:
         kept["sessionNetworkConfiguration"] = {"status": _EGRESS[options.egress]}
-    # The only place that switches it on, and PATCH has none (service-contract).
+    # Only a PUT switches it on, no PATCH (service-contract).
     kept["mcpServerSettings"] = {"isMCPServerEnabled": True}
     body = {name: resource[name] for name in ("location", "tags", "identity") if resource.get(name)}
     return {**body, "properties": kept}
@@ -162,7 +154,7 @@ def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, An
 def deployment_template(
     name: str | None, location: str | None, options: PoolChoices
 ) -> dict[str, Any]:
-    """Return the tutorial's ARM template, with what is given as its parameters' defaults."""
+    """Return the tutorial's ARM template, with the given values as defaults of its parameters."""
     chosen = _properties(options)
     parameters: dict[str, Any] = {
         "name": {"type": "String"},
@@ -213,7 +205,7 @@ def state_of(body: dict[str, Any]) -> str:
 
 
 def is_failure(state: str) -> bool:
-    """Tell whether an operation, or a resource, in this state has failed for good."""
+    """Tell whether an operation or a resource in this state has failed."""
     return state.lower() in _FAILED
 
 
@@ -221,7 +213,7 @@ def error_from(body: Any) -> tuple[str, str]:
     """Return code and message of Resource Manager's error, empty where there is none."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
-        # Some services leave out the outer object.
+        # Some services omit the outer object.
         error = body if isinstance(body, dict) else {}
     return _text(error, "code"), " ".join(_text(error, "message").split())
 

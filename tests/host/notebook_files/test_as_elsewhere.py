@@ -362,6 +362,7 @@ def test_names_in_the_open_folder_of_the_notebook_are(pair: Pair) -> None:
         "os.unlink('opened/g', dir_fd=root); os.stat('g', dir_fd=fd)",
         # A directory does not matter for a whole path.
         "os.stat(ROOT + '/opened/h', dir_fd=root).st_size",
-        "os.close(fd), os.close(root)",
-        "os.stat('i', dir_fd=fd)",
+        # A number that no thread opens something under meanwhile.
+        "os.dup2(fd, 900); os.close(fd), os.close(root), os.close(900)",
+        "os.stat('i', dir_fd=900)",
     )
