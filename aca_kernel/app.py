@@ -206,7 +206,7 @@ class AcaKernelApp(JupyterApp):
         written = {"signature_scheme": "hmac-sha256", **info, **ports, "kernel_name": "aca"}
         with secure_write(self.connection_file) as file:
             json.dump(written, file, indent=2)
-        # To a person who started the kernel by hand.
+        # For a person who started the kernel by hand.
         sys.stdout.write(f"To connect: --existing {os.path.basename(self.connection_file)}\n")
 
     def _remote_traits(self) -> tuple[dict[str, Any], list[str]]:

@@ -157,7 +157,7 @@ class Channels:
             self._after(_GATHER_SECONDS, self._send_early)
 
     def send(self, message: Outgoing) -> None:
-        """Send a message to front ends; before `listen`, when somebody has subscribed."""
+        """Send a message to front ends."""
         match message:
             case Forward():
                 self._publish(message.topic, message.frames)
@@ -171,6 +171,7 @@ class Channels:
                 self._reply(message.channel, message.idents, self._frames_of(message))
 
     def _publish(self, topic: str, frames: list[bytes]) -> None:
+        """Send a message on iopub; before `listen`, when somebody has subscribed."""
         message = [topic.encode("ascii", "replace"), *self._signed(frames)]
         if not self._receivers:
             self._early.append(message)

@@ -15,6 +15,7 @@ from traitlets import TraitError
 from aca_kernel.cli import main
 from aca_kernel.environment.variables import parse_file, select
 from aca_kernel.settings import AcaKernel
+from tests.batch.support import run, texts, write_notebook
 from tests.support import Client, Pool, logging_kernel, running_kernel
 
 REMOTE = "https://pool.example/mcp"
@@ -267,3 +268,12 @@ def test_a_line_of_a_file_of_variables(line: str, value: str | None) -> None:
 def test_a_later_line_may_use_an_earlier_one() -> None:
     text = "\ufeffA=1\r\nB=${A}2\r\nA=3\r\n".removeprefix("\ufeff")
     assert parse_file(text, {}) == {"A": "3", "B": "12"}
+
+
+def test_a_batch_passes_what_tools_document(tmp_path: Path) -> None:
+    names = ("PYTHONHASHSEED", "OMP_NUM_THREADS", "MY_RUN")
+    write_notebook(tmp_path / "it.ipynb", f"import os; print(*map(os.environ.get, {names}))")
+    variables = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "3", "MY_RUN": "5"}
+    done = run(tmp_path, "it.ipynb", "--output-dir", "out", env=variables)
+    assert done.returncode == 0, done.stdout
+    assert texts(tmp_path / "out" / "it.ipynb") == ["0 3 None\n"]
