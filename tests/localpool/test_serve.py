@@ -49,7 +49,7 @@ def _bash(script):
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["--launch-tools", "shell"]])
+@pytest.mark.parametrize("arguments", [[], ["--launch-tools", "python"]])
 def test_the_printed_commands_work_as_they_are(serve, arguments):
     _, shown = serve(*arguments)
     commands = shown[shown.index("    export MCP_ENDPOINT") :].split("Ctrl-C")[0]
