@@ -53,6 +53,8 @@ class Quirks:
     decode_base64: bool = False
     # Failed code shows in `status` only; `isError` stays false.
     failed_without_is_error: bool = False
+    # The protocol's stateless revision is unknown, as its pages of 2026 say: 2025-03-26 only.
+    handshake_only: bool = False
     # Control plane: reading a pool says null for mcpServerSettings although it has them.
     mcp_settings_null: bool = False
     # Control plane: isMcpServerEnabled, as the published specification writes it.
