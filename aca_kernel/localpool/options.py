@@ -63,6 +63,11 @@ class Quirks:
     provisioning_fails: bool = False
     # Control plane: the subscription has not registered Microsoft.App.
     provider_not_registered: bool = False
+    # Control plane: the feature SessionPoolsSupportMCP is not registered, without which pools get
+    # no MCP server.
+    feature_not_registered: bool = False
+    # Control plane: keys are rotated by the action of the published specification only.
+    rotation_as_specified: bool = False
     # Control plane: the caller has no role (403 for all), or the role Reader (403 for the rest).
     no_role: bool = False
     reader_role: bool = False

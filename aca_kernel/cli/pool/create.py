@@ -6,9 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...errors import AccessDenied, SettingInvalid
-from ...pool.azure.resource_groups import create_group, group_location, register_provider
+from ...pool.azure.refusals import keys_are_disabled
+from ...pool.azure.resource_groups import (
+    create_group,
+    group_location,
+    register_mcp_feature,
+    register_provider,
+)
 from ...pool.azure.resource_names import PROVIDER, PoolId, check_location
-from ...pool.azure.shapes import is_failure
+from ...pool.azure.shapes import LONGEST_COOLDOWN_SECONDS, is_failure
 from .common import (
     Place,
     add_place,
@@ -28,9 +34,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool create`."""
     parser.description = (
-        f"Register {PROVIDER} for the subscription, make the resource group if there is none, "
-        "create a session pool for Python with its MCP server on, and say how to use it. A pool "
-        "that exists already gets the options that are given and keeps the others."
+        f"Register {PROVIDER} and its preview of MCP servers for the subscription, make the "
+        "resource group if there is none, create a session pool for Python with its MCP server "
+        "on, and say how to use it. A pool that exists already gets the options that are given "
+        "and keeps the others."
     )
     add_pool(parser, "resource group, made if there is none (default: $ACA_RESOURCE_GROUP)")
     parser.add_argument(
@@ -59,8 +66,27 @@ async def _run(namespace: argparse.Namespace) -> int:
         ready, done = await _create(control, pool, location, options, seconds)
     print(f"The session pool {pool} {done}.")
     print(f"MCP endpoint: {ready.mcp_endpoint}")
-    print(f"Next: {place.install_command(pool)}")
+    if ready.cooldown_seconds is not None:
+        print(_billing_sentence(ready.cooldown_seconds))
+    if ready.is_key_disabled:
+        print(keys_are_disabled(pool.name).message)
+    else:
+        print(f"Next: {place.install_command(pool)}")
     return 0
+
+
+def _billing_sentence(cooldown_seconds: int) -> str:
+    """Say what a cooldown means for the bill. Source: docs/azure.md, "What a place costs"."""
+    text = (
+        "Billing: Azure bills an environment by the hour begun, until it has been idle for the "
+        f"cooldown. With {cooldown_seconds} s, each pause longer than that begins another hour"
+    )
+    if cooldown_seconds < LONGEST_COOLDOWN_SECONDS:
+        text += (
+            f"; a longer cooldown, up to {LONGEST_COOLDOWN_SECONDS} s, can cost less but holds a "
+            "place longer"
+        )
+    return f"{text}. More: aca-kernel help azure"
 
 
 async def _create(
@@ -79,11 +105,20 @@ async def _create(
         return await _change(control, pool, existing, location, options, timeout_seconds)
     location = location or group_at
     assert location is not None  # noqa: S101 - _find_group has seen to it
+    await _register_feature(control, timeout_seconds)
     if group_at is None:
         await create_group(control.arm, pool.group, location)
         control.progress.say(f"Made the resource group {pool.group.name} in {location}.")
     created = await control.pools.create(pool, location, options, timeout_seconds=timeout_seconds)
     return created, "is ready"
+
+
+async def _register_feature(control: Control, timeout_seconds: float) -> None:
+    said = await register_mcp_feature(
+        control.arm, control.subscription, timeout_seconds=timeout_seconds
+    )
+    if said:
+        control.progress.say(said)
 
 
 async def _find_group(control: Control, pool: PoolId, location: str | None) -> str | None:
@@ -125,6 +160,8 @@ async def _change(
     changes = _differences(existing, options)
     if not changes and existing.is_mcp_enabled and not is_failure(existing.state):
         return existing, "exists already and was left as it is"
+    if not existing.is_mcp_enabled:
+        await _register_feature(control, timeout_seconds)
     changed = await control.pools.change(pool, options, timeout_seconds=timeout_seconds)
     if not existing.is_mcp_enabled:
         changes.append("MCP server on")

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from ...pool.azure.refusals import mcp_is_off
+from ...pool.azure.refusals import keys_are_disabled, mcp_is_off
 from ...pool.azure.resource_names import PoolId
 from .common import Place, add_place, add_pool
 
@@ -42,7 +42,9 @@ async def _run(namespace: argparse.Namespace) -> int:
     width = max(len(head) for head, _ in lines)
     for head, value in lines:
         print(f"{head.ljust(width)}  {value}")
-    if pool.is_mcp_enabled:
+    if pool.is_mcp_enabled and pool.is_key_disabled:
+        print(keys_are_disabled(pool.name).message)
+    elif pool.is_mcp_enabled:
         print(f"Next: {place.install_command(pool_id)}")
     else:
         print(mcp_is_off(pool.name).message)
@@ -58,6 +60,7 @@ def _lines(pool: SessionPool) -> list[tuple[str, str]]:
         ("State", pool.state),
         ("Container type", pool.container_type),
         ("MCP endpoint", pool.mcp_endpoint or "none" if pool.is_mcp_enabled else "none, it is off"),
+        ("API key", "disabled" if pool.is_key_disabled else "enabled"),
         ("Max sessions", _or_unknown(pool.max_sessions)),
         ("Cooldown", f"{_or_unknown(pool.cooldown_seconds)} s"),
         ("Egress", _or_unknown(pool.egress)),

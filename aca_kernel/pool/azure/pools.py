@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...errors import PoolBusy, PoolNotFound, SettingInvalid
+from ...errors import AzureRefused, PoolBusy, PoolNotFound, SettingInvalid
 from .arm import found
 from .long_running import Wait
-from .refusals import MCP_REMEDY, mcp_is_off
-from .resource_names import POOLS_API_VERSION, PROVIDER, PoolId, ResourceGroupId
+from .refusals import MCP_REMEDY, is_no_such_action, keys_are_disabled, mcp_is_off
+from .resource_names import (
+    MCP_FEATURE,
+    POOLS_API_VERSION,
+    PROVIDER,
+    ROTATION_API_VERSION,
+    PoolId,
+    ResourceGroupId,
+)
 from .shapes import (
     CONTAINER_TYPE,
     PoolChoices,
@@ -105,7 +112,14 @@ class SessionPools:
     async def rotate_key(self, pool: PoolId) -> None:
         """Replace the API key. Raises PoolNotFound: the pool has no MCP server."""
         path = f"{pool.path}/regenerateCredentials"
-        await self._arm.request("POST", path, POOLS_API_VERSION, is_repeatable=False)
+        try:
+            await self._arm.request("POST", path, POOLS_API_VERSION, is_repeatable=False)
+        except (AzureRefused, PoolNotFound) as error:
+            if not is_no_such_action(error):
+                raise
+            # The documentation has that name; the published specification this one.
+            path = f"{pool.path}/rotateMcpServerCredentials"
+            await self._arm.request("POST", path, ROTATION_API_VERSION, is_repeatable=False)
 
     async def _resource(self, pool: PoolId) -> dict[str, Any]:
         return (await self._arm.request("GET", pool.path, POOLS_API_VERSION)).body
@@ -124,8 +138,7 @@ class SessionPools:
             raise PoolNotFound(
                 f"The session pool {pool.name} is there, but Azure has not switched on its MCP "
                 f"server. {MCP_REMEDY} If it was new, choose another location, or register the "
-                f"preview: `az feature register --namespace {PROVIDER} --name "
-                "SessionPoolsSupportMCP`."
+                f"preview: `az feature register --namespace {PROVIDER} --name {MCP_FEATURE}`."
             )
         return ready
 
@@ -134,6 +147,7 @@ def endpoint_of(pool: SessionPool) -> str:
     """Return a pool's MCP endpoint.
 
     Raises PoolNotFound: it has none. Raises PoolBusy: it may have one soon.
+    Raises AccessDenied: it takes no API key.
     """
     if not pool.is_mcp_enabled and not pool.is_settled:
         raise PoolBusy(
@@ -141,4 +155,6 @@ def endpoint_of(pool: SessionPool) -> str:
         )
     if not pool.is_mcp_enabled or pool.mcp_endpoint is None:
         raise mcp_is_off(pool.name)
+    if pool.is_key_disabled:
+        raise keys_are_disabled(pool.name)
     return pool.mcp_endpoint

@@ -6,10 +6,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from ...errors import AccessDenied, PoolBusy
+from ...errors import AccessDenied, AzureRefused, PoolBusy, PoolNotFound
 from .arm import found
 from .long_running import Wait
-from .resource_names import PROVIDER, RESOURCES_API_VERSION
+from .resource_names import (
+    FEATURES_API_VERSION,
+    MCP_FEATURE,
+    PROVIDER,
+    RESOURCES_API_VERSION,
+)
 
 if TYPE_CHECKING:
     from .arm import Arm
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 
 # Short, so that the seconds that are shown move.
 _POLL_SECONDS = 1.0
+
+# Features that need no approval are registered in minutes.
+_LONGEST_FEATURE_SECONDS = 300.0
 
 
 async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: float) -> bool:
@@ -51,6 +59,56 @@ async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: flo
     return True
 
 
+async def register_mcp_feature(arm: Arm, subscription: str, *, timeout_seconds: float) -> str:
+    """Register the preview of MCP servers for a subscription, unless it is registered.
+
+    Returns a sentence about it, empty if there was nothing to do. A refusal is no failure: whether
+    a pool needs it is not documented, and what comes of it shows when the pool is there.
+    """
+    path = (
+        f"/subscriptions/{subscription}/providers/Microsoft.Features/providers/{PROVIDER}"
+        f"/features/{MCP_FEATURE}"
+    )
+    feature = f"feature {PROVIDER}/{MCP_FEATURE}"
+    try:
+        state = await _feature_state(arm, path)
+    except (AccessDenied, AzureRefused, PoolNotFound):
+        return ""
+    if state not in ("NotRegistered", "Unregistered", "Registering"):
+        return ""
+    try:
+        if state != "Registering":
+            await arm.request("POST", f"{path}/register", FEATURES_API_VERSION)
+        arm.tell(f"Registering the {feature}")
+        state = await _settled_feature(arm, path, min(timeout_seconds, _LONGEST_FEATURE_SECONDS))
+        if state == "Registered":
+            # So that the provider learns of it, says the documentation of Microsoft.Features.
+            provider = f"/subscriptions/{subscription}/providers/{PROVIDER}"
+            await arm.request("POST", f"{provider}/register", RESOURCES_API_VERSION)
+            return f"Registered the {feature} for the subscription."
+    except (AccessDenied, AzureRefused, PoolNotFound) as error:
+        return (
+            f"The {feature} is {state}, and this login could not register it ({error.detail}). If "
+            "the pool gets no MCP server, ask the owner of the subscription to register it."
+        )
+    return (
+        f"The {feature} is {state}. If the pool gets no MCP server, wait until it is registered, "
+        "then create the pool again."
+    )
+
+
+async def _settled_feature(arm: Arm, path: str, timeout_seconds: float) -> str:
+    """Return a feature's state when it is no longer being registered, or after that time."""
+    started = time.monotonic()
+    while (state := await _feature_state(arm, path)) == "Registering":
+        waited = time.monotonic() - started
+        if waited >= timeout_seconds:
+            break
+        arm.tell(f"Registering the feature {PROVIDER}/{MCP_FEATURE}", waited)
+        await asyncio.sleep(_POLL_SECONDS)
+    return state
+
+
 async def group_location(arm: Arm, group: ResourceGroupId) -> str | None:
     """Return where a resource group is; None if there is none of that name."""
     answer = await found(arm.request("GET", group.path, RESOURCES_API_VERSION))
@@ -71,6 +129,12 @@ async def delete_group(arm: Arm, group: ResourceGroupId, *, timeout_seconds: flo
     arm.tell(what)
     answer = await arm.request("DELETE", group.path, RESOURCES_API_VERSION)
     await Wait(arm, what, group.path, timeout_seconds).finish(answer)
+
+
+async def _feature_state(arm: Arm, path: str) -> str:
+    answer = await arm.request("GET", path, FEATURES_API_VERSION)
+    properties = answer.body.get("properties")
+    return str(properties.get("state", "")) if isinstance(properties, dict) else ""
 
 
 async def _registration(arm: Arm, path: str) -> str:

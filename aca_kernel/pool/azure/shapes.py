@@ -22,8 +22,12 @@ _EGRESS = {"enabled": "EgressEnabled", "disabled": "EgressDisabled"}
 
 _PLACE = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORECASE)
 
-# What Resource Manager puts into the properties itself; a PUT leaves it out.
+# What Resource Manager puts into a resource itself; a PUT leaves it out.
 _READ_ONLY = ("provisioningState", "poolManagementEndpoint", "nodeCount")
+_READ_ONLY_OUTSIDE = ("id", "name", "type", "systemData", "etag", "properties")
+
+_MCP_SWITCHES = ("isMCPServerEnabled", "isMcpServerEnabled")
+_KEY_SWITCHES = ("isMcpServerApiKeyDisabled", "isMCPServerApiKeyDisabled")
 
 # Resource Manager's words for an operation, or a resource, that does not change any more.
 SUCCEEDED = "Succeeded"
@@ -61,6 +65,7 @@ class SessionPool:
     """A session pool as Resource Manager describes it. None: it does not say.
 
     is_mcp_enabled: has its MCP server, at mcp_endpoint.
+    is_key_disabled: its MCP server takes no API key.
     has_mcp_settings: says so, or the contrary; a pool may have none at all (null).
     state: provisioningState, "Succeeded" when it is ready.
     """
@@ -72,6 +77,7 @@ class SessionPool:
     state: str
     container_type: str
     is_mcp_enabled: bool
+    is_key_disabled: bool
     has_mcp_settings: bool
     mcp_endpoint: str | None
     max_sessions: int | None
@@ -96,7 +102,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
     )
     mcp = _object(properties, "mcpServerSettings")
     # Both spellings have been seen, and null for a pool whose MCP server is off.
-    is_enabled = any(mcp.get(name) is True for name in ("isMCPServerEnabled", "isMcpServerEnabled"))
+    is_enabled = any(mcp.get(name) is True for name in _MCP_SWITCHES)
     endpoint = _text(mcp, "mcpServerEndpoint") or None
     life = _lifecycle(properties)
     egress = _text(_object(properties, "sessionNetworkConfiguration"), "status")
@@ -109,6 +115,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
         state=_text(properties, "provisioningState") or SUCCEEDED,
         container_type=_text(properties, "containerType"),
         is_mcp_enabled=is_enabled and endpoint is not None,
+        is_key_disabled=any(mcp.get(name) is True for name in _KEY_SWITCHES),
         has_mcp_settings=bool(mcp),
         mcp_endpoint=endpoint,
         max_sessions=_number(
@@ -137,12 +144,11 @@ def new_pool(location: str, options: PoolChoices) -> dict[str, Any]:
 
 
 def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, Any]:
-    """Return the body that gives an existing pool these options and leaves the rest."""
-    kept = {
-        name: value
-        for name, value in resource["properties"].items()
-        if name not in (*_READ_ONLY, "mcpServerSettings")
-    }
+    """Return the body that gives an existing pool these options and leaves the rest.
+
+    A PUT without a property switches it off: also what is not known here is sent again.
+    """
+    kept = _without(resource["properties"], *_READ_ONLY)
     if options.max_sessions is not None:
         scale = {
             **_object(kept, "scaleConfiguration"),
@@ -150,13 +156,15 @@ def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, An
         }
         kept["scaleConfiguration"] = scale
     if options.cooldown_seconds is not None:
-        kept["dynamicPoolConfiguration"] = _cooldown(options.cooldown_seconds)
+        kept["dynamicPoolConfiguration"] = _with_cooldown(kept, options.cooldown_seconds)
     if options.egress is not None:
-        kept["sessionNetworkConfiguration"] = {"status": _EGRESS[options.egress]}
+        network = _object(kept, "sessionNetworkConfiguration")
+        kept["sessionNetworkConfiguration"] = {**network, "status": _EGRESS[options.egress]}
     # The only place that switches it on, and PATCH has none (service-contract).
-    kept["mcpServerSettings"] = {"isMCPServerEnabled": True}
-    body = {name: resource[name] for name in ("location", "tags", "identity") if resource.get(name)}
-    return {**body, "properties": kept}
+    mcp = _without(_object(kept, "mcpServerSettings"), *_MCP_SWITCHES, "mcpServerEndpoint")
+    kept["mcpServerSettings"] = {**mcp, "isMCPServerEnabled": True}
+    body = _without(resource, *_READ_ONLY_OUTSIDE)
+    return {**{name: value for name, value in body.items() if value}, "properties": kept}
 
 
 def deployment_template(
@@ -245,6 +253,20 @@ def _cooldown(seconds: int) -> dict[str, Any]:
     return {
         "lifecycleConfiguration": {"lifecycleType": "Timed", "coolDownPeriodInSeconds": seconds}
     }
+
+
+def _with_cooldown(properties: dict[str, Any], seconds: int) -> dict[str, Any]:
+    """Return a pool's dynamicPoolConfiguration with another cooldown."""
+    # Older api-versions have the cooldown, and how it counts, one level higher.
+    old = ("coolDownPeriodInSeconds", "cooldownPeriodInSeconds", "executionType")
+    dynamic = _without(_object(properties, "dynamicPoolConfiguration"), *old)
+    life = _without(_object(dynamic, "lifecycleConfiguration"), *old[:2])
+    life = {**life, **_cooldown(seconds)["lifecycleConfiguration"]}
+    return {**dynamic, "lifecycleConfiguration": life}
+
+
+def _without(parent: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in parent.items() if name not in names}
 
 
 def _lifecycle(properties: dict[str, Any]) -> dict[str, Any]:
