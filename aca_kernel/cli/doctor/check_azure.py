@@ -65,7 +65,7 @@ async def _role(found: Found) -> CheckOutcome:
     arm, pool = _control(found)
     pools = SessionPools(arm)
     try:
-        found.pool = await pools.get(pool)
+        found.pool = await pools.get_in_full(pool)
     except AcaKernelError as error:
         found.pool = error
         if isinstance(error, AccessDenied):

@@ -34,7 +34,7 @@ async def _run(namespace: argparse.Namespace) -> int:
     group, name = place.need_group(), place.need_name()
     async with place.connected() as control:
         pool_id = PoolId(control.group(group), name)
-        pool = await control.pools.get(pool_id)
+        pool = await control.pools.get_in_full(pool_id)
     if namespace.json:
         print(json.dumps(dataclasses.asdict(pool), indent=2))
         return 0

@@ -35,7 +35,9 @@ GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 
 # The stable one knows no MCP settings: it drops them, and omits them when asked (observed).
 STABLE_VERSION = "2026-01-01"
-POOL_VERSIONS = (STABLE_VERSION, "2025-10-02-preview", "2025-02-02-preview")
+# The tutorial's is older than some settings, of which it tells nothing and which it drops.
+TUTORIAL_VERSION = "2025-02-02-preview"
+POOL_VERSIONS = (STABLE_VERSION, "2025-10-02-preview", TUTORIAL_VERSION)
 
 # Observed: a pool with a custom container says null for the MCP settings it was created with.
 _CONTAINERS_WITH_MCP = ("PythonLTS", "Shell")
@@ -134,7 +136,7 @@ class PoolResource:
                 # https://github.com/Azure/azure-rest-api-specs/pull/42917
                 flag = "isMcpServerEnabled" if quirks.mcp_settings_casing else "isMCPServerEnabled"
                 mcp = {flag: True}
-                if settings.is_key_disabled:
+                if settings.is_key_disabled and version != TUTORIAL_VERSION:
                     mcp["isMcpServerApiKeyDisabled"] = True
                 if self.hosted is not None:
                     mcp["mcpServerEndpoint"] = f"{endpoint}/mcp"
@@ -232,7 +234,8 @@ def read_settings(
         if not isinstance(wanted, bool):
             raise invalid_content("isMCPServerEnabled must be true or false.")
         has_mcp = wanted and container in _CONTAINERS_WITH_MCP
-        is_key_disabled = mcp.get("ismcpserverapikeydisabled") is True
+        flag = mcp.get("ismcpserverapikeydisabled")
+        is_key_disabled = flag is True and version != TUTORIAL_VERSION
     settings = PoolSettings(
         container_type=container, has_mcp=has_mcp, is_key_disabled=is_key_disabled
     )

@@ -12,7 +12,7 @@ from .resource_names import (
     MCP_FEATURE,
     POOLS_API_VERSION,
     PROVIDER,
-    ROTATION_API_VERSION,
+    SPECIFIED_API_VERSION,
     PoolId,
     ResourceGroupId,
 )
@@ -43,9 +43,14 @@ class SessionPools:
         """Return a pool. Raises PoolNotFound."""
         return pool_from(await self._resource(pool))
 
+    async def get_in_full(self, pool: PoolId) -> SessionPool:
+        """Return a pool with what only a newer api-version tells. Raises PoolNotFound."""
+        resource, _ = await self._in_full(pool)
+        return pool_from(resource)
+
     async def find(self, pool: PoolId) -> SessionPool | None:
         """Return a pool, None if there is none. Raises PoolNotFound: nor a subscription."""
-        return await found(self.get(pool))
+        return await found(self.get_in_full(pool))
 
     async def list_in(self, subscription: str, group: ResourceGroupId | None) -> list[SessionPool]:
         """Return the pools of a resource group, or of the whole subscription, by name."""
@@ -76,7 +81,7 @@ class SessionPools:
 
         Raises SettingInvalid: it is a pool of another kind.
         """
-        resource = await self._resource(pool)
+        resource, version = await self._in_full(pool)
         kind = pool_from(resource).container_type
         if kind != CONTAINER_TYPE:
             raise SettingInvalid(
@@ -88,6 +93,7 @@ class SessionPools:
             pool,
             changed_pool(resource, options),
             timeout_seconds,
+            version,
         )
 
     async def settled(self, pool: PoolId, *, timeout_seconds: float) -> SessionPool:
@@ -119,19 +125,35 @@ class SessionPools:
                 raise
             # The documentation has that name; the published specification this one.
             path = f"{pool.path}/rotateMcpServerCredentials"
-            await self._arm.request("POST", path, ROTATION_API_VERSION, is_repeatable=False)
+            await self._arm.request("POST", path, SPECIFIED_API_VERSION, is_repeatable=False)
 
     async def _resource(self, pool: PoolId) -> dict[str, Any]:
         return (await self._arm.request("GET", pool.path, POOLS_API_VERSION)).body
 
+    async def _in_full(self, pool: PoolId) -> tuple[dict[str, Any], str]:
+        """Return a pool's resource and the api-version that it is from.
+
+        What an older version does not tell, a PUT by that version might drop.
+        """
+        try:
+            answer = await self._arm.request("GET", pool.path, SPECIFIED_API_VERSION)
+        except AzureRefused:  # it is a preview, which a cloud or a location may not offer
+            return await self._resource(pool), POOLS_API_VERSION
+        return answer.body, SPECIFIED_API_VERSION
+
     async def _put(
-        self, what: str, pool: PoolId, body: dict[str, Any], timeout_seconds: float
+        self,
+        what: str,
+        pool: PoolId,
+        body: dict[str, Any],
+        timeout_seconds: float,
+        version: str = POOLS_API_VERSION,
     ) -> SessionPool:
         self._arm.tell(what)
-        answer = await self._arm.request("PUT", pool.path, POOLS_API_VERSION, body)
+        answer = await self._arm.request("PUT", pool.path, version, body)
         wait = Wait(self._arm, what, pool.path, timeout_seconds)
         await wait.finish(answer)
-        ready = pool_from(await wait.settled(POOLS_API_VERSION))
+        ready = pool_from(await wait.settled(version))
         if not ready.is_mcp_enabled:
             # Azure takes such a request, answers Succeeded and leaves it off: where the
             # preview is not offered, or for a pool that was there before (service-contract).

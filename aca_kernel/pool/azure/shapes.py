@@ -161,8 +161,9 @@ def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, An
         network = _object(kept, "sessionNetworkConfiguration")
         kept["sessionNetworkConfiguration"] = {**network, "status": _EGRESS[options.egress]}
     # The only place that switches it on, and PATCH has none (service-contract).
-    mcp = _without(_object(kept, "mcpServerSettings"), *_MCP_SWITCHES, "mcpServerEndpoint")
-    kept["mcpServerSettings"] = {**mcp, "isMCPServerEnabled": True}
+    mcp = _without(_object(kept, "mcpServerSettings"), "mcpServerEndpoint")
+    switch = next((name for name in _MCP_SWITCHES if name in mcp), _MCP_SWITCHES[0])
+    kept["mcpServerSettings"] = {**mcp, switch: True}
     body = _without(resource, *_READ_ONLY_OUTSIDE)
     return {**{name: value for name, value in body.items() if value}, "properties": kept}
 

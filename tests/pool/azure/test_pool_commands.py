@@ -148,12 +148,13 @@ def test_a_change_keeps_disabled_keys_and_says_that_they_are(
     properties = {"containerType": "PythonLTS", "mcpServerSettings": settings}
     body = {"location": "eastus", "tags": {"team": "west"}, "properties": properties}
     path = plane.pool_path("keyless")
-    plane.wait_for(plane.request("PUT", path, body))
+    newer = "2025-10-02-preview"
+    plane.wait_for(plane.request("PUT", path, body, api_version=newer))
     changed = pool("create", "--name", "keyless", "--cooldown", "900", "--egress", "disabled")
     assert changed.status == 0, changed.all
     assert "keyless has its API keys disabled" in changed.out
     assert "aca-kernel install" not in changed.out
-    resource = plane.request("GET", path).json()
+    resource = plane.request("GET", path, api_version=newer).json()
     assert resource["tags"] == {"team": "west"}
     kept = resource["properties"]["mcpServerSettings"]
     assert kept["isMcpServerApiKeyDisabled"] is True

@@ -184,7 +184,7 @@ def test_a_change_sends_again_whatever_it_does_not_change() -> None:
             },
             "sessionNetworkConfiguration": {"status": "EgressDisabled", "new": 3},
             "mcpServerSettings": {
-                "isMCPServerEnabled": True,
+                "isMcpServerEnabled": True,
                 "isMcpServerApiKeyDisabled": True,
                 "new": 4,
             },
@@ -192,6 +192,15 @@ def test_a_change_sends_again_whatever_it_does_not_change() -> None:
             "unheardOf": {"of": 5},
         },
     }
+
+
+def test_a_version_that_is_not_offered_is_got_along_without(url: str) -> None:
+    unknown = refused(400, "NoRegisteredProviderFound", "No such api-version.")
+    CannedArm.answers = [unknown, (200, {}, RESOURCE)]
+    pool = asked(url, lambda arm: SessionPools(arm).get_in_full(POOL))
+    assert pool.is_key_disabled
+    versions = [path.partition("api-version=")[2] for _, path, _ in CannedArm.seen]
+    assert versions == ["2025-10-02-preview", "2025-02-02-preview"]
 
 
 def test_a_pool_with_its_keys_disabled_has_no_endpoint_for_us() -> None:
