@@ -23,20 +23,21 @@ if TYPE_CHECKING:
     import subprocess
 
     from .kernel.driver import Driver
+    from .kernel.events import Event
     from .pool.backend import Backend
 
-# How often to look whether the front end still lives. VS Code kills kernels without a
-# word and a crashed front end says nothing: without this, its environment would stay.
+# Between two looks at the front end's process. VS Code kills kernels, and a crashed front end says
+# nothing: without a look their environments would stay.
 PARENT_POLL_SECONDS = 1.0
 
-# Sections of the configuration that are this process's own; the others are the remote
-# kernel's, for instance what nbclient appends to the command line.
+# Sections of the configuration for this process. The others are for the remote kernel, e.g. what
+# nbclient appends to the command line.
 _OWN_SECTIONS = frozenset({"AcaKernel", "AcaKernelApp", "JupyterApp", "Application"})
 
-# What speaks to front ends; its import takes the longest after the settings are known.
+# The slowest import after the settings are known.
 _AFTER_LAUNCH = "aca_kernel.kernel.driver"
 
-# Options that print or write all settings there are.
+# Options that print or write all settings.
 _DESCRIBING = frozenset({"--help", "--help-all", "-h", "--generate-config"})
 
 
@@ -61,7 +62,7 @@ class AcaKernelApp(JupyterApp):
         "isolation": "AcaKernel.isolation",
     }
 
-    # Of an embedded pool that waits for its settings.
+    # An embedded pool that waits for its settings.
     pool_process: subprocess.Popen[bytes] | None = None
 
     connection_file = Unicode(
@@ -72,13 +73,12 @@ class AcaKernelApp(JupyterApp):
     _remote_arguments: tuple[str, ...] = ()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
-        """Take what is ours from the command line; the rest is for the remote kernel."""
+        """Take our options from the command line; the others are for the remote kernel."""
         own = {*self.flags, *self.aliases, "help", "help-all"}
         ours, theirs = _split(sys.argv[1:] if argv is None else argv, own)
         self._remote_arguments = tuple(theirs)
         if _DESCRIBING.intersection(ours):
-            # Takes its settings from anywhere without being named here, and is not imported
-            # before the pool has its own.
+            # It reads its settings without being named here, and its import would delay the pool.
             from jupyter_client.session import Session
 
             self.classes = [*self.classes, Session]
@@ -86,7 +86,7 @@ class AcaKernelApp(JupyterApp):
 
     @default("log_level")
     def _default_log_level(self) -> int:
-        # The front end shows the log to its user: only what needs attention.
+        # The front end shows the log to its user.
         return logging.WARNING
 
     def start(self) -> None:
@@ -95,7 +95,7 @@ class AcaKernelApp(JupyterApp):
         settings = AcaKernel(parent=self)
         pool = self.pool_process
         if pool is not None:
-            # First of all, before the large imports: nothing else in a start takes as long.
+            # Before the large imports: the pool takes the longest of a start.
             from .pool.embedded_process import configure, stop
 
             if settings.place != "embedded":
@@ -124,7 +124,8 @@ class AcaKernelApp(JupyterApp):
             "files_back": settings.files_back,
         }
         backend = _backend(settings, pool)
-        launcher = Launcher(backend, settings, config, log)
+        inbox: asyncio.Queue[Event] = asyncio.Queue()
+        launcher = Launcher(backend, settings, config, inbox, log)
         if settings.start == "kernel" or (settings.start == "auto" and backend.is_embedded):
             launcher.begin()
             # The environment comes up while this process imports what speaks to front ends.
@@ -140,7 +141,7 @@ class AcaKernelApp(JupyterApp):
             session.signature_scheme = info["signature_scheme"]
         channels = Channels(info, session, log)
         self._write_connection_file(info, channels.bind())
-        kernel = Driver(channels, session, backend, settings, launcher, log)
+        kernel = Driver(channels, backend, settings, launcher, inbox, log)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, kernel.stop)
         loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
@@ -151,15 +152,15 @@ class AcaKernelApp(JupyterApp):
             watch.cancel()
 
     def _kernel_id(self, key: bytes) -> str:
-        """Return what tells this kernel from others, before and after a restart.
+        """Return a name of this kernel that survives restarts.
 
-        Its key does, and where nothing is signed the place of its connection file.
+        It is made of the key, or of the connection file's path where nothing is signed.
         """
         told_by = key or b"file:" + os.fsencode(os.path.abspath(self.connection_file))
         return hashlib.sha256(told_by).hexdigest()[:24]
 
     def _identity(self) -> dict[str, str]:
-        """Return what all messages of this kernel and of its remote kernels carry."""
+        """Return session and user name of all messages of this kernel and its remote kernels."""
         section = self.config.get("Session", {})
         return {
             "session": str(section.get("session") or uuid.uuid4()),
@@ -167,12 +168,10 @@ class AcaKernelApp(JupyterApp):
         }
 
     def _connection_info(self) -> dict[str, Any]:
-        if not self.connection_file:
-            return {"key": os.urandom(24).hex(), "transport": "tcp", "ip": "127.0.0.1"}
         try:
             with open(self.connection_file, encoding="utf-8") as file:
                 info = json.load(file)
-        except FileNotFoundError:
+        except FileNotFoundError:  # or there is no name
             return {"key": os.urandom(24).hex(), "transport": "tcp", "ip": "127.0.0.1"}
         except (OSError, ValueError) as error:
             self.log.critical(
@@ -195,7 +194,7 @@ class AcaKernelApp(JupyterApp):
         key = str(written.pop("key", "")).encode("ascii")
         written.pop("signature_scheme", None)
         write_connection_file(self.connection_file, key=key, **written)
-        # To a person who started the kernel by hand.
+        # For a person who started the kernel by hand.
         sys.stdout.write(f"To connect: --existing {os.path.basename(self.connection_file)}\n")
 
     def _remote_traits(self) -> dict[str, Any]:
@@ -229,16 +228,16 @@ async def _watch_parent(kernel: Driver) -> None:
     if not _has_ended_already(parent):
         if parent == 1:
             return
-        # Nothing tells of a parent's end but a look at it.
+        # There is no event of a parent's end.
         while os.getppid() == parent:  # noqa: ASYNC110
             await asyncio.sleep(PARENT_POLL_SECONDS)
     kernel.stop()
 
 
 def _has_ended_already(parent: int) -> bool:
-    """Tell whether who started this process was killed before it came to look after them.
+    """Tell whether the front end was killed before this process looked at it.
 
-    Of those only their id is left, which jupyter_client gives to every kernel.
+    jupyter_client gives every kernel its process id.
     """
     told = os.environ.get("JPY_PARENT_PID", "")
     if not told.isdecimal() or int(told) in (0, parent):
@@ -247,7 +246,7 @@ def _has_ended_already(parent: int) -> bool:
         os.kill(int(told), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # somebody else's
+    except OSError:  # another user's
         pass
     return False
 
@@ -271,7 +270,7 @@ def _split(argv: list[str], own: set[str]) -> tuple[list[str], list[str]]:
 def _logger(log: Any) -> logging.Logger:
     if isinstance(log, logging.LoggerAdapter):
         log = log.logger
-    # httpx logs addresses at INFO; they may be of use at DEBUG only.
+    # httpx logs addresses at INFO.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return log if isinstance(log, logging.Logger) else logging.getLogger(__name__)

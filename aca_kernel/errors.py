@@ -1,4 +1,4 @@
-"""Every error of ours, one leaf per thing that the caller can do about it.
+"""The tree of errors: one leaf for each thing that a caller can do about one.
 
     AcaKernelError
     ├── SettingInvalid          the configuration cannot work: show what to change
@@ -11,29 +11,30 @@
     ├── PoolNotStarted          the embedded pool does not start: show why, stop
     ├── PoolUnreachable         the request never left: repeat with backoff
     ├── PoolBusy                throttled or full: wait as told, then repeat
-    ├── ResultUnknown           sent, answer lost: repeat only what is idempotent
+    ├── ResultUnknown           sent, answer lost: repeat idempotent requests only
     ├── WaitInterrupted         the user no longer waits: nothing ran
     ├── EnvironmentGone         cooled down or silently replaced: launch another
     ├── RemoteKernelDied        killed, for instance by lack of memory: another one follows
     │   └── RemoteKernelExited    the user's code has ended it: it would do so again
     ├── RequestLost             the environment has forgotten it: say so, run nothing again
-    ├── NotSupported            this environment cannot do it: say what is missing
+    ├── NotSupported            this environment cannot do it: name the missing part
     ├── ToolFailed              the tool ran and reported a failure: show its text
     ├── CallRefused             the environment may not have what it asks for: tell it why
     ├── CheckpointFailed        the state was not stored or brought back: tell why, go on
-    │   ├── CheckpointDamaged     what was stored is lost: store all of it anew
+    │   ├── CheckpointDamaged     the stored state is lost: store all again
     │   └── CheckpointSuperseded  a cell does it itself: nothing need be told
     ├── LocalProtocolError      our message is wrong: a bug here
-    └── RemoteProtocolError     their message is wrong: show what was received
+    └── RemoteProtocolError     their message is wrong: show the message
 
 Each error is a sentence for the person at the notebook that ends in what to do.
-`reason` is a short stable word for programs: it stands in logs and in the metadata of the
-messages that report the error (messaging/publisher.py). `detail` is for the log only. None of
-the three ever holds a key, a token or cell text.
+`reason`, the name of its class in lower case, is for programs: it stands in logs and in the
+metadata of the messages that report the error (messaging/publisher.py). `detail` is for the log
+only. None of the three ever holds a key, a token or cell text.
 """
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 # The reason of each error by the name that a cell shows.
@@ -49,6 +50,8 @@ class AcaKernelError(Exception):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        # PoolBusy: pool-busy.
+        cls.reason = re.sub(r"(?<!^)([A-Z])", r"-\1", cls.__name__).lower()
         cls.ename = vars(cls).get("ename", cls.__name__)
         # Of several with one name the general one, which is defined first.
         _REASONS.setdefault(cls.ename, cls.reason)
@@ -62,61 +65,41 @@ class AcaKernelError(Exception):
 class SettingInvalid(AcaKernelError):
     """A setting cannot work as it stands."""
 
-    reason = "setting-invalid"
-
 
 class PoolNotFound(AcaKernelError):
     """There is no session pool with an MCP server at the configured place."""
-
-    reason = "pool-not-found"
 
 
 class CredentialUnavailable(AcaKernelError):
     """No credential is configured, or none of the configured ways applies here."""
 
-    reason = "credential-unavailable"
-
 
 class AccessDenied(AcaKernelError):
     """A credential was presented and refused."""
-
-    reason = "access-denied"
 
 
 class KeyRefused(AccessDenied):
     """The session pool refused its API key: nothing ran."""
 
-    reason = "key-refused"
-
 
 class KeyPending(AccessDenied):
     """The pool refuses the key that Azure gives for it, as it may for minutes after a rotation."""
-
-    reason = "key-pending"
 
 
 class AzureRefused(AcaKernelError):
     """Azure Resource Manager understood the request and will not do it."""
 
-    reason = "azure-refused"
-
 
 class PoolNotStarted(AcaKernelError):
     """The embedded pool's process ended, or said why it cannot start."""
-
-    reason = "pool-not-started"
 
 
 class PoolUnreachable(AcaKernelError):
     """The request never reached the pool: nothing ran, repeating is safe."""
 
-    reason = "pool-unreachable"
-
 
 class PoolBusy(AcaKernelError):
     """The pool is full or throttles: nothing ran, repeating after a wait is safe."""
-
-    reason = "pool-busy"
 
     def __init__(
         self, message: str, *, detail: str = "", retry_after_seconds: float | None = None
@@ -128,8 +111,6 @@ class PoolBusy(AcaKernelError):
 class ResultUnknown(AcaKernelError):
     """The request was sent and its answer was lost: it may have run."""
 
-    reason = "result-unknown"
-
     # Said to the user of a cell that met it.
     ADVICE = "This may have run, or be running still: look before you run it again."
 
@@ -137,81 +118,57 @@ class ResultUnknown(AcaKernelError):
 class WaitInterrupted(AcaKernelError):
     """The user has interrupted what waited for the pool: nothing ran."""
 
-    reason = "wait-interrupted"
     ename = "KeyboardInterrupt"  # as ipykernel ends what is interrupted
 
 
 class EnvironmentGone(AcaKernelError):
     """The session environment no longer exists, or was replaced by an empty one."""
 
-    reason = "environment-gone"
-
 
 class RemoteKernelDied(AcaKernelError):
     """The process that runs the cells was ended by a signal, most likely for lack of memory."""
-
-    reason = "remote-kernel-died"
 
 
 class RemoteKernelExited(RemoteKernelDied):
     """The process that runs the cells has ended itself, as its code wanted."""
 
-    reason = "remote-kernel-exited"
     ename = "RemoteKernelDied"
 
 
 class RequestLost(AcaKernelError):
     """A request has arrived in the environment, which knows nothing of it any more."""
 
-    reason = "request-lost"
-
 
 class NotSupported(AcaKernelError):
     """The environment lacks what the request needs."""
-
-    reason = "not-supported"
 
 
 class ToolFailed(AcaKernelError):
     """The tool ran and reported a failure of its own."""
 
-    reason = "tool-failed"
-
 
 class CallRefused(AcaKernelError):
     """The environment asked this machine for something that it may not have, or that failed."""
-
-    reason = "call-refused"
 
 
 class CheckpointFailed(AcaKernelError):
     """The notebook's state could not be stored or brought back; the one before is kept."""
 
-    reason = "checkpoint-failed"
-
 
 class CheckpointDamaged(CheckpointFailed):
-    """What was stored cannot be read any more, and has been removed: the next one begins anew."""
-
-    reason = "checkpoint-damaged"
+    """The stored state is damaged and was removed: the next checkpoint stores everything."""
 
 
 class CheckpointSuperseded(CheckpointFailed):
     """The running cell stores or restores the state itself, which goes before."""
 
-    reason = "checkpoint-superseded"
-
 
 class LocalProtocolError(AcaKernelError):
     """We were about to send something that the protocol does not allow."""
 
-    reason = "local-protocol-error"
-
 
 class RemoteProtocolError(AcaKernelError):
     """The other side sent something that the protocol does not allow."""
-
-    reason = "remote-protocol-error"
 
 
 def reason_of(ename: str) -> str:

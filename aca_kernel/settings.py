@@ -1,12 +1,11 @@
-"""Every setting of the kernel, in one place.
+"""Settings of the kernel.
 
-Three ways in, in this order: command line (which includes the argv of a kernelspec),
-configuration file (`aca_kernel_config.py` in a Jupyter configuration directory),
-environment variables. With none of them the embedded pool is used.
+Precedence, highest first: command line (with the argv of a kernelspec), configuration file
+(`aca_kernel_config.py` in a Jupyter configuration directory), environment variables. With none
+of them the embedded pool is used.
 
-An endpoint counts more than a pool's name, except that a name on the command line or in
-the configuration file counts more than an endpoint in the environment variables: who
-chooses a kernelspec for one pool must not get another (`AcaKernel.place`).
+An endpoint takes precedence over a pool's name, but not one of the environment variables over
+a name from elsewhere: a kernelspec for one pool must not lead to another (`AcaKernel.place`).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from traitlets.config import Configurable
 # The public cloud's. Source: Azure REST API reference, "Components of a REST API request".
 DEFAULT_ARM_ENDPOINT = "https://management.azure.com"
 
-# Settings whose default is an environment variable, where that is set to something.
+# Environment variables that are the default of a setting, if they are not empty.
 VARIABLES = {
     "endpoint": "ACA_MCP_ENDPOINT",
     "api_key": "ACA_MCP_API_KEY",
@@ -40,216 +39,207 @@ class UnicodeOrVariable(Unicode[str, "str | bytes"]):
 
 
 class AcaKernel(Configurable):
-    """Where cells run, and how long to wait for it."""
+    """Settings of a kernel: the place of its cells, timeouts, checkpoints, files."""
 
     endpoint = UnicodeOrVariable(
-        help="""MCP endpoint of a session pool (its `mcpServerEndpoint`), an absolute URL.
-        Default: the environment variable ACA_MCP_ENDPOINT; empty: an embedded local pool.""",
+        help="""MCP endpoint of a session pool (its `mcpServerEndpoint`), an absolute URL; empty: an
+        embedded pool. Default: the environment variable ACA_MCP_ENDPOINT."""
     ).tag(config=True)
 
     api_key = UnicodeOrVariable(
-        help="""Key for the endpoint, sent as `x-ms-apikey`. Default: the environment variable
-        ACA_MCP_API_KEY. Never put it on a command line or into a kernelspec.""",
+        help="""Key for the endpoint, sent as `x-ms-apikey`. Never put it on a command line or into
+        a kernelspec. Default: the environment variable ACA_MCP_API_KEY."""
     ).tag(config=True)
 
     subscription = UnicodeOrVariable(
-        help="""Id of the Azure subscription that the session pool is in. Default: the
-        environment variable ACA_SUBSCRIPTION_ID, else the Azure CLI's current account.""",
+        help="""Id of the session pool's Azure subscription. Default: the environment variable
+        ACA_SUBSCRIPTION_ID, else the Azure CLI's current account."""
     ).tag(config=True)
 
     resource_group = UnicodeOrVariable(
-        help="""Resource group of the session pool. Default: the environment variable
-        ACA_RESOURCE_GROUP.""",
+        help="Resource group of the pool. Default: the environment variable ACA_RESOURCE_GROUP."
     ).tag(config=True)
 
     session_pool = UnicodeOrVariable(
-        help="""Name of a session pool in Azure; its endpoint and key are fetched from there.
-        Default: the environment variable ACA_SESSION_POOL.""",
+        help="""Name of a session pool in Azure, which gives its endpoint and key. Default: the
+        environment variable ACA_SESSION_POOL."""
     ).tag(config=True)
 
     arm_endpoint = UnicodeOrVariable(
         DEFAULT_ARM_ENDPOINT,
-        help="""Azure Resource Manager, for other clouds than the public one:
+        help="""Azure Resource Manager of another cloud than the public one:
         https://management.usgovcloudapi.net, https://management.chinacloudapi.cn. Default: the
         environment variable ACA_ARM_ENDPOINT, else https://management.azure.com.""",
     ).tag(config=True)
 
     allow_plain_http = Bool(
         False,
-        help="""Send keys and tokens to `http://` endpoints that are not on this machine. They
-        then cross the network in the clear.""",
+        help="Send keys and tokens in the clear to `http://` endpoints on other machines.",
     ).tag(config=True)
 
     cooldown_seconds = Integer(
         300,
         min=1,
-        help="""How long an environment lives without a call: `coolDownPeriodInSeconds` of the
-        pool. The embedded pool is started with it. For others: after it has passed, completions
-        and other looks at variables wait for the next cell, instead of asking whether the
-        environment is still there, which could take a place in the pool.""",
+        help="""Lifetime of an environment without a call: `coolDownPeriodInSeconds` of the pool.
+        Sets the embedded pool's, and must match another pool's. After it, completions and views of
+        variables wait for the next cell, because a call could take a place in the pool.""",
     ).tag(config=True)
 
     connect_timeout_seconds = Float(
-        10.0, min=0.1, help="""How long one connection to the pool may take to be made."""
+        10.0, min=0.1, help="Timeout of a new connection to the pool."
     ).tag(config=True)
 
     pool_full_timeout_seconds = Float(
         660.0,
         min=0,
-        help="""How long a cell waits for a place in a full pool. Default: twice the usual
-        cooldown and a minute, since a place is kept for the cooldown after its last use.""",
+        help="""Longest wait of a cell for a place in a full pool. Default: twice the usual cooldown
+        and a minute, because a place is kept for the cooldown after its last use.""",
     ).tag(config=True)
 
     reconnect_timeout_seconds = Float(
         180.0,
         min=0,
-        help="""How long a running notebook waits for a pool that does not answer or cannot
-        be reached before its cells end in an error.""",
+        help="""Longest wait of a running notebook for a pool that does not answer or cannot be
+        reached. Then its cells end in an error.""",
     ).tag(config=True)
 
     key_rotation_timeout_seconds = Float(
         330.0,
         min=0,
-        help="""How long a cell waits for a pool, known by its name, to accept the key that
-        Azure gives for it. Default: the five minutes that the service needs after a
-        rotation, and half a minute.""",
+        help="""Longest wait of a cell for a pool to accept its key from Azure. Default: the five
+        minutes that the service needs after a rotation, and half a minute.""",
     ).tag(config=True)
 
     start = Enum(
         ["auto", "kernel", "first-cell"],
         default_value="auto",
-        help="""When to take an environment, and with it a place in the pool: at the start of
-        the kernel, or with the first cell. auto: at the start on the embedded pool, with the
-        first cell elsewhere, where opening a notebook should not cost a place.""",
+        help="""When to launch an environment, which takes a place in the pool: with the kernel, or
+        with the first cell. auto: with the kernel on the embedded pool, with the first cell
+        elsewhere, where opening a notebook should not cost a place.""",
     ).tag(config=True)
 
     reuse = Enum(
         ["user", "restart", "never"],
         default_value="user",
-        help="""What becomes of an environment that is warm when its kernel ends, on pools that are
-        not embedded. user: the next kernel of this user and pool on this machine starts afresh
-        in it, instead of taking another place; restart: only this kernel, when it is
-        restarted; never: it is left to cool down.""",
+        help="""Next user of a warm environment when its kernel ends, not on the embedded pool.
+        user: the next kernel of this user and pool on this machine, which starts afresh in it
+        without another place; restart: this kernel only, when it is restarted; never: nobody.""",
     ).tag(config=True)
 
     install_ipykernel = Bool(
         True,
-        help="""Install ipykernel in an environment that has none (it needs egress). Without
-        it cells run in plain mode: no live output, completion, widgets or input().""",
+        help="""Install ipykernel in an environment that has none, which needs egress. Without it
+        cells run in plain mode: no live output, completion, widgets or input().""",
     ).tag(config=True)
 
     egress = Enum(
         ["enabled", "disabled"],
         default_value="enabled",
-        help="""Whether cells reach the network; of the embedded pool only.""",
+        help="Network of cells on the embedded pool.",
     ).tag(config=True)
 
     isolation = Enum(
         ["auto", "bubblewrap", "process"],
         default_value="auto",
-        help="""How the embedded pool isolates cells: `bubblewrap` demands it, `process` does
+        help="""Isolation of cells on the embedded pool: `bubblewrap` demands it, `process` does
         without, `auto` uses it where it works.""",
     ).tag(config=True)
 
     interpreter = Enum(
         ["light", "ipykernel"],
         default_value="light",
-        help="""Session interpreter of the embedded pool: a light one, or an ipykernel as the
-        service has it (slower; for development against the service's behaviour).""",
+        help="""Session interpreter of the embedded pool: a light one, or an ipykernel as in the
+        service, which is slower and for development.""",
     ).tag(config=True)
 
     checkpoint = Enum(
         ["auto", "on-request", "off"],
         default_value="auto",
-        help="""When to store variables and files on this machine: shortly before the cooldown
-        ends, by `%aca checkpoint` only, or never.""",
+        help="""When to store variables and files on this machine: shortly before the cooldown ends,
+        by `%aca checkpoint` only, or never.""",
     ).tag(config=True)
 
     checkpoint_before_seconds = Float(
         45.0,
         min=1,
-        help="""How long before the end of the cooldown a checkpoint is taken, but not before half
-        of it has passed.""",
+        help="""Time between a checkpoint and the end of the cooldown; never more than half of the
+        cooldown.""",
     ).tag(config=True)
 
     checkpoint_after_seconds = Float(
-        0.0,
-        min=0,
-        help="""Take a checkpoint also after each cell that ran for longer; 0: do not.""",
+        0.0, min=0, help="Take a checkpoint also after each cell that ran for longer; 0: do not."
     ).tag(config=True)
 
     checkpoint_variable_mb = Integer(
-        500, min=1, help="""Largest variable of a checkpoint, in megabytes."""
+        500, min=1, help="Largest variable of a checkpoint, in megabytes."
     ).tag(config=True)
 
     checkpoint_total_mb = Integer(
-        1000, min=1, help="""Largest sum of all variables of a checkpoint, in megabytes."""
+        1000, min=1, help="Largest sum of all variables of a checkpoint, in megabytes."
     ).tag(config=True)
 
     checkpoint_files_mb = Integer(
-        200,
-        min=0,
-        help="""Largest sum of all files of a checkpoint, in megabytes; 0: no files.""",
+        200, min=0, help="Largest sum of all files of a checkpoint, in megabytes; 0: no files."
     ).tag(config=True)
 
     checkpoint_keep = Bool(
         False,
-        help="""Keep the checkpoint when the kernel is shut down; the next kernel of the same
-        notebook brings it back by `%aca restore`.""",
+        help="""Keep the checkpoint when the kernel is shut down. The next kernel of the notebook
+        restores it by `%aca restore`.""",
     ).tag(config=True)
 
     restore = Enum(
         ["auto", "on-request", "off"],
         default_value="auto",
-        help="""When to bring back variables and files in a new environment: before its first
-        cell, by `%aca restore` only, or never.""",
+        help="""When to restore variables and files in a new environment: before its first cell, by
+        `%aca restore` only, or never.""",
     ).tag(config=True)
 
     keep_alive_minutes = Float(
         0.0,
         min=0,
-        help="""How long an environment is kept though it is not used, counted from the last
-        cell; 0: for the cooldown only. It keeps its place in the pool meanwhile.""",
+        help="""Time to keep an unused environment, counted from the last cell; 0: for the
+        cooldown only. It keeps its place in the pool.""",
     ).tag(config=True)
 
     files = Enum(
         ["auto", "on-demand", "hint", "off"],
         default_value="auto",
-        help="""What becomes of a file beside the notebook that a cell opens and that is not in the
-        environment. on-demand: it is sent; hint: the error says that it is there and what
-        sends it; off: nothing. auto: on-demand on the embedded pool, hint elsewhere, where it
-        would leave your machine.""",
+        help="""Files beside the notebook that a cell opens and the environment does not have.
+        on-demand: they are sent; hint: the error names them, and the line that sends them; off:
+        neither. auto: on-demand on the embedded pool, hint elsewhere, where they would leave your
+        machine.""",
     ).tag(config=True)
 
     files_largest_mb = Integer(
-        1000, min=0, help="""Largest file that is sent on demand or comes back, in megabytes."""
+        1000, min=0, help="Largest file that is sent on demand or comes back, in megabytes."
     ).tag(config=True)
 
     files_total_mb = Integer(
         5000,
         min=0,
-        help="""Largest sum of what is sent on demand to one environment, in megabytes; what comes
-        back from it has the same.""",
+        help="""Largest sum of files that are sent on demand to one environment, and of files that
+        come back from it, in megabytes.""",
     ).tag(config=True)
 
     files_back = Bool(
         False,
-        help="""After each cell, bring files that it has written into the working directory to the
+        help="""After each cell, bring files that it has written in the working directory to the
         notebook's folder: new ones, and those that came back before and were not changed here.""",
     ).tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # Before anything reads them: a default that was read counts as a value.
+        # Before anything reads them: reading a default sets it.
         self._given = frozenset(
             name for name in ("endpoint", "session_pool") if self.trait_has_value(name)
         )
 
     @property
     def place(self) -> Literal["endpoint", "azure", "embedded"]:
-        """Where cells run: at an endpoint, in a pool that Azure knows by name, or here.
+        """The place of cells: at an endpoint, in a pool known by its name in Azure, or here.
 
-        A resource group alone is half of a name: "azure", which then says what is missing.
+        A resource group alone is half of a name: "azure", which then reports the missing half.
         """
         if "endpoint" in self._given and self.endpoint:
             return "endpoint"
@@ -263,7 +253,7 @@ class AcaKernel(Configurable):
 
     @property
     def files_mode(self) -> Literal["on-demand", "hint", "off"]:
-        """What `files` means where cells run."""
+        """The value of `files`, with `auto` resolved."""
         if self.files == "auto":
             return "on-demand" if self.place == "embedded" else "hint"
         return self.files  # type: ignore[return-value]  # the trait allows no other

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from .order import in_order, schedule
 from .support import (
     Client,
     ControlPlane,
@@ -16,6 +19,9 @@ from .support import (
     running_kernel,
     running_pool,
 )
+
+# Ahead of nbformat: see tests/batch/support.py. Each worker would compile the grammars.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
 
 # Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
 # clients. `pytest -m "not slow"` leaves them out.
@@ -50,14 +56,21 @@ SLOW = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow."""
+    """Mark what is slow, and put what takes longest first."""
     here = Path(__file__).parent
+    items[:] = in_order(here, items)
     for name in SLOW:
         assert (here / name).exists(), name
     for item in items:
         path = item.path.relative_to(here)
         if any(path.is_relative_to(name) for name in SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute the tests as `order.py` says."""
+    return schedule(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

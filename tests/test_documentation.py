@@ -15,9 +15,6 @@ import pytest
 
 from aca_kernel import __version__
 from aca_kernel.checkpoint import wording
-from aca_kernel.checkpoint.carrier import Carrier
-from aca_kernel.checkpoint.checkpoints import Checkpoints
-from aca_kernel.checkpoint.store import Store
 from aca_kernel.cli import _COMMANDS, _Group, _Subcommand, main, run
 from aca_kernel.cli.doctor import check_azure, check_environment, check_network, check_pool
 from aca_kernel.kernel.recovery import Recovery
@@ -154,9 +151,7 @@ def test_documents_name_no_folder_that_does_not_exist() -> None:
 
 def test_the_sentence_after_the_cooldown_is_the_programs() -> None:
     settings, log, told = AcaKernel(), logging.getLogger("test"), list[str]()
-    carrier = Carrier("session", "user", lambda: None)
-    checkpoints = Checkpoints(Store("none", ""), carrier, settings, log)
-    recovery = Recovery(checkpoints, settings, told, log)
+    recovery = Recovery(settings.restore, told, [], log)
     recovery.lost_environment(41 * 60)
     reason = "it is, or holds, a Connection, which cannot be stored"
     report = {"variables": 12, "files": 3, "seconds": 1.2, "missing": [["connection", reason]]}

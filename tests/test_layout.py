@@ -165,12 +165,15 @@ SANS_IO = (
     "environment.exchange",
     "kernel.commands",
     "kernel.core",
+    "kernel.delivery",
     "kernel.events",
-    "kernel.exchange_pacing",
+    "kernel.exchange_loop",
     "kernel.idle_polls",
     "kernel.interrupt",
+    "kernel.lifecycle",
     "kernel.outputs",
     "kernel.plain_mode",
+    "kernel.pool_trouble",
     "kernel.recovery",
     "kernel.send_queue",
     "messaging.early_status",
@@ -192,3 +195,12 @@ def test_the_core_does_no_input_or_output(name: str) -> None:
             imported.add((node.module or "").partition(".")[0])
         assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await))
     assert not imported & {"asyncio", "os", "socket", "subprocess", "threading", "time", "zmq"}
+
+
+def test_the_kernel_hands_out_no_callbacks() -> None:
+    wrong = [
+        name
+        for name, path in modules().items()
+        if room_of(name) == "kernel" and "Callable" in path.read_text(encoding="utf-8")
+    ]
+    assert wrong == []

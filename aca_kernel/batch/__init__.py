@@ -1,20 +1,21 @@
-"""Many notebooks in one run: what `aca-kernel run` does.
+"""Many notebooks in one run, for `aca-kernel run`.
 
-    finding       which notebooks, and where their outputs go
+    finding       notebooks of a command line, and the paths of their outputs
     parameters    values from outside
     injection     puts them into a notebook, as papermill does
-    notebook_io   reading and writing notebooks; what a finished one remembers of its run
-    atomic_write  a file, whole or not at all
+    notebook_io   notebooks on disk, and the record of a run in its output
+    atomic_write  atomic replacement of a file
     saving        writes a running notebook as its cells finish
-    outcomes      what became of each notebook
-    client        nbclient, with what a batch needs besides
-    notebook      one notebook, from its source to its outcome, with new attempts
+    outcomes      the outcome of each notebook
+    client        nbclient, adapted to batches
+    notebook      one notebook, from its source to its outcome, with retries
     runner        all of them, so many at a time, until done or stopped
-    kernels       which kernel runs a notebook, and on which pool
+    whole_run     the run with its pools, reports and exit status
+    kernels       kernels of notebooks: kernelspecs, settings and pool sizes
     shared_pool   the session pool on this machine that a batch shares
-    progress      what is shown meanwhile
+    progress      the display meanwhile
     lines         text that goes to a terminal
-    summary       what is shown at the end
+    summary       the display at the end
     reports       the same for programs: JSON and JUnit
 
 Nothing of the kernel's own process is imported here: a batch is a front end like others.

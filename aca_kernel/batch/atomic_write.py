@@ -1,4 +1,4 @@
-"""Writes a file whole, whatever happens meanwhile."""
+"""Atomic replacement of a file."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ import os
 import stat
 
 
-def write_whole(path: str, text: str, *, is_final: bool = True) -> None:
-    """Replace a file at once, so that a reader or a crash finds the old one or the new one.
+def write_whole(
+    path: str | os.PathLike[str], text: str, *, mode: int | None = None, is_final: bool = True
+) -> None:
+    """Replace a file atomically: a reader or a crash finds the old one or the new one.
 
     text: lone surrogates, which UTF-8 cannot say, become escapes as in JSON.
+    mode: of the file, set before anything is in it; None: as it was, or as the umask has it.
     is_final: have it on the disk, too, when this returns. Raises OSError.
     """
     content = text.encode("utf-8", "backslashreplace")
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
-    # One name for each file: what a killed run leaves behind, the next one replaces.
+    # One name for each file: the next run replaces what a killed one leaves behind.
     scratch = os.path.join(folder, f".{name}.tmp")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(scratch)
+    if mode is None:
+        with contextlib.suppress(FileNotFoundError):
+            mode = stat.S_IMODE(os.stat(path).st_mode)
     try:
-        with open(scratch, "wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        number = os.open(scratch, flags, 0o666 if mode is None else mode)
+        with open(number, "wb") as file:
             file.write(content)
             if is_final:
                 file.flush()
                 os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):  # it is new: as the umask has it
-            os.chmod(scratch, stat.S_IMODE(os.stat(path).st_mode))
+        if mode is not None:
+            os.chmod(scratch, mode)  # what the umask has taken
         os.replace(scratch, path)
     except BaseException:  # Ctrl-C too: nobody would remove it
         with contextlib.suppress(OSError):

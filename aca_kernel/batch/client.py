@@ -1,9 +1,9 @@
-"""nbclient, with what a batch needs besides.
+"""nbclient, adapted to batches.
 
 - Its kernels do not take over Ctrl-C: the batch has one answer to it for all of them.
-- What the kernel itself says ("the pool is full") is progress, not output of a cell.
-- What happens to the kernel is told from what the user's code does, with --allow-errors too:
-  a notebook goes on neither in an empty environment nor without any.
+- Notices of the kernel ("the pool is full") are progress, not output of a cell.
+- Failures of the kernel are told from errors of the user's code, with --allow-errors too: a
+  notebook goes on neither in an empty environment nor without any.
 """
 
 from __future__ import annotations
@@ -13,57 +13,51 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 from jupyter_core.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
 
 from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
 from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from .injection import has_tag
 from .outcomes import CellError
 
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-# Outputs may follow a reply: a long backlog on a busy machine, and nbclient would drop
-# what comes later.
+# Outputs may follow a reply by so much on a busy machine; nbclient drops what comes later.
 _LATE_OUTPUT_SECONDS = 30
 
-# An interrupted cell may clean up after itself; then its kernel is killed.
+# An interrupted cell may clean up for so long; then its kernel is killed.
 GRACE_SECONDS = 10.0
 
 TIMEOUT_NAME = "CellTimeoutError"
 
-# Reasons of failures behind which a notebook begins anew: its code has not failed.
+# Reasons of failures after which a notebook is restarted: its code has not failed.
 _LOST = frozenset({EnvironmentGone.reason, RemoteKernelDied.reason})
-# And of those that end the process in which a cell runs.
+# Reasons of failures that end the process in which a cell runs.
 _DEATHS = frozenset({RemoteKernelDied.reason, RemoteKernelExited.reason})
 
-# Where nbclient expects a cell to fail. The end of the process counts, the loss of the environment
-# does not: it is nothing that the cell has done.
+# nbclient's tag of a cell that is expected to fail. The end of its process counts, the loss of the
+# environment does not: no cell does that.
 _RAISES_TAG = "raises-exception"
 
 
-class EnvironmentLost(Exception):
-    """The environment, or a process that the notebook needs, has ended; its code has not failed.
-
-    error: where and how.
-    """
+class _RunEnded(Exception):
+    """A notebook cannot go on. error: where and why."""
 
     def __init__(self, error: CellError) -> None:
         super().__init__(error.short)
         self.error = error
 
 
-class KernelFailed(Exception):
-    """The kernel cannot run cells, and says why; as EnvironmentLost."""
+class EnvironmentLost(_RunEnded):
+    """The environment, or a process that the notebook needs, has ended; its code has not failed."""
 
-    def __init__(self, error: CellError) -> None:
-        super().__init__(error.short)
-        self.error = error
+
+class KernelFailed(_RunEnded):
+    """The kernel cannot run cells, and says why."""
 
 
 class Stopped(Exception):
@@ -71,7 +65,7 @@ class Stopped(Exception):
 
 
 async def to_the_end(work: Awaitable[None]) -> None:
-    """Wait for something that must not be left half done, however often this is cancelled."""
+    """Finish some work in spite of cancellation, then raise that."""
     task = asyncio.ensure_future(work)
     is_cancelled = False
     while not task.done():
@@ -88,11 +82,11 @@ class BatchClient(NotebookClient):
     """Runs one notebook once, in a kernel of its own.
 
     timeout_seconds: of each cell; None for no limit.
-    is_remote: the kernel may have to wait for an environment, which no cell's limit counts.
-    tell: is given each notice of the kernel.
-    on_cell: is called when a cell is sent, with its number; on_end when one that has begun has
-    ended, and whether it came to its end by itself.
-    errors: of cells, in order, as far as their cells do not expect them.
+    is_remote: the kernel may wait for an environment, which counts for no cell's limit.
+    tell: called with each notice of the kernel.
+    on_cell: called with a cell's number when it is sent; on_end when it has ended after its start,
+    and whether by itself.
+    errors: of cells, in order, except expected ones.
     """
 
     def __init__(
@@ -137,9 +131,9 @@ class BatchClient(NotebookClient):
         self._is_remote = is_remote
         self._is_ready = timeout_seconds is None or not is_remote
         self._is_running_cell = False
-        # Of the running cell: it may still wait for an environment.
-        self._has_begun = False
-        # The first of its outputs that cannot be saved.
+        # Of the running cell: false while it waits for an environment.
+        self._has_started = False
+        # The first error of nbformat in its outputs.
         self._oddity: Exception | None = None
         self._is_overdue = False
         self._has_quit = False
@@ -147,7 +141,7 @@ class BatchClient(NotebookClient):
         self._is_lost = False
         self._is_ending = False
         self._is_killed = False
-        # The stream output that is being printed to, and what it is made of.
+        # The stream output that is being printed to, and its pieces.
         self._stream: NotebookNode | None = None
         self._pieces: list[str] = []
         self._asides: set[asyncio.Task[None]] = set()
@@ -201,7 +195,6 @@ class BatchClient(NotebookClient):
             self._is_ending = True
             for task in self._asides:
                 task.cancel()
-            # Whatever is cancelled meanwhile, no process is left behind.
             await to_the_end(self._end_kernel(manager))
 
     async def _end_kernel(self, manager: Any) -> None:
@@ -220,10 +213,9 @@ class BatchClient(NotebookClient):
         store_history: bool = True,
     ) -> NotebookNode:
         """See nbclient. Raises EnvironmentLost, KernelFailed, Stopped besides its errors."""
-        if self._is_stopping:
-            raise Stopped
+        self._check_stopping()
         before = self.code_cells_executed
-        self._has_begun, self._oddity, self._is_overdue = False, None, False
+        self._has_started, self._oddity, self._is_overdue = False, None, False
         try:
             if not self._is_ready:
                 await self._get_ready()
@@ -234,22 +226,19 @@ class BatchClient(NotebookClient):
             self._check_stopping()
             raise await self._death(cell) from error
         except CellTimeoutError as error:
-            self._check_stopping()
-            self._check_lost()
+            self._check_going_on()
             raise KernelFailed(self._give_up(cell)) from error
-        except Exception:  # whatever the cell failed of, these two come before it
-            self._check_stopping()
-            self._check_lost()
+        except Exception:  # these two go before any error of the cell
+            self._check_going_on()
             raise
         finally:
             self._is_running_cell = False
             self._join_stream()
             self.iopub_timeout = _LATE_OUTPUT_SECONDS
-            if self.code_cells_executed > before and self._has_begun:
+            if self.code_cells_executed > before and self._has_started:
                 is_whole = not (self._is_stopping or self._is_lost)
                 self._on_end(self.code_cells_executed, is_whole)
-        self._check_stopping()
-        self._check_lost()
+        self._check_going_on()
         if self._oddity is not None:
             raise self._oddity
         return executed
@@ -257,38 +246,36 @@ class BatchClient(NotebookClient):
     async def _async_handle_timeout(
         self, timeout: int, cell: NotebookNode | None = None
     ) -> dict[str, Any] | None:
-        """See nbclient, which then waits for the end of the cell's outputs."""
+        """See nbclient, which then waits for the last outputs of the cell."""
         self._is_overdue = True
         self.iopub_timeout = int(GRACE_SECONDS)
         return await super()._async_handle_timeout(timeout, cell)
 
     def _give_up(self, cell: NotebookNode) -> CellError:
-        """Return the error of a cell that goes on regardless, which the cell shows too.
+        """Return the error of a cell that ignores its interrupt, and add it to the cell.
 
-        It ends with its kernel, which is not killed for that: it ends its remote one as well.
+        The kernel is not killed, but shut down: so it ends its remote one as well.
         """
         text = f"The outputs of the cell did not come within {self.iopub_timeout} s."
         if self._is_overdue:
             text = f"The cell did not finish within {self._timeout_seconds or 0:g} s, nor when "
             text += "interrupted."
-        _add_error(cell, TIMEOUT_NAME, text)
-        return CellError(self.code_cells_executed, TIMEOUT_NAME, text)
+        return self._add_error(cell, TIMEOUT_NAME, text)
 
     async def _death(self, cell: NotebookNode) -> EnvironmentLost | KernelFailed:
-        """Return the error of a cell whose local process has ended; the cell shows it, too."""
+        """Return the error of a cell whose local process has ended, and add it to the cell."""
         provisioner = self.km.provisioner if self.km is not None else None
         code = await provisioner.poll() if provisioner is not None else None
         is_exit = code is not None and code >= 0
         how = f"ended with exit status {code}" if is_exit else "was killed"
         text = f"The local kernel process {how} while the cell was running."
-        # The process that was to run it has got it, even if it has had no time to say so.
-        self._has_begun = self._has_begun or not self._is_remote
-        _add_error(cell, "DeadKernelError", text)
-        error = CellError(self.code_cells_executed, "DeadKernelError", text)
+        # The process that runs it has received it, even if it had no time to say so.
+        self._has_started = self._has_started or not self._is_remote
+        error = self._add_error(cell, "DeadKernelError", text)
         return KernelFailed(error) if is_exit else EnvironmentLost(error)
 
     async def _get_ready(self) -> None:
-        """Run nothing, and see to it that there is an environment for what follows."""
+        """Run nothing, so that there is an environment for the cells."""
         assert self.kc is not None  # noqa: S101 - nbclient has made it
         msg_id = self.kc.execute("pass", store_history=False, allow_stdin=False)
         outputs = asyncio.ensure_future(self._take_notices(msg_id))
@@ -314,7 +301,7 @@ class BatchClient(NotebookClient):
     ) -> NotebookNode | None:
         """See nbclient."""
         if msg["msg_type"] == "execute_input":
-            self._has_begun = True
+            self._has_started = True
         if msg.get("metadata", {}).get(MARK) != NOTICE:
             try:
                 return super().process_message(msg, cell, cell_index)
@@ -324,8 +311,8 @@ class BatchClient(NotebookClient):
                 self._oddity = self._oddity or error
                 return None
         if msg["metadata"].get(REASON) == STATE_LOST:
-            # This cell has begun without what the others made: what it does is for nothing.
-            # Whatever came back from a checkpoint, a batch begins anew: cells may have run since.
+            # The state that this cell builds on is lost. A checkpoint does not help: cells may
+            # have run since. The notebook is restarted.
             self._is_lost = True
             self._aside(self._interrupt_cell())
         else:
@@ -335,10 +322,10 @@ class BatchClient(NotebookClient):
     def output(
         self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
     ) -> NotebookNode | None:
-        """See nbclient; joins what one stream prints in a row.
+        """See nbclient; joins consecutive outputs of one stream, which are cut at random.
 
-        How it was cut into messages is chance. nbclient's coalesce_streams takes time that
-        grows with the square of a line's length, and moves outputs that later cells update.
+        nbclient's coalesce_streams takes time that grows with the square of a line's length, and
+        moves outputs that later cells update.
         """
         is_stream = msg["msg_type"] == "stream"
         same = self._stream
@@ -368,7 +355,8 @@ class BatchClient(NotebookClient):
         if self._is_stopping:
             raise Stopped
 
-    def _check_lost(self) -> None:
+    def _check_going_on(self) -> None:
+        self._check_stopping()
         if self._is_lost:
             text = "The session environment, or the process in it, ended between two cells."
             raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
@@ -391,21 +379,28 @@ class BatchClient(NotebookClient):
         if self._is_stopping or self._is_lost:
             return
         if error.is_ours:
-            # Code may end its process before that has said that it runs it.
+            # Code may end its process before that has said that it has started.
             is_death = error.reason in _DEATHS
-            self._has_begun = self._has_begun or is_death
+            self._has_started = self._has_started or is_death
             if is_death and has_tag(cell, _RAISES_TAG):
-                # As for nbclient: what follows runs in the fresh process that the kernel starts.
+                # As nbclient does: the rest runs in the new process that the kernel starts.
                 return
             raise _failure(error)
         if not has_tag(cell, _RAISES_TAG):
             self.errors.append(error)
         if error.ename == TIMEOUT_NAME:
-            _add_error(cell, error.ename, error.evalue)
+            self._add_error(cell, error.ename, error.evalue)
+
+    def _add_error(self, cell: NotebookNode, ename: str, evalue: str) -> CellError:
+        output = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
+            "error", ename=ename, evalue=evalue, traceback=[]
+        )
+        cell.outputs.append(output)
+        return CellError(self.code_cells_executed, ename, evalue)
 
 
 def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
-    """Return what a reply that failed says; `is_ours` if the kernel itself says it."""
+    """Return the error of a failed reply; `is_ours` if it is the kernel's own."""
     content, metadata = reply.get("content", {}), reply.get("metadata", {})
     return CellError(
         cell,
@@ -417,16 +412,9 @@ def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
 
 
 def _sentence_of(notice: dict[str, Any]) -> str:
-    """Return what a notice says, on one line; it is broken into lines for a cell's output."""
+    """Return the text of a notice without its line breaks, which are for a cell's output."""
     return " ".join(str(notice["content"].get("text", "")).split())
 
 
 def _failure(error: CellError) -> EnvironmentLost | KernelFailed:
     return EnvironmentLost(error) if error.reason in _LOST else KernelFailed(error)
-
-
-def _add_error(cell: NotebookNode, name: str, value: str) -> None:
-    output = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
-        "error", ename=name, evalue=value, traceback=[]
-    )
-    cell.outputs.append(output)

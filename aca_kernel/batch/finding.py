@@ -1,16 +1,13 @@
-"""Which notebooks are meant, and where the output of each goes."""
+"""Notebooks that a command line names, and the path of each one's output."""
 
 from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import SettingInvalid
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _SUFFIX = ".ipynb"
 
@@ -20,7 +17,7 @@ class Job:
     """A notebook to run.
 
     source, output: absolute paths, the same for a notebook that is run in place.
-    name: how the notebook is called in what people and programs read.
+    name: in messages and reports.
     """
 
     source: str
@@ -32,9 +29,8 @@ def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
     """Return the notebooks that a command line names, each once, in its order.
 
     words: notebooks, folders (searched with their subfolders) and patterns.
-    output_dir: None to run in place. Below it, outputs keep the tree that the notebooks
-    lie in, seen from the current folder, or from the folder that holds all of them if
-    some lie elsewhere.
+    output_dir: None to run in place. Below it, outputs keep the paths of the notebooks relative
+    to the current folder, or to the common folder of all if some lie elsewhere.
     Raises SettingInvalid: no notebook is there, or an output would overwrite one.
     """
     outputs = os.path.abspath(output_dir) if output_dir is not None else None
@@ -42,7 +38,7 @@ def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
     for word in words:
         for path in _expand(word, outputs):
             absolute = os.path.abspath(path)
-            # The same file by two names must not be run twice, at worst at the same time.
+            # A file with two names is run once.
             sources.setdefault(os.path.realpath(absolute), absolute)
     found = list(sources.values())
     here = os.getcwd()
@@ -65,7 +61,7 @@ def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
 
 
 def make_folders(jobs: Sequence[Job]) -> None:
-    """Make the folders that outputs go to, before anything runs.
+    """Make the folders of the outputs, before anything runs.
 
     Raises SettingInvalid: one cannot be made or written.
     """
@@ -106,7 +102,7 @@ def _expand(word: str, outputs: str | None) -> Iterator[str]:
     else:
         raise SettingInvalid(f"There is no notebook {word}: check the path.")
     if outputs is not None and not _is_below(folder, outputs):
-        # What an earlier run has written is no input of this one.
+        # Outputs of an earlier run are no inputs of this one.
         paths = [path for path in paths if not _is_below(os.path.abspath(path), outputs)]
     if not paths:
         raise SettingInvalid(missing)

@@ -1,8 +1,8 @@
-"""Puts values into a notebook, by papermill's convention.
+"""Injection of parameters into a notebook, by papermill's convention.
 
 A cell tagged `parameters` holds the defaults. A cell tagged `injected-parameters`, with
-one assignment for each value, is put behind it, or at the top if there is none; one that
-an earlier run has injected is replaced. Source: papermill's documentation, "Parameterize".
+one assignment for each value, is inserted behind it, or at the top if there is none, or
+replaces an earlier one. Source: papermill's documentation, "Parameterize".
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ INJECTED_TAG = "injected-parameters"
 def inject(
     notebook: NotebookNode, parameters: Mapping[str, Any], kernel_name: str, language: str
 ) -> None:
-    """Put the values into a notebook.
+    """Inject values into a notebook.
 
-    language: what the kernelspec says. Raises SettingInvalid: nobody here can write the
-    assignments in it.
+    language: of the kernelspec. Raises SettingInvalid: no translator for it is installed.
     """
     if not parameters:
         return
@@ -46,12 +45,12 @@ def inject(
 
 
 def injected_at(notebook: NotebookNode) -> int | None:
-    """Return the index of the cell that `inject` replaces, if there are values; None for none."""
+    """Return the index of the cell that `inject` replaces, None if it inserts one."""
     return _first_tagged(notebook, INJECTED_TAG)
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:
-    """Tell whether a cell has a tag, also if its metadata are not what they should be."""
+    """Tell whether a cell has a tag, also if its metadata are invalid."""
     tags = cell.metadata.get("tags", [])
     return isinstance(tags, list) and tag in tags
 
@@ -62,7 +61,7 @@ def _first_tagged(notebook: NotebookNode, tag: str) -> int | None:
 
 def _source(parameters: Mapping[str, Any], kernel_name: str, language: str) -> str:
     try:
-        # By name, because it need not be installed for the type checker either.
+        # By name: it need not be installed for the type checker.
         papermill = importlib.import_module("papermill.translators")
     except ImportError:
         if language.lower() != "python":

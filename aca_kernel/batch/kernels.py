@@ -1,42 +1,38 @@
-"""Which kernel runs a notebook, where its cells run, and how many fit there at a time."""
+"""Kernels of notebooks: their kernelspecs, settings and pool sizes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+from nbformat import NotebookNode
 from traitlets import TraitError
 
 from ..app import AcaKernelApp
 from ..errors import SettingInvalid
 from ..settings import AcaKernel
 
-if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpec
-    from nbformat import NotebookNode
-
 DEFAULT_KERNEL = "aca"
 
-# What runs a kernel of ours: `python -m aca_kernel`.
+# Of `python -m aca_kernel`.
 _MODULE = "aca_kernel"
 
-# Of an endpoint nobody can be asked: the tutorial's maxConcurrentSessions.
+# The tutorial's maxConcurrentSessions: an endpoint does not tell its own.
 _USUAL_POOL_SIZE = 5
 
 
 class KernelInvalid(SettingInvalid):
-    """A kernel of ours cannot be started as its kernelspec says: its notebooks fail, no others."""
+    """The kernelspec of an aca kernel has invalid settings: only its notebooks fail."""
 
 
 @dataclass
 class Target:
-    """A kernel, with what it is started with.
+    """A kernel, and its start.
 
-    settings: of a kernel of ours; None for another one, which runs beside the batch.
-    arguments, variables: filled in for a pool that the batch starts; see shared_pool.py.
+    settings: of an aca kernel; None for another one.
+    arguments, variables: of a pool that the batch starts; see shared_pool.py.
     """
 
     name: str
@@ -47,15 +43,11 @@ class Target:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether its cells run in a session pool on this machine that is yet to be started."""
+        """Whether its cells run in an embedded pool."""
         return self.settings is not None and self.settings.place == "embedded"
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables of its process."""
-        return {**os.environ, **self.variables}
-
     async def size(self) -> int:
-        """Return how many of its kernels are worth running at a time.
+        """Return the number of its kernels that are worth running at a time.
 
         Raises the errors of AzureBackend.connect: the pool cannot be asked.
         """
@@ -75,7 +67,7 @@ class Target:
 class Kernels:
     """Finds the kernel of each notebook.
 
-    chosen: what runs all of them; None for each one's own kernel, if that is one of ours.
+    chosen: the kernel of all; None for each one's own, if that is an aca kernel.
     """
 
     def __init__(self, chosen: str | None) -> None:
@@ -86,8 +78,7 @@ class Kernels:
     def target_of(self, notebook: NotebookNode) -> Target:
         """Return the kernel for a notebook.
 
-        Raises SettingInvalid: there is none. Raises KernelInvalid: there is one for this
-        notebook, which cannot be started.
+        Raises SettingInvalid: there is none. Raises KernelInvalid: its settings are invalid.
         """
         if self._chosen is not None:
             try:
@@ -110,8 +101,8 @@ class Kernels:
     def target(self, name: str) -> Target:
         """Return the kernel of this name.
 
-        Raises SettingInvalid: there is none that can be read. Raises KernelInvalid: it is one
-        of ours, with settings that cannot be.
+        Raises SettingInvalid: it does not exist or cannot be read. Raises KernelInvalid: it is
+        an aca kernel with invalid settings.
         """
         if name not in self._targets:
             try:
@@ -129,7 +120,7 @@ class Kernels:
 
 
 def cpu_count() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -156,11 +147,18 @@ def _unusable(name: str, error: TraitError) -> str:
     )
 
 
-def _settings_of(spec: KernelSpec) -> AcaKernel | None:
-    """Return the settings that a kernel of ours reads when it is started by its kernelspec."""
+def arguments_of(spec: KernelSpec) -> list[str] | None:
+    """Return the arguments of an aca kernel but for its connection file; None: another kernel."""
     if _MODULE not in spec.argv:
         return None
     arguments = spec.argv[spec.argv.index(_MODULE) + 1 :]
+    return [one for one in arguments if one not in {"{connection_file}", "-f"}]
+
+
+def _settings_of(spec: KernelSpec) -> AcaKernel | None:
+    arguments = arguments_of(spec)
+    if arguments is None:
+        return None
     app = AcaKernelApp()
-    app.initialize([one for one in arguments if one not in {"{connection_file}", "-f"}])
+    app.initialize(arguments)
     return AcaKernel(parent=app)

@@ -9,39 +9,36 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 
 from ..errors import AcaKernelError
 from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
+from .finding import Job
 from .injection import has_tag, inject
+from .kernels import Kernels, Target
 from .notebook_io import fingerprint, is_done, prepare, read_notebook
 from .outcomes import CellError, Outcome, Status
+from .progress import Progress
 from .saving import Saver
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-    from .finding import Job
-    from .kernels import Kernels, Target
-    from .progress import Progress
 
 _log = logging.getLogger(__name__)
 
-# Where nbclient skips a cell.
+# nbclient's tag of a cell that is skipped.
 _SKIP_TAG = "skip-execution"
 
-# Of what a kernel that did not start has written, the end says why.
+# The end of a log says why a kernel did not start.
 _LOG_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for every notebook of a batch.
+    """Options of every notebook of a batch.
 
     timeout_seconds: of each cell; None for no limit.
-    retries: how often a notebook begins anew when its environment ended under it.
+    retries: how often to restart a notebook whose environment was lost.
     """
 
     timeout_seconds: float | None = None
@@ -63,13 +60,13 @@ class NotebookRun:
         self._client: BatchClient | None = None
         self._is_stopping = False
         self._is_saving = False
-        # In this attempt a cell has begun, so that there is something to save.
-        self._has_begun = False
+        # A cell of this attempt has started, so that there is something to save.
+        self._has_started = False
 
     async def run(self) -> None:
-        """Run it, in as many attempts as it may have; what goes wrong is in the outcome.
+        """Run it, with its retries; errors are in the outcome.
 
-        Cancelling it is what stops it where `interrupt` cannot.
+        It is cancelled where `interrupt` cannot stop it.
         """
         started = time.monotonic()
         try:
@@ -90,7 +87,7 @@ class NotebookRun:
             self.outcome.seconds = time.monotonic() - started
 
     def interrupt(self) -> bool:
-        """See to it that `run` ends soon; False if it must be cancelled for that."""
+        """Make `run` end soon; False if it must be cancelled for that."""
         self._is_stopping = True
         return self._is_saving or (self._client is not None and self._client.interrupt())
 
@@ -106,10 +103,7 @@ class NotebookRun:
         target = self._kernels.target_of(notebook)
         outcome.kernel = target.name
         print_ = fingerprint(
-            notebook,
-            options.parameters,
-            kernel=target.name,
-            allow_errors=options.allow_errors,
+            notebook, options.parameters, kernel=target.name, allow_errors=options.allow_errors
         )
         if options.resume and is_done(self._job.output, print_):
             outcome.status = Status.SKIPPED
@@ -123,7 +117,7 @@ class NotebookRun:
                 if outcome.attempts > options.retries:
                     outcome.status = Status.FAILED
                     return
-                self._progress.say(outcome.name, f"{lost.error.sentence} It begins anew.")
+                self._progress.say(outcome.name, f"{lost.error.sentence} It is restarted.")
                 notebook = read_notebook(self._job.source)
             else:
                 return
@@ -134,7 +128,7 @@ class NotebookRun:
         prepare(notebook)
         inject(notebook, self._options.parameters, target.name, target.language)
         outcome.cells, outcome.cells_run = _count(notebook), 0
-        self._has_begun = False
+        self._has_started = False
         saver = Saver(notebook, self._job.output, print_)
         with tempfile.TemporaryFile() as log:
             client = self._client = BatchClient(
@@ -151,8 +145,9 @@ class NotebookRun:
             )
             state = "interrupted"
             try:
-                # What a kernel writes there is for its log, not for the terminal.
-                await client.async_execute(env=target.environment(), stdout=log, stderr=log)
+                # A kernel's own output is a log, not for the terminal.
+                env = {**os.environ, **target.variables}
+                await client.async_execute(env=env, stdout=log, stderr=log)
                 outcome.errors = client.errors
                 outcome.status, state = Status.DONE, "done"
             except (EnvironmentLost, Stopped):
@@ -166,26 +161,26 @@ class NotebookRun:
                 outcome.errors = client.errors
                 outcome.status = Status.FAILED
             except RuntimeError as error:
-                # nbclient's and jupyter_client's word for a kernel that does not start.
+                # nbclient's and jupyter_client's error of a kernel that does not start.
                 self._fail(CellError(0, "KernelNotStarted", f"{error}{_last_line(log)}"))
             except Exception as error:  # noqa: BLE001 - an output that nbformat trips over
                 state = "failed"
                 self._fail_oddly(client.code_cells_executed, error)
                 outcome.errors = [*client.errors, *outcome.errors]
             finally:
-                # A notebook of which no cell has run keeps the outputs it had.
+                # A notebook without a started cell keeps its outputs.
                 self._is_saving = True
-                if self._has_begun or state == "done":
+                if self._has_started or state == "done":
                     await to_the_end(saver.finish(state))
                 self._is_saving = False
-                # nbclient's objects hold each other; the outputs shall not wait until Python
-                # finds out, or many notebooks would be in memory at a time.
+                # nbclient's objects form a cycle: without this many notebooks would be in memory
+                # until the garbage collector runs.
                 notebook.cells = []
                 notebook.metadata.clear()
                 client.reset_execution_trackers()
 
     def _on_end(self, number: int, saver: Saver, *, is_whole: bool) -> None:
-        self._has_begun = True
+        self._has_started = True
         if is_whole:
             self.outcome.cells_run = number
         saver.changed()
@@ -208,7 +203,7 @@ def _count(notebook: NotebookNode) -> int:
 
 
 def _last_line(log: IO[bytes]) -> str:
-    """Return what a kernel said last, behind a space, or nothing."""
+    """Return the last line of a kernel's log, behind a space, or nothing."""
     size = log.seek(0, os.SEEK_END)
     log.seek(max(0, size - _LOG_BYTES))
     lines = log.read().decode("utf-8", "replace").strip().splitlines()

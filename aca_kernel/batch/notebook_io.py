@@ -1,8 +1,7 @@
-"""Notebooks on disk, and what the output of a run remembers of it.
+"""Notebooks on disk, and the record of a run in its output.
 
-The output's metadata hold `aca_kernel.run`: {"state": ..., "fingerprint": ...}. With that,
---resume tells what is done and unchanged, with no file beside the notebooks that could be
-lost or left behind.
+The output's metadata hold `aca_kernel.run`: {"state": ..., "fingerprint": ...}, by which
+--resume finds notebooks that are done and unchanged. There is no file beside the notebooks.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def read_notebook(path: str) -> NotebookNode:
     Raises NotebookInvalid: there is none that can be read.
     """
     try:
-        # With or without the mark that some editors put at the beginning.
+        # With or without a byte order mark.
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except UnicodeDecodeError as error:
@@ -43,7 +42,7 @@ def read_notebook(path: str) -> NotebookNode:
         raise NotebookInvalid(f"The notebook cannot be read: {error.strerror}.") from error
     try:
         with warnings.catch_warnings():
-            # Missing cell ids, which nbformat adds: nothing that a batch could act upon.
+            # Of missing cell ids, which nbformat adds.
             warnings.simplefilter("ignore")
             notebook: NotebookNode = nbformat.reads(  # type: ignore[no-untyped-call]
                 text, as_version=4
@@ -51,7 +50,7 @@ def read_notebook(path: str) -> NotebookNode:
         flaw = _flaw_of(notebook)
     except NotJSONError as error:
         raise NotebookInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
-    except Exception as error:  # nbformat raises what its converters happen to trip over
+    except Exception as error:  # nbformat's converters raise anything
         newer = _newer_format(text)
         if newer:
             raise NotebookInvalid(
@@ -65,10 +64,9 @@ def read_notebook(path: str) -> NotebookNode:
 
 
 def _flaw_of(notebook: NotebookNode) -> str:
-    """Say what of a notebook nothing here could work with; nothing, if there is no such thing.
+    """Return the first flaw that keeps a notebook from running, or an empty text.
 
-    No more than that: notebooks that are not quite valid are common, and run.
-    Raises AttributeError: it is JSON of another kind.
+    Other flaws are common, and do no harm. Raises AttributeError: it is JSON of another kind.
     """
     if not isinstance(notebook.metadata, Mapping):
         return "The notebook's metadata are not an object"
@@ -94,7 +92,7 @@ def _missing_of(cell: Any) -> str:
 
 
 def _newer_format(text: str) -> int:
-    """Return the number of a notebook's format if nobody here knows it, else 0."""
+    """Return the number of a notebook's format if it is not known yet, else 0."""
     try:
         number = json.loads(text)["nbformat"]
     except (ValueError, TypeError, LookupError, RecursionError):  # JSON of any kind, or none
@@ -116,15 +114,14 @@ def text_of(notebook: NotebookNode) -> str:
     return text + "\n"
 
 
-# -- what a run remembers --------------------------------------------------------------
+# -- the record of a run ---------------------------------------------------------------
 
 
 def fingerprint(notebook: NotebookNode, parameters: Mapping[str, Any], **circumstances: Any) -> str:
-    """Return a hash of what decides about a notebook's outputs.
+    """Return a hash of everything that a notebook's outputs depend on.
 
-    Outputs, numbers, times and the cell that parameters replace do not count, so that a
-    notebook that was run in place has the same one as before.
-    circumstances: kernel and the like; JSON.
+    Outputs, numbers, times and the cell that parameters replace do not count: running a
+    notebook in place does not change it. circumstances: kernel and the like; JSON.
     """
     replaced = injected_at(notebook) if parameters else None
     cells = [
@@ -142,7 +139,7 @@ def fingerprint(notebook: NotebookNode, parameters: Mapping[str, Any], **circums
 
 
 def _sortable(value: Any) -> Any:
-    """Return a value of YAML, whose keys may be of several types, with text for keys."""
+    """Return a value of YAML with text for keys, which may be of several types."""
     if isinstance(value, Mapping):
         return {
             key if isinstance(key, str) else f"{type(key).__name__} {key!r}": _sortable(item)
@@ -152,10 +149,10 @@ def _sortable(value: Any) -> Any:
 
 
 def remember(notebook: NotebookNode, state: str, print_: str) -> None:
-    """Note in a notebook how far its run has come."""
+    """Record the state of its run in a notebook."""
     if not isinstance(notebook.metadata.get(_METADATA), dict):
         notebook.metadata[_METADATA] = {}
-    # Which is a copy of what was set.
+    # Looked up again: setting it has made a copy.
     notebook.metadata[_METADATA]["run"] = {"state": state, "fingerprint": print_}
 
 
@@ -171,7 +168,7 @@ def is_done(path: str, print_: str) -> bool:
 
 
 def prepare(notebook: NotebookNode) -> None:
-    """Take away what an earlier run has left: what is seen then is of this one."""
+    """Remove the outputs of an earlier run."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []

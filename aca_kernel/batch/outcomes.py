@@ -1,30 +1,30 @@
-"""What became of a notebook."""
+"""Outcomes of notebooks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
 
-# Of a value's text, what a line has room for.
+# Of an error's text, in a line.
 _SHORT_CHARACTERS = 120
 
-# Of our own sentences, none of which is that long; what they quote may be.
+# Of an error of ours: no sentence is that long, but a quotation in it may be.
 _OUR_CHARACTERS = 1000
 
 
 class Status(Enum):
-    """How a notebook's run ended."""
+    """State of a notebook at the end."""
 
     DONE = "done"
     FAILED = "failed"
-    # Stopped by Ctrl-C, or because another one failed; --resume begins it anew.
+    # Stopped by Ctrl-C, or because another one failed; --resume restarts it.
     INTERRUPTED = "interrupted"
     # Done by an earlier run, and unchanged.
     SKIPPED = "skipped"
     NOT_RUN = "not run"
 
 
-# How each is shown on a terminal.
+# Styles on a terminal.
 STYLES = {
     Status.DONE: "green",
     Status.FAILED: "red",
@@ -39,7 +39,7 @@ class CellError:
     """An error of one cell.
 
     cell: its number among the code cells that run, as In[…] shows it; 0 if it was none.
-    is_ours: a sentence for the user, which ends in what to do; reason: of such an error.
+    is_ours: it is the kernel's own; reason: of such an error.
     """
 
     cell: int
@@ -50,7 +50,7 @@ class CellError:
 
     @property
     def short(self) -> str:
-        """One line of it."""
+        """Name and first line, shortened."""
         lines = self.evalue.strip().splitlines()
         text = f"{self.ename}: {lines[0]}" if lines else self.ename
         room = _OUR_CHARACTERS if self.is_ours else _SHORT_CHARACTERS
@@ -58,17 +58,16 @@ class CellError:
 
     @property
     def sentence(self) -> str:
-        """The first sentence of it, with its full stop."""
+        """The first sentence, with its full stop."""
         return self.short.partition(". ")[0].removesuffix(".") + "."
 
 
 @dataclass
 class Outcome:
-    """One notebook's run.
+    """Result of one notebook's run.
 
-    cells: code cells that it has, cells_run: of them, those that ended, not those that were
-    interrupted; in the last attempt.
-    errors: every error of a cell, and last the reason why it failed, if it did.
+    cells: number of code cells. cells_run: those that ended by themselves, in the last attempt.
+    errors: of cells, and at last the one that it failed of, if it did.
     """
 
     name: str
@@ -84,5 +83,5 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether its output is that of a finished run."""
+        """Whether its output is complete."""
         return self.status in (Status.DONE, Status.SKIPPED)

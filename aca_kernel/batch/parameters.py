@@ -1,4 +1,4 @@
-"""Values that notebooks get from outside: from a command line, a JSON or a YAML file."""
+"""Parameters of notebooks, from the command line, a JSON or a YAML file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from ..errors import SettingInvalid
 
-# Values within values. Python's own parser takes some 200, and nobody needs that.
+# Levels of nesting. Python's own parser takes some 200.
 _DEEPEST = 100
 
 _WORDS = {"True": True, "False": False, "None": None}
 
 
 def read_parameters(path: str | None, pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Return the values of a file and of a command line, which counts more.
+    """Return the values of a file and of the command line, which takes precedence.
 
     path: a JSON or YAML object; None for no file. pairs: names and values as text.
     Raises SettingInvalid: the file cannot be read, or a name is no Python name.
@@ -35,10 +35,7 @@ def read_parameters(path: str | None, pairs: Sequence[Sequence[str]]) -> dict[st
 
 
 def typed(text: str) -> Any:
-    """Return what a value on the command line means: a number, a truth value, None or text.
-
-    The same as papermill's `-p` makes of it.
-    """
+    """Convert a value of the command line as papermill's `-p` does: number, bool, None or text."""
     if text in _WORDS:
         return _WORDS[text]
     for number in (int, float):
@@ -51,7 +48,7 @@ def typed(text: str) -> Any:
 
 def _read_file(path: str) -> dict[str, Any]:
     try:
-        # With or without the mark that some editors put at the beginning.
+        # With or without a byte order mark.
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
@@ -107,5 +104,5 @@ def _parse_yaml(text: str, path: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise SettingInvalid(f"The parameters in {path} are not valid YAML{where}.") from error
-    # An empty file, or one with nothing but remarks, as papermill takes it.
+    # As papermill reads an empty file, or one of comments only.
     return {} if values is None else values

@@ -1,7 +1,7 @@
-"""What is shown while a batch runs: redrawn in place on a terminal, plain lines elsewhere.
+"""Progress of a batch: redrawn in place on a terminal, plain lines elsewhere.
 
-On a terminal the last lines are one bar for the batch and one line for each notebook that
-runs; a line for each that has ended stays above them.
+On a terminal the last lines are a bar for the batch and a line for each running notebook.
+Lines of notebooks that have ended stay above them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.text import Text
 from .lines import console_on, counted, live_on, plain
 from .outcomes import STYLES, Outcome, Status
 
-# Often enough for seconds to move.
+# So that seconds move.
 _REDRAW_SECONDS = 0.5
 
 _BAR_CHARACTERS = 30
@@ -29,7 +29,7 @@ _BAR_CHARACTERS = 30
 
 @dataclass
 class _Running:
-    """A notebook that runs, as it is shown."""
+    """The line of a running notebook."""
 
     cell: int = 0
     cells: int = 0
@@ -64,15 +64,15 @@ class Progress:
         with self._unfailing():
             self._live.stop()
 
-    # -- what happens ----------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------
 
     def begin(self, outcome: Outcome) -> None:
-        """A notebook's run begins."""
+        """Add a notebook that starts."""
         self._running[outcome.name] = _Running()
         self._redraw()
 
     def cell(self, name: str, number: int, cells: int) -> None:
-        """A cell of a notebook begins."""
+        """Show that a notebook's cell starts."""
         running = self._running.setdefault(name, _Running())
         running.cell, running.cells, running.note = number, cells, ""
         if self._is_live:
@@ -81,22 +81,21 @@ class Progress:
             self._print(f"{name}: started, {counted(cells, 'cell')}")
 
     def say(self, name: str, text: str) -> None:
-        """Something is to be known about a notebook: why it waits, or begins anew."""
-        running = self._running.setdefault(name, _Running())
-        running.note = text
-        if not self._is_live:
-            self._print(f"{name}: {text}")
-        else:
+        """Show a remark on a notebook: why it waits, or is restarted."""
+        self._running.setdefault(name, _Running()).note = text
+        if self._is_live:
             self._redraw()
+        else:
+            self._print(f"{name}: {text}")
 
     def tell(self, text: str) -> None:
-        """Something is to be known about the whole batch: said once."""
+        """Show a remark on the whole batch, once."""
         if text not in self._told:
             self._told.add(text)
             self._print(text)
 
     def end(self, outcome: Outcome) -> None:
-        """A notebook's run has ended."""
+        """Replace a notebook's line by its outcome."""
         self._running.pop(outcome.name, None)
         self._counts[outcome.status] += 1
         self._print(_ended(outcome))
@@ -112,11 +111,11 @@ class Progress:
 
     @contextmanager
     def _unfailing(self) -> Iterator[None]:
-        """Go on without a terminal that has gone, or on a full disk: the notebooks run."""
+        """Ignore a closed terminal or a full disk: the notebooks run."""
         try:
             yield
         except OSError:
-            # rich keeps what could not be written; empty that, or it is written again each time.
+            # Empty rich's buffer, which would be written again each time.
             self._console.quiet = True
             self._console.print()
             self._console.quiet = False

@@ -1,4 +1,4 @@
-"""What programs read at the end of a batch: JSON, or JUnit's XML, which CI systems show."""
+"""Reports of a batch for programs: JSON, or JUnit's XML, which CI systems show."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
 from .. import __version__
@@ -15,22 +15,19 @@ from ..errors import SettingInvalid
 from .atomic_write import write_whole
 from .outcomes import Outcome, Status
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-# Raised when a member goes or changes its meaning.
+# Incremented when a member is removed or changes its meaning.
 FORMAT_VERSION = 1
 
-# What XML 1.0 has no way to write (its section 2.2), and colours of tracebacks.
+# Characters that XML 1.0 cannot have (its section 2.2), and colours of tracebacks.
 _NOT_XML = re.compile("\x1b\\[[0-9;]*m|[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-# What stands for a byte of a file name that is not UTF-8, among others.
+# Among others, bytes of a file name that is not UTF-8.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What all notebooks have in common. started: ISO 8601, UTC."""
+    """The run as a whole. started: ISO 8601, UTC."""
 
     started: str
     seconds: float
@@ -38,10 +35,10 @@ class Batch:
     is_stopped: bool
 
 
-def check_report(path: str) -> str:
-    """Return the path of a report that can be written.
+def check_report(path: str) -> None:
+    """Check the path of a report.
 
-    Raises SettingInvalid: its name is of no known kind, or there is no such folder.
+    Raises SettingInvalid: its name is of no known kind, or its folder cannot be written.
     """
     if os.path.splitext(path)[1].lower() not in (".json", ".xml"):
         raise SettingInvalid(
@@ -54,11 +51,10 @@ def check_report(path: str) -> str:
             f"The report {path} cannot be written: there must be a folder {folder} that is yours "
             "to write to."
         )
-    return path
 
 
 def write_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> None:
-    """Write a report, of the kind that its name says. Raises SettingInvalid: it cannot be."""
+    """Write a report of the kind that its name says. Raises SettingInvalid: it cannot be."""
     is_json = path.lower().endswith(".json")
     text = json_report(batch, outcomes) if is_json else junit_report(batch, outcomes)
     try:

@@ -1,26 +1,22 @@
-"""All notebooks of a batch, so many at a time, until they are done or it is stopped."""
+"""Concurrent runs of all notebooks of a batch, until they are done or it is stopped."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from .finding import Job
+from .kernels import Kernels
 from .notebook import NotebookRun, Options
 from .outcomes import Outcome, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .finding import Job
-    from .kernels import Kernels
-    from .progress import Progress
+from .progress import Progress
 
 
 class Runner:
-    """Runs notebooks in as many kernels at a time as it is told.
+    """Runs notebooks, so many at a time.
 
-    is_stopped: `stop` was called, or a notebook failed that nothing should follow.
+    is_stopped: `stop` was called, or a notebook failed with --fail-fast.
     is_running: `run` is under way.
     """
 
@@ -44,11 +40,11 @@ class Runner:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """What became of each notebook, in the order of the jobs."""
+        """The outcomes, in the order of the jobs."""
         return [run.outcome for run in self._runs]
 
     async def run(self, parallel: int) -> None:
-        """Run all; returns when no kernel is left."""
+        """Run all; return when no kernel is left."""
         self.is_running = True
         try:
             await asyncio.gather(*(self._work() for _ in range(min(parallel, len(self._runs)))))
@@ -57,7 +53,7 @@ class Runner:
             self.is_running = False
 
     def stop(self) -> None:
-        """Begin no other notebook, and interrupt those that run; what they have is written."""
+        """Start no other notebook, and interrupt and save those that run."""
         self.is_stopped = True
         self._waiting.clear()
         for run, task in self._running.items():
@@ -65,7 +61,7 @@ class Runner:
                 task.cancel()
 
     def stop_at_once(self) -> None:
-        """Kill what runs; what has been written stays."""
+        """Kill the kernels; saved outputs stay."""
         self.stop()
         for run, task in self._running.items():
             self._kills.add(asyncio.ensure_future(_kill(run, task)))

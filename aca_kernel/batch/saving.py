@@ -1,27 +1,22 @@
-"""Writes a running notebook as its cells finish."""
+"""Saving of a running notebook, as its cells finish."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+
+from nbformat import NotebookNode
 
 from .atomic_write import write_whole
 from .notebook_io import remember, text_of
 
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
-
-# Of the time that a notebook runs, what writing it may take: a large one is written less
-# often. A small one takes some milliseconds, and is on disk before its next cell has begun.
+# The share of a run that saving may take: a large notebook is saved less often. A small one takes
+# some milliseconds, and is on disk before its next cell starts.
 _LARGEST_SHARE = 0.2
 
 
 class Saver:
-    """Saves one notebook to one file; used by one task.
-
-    A failure to write is raised by `finish`, not under the cell that happened to end.
-    """
+    """Saves one notebook to one file; used by one task. Errors are raised by `finish` only."""
 
     def __init__(self, notebook: NotebookNode, path: str, print_: str) -> None:
         self._notebook = notebook
@@ -32,17 +27,17 @@ class Saver:
         self._pause = 0.0
 
     def changed(self) -> None:
-        """A cell has finished: see to it that it is on disk soon."""
+        """Save soon: a cell has finished."""
         self._is_stale = True
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._save_while_stale())
 
     async def finish(self, state: str) -> None:
-        """Write the notebook's end, and how its run ended. Raises OSError."""
+        """Save the notebook for the last time, with the state of its run. Raises OSError."""
         self._is_stale = False
         if self._task is not None:
             self._task.cancel()
-            # A write that has begun is waited for: it must not come after the last one.
+            # A write under way is waited for: it must not come after the last one.
             await asyncio.gather(self._task, return_exceptions=True)
         await self._write(state, is_final=True)
 
@@ -51,7 +46,7 @@ class Saver:
             await asyncio.sleep(self._pause)
             self._is_stale = False
             started = time.monotonic()
-            # Its text is not held here: what is cancelled keeps its variables, for a while.
+            # Its text is not held here: a cancelled task keeps its variables for a while.
             writing = asyncio.ensure_future(self._write("running", is_final=False))
             try:
                 await asyncio.shield(writing)
@@ -62,6 +57,6 @@ class Saver:
 
     async def _write(self, state: str, *, is_final: bool) -> None:
         remember(self._notebook, state, self._fingerprint)
-        # Here and not in the thread: cells go on changing it.
+        # Not in the thread: cells go on changing it.
         text = text_of(self._notebook)
         await asyncio.to_thread(write_whole, self._path, text, is_final=is_final)

@@ -1,25 +1,20 @@
 """The session pool on this machine that the kernels of a batch share.
 
-A kernel by itself starts an embedded pool of its own. For a batch one is enough: an ordinary
-pool, with a place for each notebook that runs. The kernels hand its environments over, as on
-any pool (environment/handover.py); where the setting `reuse` forbids that, each kernel keeps a
-pool of its own.
+It has a place for each running notebook, and its kernels hand environments over, as on any
+pool (environment/handover.py). Where the setting `reuse` forbids that, each kernel starts an
+embedded pool of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from ..environment.lock_files import forget_pool
 from ..pool.embedded_backend import greeting_of
 from ..pool.embedded_process import configure, start_pool_process, stop
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from .kernels import Target
+from .kernels import Target
 
 
 @asynccontextmanager
@@ -28,8 +23,8 @@ async def local_pool(
 ) -> AsyncIterator[None]:
     """Start a pool and let this target's kernels use it, for as long as the context lasts.
 
-    kernels: how many will run at a time. tell: is given what the user should know.
-    Raises PoolNotStarted: it says why it cannot start.
+    kernels: how many run at a time. tell: called with notices for the user.
+    Raises PoolNotStarted.
     """
     settings = target.settings
     assert settings is not None  # noqa: S101 - an embedded target has them
@@ -39,23 +34,16 @@ async def local_pool(
     endpoint = ""
     process = start_pool_process()
     try:
-        configure(
-            process,
-            settings,
-            max_concurrent_sessions=kernels,
-            ready_sessions=kernels,
-        )
+        configure(process, settings, max_concurrent_sessions=kernels, ready_sessions=kernels)
         greeting = await greeting_of(process)
         endpoint = str(greeting["endpoint"])
         if greeting.get("notice"):
             tell(str(greeting["notice"]))
-        # The endpoint as an argument, which counts more than a configuration file; the key
-        # never stands in a command line.
+        # An argument takes precedence over a configuration file; the key is never in one.
         target.arguments = (
             f"--AcaKernel.endpoint={endpoint}",
-            # What is the default on an embedded pool, which this one stands for.
+            # As on an embedded pool.
             f"--AcaKernel.files={settings.files_mode}",
-            # Its first cell comes as soon as the kernel is there.
             "--AcaKernel.start=kernel",
         )
         target.variables = {"ACA_MCP_API_KEY": str(greeting["api_key"])}

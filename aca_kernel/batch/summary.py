@@ -1,17 +1,15 @@
-"""What a person reads at the end of a batch."""
+"""The summary of a batch, for a person."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator, Sequence
+from typing import TextIO
 
 from rich.text import Text
 
 from .lines import counted, plain, print_table
 from .outcomes import STYLES, Outcome, Status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 def print_problems(stream: TextIO, outcomes: Sequence[Outcome]) -> None:
@@ -25,8 +23,8 @@ def totals(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Return the last line."""
     counts = Counter(outcome.status for outcome in outcomes)
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
-    anew = sum(outcome.attempts > 1 for outcome in outcomes)
-    remark = f" {anew} began anew, because environments ended under them." if anew else ""
+    again = sum(outcome.attempts > 1 for outcome in outcomes)
+    remark = f" {again} restarted, because environments ended under them." if again else ""
     return f"{counted(len(outcomes), 'notebook')} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
 
 

@@ -12,27 +12,45 @@ import asyncio
 import datetime as dt
 import itertools
 import json
+import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, CheckpointFailed
 from ..remote.state import PREFIX, REPLY, REQUEST
 from ..remote.wire import Record
 
-# Takes a record for the next exchange, and its id where it is a message to the remote kernel.
-Carry = Callable[[Record, str], None]
+if TYPE_CHECKING:
+    from ..messaging.inbox import Inbox
+
+
+@dataclass(frozen=True, slots=True)
+class CarryAsked:
+    """The checkpoint engine has a record for the environment.
+
+    msg_id: of a message to the remote kernel, whose answer exchanges are to wait for.
+    is_urgent: a cell waits for it.
+    """
+
+    now: float
+    record: Record
+    msg_id: str = ""
+    is_urgent: bool = False
 
 
 class Carrier:
-    """Asks and waits."""
+    """Asks and waits.
 
-    def __init__(self, session: str, username: str, carry: Carry) -> None:
+    is_urgent: a cell waits for what is asked, so that it is worth a call of its own.
+    """
+
+    def __init__(self, session: str, username: str, inbox: Inbox[CarryAsked]) -> None:
         self._session = session
         self._username = username
-        self._carry = carry
+        self._inbox = inbox
         self._numbers = itertools.count(1)
-        # How many cells are waiting for what is asked: then it is worth a call of its own.
-        self.is_urgent = 0
+        self.is_urgent = False
         self._files: dict[str, asyncio.Future[Record]] = {}
         self._requests: dict[str, asyncio.Future[dict[str, Any]]] = {}
         # What is to be called when a request is answered, by its id.
@@ -74,7 +92,7 @@ class Carrier:
         key = str(next(self._numbers))
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._files[key] = future
-        self._carry(Record({"kind": kind, "id": key, **head}, parts), "")
+        self._carry(Record({"kind": kind, "id": key, **head}, parts))
         try:
             answer = await future
         finally:
@@ -114,6 +132,9 @@ class Carrier:
         if reply.get("status") != "ok":
             raise CheckpointFailed(f"The environment could not do it: {reply.get('evalue', '?')}")
         return reply
+
+    def _carry(self, record: Record, msg_id: str = "") -> None:
+        self._inbox.put_nowait(CarryAsked(time.monotonic(), record, msg_id, self.is_urgent))
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -14,6 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
@@ -29,6 +30,7 @@ from .leftovers import Leftovers
 from .store import Store, remove_abandoned
 
 if TYPE_CHECKING:
+    from ..messaging.inbox import Inbox
     from ..settings import AcaKernel
     from .carrier import Carrier
 
@@ -49,28 +51,39 @@ _LOOK_SECONDS = (0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
 _LONGEST_SECONDS = 200.0
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointKept:
+    """There is a checkpoint that can be brought back, or none any more (`has_any`)."""
+
+    now: float
+    has_any: bool
+
+
 class Checkpoints:
     """The state of one notebook.
 
     cells_since: cells that have run since the last checkpoint, or since the start.
-    problem: why the last attempt failed, empty if it did not.
     skipped, missing: names that the last one left out, and that did not come back last, with why.
-    is_claimed: whether the running cell stores or restores, and nothing else is to be begun.
+    inbox: told of `has_any`, whether there is something to bring back.
     """
 
     def __init__(
-        self, store: Store, carrier: Carrier, settings: AcaKernel, log: logging.Logger
+        self,
+        store: Store,
+        carrier: Carrier,
+        settings: AcaKernel,
+        inbox: Inbox[CheckpointKept],
+        log: logging.Logger,
     ) -> None:
         self.cells_since = 0
         self.has_any = False
-        self.problem = ""
         self.skipped: list[tuple[str, str]] = []
         self.missing: list[tuple[str, str]] = []
         self.is_busy = False
-        self.is_claimed = False
         self._store = store
         self._carrier = carrier
         self._settings = settings
+        self._inbox = inbox
         self._log = log
         self._lock = asyncio.Lock()
         self._has_sources = False
@@ -88,10 +101,19 @@ class Checkpoints:
         self._environment = object()
         self._variables = object()
 
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the running cell stores or restores, and nothing else is to be begun."""
+        return self._carrier.is_urgent
+
+    def _set_has_any(self, has_any: bool) -> None:
+        self.has_any = has_any
+        self._inbox.put_nowait(CheckpointKept(time.monotonic(), has_any))
+
     def ran_cell(self) -> None:
         """A cell has ended."""
         self.cells_since += 1
-        self.is_claimed = False
+        self._carrier.is_urgent = False
 
     def forget_environment(self) -> None:
         """There will be another environment, which knows nothing yet."""
@@ -101,7 +123,7 @@ class Checkpoints:
 
     def lose_variables(self) -> None:
         """There is another remote kernel in the same environment, whose files are as they were."""
-        self.is_claimed = False
+        self._carrier.is_urgent = False
         self._left = None
         self._variables = object()
 
@@ -149,7 +171,7 @@ class Checkpoints:
 
     def _claim(self) -> None:
         """The running cell is to do it, until `ran_cell`."""
-        self.is_claimed = True
+        self._carrier.is_urgent = True
         if self._carrier.awaits_reply:
             # That comes when the cell has ended, and the cell would wait for it.
             self._carrier.fail(_superseded())
@@ -180,7 +202,8 @@ class Checkpoints:
             self._left = left
         # Cells that ran meanwhile are not in it.
         self.cells_since -= cells
-        self.has_any, self.problem, self.skipped = True, "", skipped
+        self.skipped = skipped
+        self._set_has_any(True)
         self._log.info("checkpoint taken, %s bytes sent", sent)
         with contextlib.suppress(CheckpointFailed):
             await self._carrier.drop([self._taken("pack"), self._taken("manifest")])
@@ -271,7 +294,7 @@ class Checkpoints:
             if after_death:
                 self._deadly |= await self._names_of_death()
             if not await self._put_checkpoint(self._deadly):
-                self.has_any = False
+                self._set_has_any(False)
                 return None
             reply = await self._carrier.request({"op": "restore"})
             report = reply.get("report")
@@ -303,10 +326,11 @@ class Checkpoints:
             await self._carrier.drop([_KNOWN])
             await asyncio.to_thread(self._store.adopt)
             if not await self._put_checkpoint():
-                self.has_any = False
+                self._set_has_any(False)
                 return False
             # Until the cell tells what came of it.
-            self.has_any, self._left = True, None
+            self._left = None
+            self._set_has_any(True)
             return True
 
     async def _put_checkpoint(self, without: Collection[str] = ()) -> bool:
@@ -347,7 +371,8 @@ class Checkpoints:
 
     async def clear(self) -> None:
         """There is nothing any more to bring back."""
-        self.cells_since, self.has_any, self.problem = 0, False, ""
+        self.cells_since = 0
+        self._set_has_any(False)
         self._left, self._history = Leftovers(), object()
         self.skipped, self.missing = [], []
         await asyncio.to_thread(self._store.clear)
@@ -380,7 +405,8 @@ class Checkpoints:
             try:
                 yield
             except CheckpointDamaged:
-                self.has_any, self._left = False, Leftovers()
+                self._left = Leftovers()
+                self._set_has_any(False)
                 raise
             except AcaKernelError:
                 raise

@@ -9,40 +9,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import AcaKernelError, CheckpointSuperseded, EnvironmentGone
 
 if TYPE_CHECKING:
     from ..environment.environment import Environment
+    from ..messaging.inbox import Inbox
     from ..settings import AcaKernel
     from .checkpoints import Checkpoints
 
 # A kept environment is called when so much of its cooldown has passed.
 _KEEP_SHARE = 0.5
 
-# What is due while a cell waits or runs is due again after it; no need to look more often.
-_BUSY_SECONDS = 0.2
+
+@dataclass(frozen=True, slots=True)
+class Poked:
+    """The environment is to be called, so that it lives on."""
+
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointMissed:
+    """A checkpoint could not be taken. problem: a sentence that says why."""
+
+    now: float
+    problem: str
 
 
 class Schedule:
-    """Does what is due for one kernel. poke: makes a call that does nothing."""
+    """Does what is due for one kernel, between cells."""
 
     def __init__(
         self,
         settings: AcaKernel,
         checkpoints: Checkpoints,
-        poke: Callable[[], None],
+        inbox: Inbox[Poked | CheckpointMissed],
         log: logging.Logger,
     ) -> None:
         self._settings = settings
         self._checkpoints = checkpoints
-        self._poke = poke
+        self._inbox = inbox
         self._log = log
         self._changed = asyncio.Event()
         self._environment: Environment | None = None
         self._is_due_now = False
+        self._is_idle = True
         # How many cells have run, ever, and had when a checkpoint failed: it is not tried again
         # for the same ones.
         self._cells = 0
@@ -63,6 +77,12 @@ class Schedule:
         self._environment = None
         self._is_due_now = False
         self._changed.set()
+
+    def set_idle(self, *, is_idle: bool) -> None:
+        """Take note whether cells wait or run: what is due then is done when they have ended."""
+        self._is_idle = is_idle
+        if is_idle:
+            self._changed.set()
 
     def ran_cell(self, seconds: float) -> None:
         """A cell has ended, after so many seconds."""
@@ -88,8 +108,8 @@ class Schedule:
 
     # -- what is due ---------------------------------------------------------------
 
-    async def run(self, is_idle: Callable[[], bool]) -> None:
-        """Do what is due, when it is, until cancelled. is_idle: whether no cell waits or runs."""
+    async def run(self) -> None:
+        """Do what is due, when it is, until cancelled."""
         while True:
             self._changed.clear()
             if self._is_due_now and self._is_wanted():
@@ -99,15 +119,13 @@ class Schedule:
             try:
                 await asyncio.wait_for(self._changed.wait(), self._seconds_left())
             except asyncio.TimeoutError:
-                if is_idle():
+                if self._is_idle:
                     await self._act()
-                else:
-                    await asyncio.sleep(_BUSY_SECONDS)
 
     def _seconds_left(self) -> float | None:
-        """Return the time until something is due, None if nothing will be."""
+        """Return the time until something is due, None if nothing is as things are."""
         environment = self._environment
-        if environment is None:
+        if environment is None or not self._is_idle:
             return None
         idle = environment.idle_seconds()
         due = []
@@ -141,7 +159,7 @@ class Schedule:
             self._is_due_now = False
             await self._take()
         elif is_call_due:
-            self._poke()
+            self._inbox.put_nowait(Poked(time.monotonic()))
 
     def _keep_at(self) -> float:
         """Return the idle time after which an environment that is kept is called.
@@ -157,15 +175,16 @@ class Schedule:
         except (EnvironmentGone, CheckpointSuperseded):
             return
         except AcaKernelError as error:
-            self._failed_after = cells
-            self._checkpoints.problem = error.message
+            self._miss(cells, error.message)
             self._log.warning("%s %s", error.message, error.detail)
         except Exception as error:  # noqa: BLE001 - it is logged and told, and the next is tried
-            self._failed_after = cells
-            self._checkpoints.problem = (
-                f"The last checkpoint failed: {_sentence_of(error)}. The kernel's log has more."
-            )
+            reason = f"The last checkpoint failed: {_sentence_of(error)}."
+            self._miss(cells, f"{reason} The kernel's log has more.")
             self._log.exception("a checkpoint failed")
+
+    def _miss(self, cells: int, problem: str) -> None:
+        self._failed_after = cells
+        self._inbox.put_nowait(CheckpointMissed(time.monotonic(), problem))
 
 
 def _sentence_of(error: Exception) -> str:

@@ -1,14 +1,15 @@
-"""The command `aca-kernel`: a table of subcommands and what is common to them.
+"""The command `aca-kernel`: the table of subcommands, and its entry point.
 
+    setting_options            options for settings, made of their traits
     configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
     install, run, mcp_config   subcommands; mcp_file and git are the last one's
     help_pages                 the pages of docs/, in the terminal
-    doctor/                    checks of what a kernel start would do
+    doctor/                    checks of a kernel start
     pool/, checkpoints/        subcommands with subcommands of their own
 
-A subcommand is a module with `add_arguments(parser)` and `run(namespace) -> int`, the
-exit status. Only the module of the one that is asked for is imported, so that none of
-them makes another slower.
+A subcommand is a module with `add_arguments(parser)` and `run(namespace)`, a function or
+coroutine function that returns the exit status. Only the module of the requested one is
+imported, so that none makes another slower.
 
 Above: nothing. Below: every other room.
 """
@@ -16,29 +17,27 @@ Above: nothing. Below: every other room.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import AcaKernelError, SettingInvalid
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-# What argparse uses for a command line that cannot work; the shell's word for the
-# status of a program that Ctrl-C ended is 128 + SIGINT.
+# As argparse has it for a command line that cannot work.
 _EXIT_BAD_INPUT = 2
+# The shell's: 128 + SIGINT, for Ctrl-C; 128 + SIGPIPE, for a reader that has gone, as `head` does.
 _EXIT_INTERRUPTED = 130
-# As above, for SIGPIPE: who was to read the output has gone, as `head` does.
 _EXIT_BROKEN_PIPE = 141
 
 
 @dataclass(frozen=True)
 class _Subcommand:
-    """A subcommand: one line about it, and the module that does it."""
+    """A subcommand with its module."""
 
     summary: str
     module: str
@@ -46,7 +45,7 @@ class _Subcommand:
 
 @dataclass(frozen=True)
 class _Group:
-    """A word that only leads to further subcommands."""
+    """A group of subcommands."""
 
     summary: str
     commands: Mapping[str, _Subcommand | _Group]
@@ -96,10 +95,10 @@ _COMMANDS: Mapping[str, _Subcommand | _Group] = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one sentence what is wrong; the usage is for those who ask for --help."""
+    """A parser whose errors are one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Called by argparse for a command line that cannot work."""
+        """End the program; called by argparse."""
         self.exit(_EXIT_BAD_INPUT, f"{self.prog}: {message}\n")
 
 
@@ -118,16 +117,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     program = parser.prog
     try:
-        # The subcommand's module is imported here, which may take a while.
         _add_commands(parser, _COMMANDS, words)
         namespace = parser.parse_args(words)
         program = namespace.prog
-        return int(importlib.import_module(namespace.module).run(namespace))
+        status = importlib.import_module(namespace.module).run(namespace)
+        return int(asyncio.run(status) if asyncio.iscoroutine(status) else status)
     except AcaKernelError as error:
         print(f"{program}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1
     except BrokenPipeError:
-        # Python would flush at its end, and fail at that. Source: the documentation of signal.
+        # Else Python fails when it flushes at its end. Source: the documentation of signal.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
@@ -139,7 +138,7 @@ def _add_commands(
     commands: Mapping[str, _Subcommand | _Group],
     words: Sequence[str],
 ) -> None:
-    """Add all subcommands, and the arguments of the one that `words` begins with."""
+    """Add all subcommands, and the arguments of the one that `words` starts with."""
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in commands.items():
         subparser = subparsers.add_parser(

@@ -1,27 +1,26 @@
-"""Settings as a kernel would get them, with where each came from.
+"""Settings as a kernel would get them, and the source of each.
 
-For commands that look at what a kernel start would do: options of the command line, then
-a kernelspec, the configuration file, environment variables and defaults, in this order.
+Precedence, highest first: options of the command line, a kernelspec, the configuration
+file, environment variables, defaults.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from traitlets import TraitError
 from traitlets.config import Config
 
 from ..errors import SettingInvalid
-from ..settings import DEFAULT_ARM_ENDPOINT, VARIABLES, AcaKernel
+from ..settings import VARIABLES, AcaKernel
+from .setting_options import add_setting
 
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping, Sequence
-
-# Who names a pool on the command line means that one, also where a kernelspec or the
-# configuration file has an endpoint, which otherwise counts more than a name.
+# A pool that the command line names takes precedence over an endpoint in a kernelspec or the
+# configuration file, which otherwise goes before a name.
 _POOL_NAMES = frozenset({"resource_group", "session_pool"})
 
 DEFAULT = "default"
@@ -29,10 +28,9 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Configuration:
-    """Settings, and where each of them came from.
+    """Settings, and the source of each, e.g. "command line".
 
-    sources: setting to words like "command line". problem: a sentence about a configuration
-    file that cannot be read, which a kernel would do without; else empty.
+    problem: a sentence about a configuration file that cannot be read, which a kernel ignores.
     unknown: names in the class's section that are no settings, which a kernel ignores.
     """
 
@@ -49,53 +47,16 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
         "Without any of them the settings of the configuration file and the environment "
         "variables count, as they do for a kernel.",
     )
-    add_subscription(group)
-    group.add_argument(
-        "--resource-group",
-        "-g",
-        metavar="NAME",
-        help="resource group of the pool (default: $ACA_RESOURCE_GROUP)",
-    )
-    group.add_argument(
-        "--pool",
-        "--session-pool",
-        metavar="NAME",
-        dest="session_pool",
-        help="name of a session pool in Azure (default: $ACA_SESSION_POOL)",
-    )
-    group.add_argument(
-        "--endpoint",
-        metavar="URL",
-        help="MCP endpoint of a pool, instead of its name; its key comes from ACA_MCP_API_KEY "
-        "(default: $ACA_MCP_ENDPOINT)",
-    )
-    add_arm_endpoint(group)
-    group.add_argument(
-        "--allow-plain-http",
-        action="store_true",
-        default=None,
-        help="send keys and tokens to http:// addresses that are not on this machine",
-    )
+    add_setting(group, "resource_group", "-g")
+    add_setting(group, "session_pool", "--pool")
+    add_setting(group, "endpoint")
+    add_cloud(group)
 
 
-def add_subscription(parser: argparse._ActionsContainer) -> None:
-    """Add the option that says which subscription."""
-    parser.add_argument(
-        "--subscription",
-        metavar="ID",
-        help="id of the subscription (default: $ACA_SUBSCRIPTION_ID, else the Azure CLI's "
-        "current account)",
-    )
-
-
-def add_arm_endpoint(parser: argparse._ActionsContainer) -> None:
-    """Add the option that says which Azure."""
-    parser.add_argument(
-        "--arm-endpoint",
-        metavar="URL",
-        help="Azure Resource Manager of another cloud (default: $ACA_ARM_ENDPOINT, else "
-        f"{DEFAULT_ARM_ENDPOINT})",
-    )
+def add_cloud(parser: argparse._ActionsContainer) -> None:
+    """Add the options that say which subscription of which Azure."""
+    for name in ("subscription", "arm_endpoint", "allow_plain_http"):
+        add_setting(parser, name)
 
 
 def given_options(namespace: argparse.Namespace) -> dict[str, Any]:
@@ -103,31 +64,41 @@ def given_options(namespace: argparse.Namespace) -> dict[str, Any]:
 
     Raises SettingInvalid: one of them cannot work, or two exclude each other.
     """
-    from ..pool.azure.clouds import cloud_at
-    from ..pool.azure.resource_names import check_pool, check_resource_group, check_subscription
-    from ..pool.backend import check_endpoint
-
     names = ("subscription", "resource_group", "session_pool", "endpoint", "arm_endpoint")
-    given = {name: getattr(namespace, name) for name in names if getattr(namespace, name)}
-    allow_plain_http = bool(namespace.allow_plain_http)
-    if allow_plain_http:
-        given["allow_plain_http"] = True
+    given = {
+        name: getattr(namespace, name)
+        for name in (*names, "allow_plain_http")
+        if getattr(namespace, name)
+    }
     if "endpoint" in given and ("session_pool" in given or "resource_group" in given):
         raise SettingInvalid(
             "A pool is known by its endpoint or by its name in Azure: give --endpoint, or "
             "--resource-group and --pool, not both."
         )
-    if "subscription" in given:
-        check_subscription(given["subscription"])
-    if "resource_group" in given:
-        check_resource_group(given["resource_group"])
-    if "session_pool" in given:
-        check_pool(given["session_pool"])
-    if "endpoint" in given:
-        check_endpoint(given["endpoint"], allow_plain_http)
-    if "arm_endpoint" in given:
-        cloud_at(given["arm_endpoint"], allow_plain_http=allow_plain_http)
+    check_names(given)
     return given
+
+
+def check_names(given: Mapping[str, Any]) -> None:
+    """Check the names and addresses among some settings, but for empty ones.
+
+    Raises SettingInvalid: one of them cannot work.
+    """
+    from ..pool.azure.clouds import cloud_at
+    from ..pool.azure.resource_names import check_pool, check_resource_group, check_subscription
+    from ..pool.backend import check_endpoint
+
+    allow_plain_http = bool(given.get("allow_plain_http"))
+    checks: dict[str, Callable[[str], object]] = {
+        "endpoint": lambda url: check_endpoint(url, allow_plain_http),
+        "subscription": check_subscription,
+        "resource_group": check_resource_group,
+        "session_pool": check_pool,
+        "arm_endpoint": lambda url: cloud_at(url, allow_plain_http=allow_plain_http),
+    }
+    for name, check in checks.items():
+        if given.get(name):
+            check(given[name])
 
 
 def read(given: Mapping[str, Any], kernelspec: Sequence[str] = (), name: str = "") -> Configuration:
@@ -176,7 +147,7 @@ def _check(setting: str, value: Any, source: str) -> None:
 
 
 def _configuration_file() -> tuple[dict[str, Any], str]:
-    """Return what the configuration file says about us, and what is wrong with it."""
+    """Return our section of the configuration file, and the problem with that file."""
     from ..app import AcaKernelApp
 
     app = AcaKernelApp(raise_config_file_errors=True)
@@ -200,9 +171,9 @@ def _arguments(words: Sequence[str], name: str) -> dict[str, Any]:
     try:
         app.parse_command_line(list(words))
     except SystemExit as error:
-        # What traitlets does with a command line that it cannot read.
+        # Raised by traitlets for a command line that it cannot read.
         raise SettingInvalid(
-            f"The command line of the kernelspec {name} cannot be read. Write it anew with "
+            f"The command line of the kernelspec {name} cannot be read. Write it again with "
             "`aca-kernel install`."
         ) from error
     return _section(app.config)

@@ -1,4 +1,4 @@
-"""Keeping a file with a secret in it out of git."""
+"""Keep a file with a secret in it out of git."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from ..batch.atomic_write import write_whole
 from .kernelspec import NotWritable
-from .mcp_file import replace
 
 # A slow disk; none of these commands asks the network for anything.
 _TIMEOUT_SECONDS = 20.0
@@ -39,8 +39,7 @@ def keep_out_of_git(repository: Path, path: Path) -> Path | None:
             return None
         end = "\r\n" if "\r\n" in text else "\n"
         text += end if text and not text.endswith("\n") else ""
-        mode = ignore.stat().st_mode & 0o777 if ignore.exists() else 0o644
-        replace(Path(os.path.realpath(ignore)), f"{text}{line}{end}", mode)
+        write_whole(ignore, f"{text}{line}{end}")
     except (OSError, UnicodeDecodeError) as error:
         raise NotWritable(
             f"{ignore} cannot be changed, so that the key would end up in git: nothing was "
@@ -58,7 +57,7 @@ def is_tracked(repository: Path, path: Path) -> bool:
 
 
 def _is_ignored(repository: Path, relative: str, is_listed: bool) -> bool:
-    """Ask git, which knows all the places; without git, the .gitignore alone says it."""
+    """Ask git, which knows all sources of patterns; without git, the .gitignore decides."""
     status = _git(repository, "check-ignore", "--quiet", "--no-index", "--", relative)
     return is_listed if status not in (0, 1) else status == 0
 
@@ -85,5 +84,5 @@ def _git(repository: Path, *words: str) -> int | None:
 
 
 def _absolute(path: Path) -> Path:
-    """Return a path without links in its folders; the file itself may be one."""
+    """Return a path without symlinks in its folders; the file itself may be one."""
     return path.parent.resolve() / path.name

@@ -1,26 +1,24 @@
 """`aca-kernel help`: the pages of docs/, in the terminal.
 
-On a terminal a page is rendered and goes through a pager. Elsewhere it is printed as it is
-written: Markdown is plain text, and `grep` finds a whole row of a table in it.
+On a terminal a page is rendered and goes through a pager. Elsewhere it is printed as Markdown,
+in which `grep` finds a whole row of a table.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import SettingInvalid
-
-if TYPE_CHECKING:
-    import argparse
+from .kernelspec import shipped
 
 # Longer lines are tiring to read, however wide the terminal is.
 _WIDEST_COLUMNS = 110
 
-# What git sets, too: end where a page fits on the screen, show colours, leave the page there.
+# As git sets it: end where a page fits on the screen, show colours, leave the page there.
 _LESS_OPTIONS = "FRX"
 
 # A link of one page to another, or to a place in one.
@@ -38,7 +36,7 @@ def run(namespace: argparse.Namespace) -> int:
     if namespace.topic is None:
         text = _list_of(pages)
     else:
-        # Who has seen the name of the file may give that.
+        # The name of its file will do, too.
         name = str(namespace.topic).lower().removesuffix(".md")
         if name not in pages:
             raise SettingInvalid(
@@ -54,19 +52,12 @@ def run(namespace: argparse.Namespace) -> int:
 
 
 def find_pages() -> dict[str, Path]:
-    """Return the path of each page by its topic, in the alphabet's order.
-
-    They lie in the package when that is installed from a wheel, and beside it in a
-    checkout, from where an editable install takes them.
-    """
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "docs"
-    folder = inside if inside.is_dir() else package.parent / "docs"
-    return {path.stem: path for path in sorted(folder.glob("*.md"))}
+    """Return the path of each page by its topic, in alphabetical order."""
+    return {path.stem: path for path in sorted(shipped("docs").glob("*.md"))}
 
 
 def question_of(text: str) -> str:
-    """Return the question that a page answers: its first line."""
+    """Return the first line of a page: the question that it answers."""
     return text.partition("\n")[0].removeprefix("# ").strip()
 
 
@@ -89,7 +80,7 @@ def _render(text: str) -> None:
 
 
 def _with_topics(text: str) -> str:
-    """Put the command that shows a page in the place of each link to one."""
+    """Replace each link to a page by the command that shows it."""
 
     def told(link: re.Match[str]) -> str:
         return f"{link[1]} (`aca-kernel help {link[2]}`)" if link[2] else link[1]

@@ -1,8 +1,8 @@
 """`aca-kernel install`: write a kernelspec with settings in its command line.
 
-`pip install` registers one kernelspec by itself, for the Python environment it installs
-into. This command writes others: for Jupyter in another environment, for VS Code without
-that environment selected, and one for each pool that is used.
+`pip install` registers one kernelspec, for the Python environment it installs into. This
+command writes others: for Jupyter in another environment, for VS Code without that
+environment selected, one for each pool.
 """
 
 from __future__ import annotations
@@ -14,31 +14,28 @@ import re
 import sys
 from typing import Any, NoReturn
 
-from traitlets import Bool, Enum, Float, Integer, TraitError, TraitType
-
 from ..errors import SettingInvalid
 from ..settings import AcaKernel
+from .configuration import check_names
 from .kernelspec import DEFAULT_NAME, install_spec, make_spec, spec_manager
+from .setting_options import add_setting, plain
 
 # Jupyter's rule for kernel names, which are folder names too (jupyter_client.kernelspec),
 # less those of dots only: Jupyter would replace the parent folder with the kernelspec.
 _NAME = re.compile(r"(?!\.+$)[a-z0-9._-]+", re.IGNORECASE)
 
-# Never in a kernelspec, which is a readable file and shows in the list of processes.
+# Never in a kernelspec, which others can read, also in the list of processes.
 _SECRET = "api_key"  # noqa: S105 - the name of a setting
 
 # The setting that names a pool in Azure, and with it the kernel.
 _POOL = "session_pool"
-
-# A parsed setting is kept in the namespace under its trait's name with this before it.
-_PREFIX = "setting_"
 
 
 # -- arguments -----------------------------------------------------------------------
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `aca-kernel install`, those of the settings made of the traits."""
+    """Add the options of `aca-kernel install`, one for each trait among them."""
     parser.description = (
         "Write a kernelspec that starts this kernel with the Python that runs this command "
         f"({sys.executable}). Without --user, --sys-prefix or --prefix it is installed "
@@ -55,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=sys.prefix,
         dest="prefix",
         help="install into the Python environment of this command, the same as "
-        f"--prefix={_plain(sys.prefix)}",
+        f"--prefix={plain(sys.prefix)}",
     )
     place.add_argument("--prefix", metavar="P", help="install into P/share/jupyter/kernels")
     parser.add_argument(
@@ -77,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "configuration file, the environment variables and the defaults count when the "
         "kernel starts. The API key is never part of it: set ACA_MCP_API_KEY.",
     )
-    for name, trait in _settings().items():
-        _add_setting(settings, name, trait)
+    for name in _settings():
+        add_setting(settings, name, *(["--pool"] if name == _POOL else []))
     parser.add_argument(
         "--api-key",
         "--api_key",
@@ -89,53 +86,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _settings() -> dict[str, TraitType[Any, Any]]:
+def _settings() -> list[str]:
     """Return the settings that may stand in a kernelspec, in the order of their class."""
     traits = AcaKernel.class_own_traits(config=True)
-    return {name: traits[name] for name in vars(AcaKernel) if name in traits and name != _SECRET}
-
-
-def _add_setting(group: argparse._ArgumentGroup, name: str, trait: TraitType[Any, Any]) -> None:
-    options = ["--" + name.replace("_", "-")]
-    if name == _POOL:
-        options.insert(0, "--pool")
-    destination = _PREFIX + name
-    text = _plain(" ".join(trait.help.split()))
-    if "default" not in text.lower():
-        text += f" Default: {_plain(str(trait.default_value))}."
-    if isinstance(trait, Bool):
-        group.add_argument(
-            *options, dest=destination, action=argparse.BooleanOptionalAction, help=text
-        )
-        return
-    metavar = name.rsplit("_", 1)[-1].upper()
-    if isinstance(trait, Enum):
-        metavar = "{" + ",".join(trait.values or []) + "}"
-
-    def parse(given: str) -> Any:
-        try:
-            value = trait.from_string(given)
-            AcaKernel(**{name: value})
-        except (TraitError, ValueError):
-            raise argparse.ArgumentTypeError(f"{given!r} is not {_wanted(trait)}") from None
-        return value
-
-    group.add_argument(*options, dest=destination, type=parse, metavar=metavar, help=text)
-
-
-def _wanted(trait: TraitType[Any, Any]) -> str:
-    """Say what a trait takes, for the end of a sentence."""
-    if isinstance(trait, Enum):
-        return "one of " + ", ".join(map(str, trait.values or []))
-    if isinstance(trait, (Integer, Float)):
-        kind = "a whole number" if isinstance(trait, Integer) else "a number"
-        return kind if trait.min is None else f"{kind} of {trait.min:g} or more"
-    return trait.info()
-
-
-def _plain(text: str) -> str:
-    """Protect a text from argparse, which formats its help texts with `%`."""
-    return text.replace("%", "%%")
+    return [name for name in vars(AcaKernel) if name in traits and name != _SECRET]
 
 
 def _kernel_name(given: str) -> str:
@@ -173,9 +127,9 @@ def run(namespace: argparse.Namespace) -> int:
     Raises NotWritable: the place cannot be written.
     """
     settings = {
-        name: getattr(namespace, _PREFIX + name)
+        name: getattr(namespace, name)
         for name in _settings()
-        if getattr(namespace, _PREFIX + name) is not None
+        if getattr(namespace, name) is not None
     }
     _check(settings)
     name, display_name = namespace.name, namespace.display_name
@@ -187,15 +141,14 @@ def run(namespace: argparse.Namespace) -> int:
     spec = make_spec(name, display_name, settings)
     destination = install_spec(spec, name, user=namespace.user, prefix=namespace.prefix)
     print(f"Installed the kernelspec {name} in {destination}")
-    for line in _next_steps(name, spec["display_name"], settings, destination):
-        print(line)
-    for line in _doubles(name, spec["display_name"], destination):
-        print(line)
+    shown = spec["display_name"]
+    steps = _next_steps(name, shown, settings, destination)
+    print(*steps, *_doubles(name, shown, destination), sep="\n")
     return 0
 
 
 def _doubles(name: str, display_name: str, destination: str) -> list[str]:
-    """Say where the same kernel is installed already: VS Code lists both, JupyterLab one."""
+    """Name other places of the same kernel: VS Code lists it twice then, JupyterLab once."""
     folders = [*spec_manager().kernel_dirs, os.path.join(sys.prefix, "share/jupyter/kernels")]
     others = dict.fromkeys(os.path.join(folder, name) for folder in folders)
     return [
@@ -203,9 +156,7 @@ def _doubles(name: str, display_name: str, destination: str) -> list[str]:
         f"that environment, and then needs one of them only: to take the new one back, remove "
         f"{destination}"
         for other in others
-        if os.path.isfile(os.path.join(other, "kernel.json"))
-        and not os.path.samefile(other, destination)
-        and _display_name_of(other) == display_name
+        if _display_name_of(other) == display_name and not os.path.samefile(other, destination)
     ]
 
 
@@ -219,41 +170,18 @@ def _display_name_of(folder: str) -> str:
 
 
 def _check(settings: dict[str, Any]) -> None:
-    """Look at the settings together; each by itself has been looked at by its option.
-
-    Raises SettingInvalid.
-    """
+    """Check the settings together; options have checked each. Raises SettingInvalid."""
+    check_names(settings)
     # Empty is allowed: the embedded pool, whatever ACA_MCP_ENDPOINT may say.
-    if settings.get("endpoint"):
-        from ..pool.backend import check_endpoint
-
-        check_endpoint(settings["endpoint"], bool(settings.get("allow_plain_http", False)))
-    _check_azure(settings)
-
-
-def _check_azure(settings: dict[str, Any]) -> None:
-    from ..pool.azure.clouds import cloud_at
-    from ..pool.azure.resource_names import check_pool, check_resource_group, check_subscription
-
-    # Empty means here what it means elsewhere: as if it were not given.
-    if settings.get("subscription"):
-        check_subscription(settings["subscription"])
-    if settings.get("resource_group"):
-        check_resource_group(settings["resource_group"])
-    if settings.get("arm_endpoint"):
-        allow_plain_http = bool(settings.get("allow_plain_http", False))
-        cloud_at(settings["arm_endpoint"], allow_plain_http=allow_plain_http)
-    if settings.get(_POOL):
-        check_pool(settings[_POOL])
-        if settings.get("endpoint"):
-            raise SettingInvalid(
-                "A kernel uses an endpoint or a pool in Azure: give --endpoint or --pool, not both."
-            )
-        if not settings.get("resource_group"):
-            raise SettingInvalid(
-                "A pool in Azure is found by its resource group: give --resource-group with --pool."
-            )
-    elif settings.get("resource_group"):
+    if settings.get(_POOL) and settings.get("endpoint"):
+        raise SettingInvalid(
+            "A kernel uses an endpoint or a pool in Azure: give --endpoint or --pool, not both."
+        )
+    if settings.get(_POOL) and not settings.get("resource_group"):
+        raise SettingInvalid(
+            "A pool in Azure is found by its resource group: give --resource-group with --pool."
+        )
+    if settings.get("resource_group") and not settings.get(_POOL):
         raise SettingInvalid("Which pool of the resource group? Give --pool with it.")
 
 

@@ -1,4 +1,4 @@
-"""Kernelspecs: what stands in one, and copying it with its logos to where Jupyter looks."""
+"""Kernelspecs: the content of one, and its installation with its logos."""
 
 from __future__ import annotations
 
@@ -21,24 +21,19 @@ DEFAULT_NAME = "aca"
 class NotWritable(AcaKernelError):
     """The place that the kernelspec should go to cannot be written."""
 
-    reason = "not-writable"
-
 
 def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the content of kernel.json: the shipped one, bound to this Python.
 
     settings: trait names and values; they become arguments of the kernel.
     """
-    spec: dict[str, Any] = json.loads(
-        (shipped_kernelspec() / "kernel.json").read_text(encoding="utf-8")
-    )
+    spec: dict[str, Any] = json.loads((shipped("kernelspec") / "kernel.json").read_text("utf-8"))
     if display_name is not None:
         spec["display_name"] = display_name
     elif name != DEFAULT_NAME:
         spec["display_name"] = f"{spec['display_name'].removesuffix(')')}, {name})"
-    # Absolute, because a bare `python` means the front end's own in JupyterLab and hides
-    # the kernel in VS Code; symbolic links are kept, because a virtual environment's
-    # python is one.
+    # Absolute: a bare `python` means the front end's own in JupyterLab and hides the kernel in
+    # VS Code. With its symlinks: a virtual environment's python is one.
     python = os.path.abspath(sys.executable)
     arguments = [f"--AcaKernel.{key}={value}" for key, value in settings.items()]
     spec["argv"] = [python, *spec["argv"][1:], *arguments]
@@ -47,15 +42,15 @@ def make_spec(name: str, display_name: str | None, settings: dict[str, Any]) -> 
     return spec
 
 
-def shipped_kernelspec() -> Path:
-    """Return the folder with the kernel.json and the logos that belong to this package.
+def shipped(name: str) -> Path:
+    """Return a folder that belongs to this package: kernelspec, docs.
 
     It lies in the package when that is installed from a wheel, and beside it in a
     checkout, from where an editable install takes it.
     """
     package = Path(__file__).resolve().parent.parent
-    inside = package / "kernelspec"
-    return inside if inside.is_dir() else package.parent / "kernelspec"
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
 
 
 def install_spec(spec: dict[str, Any], name: str, *, user: bool, prefix: str | None) -> str:
@@ -68,7 +63,7 @@ def install_spec(spec: dict[str, Any], name: str, *, user: bool, prefix: str | N
         # A folder of its own: the scratch folder is private, a kernelspec must not be.
         folder = Path(scratch, name)
         folder.mkdir()
-        for item in shipped_kernelspec().iterdir():
+        for item in shipped("kernelspec").iterdir():
             if item.name.startswith("logo-"):
                 shutil.copyfile(item, folder / item.name)
         text = json.dumps(spec, indent=1, ensure_ascii=False) + "\n"
@@ -87,7 +82,7 @@ def install_spec(spec: dict[str, Any], name: str, *, user: bool, prefix: str | N
 
 
 def spec_manager() -> KernelSpecManager:
-    """Return Jupyter's own idea of where kernelspecs are."""
+    """Return Jupyter's own finder of kernelspecs."""
     from jupyter_client.kernelspec import KernelSpecManager
 
     return KernelSpecManager()

@@ -1,29 +1,25 @@
 """`aca-kernel mcp-config`: a session pool's MCP server for GitHub Copilot in VS Code.
 
-The tutorial's section "Connect to GitHub Copilot in VS Code". By default VS Code asks for
-the key; it is written to a file only if that is asked for, and never printed.
+Source: the tutorial's section "Connect to GitHub Copilot in VS Code". VS Code asks for the
+key, unless --embed-key writes it to the file. It is never printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import re
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import CredentialUnavailable, SettingInvalid
 from ..pool.backend import check_endpoint
+from ..settings import AcaKernel
 from .configuration import add_pool_options, given_options, read
 from .git import is_tracked, keep_out_of_git, repository_of
 from .mcp_file import McpFile, entries
-
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
 
 DEFAULT_FILE = Path(".vscode", "mcp.json")
 
@@ -32,18 +28,6 @@ DEFAULT_SERVER = "aca-python-sessions"
 
 # Source: VS Code's schema for mcp.json.
 _SERVER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True)
-class McpTarget:
-    """What a client needs: where, and the key if it was asked for. how: to get the key."""
-
-    url: str
-    key: str | None
-    how: str
-
-    def __repr__(self) -> str:
-        return f"<McpTarget {self.url}>"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +70,7 @@ def _server_name(given: str) -> str:
     return given
 
 
-def run(namespace: argparse.Namespace) -> int:
+async def run(namespace: argparse.Namespace) -> int:
     """Print or write the configuration.
 
     Raises SettingInvalid: there is no pool, or the file is not VS Code's.
@@ -102,33 +86,33 @@ def run(namespace: argparse.Namespace) -> int:
     configuration = read(given)
     if configuration.problem:
         raise SettingInvalid(configuration.problem)
-    target = asyncio.run(_target(configuration.settings, with_key=namespace.embed_key))
+    url, key, how = await _find_pool(configuration.settings, with_key=namespace.embed_key)
+    text = json.dumps(entries(namespace.server, url, None), indent=4)
     if file is None:
-        print(_text(namespace.server, target))
-        print(f"Next: save this as {DEFAULT_FILE}, or add --write.", file=sys.stderr)
-        print(target.how, file=sys.stderr)
+        print(text)
+        print(f"Next: save this as {DEFAULT_FILE}, or add --write.", how, sep="\n", file=sys.stderr)
         return 0
-    return _write(file, namespace.server, target)
-
-
-def _text(server: str, target: McpTarget) -> str:
-    return json.dumps(entries(server, target.url, None), indent=4)
-
-
-def _write(file: McpFile, server: str, target: McpTarget) -> int:
-    merged = file.merged(entries(server, target.url, target.key), server)
+    is_secret = key is not None
+    merged = file.merged(entries(namespace.server, url, key), namespace.server)
     if merged is None:
-        # Only a person can say where the comments belong after a change.
+        # Only a person knows the places of the comments after a change.
         print(
             f"aca-kernel mcp-config: {file.path} has comments, which would be lost: nothing was "
             "written. Add this to it yourself:",
             file=sys.stderr,
         )
-        print(_text(server, target))
+        print(text)
         return 1
-    repository = repository_of(file.path) if target.key is not None else None
+    _write(file, merged, namespace.server, is_secret=is_secret)
+    if not is_secret:
+        print(how)
+    return 0
+
+
+def _write(file: McpFile, merged: dict[str, Any], server: str, *, is_secret: bool) -> None:
+    repository = repository_of(file.path) if is_secret else None
     if repository is not None:
-        # Ahead of the key: at no moment may a `git add` take it up.
+        # Ahead of the key: a `git add` must never catch it.
         added = keep_out_of_git(repository, file.path)
         if added is not None:
             print(f"Added {file.path} to {added}")
@@ -138,19 +122,17 @@ def _write(file: McpFile, server: str, target: McpTarget) -> int:
                 f"{shlex.quote(str(file.path))}` before the next commit.",
                 file=sys.stderr,
             )
-    is_changed = file.write(merged, is_secret=target.key is not None)
+    is_changed = file.write(merged, is_secret=is_secret)
     done = "Wrote the server {} to {}" if is_changed else "The server {} is in {} already"
     print(done.format(server, file.path))
     print(f"Next: in VS Code, open Copilot Chat in Agent mode and look for {server} in its tools.")
-    if target.key is None:
-        print(target.how)
-    return 0
 
 
 # -- the pool --------------------------------------------------------------------------
 
 
-async def _target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
+async def _find_pool(settings: AcaKernel, *, with_key: bool) -> tuple[str, str | None, str]:
+    """Return the MCP endpoint, the key if it is asked for, and how VS Code gets it otherwise."""
     if settings.place == "endpoint":
         url = check_endpoint(settings.endpoint, settings.allow_plain_http)
         if with_key and not settings.api_key:
@@ -159,9 +141,9 @@ async def _target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
                 "leave --embed-key out."
             )
         how = "VS Code asks for the key of the pool when it connects for the first time."
-        return McpTarget(url, settings.api_key if with_key else None, how)
+        return url, settings.api_key if with_key else None, how
     if settings.place == "azure":
-        return await _azure_target(settings, with_key=with_key)
+        return await _find_in_azure(settings, with_key=with_key)
     raise SettingInvalid(
         "There is no pool that VS Code could connect to: give --resource-group and --pool, or "
         "--endpoint. An embedded pool lives only as long as its kernel; `aca-kernel pool serve` "
@@ -169,16 +151,15 @@ async def _target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
     )
 
 
-async def _azure_target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
+async def _find_in_azure(settings: AcaKernel, *, with_key: bool) -> tuple[str, str | None, str]:
     from ..pool.azure.azure_backend import names_of
     from ..pool.azure.pools import endpoint_of
-    from ..pool.azure.resource_names import POOLS_API_VERSION, PoolId
-    from .pool.common import Place
+    from ..pool.azure.resource_names import POOLS_API_VERSION
+    from .pool.common import connected
 
-    group, name = names_of(settings)
-    place = Place(settings, group, name)
-    async with place.connected() as control:
-        pool = PoolId(control.group(group), name)
+    names_of(settings)
+    async with connected(settings) as control:
+        pool = control.pool
         url = endpoint_of(await control.pools.get(pool))
         key = await control.pools.fetch_key(pool) if with_key else None
     address = settings.arm_endpoint.rstrip("/") + pool.path
@@ -187,4 +168,4 @@ async def _azure_target(settings: AcaKernel, *, with_key: bool) -> McpTarget:
         "az rest --method post --query apiKey --output tsv --url "
         f"'{address}/fetchMCPServerCredentials?api-version={POOLS_API_VERSION}'"
     )
-    return McpTarget(check_endpoint(url, settings.allow_plain_http), key, how)
+    return check_endpoint(url, settings.allow_plain_http), key, how

@@ -1,4 +1,4 @@
-"""VS Code's mcp.json: reading it, and adding one server without losing anything.
+"""VS Code's mcp.json: read it, and add one server without losing anything.
 
 Source: https://code.visualstudio.com/docs/copilot/reference/mcp-configuration ("servers",
 "inputs", `${input:id}`). VS Code reads the file with comments and trailing commas.
@@ -6,16 +6,14 @@ Source: https://code.visualstudio.com/docs/copilot/reference/mcp-configuration (
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..batch.atomic_write import write_whole
 from ..errors import SettingInvalid
 from .kernelspec import NotWritable
 
@@ -55,11 +53,7 @@ def entries(server: str, url: str, key: str | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, repr=False)
 class McpFile:
-    """An mcp.json as it stands, or as it would if there were one.
-
-    text: None if there is no such file. content: what the text means.
-    has_comments: content is not all that there is.
-    """
+    """An mcp.json. text: None if there is no such file. has_comments: content lacks those."""
 
     path: Path
     text: str | None
@@ -88,18 +82,16 @@ class McpFile:
     def merged(self, new: dict[str, Any], server: str) -> dict[str, Any] | None:
         """Return the content with a server added; None: comments would be lost by that."""
         result = copy.deepcopy(self.content)
-        servers = result.get("servers", {})
-        inputs = [one for one in result.get("inputs", []) if not _is_input(one, server)]
-        before: dict[str, Any] = next(
-            (one for one in result.get("inputs", []) if _is_input(one, server)), {}
-        )
+        servers, inputs = result.get("servers", {}), result.get("inputs", [])
+        before = next((one for one in inputs if _is_input(one, server)), None)
         if "inputs" in new:
-            asked = {**before, **new["inputs"][0]}
-            if "description" in before:
+            asked = {**(before or {}), **new["inputs"][0]}
+            if before and "description" in before:
                 asked["description"] = before["description"]
-            inputs = _put_back(result.get("inputs", []), asked, server)
-        elif before and _is_used(servers, server):
-            inputs = result["inputs"]
+            kept = [asked if _is_input(one, server) else one for one in inputs]
+            inputs = kept if before else [*inputs, asked]
+        elif before and not _is_used(servers, server):
+            inputs = [one for one in inputs if not _is_input(one, server)]
         if inputs:
             result = result if "inputs" in result else {"inputs": inputs, **result}
             result["inputs"] = inputs
@@ -110,22 +102,21 @@ class McpFile:
         return None if self.has_comments and result != self.content else result
 
     def write(self, content: dict[str, Any], *, is_secret: bool) -> bool:
-        """Write the file, at once or not at all; return whether its text has changed.
+        """Write the file atomically; return whether its text has changed.
 
         is_secret: for its owner only. Raises NotWritable.
         """
         text = self.text
         if text is None or content != self.content:
             text = self._format(content)
-        # A link is kept, and what it leads to is changed.
-        target = Path(os.path.realpath(self.path))
         try:
-            mode = 0o600 if is_secret else _mode(target)
             if text == self.text:
-                target.chmod(mode)
+                if is_secret:
+                    self.path.chmod(0o600)
                 return False
-            target.parent.mkdir(parents=True, exist_ok=True)
-            replace(target, text, mode)
+            # A symlink is kept, and its target is changed.
+            self.path.resolve().parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path, text, mode=0o600 if is_secret else None)
         except OSError as error:
             raise NotWritable(
                 f"{self.path} cannot be written ({error.strerror}): choose another file with "
@@ -143,31 +134,6 @@ class McpFile:
         if "\r\n" in before:
             text = text.replace("\n", "\r\n")
         return ("\ufeff" if before.startswith("\ufeff") else "") + text
-
-
-def replace(target: Path, text: str, mode: int) -> None:
-    """Put a text in the place of a file, at once or not at all. Raises OSError."""
-    # Made for its owner only, so that nobody sees a key before the mode is set.
-    number, scratch = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with open(number, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        os.chmod(scratch, mode)
-        os.replace(scratch, target)
-    except BaseException:  # Ctrl-C too: a key may be in it
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(scratch)
-        raise
-
-
-def _mode(target: Path) -> int:
-    """Return the mode that a file has, or that a new one gets."""
-    try:
-        return target.stat().st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
 
 
 def _parse(path: Path, bare: str) -> dict[str, Any]:
@@ -205,14 +171,8 @@ def _is_used(servers: dict[str, Any], server: str) -> bool:
     return f"${{input:{input_id(server)}}}" in json.dumps(others)
 
 
-def _put_back(inputs: list[Any], asked: dict[str, Any], server: str) -> list[Any]:
-    if not any(_is_input(one, server) for one in inputs):
-        return [*inputs, asked]
-    return [asked if _is_input(one, server) else one for one in inputs]
-
-
 def _server(before: Any, new: dict[str, Any]) -> dict[str, Any]:
-    """Return a server's entry: new where it must be, and else as it was."""
+    """Return a server's entry: the old one, updated."""
     if not isinstance(before, dict) or before.get("type", "http") != "http":
         return new
     headers = before.get("headers")

@@ -16,7 +16,6 @@ from . import remote_sources
 if TYPE_CHECKING:
     from ..pool.mcp_client import ToolResult
     from .environment import Environment
-    from .retry import Tell
 
 _BOOT = (
     '(lambda p:(lambda g:(exec(p["loader"],g),print(g["load"](p)))and None)'
@@ -50,32 +49,28 @@ class Greeting:
     remote_pid: int
 
 
-async def boot(
-    environment: Environment, nonce: str, config: dict[str, Any], tell: Tell
-) -> Greeting:
+async def boot(environment: Environment, nonce: str, config: dict[str, Any]) -> Greeting:
     """Put the agent into the session interpreter and let it start the remote kernel.
 
     Raises EnvironmentGone and the errors of Environment.persist.
     Raises RemoteProtocolError: the session interpreter cannot run the agent.
     """
-    return await _greet(environment, _BOOT % _payload(nonce, config), _BOOT_TIMEOUT_SECONDS, tell)
+    return await _greet(environment, _BOOT % _payload(nonce, config), _BOOT_TIMEOUT_SECONDS)
 
 
-async def install(environment: Environment, tell: Tell) -> Greeting:
+async def install(environment: Environment) -> Greeting:
     """Install what the greeting says is missing; return the greeting after that.
 
     Raises as boot.
     """
-    return await _greet(environment, _INSTALL, _INSTALL_TIMEOUT_SECONDS, tell)
+    return await _greet(environment, _INSTALL, _INSTALL_TIMEOUT_SECONDS)
 
 
-async def _greet(
-    environment: Environment, code: str, timeout_seconds: float, tell: Tell
-) -> Greeting:
+async def _greet(environment: Environment, code: str, timeout_seconds: float) -> Greeting:
     failures = 0
     while True:
         result = await environment.persist(
-            lambda: environment.run_python(code, timeout_seconds=timeout_seconds), tell=tell
+            lambda: environment.run_python(code, timeout_seconds=timeout_seconds)
         )
         try:
             _, page = wire.decode_frame(result.stdout)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import EnvironmentGone, PoolUnreachable, RemoteProtocolError, ResultUnknown
 from ..pool.mcp_client import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
 from .handover import ClaimState
-from .retry import Tell, first_contact, persist
+from .retry import first_contact, persist
 
 if TYPE_CHECKING:
+    from ..messaging.inbox import Inbox
     from ..pool.backend import Backend
     from ..settings import AcaKernel
     from .handover import Claim
+    from .retry import CallEvent
     from .waiting_line import WaitingLine
 
 T = TypeVar("T")
@@ -27,6 +29,7 @@ class Environment:
     """What the launch tool returned, and the only way to call tools in it.
 
     environment_id: as the pool named it. last_call: monotonic clock of the last call.
+    inbox: told what its calls wait for.
     claim: this kernel's hold on it, where environments outlive their kernels; one that is
     given has been taken over.
     line: where to wait for a place in the pool, if it has none yet; who gives it leaves it.
@@ -38,9 +41,11 @@ class Environment:
         client: McpClient,
         environment_id: str,
         settings: AcaKernel,
+        inbox: Inbox[CallEvent],
         claim: Claim | None = None,
     ) -> None:
         self._backend = backend
+        self.inbox = inbox
         self.client = client
         self.environment_id = environment_id
         self.claim = claim
@@ -52,7 +57,9 @@ class Environment:
         self._has_place = claim is not None
 
     @classmethod
-    async def launch(cls, backend: Backend, settings: AcaKernel, tell: Tell) -> Environment:
+    async def launch(
+        cls, backend: Backend, settings: AcaKernel, inbox: Inbox[CallEvent]
+    ) -> Environment:
         """Launch an environment in the backend's pool.
 
         Launching only makes an id (service-contract.md), so that repeating is harmless.
@@ -74,9 +81,9 @@ class Environment:
             environment_id = result.structured.get("environmentId")
             if not isinstance(environment_id, str):
                 raise RemoteProtocolError("The session pool launched no environment: no id came.")
-            return cls(backend, client, environment_id, settings)
+            return cls(backend, client, environment_id, settings, inbox)
 
-        return await first_contact(launch, settings, tell=tell)
+        return await first_contact(launch, settings, inbox)
 
     def release(self, *, keep: bool, for_restart: bool = False) -> None:
         """This kernel uses it no more; keep: another one may; see Claim.release."""
@@ -93,11 +100,7 @@ class Environment:
         return await self._call(RUN_PYTHON, arguments, timeout_seconds)
 
     async def persist(
-        self,
-        call: Callable[[], Awaitable[T]],
-        *,
-        tell: Tell,
-        is_stopped: Callable[[], bool] = lambda: False,
+        self, call: Callable[[], Awaitable[T]], is_stopped: Callable[[], bool] = lambda: False
     ) -> T:
         """Repeat an idempotent call of this environment as long as the settings allow.
 
@@ -105,7 +108,7 @@ class Environment:
         """
         return await persist(
             call,
-            tell=tell,
+            inbox=self.inbox,
             busy_seconds=self._settings.pool_full_timeout_seconds,
             unreachable_seconds=self._settings.reconnect_timeout_seconds,
             key_pending_seconds=self._settings.key_rotation_timeout_seconds,

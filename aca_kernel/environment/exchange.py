@@ -6,6 +6,12 @@ is the code to run in the session interpreter, and `answered` takes what came ba
 returns the records of this exchange. An answer that did not come, or came in part, makes another
 call necessary, which is always safe. Who makes the calls, repeats and delays them, is no business
 of this module, and it has no clock: times are given.
+
+Overlap. Over a distance (windows.py) the next call is sent while one is held open, so that output
+which follows meets a call that waits for it there. The session interpreter takes one after the
+other. A call says which one is `after` it; the agent continues behind what it answered to that one,
+if it has, and else from where this side stands. Whatever is lost, doubled or out of order then is
+asked for again by its offset.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ from ..errors import EnvironmentGone, LocalProtocolError, RemoteProtocolError
 from ..remote import wire
 from ..remote.session_ipython import EXCHANGE_BEGIN
 from .boot import MOST_ANSWERS_WITHOUT_FRAME
+from .windows import WINDOW_UNKNOWN_SECONDS, Windows
 
 if TYPE_CHECKING:
     from ..remote.wire import Record
@@ -35,17 +42,8 @@ SMALLEST_PAGE_CHARACTERS = 512
 LARGEST_SENT_BYTES = 4 * 1024 * 1024
 SMALLEST_SENT_BYTES = 16 * 1024
 
-# How long the agent may hold an exchange open: until it is known whether the shell tool
-# gets past it, when it does, and when it does not (an interrupt then waits for its end).
-WINDOW_UNKNOWN_SECONDS = 2.0
-WINDOW_CONCURRENT_SECONDS = 20.0
-WINDOW_SERIALISED_SECONDS = 1.0
-
-# Output is collected for this long before it is sent: seldom output nearly at once, and
-# output that follows on the heels of the last in ever larger pieces.
-SETTLE_FIRST_SECONDS = 0.015
-SETTLE_STEADY_SECONDS = 0.1
-_HEELS_SECONDS = 0.03
+# Calls that are under way at a time, one that is sent ahead included.
+MOST_CALLS = 3
 
 # An exchange that lasts so much longer than it was to wait has been held up, and output has
 # piled up on the other side.
@@ -54,19 +52,24 @@ _STALL_SECONDS = 2.0
 _WITHOUT_FRAME_PAUSE_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ToolCall:
     """One call of an exchange.
 
-    wait_seconds: how long the agent may take before it answers. end: the offset behind what this
-    carries. pause_seconds: how long to wait before it is made.
+    wait_seconds: how long the agent may take before it answers, once it has begun with it.
+    end: the offset behind what this and those before it carry. is_last: nothing else was queued
+    when it was made. pause_seconds: how long to wait before it is made. is_ahead: it carries
+    nothing, so that it need not be repeated.
     """
 
     number: int
     code: str
     wait_seconds: float
     end: int
+    made: float = 0.0
+    is_last: bool = True
     pause_seconds: float = 0.0
+    is_ahead: bool = False
 
 
 class Exchange:
@@ -74,6 +77,7 @@ class Exchange:
 
     has_more, has_background: what the last answer said: more of the log waits to be fetched;
     something may print though no request is unfinished.
+    is_pending: whether one has begun and not come to its end.
     open_count: how many requests the agent still waits for, None if it does not say.
     is_catching_up: whether what comes now has piled up while nothing could be fetched.
     has_progressed: whether the last exchange has brought something, or brought it over there.
@@ -81,17 +85,13 @@ class Exchange:
 
     def __init__(self, log: logging.Logger) -> None:
         self.nonce = secrets.token_hex(6)
+        self.windows = Windows()
         self.has_more = False
         self.has_background = False
         self.is_catching_up = False
         self.has_progressed = False
         self.open_count: int | None = None
         self.remote_pid = 0
-        # The exchange that is pending, and whether the agent may hold it open.
-        self.pending_number: int | None = None
-        self.is_held = False
-        # Whether its first call has been made, so that what is queued now is for the next one.
-        self.is_called = False
         self._log = log
         self._outgoing = wire.SendLog()
         self._incoming = wire.ReceiveLog()
@@ -102,22 +102,25 @@ class Exchange:
         self._void = 0
         self._page_characters = LARGEST_PAGE_CHARACTERS
         self._sent_bytes = LARGEST_SENT_BYTES
-        self._settle_seconds = SETTLE_FIRST_SECONDS
-        self._tools_overlap: bool | None = None
+        # The calls that have been made and not answered, in their order.
+        self._under_way: list[ToolCall] = []
+        # Pages that overtook the ones before them.
+        self._early_pages: list[wire.Page] = []
         # Of the exchange that is pending.
+        self.is_pending = False
         self._began = 0.0
         self._wanted_wait = self._wait_seconds = 0.0
         self._records: list[Record] = []
         self._without_frame = 0
         self._start = (0, 0)
-        self._is_last = False
-        self._sent_end = 0
+        # Whether the last exchange brought what a user sees, so that more is likely to follow.
+        self._is_streaming = False
 
     # -- records -------------------------------------------------------------------
 
     def send(self, record: Record) -> int:
-        """Queue a record for the next exchange; return its place for `is_safe_to_repeat`."""
-        self._settle_seconds = SETTLE_FIRST_SECONDS
+        """Queue a record for the next call; return its place for `is_safe_to_repeat`."""
+        self.windows.expect_output()
         return self._outgoing.append(record)
 
     @property
@@ -139,8 +142,13 @@ class Exchange:
         Those of which it is not known are sent again, since their bytes may have arrived in
         part; the agent drops what it has not seen before.
         """
-        self._outgoing.withdraw(max(self._acknowledged, self._risked, self._sent_end))
+        self._outgoing.withdraw(max(self._risked, self._sent_end))
         self._void = self._outgoing.end
+
+    @property
+    def _sent_end(self) -> int:
+        """The offset behind what has arrived, and what calls that are under way carry."""
+        return max([self._acknowledged, *(call.end for call in self._under_way)])
 
     # -- an exchange ---------------------------------------------------------------
 
@@ -150,46 +158,83 @@ class Exchange:
         wait_seconds: how long the agent may wait for something to say while requests
         are unfinished; 0 to look only.
         """
-        self._number += 1
-        self.pending_number = self._number
-        self.is_held = wait_seconds > 0
-        self.is_called = False
+        self.is_pending = True
         self._began = now
         self._wanted_wait = self._wait_seconds = wait_seconds
         self._records = []
         self._without_frame = 0
         self._start = (self._acknowledged, self._incoming.received)
 
-    def next_call(self) -> ToolCall:
-        """Return the call to be made now. Raises LocalProtocolError: no exchange is pending."""
-        if self.pending_number is None:
+    def wait_at_least(self, wait_seconds: float) -> None:
+        """Let calls of the pending exchange that are made from now on wait for so long."""
+        self._wanted_wait = self._wait_seconds = max(self._wait_seconds, wait_seconds)
+
+    def next_call(self, now: float) -> ToolCall | None:
+        """Return the call to be made now; None: those that are under way will do.
+
+        Raises LocalProtocolError: no exchange is pending.
+        """
+        if not self.is_pending:
             raise LocalProtocolError("The kernel lost track of its calls. Restart it.")
-        self.is_called = True
-        start = self._acknowledged
+        has_more_to_send = self._outgoing.end > self._sent_end
+        if not self._under_way or (has_more_to_send and self.may_send_along):
+            return self._new_call(now)
+        return None
+
+    def ahead_at(self) -> float | None:
+        """Return when a call is to be sent ahead of the answers; None: not at all."""
+        if len(self._under_way) != 1 or not self.windows.may_overlap:
+            return None
+        (call,) = self._under_way
+        # One for each call: what is late, and not held, is no reason for more.
+        is_newest = call.number == self._number
+        has_more_to_send = self._outgoing.end > self._sent_end
+        if not (call.wait_seconds and self._wait_seconds and is_newest) or has_more_to_send:
+            return None
+        if self._is_streaming:
+            return call.made
+        return max(call.made, self._began) + self.windows.ahead_after_seconds
+
+    def ahead_call(self, now: float) -> ToolCall | None:
+        """Return the call to be sent ahead now, None if there is none."""
+        at = self.ahead_at()
+        return self._new_call(now, is_ahead=True) if at is not None and now >= at else None
+
+    def _new_call(self, now: float, *, is_ahead: bool = False) -> ToolCall:
+        self._number += 1
+        start = self._sent_end
         data = self._outgoing.slice(start, self._sent_bytes)
-        self._is_last = start + len(data) == self._outgoing.end
-        seconds = self._wait_seconds if self._is_last and not self._records else 0.0
+        is_last = start + len(data) == self._outgoing.end
+        seconds = self._wait_seconds if is_last and not self._records else 0.0
         head = {
             "n": self._number,
+            "after": self._under_way[-1].number if self._under_way else 0,
             "got": self._incoming.received,
             "off": start,
             "void": self._void,
             "wait": seconds,
-            "settle": self._settle_seconds,
+            "settle": self.windows.settle_seconds,
             "limit": self._page_characters,
         }
         code = _EXCHANGE % wire.encode_frame(self.nonce, wire.Page(head, data))
         pause = _WITHOUT_FRAME_PAUSE_SECONDS * self._without_frame
-        self._sent_end = start + len(data)
-        return ToolCall(self._number, code, seconds, self._sent_end, pause)
+        end = start + len(data)
+        call = ToolCall(self._number, code, seconds, end, now, is_last, pause, is_ahead)
+        self._under_way.append(call)
+        return call
 
-    def answered(self, text: str, now: float, *, reason: str = "") -> list[Record] | None:
-        """Take what a call has printed; return what came, None if another call is due.
+    def answered(
+        self, call: ToolCall, text: str, now: float, *, reason: str = ""
+    ) -> list[Record] | None:
+        """Take what a call has printed; return what came, None if the exchange goes on.
 
         reason: why it printed nothing, for the log.
         Raises EnvironmentGone: the environment, or the agent in it, is not there.
         Raises RemoteProtocolError: the answer cannot be right.
         """
+        if call not in self._under_way:
+            return None
+        self._under_way.remove(call)
         try:
             page = self._page_of(text)
         except wire.FrameCut as cut:
@@ -208,42 +253,59 @@ class Exchange:
                 ) from None
             return None
         self._without_frame = 0
-        self._records.extend(self._take(page))
-        if not (self._is_last or self._records):
+        self._records += self._take_in_order(page)
+        return self._ended(call, now)
+
+    def _ended(self, call: ToolCall, now: float) -> list[Record] | None:
+        """Return the records if the exchange has come to its end with this call."""
+        is_waiting = any(not one.is_ahead for one in self._under_way) or self._early_pages
+        if not self.is_pending or not (self._records or (call.is_last and not is_waiting)):
             return None
-        records = self._records
-        self._finish(now)
+        records, self._records = self._records, []
+        self._finish(now, records)
         return records
 
-    def refused(self, error: LocalProtocolError) -> None:
+    def refused(self, call: ToolCall, error: LocalProtocolError) -> None:
         """The service says that a call was wrong. Raises the error if it was not its size."""
+        self._under_way.remove(call)
         # Too large for the service, most likely: try smaller pieces.
         if self._sent_bytes <= SMALLEST_SENT_BYTES:
             raise error
         self._sent_bytes //= 4
 
     def lost(self, call: ToolCall) -> None:
-        """The answer of a call was lost: what it carried may have arrived."""
+        """The answer of a call was lost: what it carried may have arrived. It is repeated."""
         self._risked = max(self._risked, call.end)
 
+    def failed(self, call: ToolCall) -> None:
+        """A call is not repeated any more; unless it was `lost`, nothing of it has arrived."""
+        if call in self._under_way:
+            self._under_way.remove(call)
+
+    def dropped(self, call: ToolCall, *, is_refused: bool = False) -> None:
+        """A call that was sent ahead came to nothing. is_refused: the pool takes none."""
+        self.failed(call)
+        if is_refused:
+            self.windows.queues_calls = False
+
     def end(self) -> None:
-        """Give up the pending exchange, if there is one; the next one asks for the same."""
-        self.pending_number = None
-        self.is_held = False
-        self._sent_end = 0
+        """Give up what is pending and under way; the next exchange asks for the same."""
+        for call in self._under_way:
+            # What left and was not answered may have arrived.
+            self.lost(call)
+        self.is_pending = False
+        self._under_way = []
+        self._early_pages = []
         self._records = []
 
-    def _finish(self, now: float) -> None:
+    def _finish(self, now: float, records: list[Record]) -> None:
         seconds = now - self._began
         if seconds > self._wanted_wait + _STALL_SECONDS:
             self.is_catching_up = True
-        is_steady = seconds < self._settle_seconds + _HEELS_SECONDS
-        if self._records and is_steady:
-            self._settle_seconds = min(2 * self._settle_seconds, SETTLE_STEADY_SECONDS)
-        else:
-            self._settle_seconds = SETTLE_FIRST_SECONDS
+        self.windows.took(seconds, has_output=bool(records))
         self.has_progressed = self._start != (self._acknowledged, self._incoming.received)
-        self.end()
+        self.is_pending = False
+        self._is_streaming = self.open_count != 0 and any(map(_is_output, records))
 
     def _page_of(self, text: str) -> wire.Page:
         try:
@@ -260,26 +322,40 @@ class Exchange:
             raise EnvironmentGone("The session environment was replaced by another one.")
         return page
 
+    def _take_in_order(self, page: wire.Page) -> list[Record]:
+        """Take a page and those that it closes the gap to; one that came too early waits."""
+        try:
+            off = int(page.head["off"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _misfit(error) from error
+        if off > self._incoming.received and self._under_way:
+            self._early_pages.append(page)
+            return []
+        records = self._take(page)
+        pages, self._early_pages = self._early_pages, []
+        for one in pages:
+            records += self._take_in_order(one)
+        return records
+
     def _take(self, page: wire.Page) -> list[Record]:
         head = page.head
         try:
             got, end = int(head["got"]), int(head["end"])
-            records = self._incoming.feed(int(head["off"]), page.data)
+            # What was before it got lost: it is asked for again, with this behind it.
+            is_beyond = int(head["off"]) > self._incoming.received
+            records = [] if is_beyond else self._incoming.feed(int(head["off"]), page.data)
             self.has_background = bool(head["background"])
             self.remote_pid = int(head["pid"])
             is_woken = bool(head["woken"])
             open_count = head.get("open")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RemoteProtocolError(
-                "The session environment's answer does not fit the one before. Restart the kernel.",
-                detail=str(error),
-            ) from error
+            raise _misfit(error) from error
         self._acknowledged = max(self._acknowledged, min(got, self._outgoing.end))
         self._outgoing.acknowledge(self._acknowledged)
         self.has_more = end > self._incoming.received
         self.open_count = open_count if isinstance(open_count, int) else None
         if is_woken:
-            self._tools_overlap = True
+            self.windows.tools_overlap = True
         return records
 
     def _shrink_page(self, received: int) -> None:
@@ -294,32 +370,66 @@ class Exchange:
         )
         self._log.info("answers arrive cut; asking for %s characters", self._page_characters)
 
-    # -- round it ------------------------------------------------------------------
+    # -- calls under way -------------------------------------------------------------
+
+    def is_under_way(self, call: ToolCall) -> bool:
+        """Tell whether an answer to this call is still wanted."""
+        return call in self._under_way
 
     @property
-    def window_seconds(self) -> float:
-        """How long an exchange may be held open without making an interrupt wait."""
-        if self._tools_overlap is None:
-            return WINDOW_UNKNOWN_SECONDS
-        return WINDOW_CONCURRENT_SECONDS if self._tools_overlap else WINDOW_SERIALISED_SECONDS
+    def is_called(self) -> bool:
+        """Whether a call is under way, so that what is queued now is not on it."""
+        return bool(self._under_way)
 
     @property
-    def is_overlap_known(self) -> bool:
-        """Whether it has been found out that the shell tool gets past an exchange, or not."""
-        return self._tools_overlap is not None
+    def is_held(self) -> bool:
+        """Whether the agent may hold a call open; one ahead of nothing comes back at once."""
+        is_idle = self.open_count == 0
+        return any(
+            call.wait_seconds and not (call.is_ahead and is_idle) for call in self._under_way
+        )
+
+    @property
+    def may_send_along(self) -> bool:
+        """Whether another call may be made while some are under way."""
+        return self.windows.may_overlap and len(self._under_way) < MOST_CALLS
+
+    @property
+    def pending_number(self) -> int | None:
+        """The number of the call that was made last, None if none is under way."""
+        return self._under_way[-1].number if self._under_way else None
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next call will have."""
+        return self._number + 1
 
     def went_round(self, number: int | None, seconds: float) -> None:
         """The shell tool has done something that took so long.
 
-        number: of the exchange that was pending when it began.
+        number: of the call that was pending when it began.
         """
-        if number is None or self._tools_overlap is not None:
+        if number is None or self.windows.tools_overlap is not None:
             return
-        if self.pending_number == number:
-            self._tools_overlap = True
+        if any(call.number == number for call in self._under_way):
+            self.windows.tools_overlap = True
         elif seconds > WINDOW_UNKNOWN_SECONDS / 2:
-            self._tools_overlap = False
+            self.windows.tools_overlap = False
 
     def no_way_round(self) -> None:
         """The shell tool cannot be used: exchanges are short, so that the next is not far."""
-        self._tools_overlap = False
+        self.windows.tools_overlap = False
+
+
+def _is_output(record: Record) -> bool:
+    """Tell whether this is a message on iopub that a user sees something of."""
+    head = record.head
+    is_quiet = "state" in head or head.get("type") == "execute_input"
+    return head.get("channel") == "iopub" and not is_quiet
+
+
+def _misfit(error: Exception) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        "The session environment's answer does not fit the one before. Restart the kernel.",
+        detail=str(error),
+    )

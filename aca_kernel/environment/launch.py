@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
+from ..messaging.inbox import Noticed
 from . import remote_sources
 from .environment import Environment
 from .handover import WarmEnvironments
@@ -19,10 +21,11 @@ from .retry import EnvironmentLeft, first_contact
 from .waiting_line import WaitingLine
 
 if TYPE_CHECKING:
+    from ..messaging.inbox import Inbox
     from ..pool.backend import Backend
     from ..settings import AcaKernel
     from .handover import Claim
-    from .retry import Tell
+    from .retry import CallEvent
 
 # Each process of a remote kernel, and what it has started, carries the nonce of its generation.
 _END_GENERATION = (
@@ -41,19 +44,21 @@ _PLAIN_NOTICE = (
 
 @dataclass(frozen=True)
 class Launched:
-    """An environment that is ready. relay: None where only plain mode is possible."""
+    """An environment that is ready.
+
+    relay: None where only plain mode is possible. notices: sentences for the user.
+    """
 
     environment: Environment
     relay: Relay | None
+    notices: tuple[str, ...]
 
 
 class Launcher:
     """Launches environments for one kernel.
 
     config: what remote kernels are told, and what tells this kernel from others.
-    notices: sentences for the user, to be shown with the next cell and then removed.
-    tell, tell_waiting: show the user a sentence at once, and what is waited for; to be set when
-    there are front ends, without which nobody can be told.
+    inbox: told what is waited for.
     """
 
     def __init__(
@@ -61,14 +66,13 @@ class Launcher:
         backend: Backend,
         settings: AcaKernel,
         config: dict[str, Any],
+        inbox: Inbox[CallEvent],
         log: logging.Logger,
     ) -> None:
-        self.notices: list[str] = []
-        self.tell: Callable[[str], object] = lambda _: None
-        self.tell_waiting: Tell = lambda _error, _waited: None
         self._backend = backend
         self._settings = settings
         self.config = config
+        self._inbox = inbox
         self._log = log
         self._generation = 0
         self._is_backend_noticed = False
@@ -101,7 +105,7 @@ class Launcher:
     async def _launch(self) -> Launched:
         if self._backend.is_embedded:
             return await self._try_to_launch(None, None)
-        client = await first_contact(self._backend.connect, self._settings, tell=self._tell_waiting)
+        client = await first_contact(self._backend.connect, self._settings, self._inbox)
         warm, look = None, None
         if self._settings.reuse != "never":
             warm = WarmEnvironments(
@@ -129,11 +133,6 @@ class Launcher:
                 await asyncio.sleep(0.2 * 2**attempt)
             else:
                 self._log.info("environment %s is ready", launched.environment.environment_id)
-                if not self._is_backend_noticed and self._backend.notice():
-                    self._is_backend_noticed = True
-                    self.notices.append(self._backend.notice())
-                if launched.relay is None:
-                    self.notices.append(_PLAIN_NOTICE)
                 return launched
         raise RemoteProtocolError(
             "Every environment that the session pool launches is gone before its first use. "
@@ -150,9 +149,7 @@ class Launcher:
                 with contextlib.suppress(EnvironmentGone):
                     return await self._take_over(claim)
         while True:
-            environment = await Environment.launch(
-                self._backend, self._settings, self._tell_waiting
-            )
+            environment = await Environment.launch(self._backend, self._settings, self._inbox)
             if warm is not None:
                 environment.claim = warm.add(environment.environment_id)
             environment.line = line
@@ -170,7 +167,7 @@ class Launcher:
         with _released_on_failure(claim):
             client = await self._backend.connect()
             environment = Environment(
-                self._backend, client, claim.environment_id, self._settings, claim
+                self._backend, client, claim.environment_id, self._settings, self._inbox, claim
             )
             await self._end_last(environment, claim.nonce)
             launched = await self._boot(environment)
@@ -195,23 +192,27 @@ class Launcher:
     async def _boot(self, environment: Environment) -> Launched:
         self._generation += 1
         config = {**self.config, "generation": self._generation}
-        relay = Relay(environment, config, self._tell_waiting, self._log)
+        relay = Relay(environment, config, self._log)
         if environment.claim is not None:
             environment.claim.begin(relay.exchange.nonce)
         with _released_on_failure(environment.claim):
             greeting = await relay.boot()
             if greeting.missing and self._settings.install_ipykernel:
-                self.tell("Installing ipykernel in the environment…")
+                told = "Installing ipykernel in the environment…"
+                self._inbox.put_nowait(Noticed(time.monotonic(), told))
                 greeting = await relay.install()
+        notices = self._backend_notices()
         if greeting.missing:
             # Cells run in the session interpreter itself, which keeps their variables.
             environment.release(keep=False)
-            return Launched(environment, None)
-        return Launched(environment, relay)
+            return Launched(environment, None, (*notices, _PLAIN_NOTICE))
+        return Launched(environment, relay, notices)
 
-    def _tell_waiting(self, error: AcaKernelError, waited: float) -> None:
-        # Whoever is to be told may be known later than the launch began.
-        self.tell_waiting(error, waited)
+    def _backend_notices(self) -> tuple[str, ...]:
+        """Return, once, what the user is to know of the pool."""
+        notice = "" if self._is_backend_noticed else self._backend.notice()
+        self._is_backend_noticed = self._is_backend_noticed or bool(notice)
+        return (notice,) if notice else ()
 
 
 def _first_of(claims: Callable[[], Iterator[Claim]]) -> Claim | None:

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import (
@@ -21,6 +22,7 @@ from ..errors import (
     ResultUnknown,
     WaitInterrupted,
 )
+from ..messaging.inbox import Inbox, Noticed
 from ..pool.mcp_client import POOL_FULL
 
 if TYPE_CHECKING:
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from .waiting_line import WaitingLine
 
 T = TypeVar("T")
-
-# What a caller of `persist` is told: the error that keeps it waiting, and for how long.
-Tell = Callable[[AcaKernelError, float], None]
 
 # The first repetition comes at once, since most losses are a closed idle connection.
 _FIRST_PAUSE_SECONDS = 0.02
@@ -48,6 +47,26 @@ _TURN_SECONDS = 0.5
 QUIET_SECONDS = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class PoolWaits:
+    """The pool keeps the user waiting, for so long already."""
+
+    now: float
+    error: AcaKernelError
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallRepeated:
+    """A call to the pool has failed, and is made again."""
+
+    now: float
+    error: AcaKernelError
+
+
+CallEvent = PoolWaits | CallRepeated | Noticed
+
+
 class EnvironmentLeft(Exception):
     """While a place in the pool was waited for, another kernel has left its environment.
 
@@ -62,7 +81,7 @@ class EnvironmentLeft(Exception):
 async def persist(
     call: Callable[[], Awaitable[T]],
     *,
-    tell: Tell,
+    inbox: Inbox[PoolWaits],
     busy_seconds: float,
     unreachable_seconds: float,
     key_pending_seconds: float,
@@ -74,7 +93,7 @@ async def persist(
 
     repeat_unknown: the call is idempotent, so that a lost answer is asked for again.
     line: of a call that needs a place in the pool: it is made in turn with other kernels'.
-    tell: called whenever it waits, from the moment the wait is no longer short.
+    inbox: told whenever it waits, from the moment the wait is no longer short.
     is_stopped: asked while it waits, at least each half second.
     Raises EnvironmentLeft: there is another way to a place; the line is not left.
     Raises WaitInterrupted: it is stopped.
@@ -86,7 +105,7 @@ async def persist(
         started = line.joined
     pause = _FIRST_PAUSE_SECONDS
     while True:
-        await _wait_for_turn(line, tell, started, busy_seconds)
+        await _wait_for_turn(line, inbox, started, busy_seconds)
         try:
             return await call()
         except (PoolBusy, PoolUnreachable, ResultUnknown, KeyPending) as error:
@@ -100,7 +119,7 @@ async def persist(
                     raise _refused_for_good(waited) from error
                 raise
             if waited >= QUIET_SECONDS or isinstance(error, (PoolBusy, KeyPending)):
-                tell(error, waited)
+                inbox.put_nowait(PoolWaits(time.monotonic(), error, waited))
             wanted = getattr(error, "retry_after_seconds", None)
             wait = pause * random.uniform(0.75, 1.25) if wanted is None else wanted  # noqa: S311
             if isinstance(error, PoolBusy):
@@ -112,7 +131,7 @@ async def persist(
 
 
 async def _wait_for_turn(
-    line: WaitingLine | None, tell: Tell, started: float, busy_seconds: float
+    line: WaitingLine | None, inbox: Inbox[PoolWaits], started: float, busy_seconds: float
 ) -> None:
     """Wait until nobody is ahead in the line. Raises PoolBusy: it takes too long."""
     while line is not None and not line.is_first():
@@ -122,7 +141,7 @@ async def _wait_for_turn(
         waited = time.monotonic() - started
         if waited >= busy_seconds:
             raise error
-        tell(error, waited)
+        inbox.put_nowait(PoolWaits(time.monotonic(), error, waited))
         await asyncio.sleep(_TURN_SECONDS)
 
 
@@ -147,11 +166,13 @@ def _refused_for_good(waited: float) -> AccessDenied:
     )
 
 
-async def first_contact(call: Callable[[], Awaitable[T]], settings: AcaKernel, *, tell: Tell) -> T:
+async def first_contact(
+    call: Callable[[], Awaitable[T]], settings: AcaKernel, inbox: Inbox[PoolWaits]
+) -> T:
     """Repeat an idempotent call before anything runs; raises as persist."""
     return await persist(
         call,
-        tell=tell,
+        inbox=inbox,
         busy_seconds=settings.pool_full_timeout_seconds,
         unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
         key_pending_seconds=settings.key_rotation_timeout_seconds,

@@ -1,8 +1,7 @@
-"""Kernels of this machine that wait for a place in a full pool do so in order.
+"""The queue of this machine's kernels for a place in a full pool.
 
-Without it each of them would ask the pool again and again, and whichever happened to ask
-when a place became free would get it. Here only the first in the line asks. A place becomes
-free in two ways: in the pool, or with an environment that another kernel leaves (handover.py).
+Only the first in the line asks the pool. A place becomes free in two ways: in the pool, or with an
+environment that another kernel leaves (handover.py).
 
 A waiter is a file in a folder for its pool, in Jupyter's runtime directory, which is the
 owner's only. Its name sorts by the time of its coming, and the waiter holds it

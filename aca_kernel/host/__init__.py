@@ -1,14 +1,14 @@
-"""What the environment may ask of this machine. All that it says is checked here, nowhere else.
+"""Requests of the environment to this machine, all checked here and nowhere else.
 
-    calls                the table of what can be asked, and who does it
-    call                 one such request, read with a check of its types
+    calls                the table of requests and their handlers
+    call                 one request, read with a check of its types
     checkpoint_commands  checkpoints that a cell asks for
-    permission           whether the running cell's own text asks for it
+    permission           permission by the running cell's own text
     shell                `!` commands, started with the shell tool
     status               this side's part of `%aca status`
     transfer             `%aca upload` and `%aca download`: this machine's half
-    open_files           the table of files that are on their way, for all directions
-    notebook_files/      files beside the notebook: what is let out, and what comes back
+    open_files           the table of files in transfer, for all directions
+    notebook_files/      files beside the notebook, sent and returned
 
 Above: `kernel`. Below: `checkpoint`, `environment`, `messaging`, `pool`, `remote`.
 """

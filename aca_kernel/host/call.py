@@ -1,19 +1,15 @@
-"""One call of the remote side: something that it asks of this kernel.
-
-What it says was said by the environment; its members are read with a check of their type.
-"""
+"""One call of the remote side to this kernel; its members are read with a check of their type."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..environment.environment import Environment
+from ..environment.relay import Relay
 from ..errors import CallRefused
-
-if TYPE_CHECKING:
-    from ..environment.environment import Environment
-    from ..environment.relay import Relay
 
 # The head and the parts of an answer.
 Answer = tuple[dict[str, Any], tuple[bytes, ...]]
@@ -21,9 +17,9 @@ Answer = tuple[dict[str, Any], tuple[bytes, ...]]
 
 @dataclass(frozen=True)
 class Restart:
-    """A cell has asked for another environment, to be got when it has ended.
+    """A cell's request for another environment, to be launched when the cell has ended.
 
-    msg_id: of the cell. keeps_state: whether variables and files are to be brought along.
+    msg_id: of the cell. keeps_state: whether variables and files come along.
     """
 
     msg_id: str
@@ -31,8 +27,19 @@ class Restart:
 
 
 @dataclass(frozen=True)
+class Later:
+    """The answer to a call that takes exchanges, which go on meanwhile.
+
+    work: returns its head, None if no answer is due.
+    """
+
+    call: Call
+    work: Coroutine[Any, Any, dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
 class Call:
-    """One call, and where it came from.
+    """One call and its relay.
 
     answered_bytes: of the answers to calls that came with it, which are not queued yet.
     """
@@ -49,7 +56,7 @@ class Call:
 
     @property
     def waiting_bytes(self) -> int:
-        """How much waits to be carried to the environment."""
+        """The size of the queue to the environment."""
         return self.relay.exchange.waiting_bytes + self.answered_bytes
 
     def text(self, name: str) -> str:
@@ -68,7 +75,7 @@ class Call:
 
 
 def unexpected(error: Exception, log: logging.Logger) -> str:
-    """Log an error that nobody expected; return a sentence for who waits for an answer."""
+    """Log an unexpected error; return the sentence that answers the call."""
     log.error("a call of the environment failed", exc_info=error)
     why = error.strerror if isinstance(error, OSError) else ""
     return f"The kernel could not do it: {why or type(error).__name__}. Its log says more."

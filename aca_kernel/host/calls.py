@@ -9,13 +9,13 @@ code and the packages it imports can say it as well: a handler checks all of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import wording
-from ..errors import AcaKernelError, EnvironmentGone
+from ..errors import AcaKernelError, CallRefused, EnvironmentGone
 from ..remote.wire import Record
-from .call import Answer, Call, Restart, unexpected
+from .call import Answer, Call, Later, Restart, unexpected
 from .checkpoint_commands import CheckpointCommands
 from .notebook_files.sending import Sending, notebook_folder
 from .notebook_files.write_back import WriteBack
@@ -27,22 +27,18 @@ from .transfer import Transfers
 if TYPE_CHECKING:
     from ..checkpoint.checkpoints import Checkpoints
     from ..checkpoint.schedule import Schedule
-    from ..environment.retry import Tell
+    from ..messaging.inbox import Inbox, Noticed
     from ..messaging.requests import RequestTable
     from ..pool.backend import Backend
     from ..settings import AcaKernel
 
 # Returns None where nothing is answered unless it fails. Raises CallRefused, other errors of
 # ours, which are answered by their sentence, and EnvironmentGone, which is not.
-Handler = Callable[[Call], Awaitable[Answer | None]]
+Handler = Callable[[Call], Awaitable[Answer | Later | None]]
 
 
 class Calls:
-    """Answers the calls of one kernel's environments.
-
-    tell_user: shows the user a sentence, with the running cell.
-    do_later: does what takes exchanges, and sends what it returns when it is done.
-    """
+    """Answers the calls of one kernel's environments. inbox: told sentences for the user."""
 
     def __init__(
         self,
@@ -51,9 +47,7 @@ class Calls:
         settings: AcaKernel,
         checkpoints: Checkpoints,
         schedule: Schedule,
-        tell: Tell,
-        do_later: Callable[[Coroutine[Any, Any, Record]], None],
-        tell_user: Callable[[str], object],
+        inbox: Inbox[Noticed],
         log: logging.Logger,
     ) -> None:
         self._restart_asked: Restart | None = None
@@ -63,11 +57,10 @@ class Calls:
         self._table = table
         self._backend = backend
         self._settings = settings
-        self._tell = tell
-        commands = CheckpointCommands(table, settings, checkpoints, schedule, do_later, log)
+        commands = CheckpointCommands(table, settings, checkpoints, schedule)
         folder = notebook_folder()
         self._transfers = transfers = Transfers(table, folder.place_of)
-        self._sending = sending = Sending(settings, folder, tell_user)
+        self._sending = sending = Sending(settings, folder, inbox)
         self._back = back = WriteBack(settings, folder, table)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
@@ -93,24 +86,33 @@ class Calls:
             "back_end": back.end,
         }
 
-    async def answer(self, call: Call) -> Record | None:
-        """Do what is asked and return the answer, None if none is due.
+    async def answer(self, call: Call) -> Record | Later | None:
+        """Do what is asked and return the answer, None if none is due; Later: see `finish`.
 
         Raises EnvironmentGone.
         """
-        head = {"kind": "answer", "id": call.head.get("id")}
         try:
-            handler = self._handlers.get(call.text("op"))
-            if handler is None:
-                return Record({**head, "error": "The kernel does not know this request."})
-            answer = await handler(call)
+            answer = await self._handlers.get(call.text("op"), self._unknown)(call)
         except EnvironmentGone:
             raise
-        except AcaKernelError as error:
-            return Record({**head, "error": error.message})
         except Exception as error:  # noqa: BLE001 - it is logged, and who asks waits for an answer
-            return Record({**head, "error": unexpected(error, self._log)})
-        return None if answer is None else Record({**answer[0], **head}, answer[1])
+            answer = self._failure(error), ()
+        if answer is None or isinstance(answer, Later):
+            return answer
+        return _record(call, *answer)
+
+    async def finish(self, later: Later) -> Record | None:
+        """Do what takes exchanges; return the answer, also if that is an error; None: no answer."""
+        try:
+            head = await later.work
+        except Exception as error:  # noqa: BLE001 - it is logged, and a cell waits for an answer
+            head = self._failure(error)
+        return None if head is None else _record(later.call, head)
+
+    def _failure(self, error: Exception) -> dict[str, str]:
+        if isinstance(error, AcaKernelError):
+            return {"error": error.message}
+        return {"error": unexpected(error, self._log)}
 
     def has_sent_file(self) -> bool:
         """Tell whether a file, or a page of one, was sent since this was asked last."""
@@ -132,9 +134,16 @@ class Calls:
         self._sending.close()
         self._back.close()
 
-    async def _shell(self, call: Call) -> Answer | None:
-        await start_command(call.environment, call.text("script"), call.text("command"), self._tell)
-        return None
+    async def _unknown(self, _call: Call) -> None:
+        raise CallRefused("The kernel does not know this request.")
+
+    async def _shell(self, call: Call) -> Later | None:
+        work = start_command(call.relay, call.text("script"), call.text("command"))
+        if call.relay.exchange.windows.tools_overlap is False:
+            # It would wait behind an exchange.
+            await work
+            return None
+        return Later(call, work)
 
     async def _status(self, call: Call) -> Answer:
         kept = self._schedule.kept_seconds()
@@ -151,3 +160,7 @@ class Calls:
         return {
             "note": "The old one keeps its place in the pool until its cooldown has passed."
         }, ()
+
+
+def _record(call: Call, head: dict[str, Any], parts: tuple[bytes, ...] = ()) -> Record:
+    return Record({**head, "kind": "answer", "id": call.head.get("id")}, parts)

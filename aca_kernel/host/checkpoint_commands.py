@@ -1,19 +1,16 @@
 """Checkpoints that a cell asks for: `%aca checkpoint`, `restore` and `keep`, and `restart --keep`.
 
-Taking and restoring need exchanges, so that most of these calls are answered later.
+Taking and restoring take exchanges, so that most of these calls are answered later.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import wording
-from ..errors import AcaKernelError, CallRefused
+from ..errors import CallRefused
 from ..remote.command_line import keep_seconds
-from ..remote.wire import Record
-from .call import Answer, Call, unexpected
+from .call import Answer, Call, Later
 from .permission import find_permission
 
 if TYPE_CHECKING:
@@ -24,10 +21,7 @@ if TYPE_CHECKING:
 
 
 class CheckpointCommands:
-    """Answers the calls that concern checkpoints.
-
-    do_later: does what takes exchanges, and sends what it returns when it is done.
-    """
+    """Answers the calls that concern checkpoints."""
 
     def __init__(
         self,
@@ -35,35 +29,26 @@ class CheckpointCommands:
         settings: AcaKernel,
         checkpoints: Checkpoints,
         schedule: Schedule,
-        do_later: Callable[[Coroutine[Any, Any, Record]], None],
-        log: logging.Logger,
     ) -> None:
-        self._log = log
         self._table = table
         self._settings = settings
         self._checkpoints = checkpoints
         self._schedule = schedule
-        self._do_later = do_later
 
-    async def checkpoint(self, call: Call) -> None:
+    async def checkpoint(self, call: Call) -> Later:
         """Take a checkpoint of what has changed. Raises CallRefused."""
         self._find_storing(call)
         if self._settings.checkpoint == "off":
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
+        return Later(call, self._checkpoints.begin())
 
-        async def work() -> dict[str, Any]:
-            return await self._checkpoints.begin()
-
-        self._later(call, work())
-
-    async def checkpoint_end(self, call: Call) -> None:
+    async def checkpoint_end(self, call: Call) -> Later:
         """Store the checkpoint that has been taken. Raises CallRefused."""
         self._find_storing(call)
+        return Later(call, self._end())
 
-        async def work() -> dict[str, Any]:
-            return {"told": await self._checkpoints.end()}
-
-        self._later(call, work())
+    async def _end(self) -> dict[str, Any]:
+        return {"told": await self._checkpoints.end()}
 
     def _find_storing(self, call: Call) -> None:
         """Raises CallRefused: no running cell has the line that the call says it is of."""
@@ -72,18 +57,17 @@ class CheckpointCommands:
         else:
             find_permission(self._table, "checkpoint")
 
-    async def restore(self, call: Call) -> None:
+    async def restore(self, call: Call) -> Later:
         """Put the last checkpoint into the environment. Raises CallRefused."""
         find_permission(self._table, "restore")
         if self._settings.restore == "off":
             raise CallRefused("Restoring is switched off by the setting `restore`.")
+        return Later(call, self._begin_restoring())
 
-        async def work() -> dict[str, Any]:
-            if not await self._checkpoints.begin_restoring():
-                raise CallRefused("There is nothing to restore: no checkpoint has been taken yet.")
-            return {}
-
-        self._later(call, work())
+    async def _begin_restoring(self) -> dict[str, Any]:
+        if not await self._checkpoints.begin_restoring():
+            raise CallRefused("There is nothing to restore: no checkpoint has been taken yet.")
+        return {}
 
     async def restored(self, call: Call) -> Answer:
         """Take note of what came back. Raises CallRefused."""
@@ -105,17 +89,3 @@ class CheckpointCommands:
             "told": f"The environment is kept for {time} from now on, also without use. It keeps "
             "its place in the pool as long."
         }, ()
-
-    def _later(self, call: Call, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        """Answer a call when something is done that takes exchanges meanwhile."""
-
-        async def answer() -> Record:
-            head = {"kind": "answer", "id": call.head.get("id")}
-            try:
-                return Record({**await work, **head})
-            except AcaKernelError as error:
-                return Record({**head, "error": error.message})
-            except Exception as error:  # noqa: BLE001 - it is logged, and a cell waits for an answer
-                return Record({**head, "error": unexpected(error, self._log)})
-
-        self._do_later(answer())

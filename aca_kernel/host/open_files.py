@@ -1,6 +1,6 @@
-"""Files that are on their way, in whatever direction: the table of them, and work on one.
+"""The table of files in transfer, for all directions.
 
-The disk is read and written in threads: it may be a slow one, and output still streams.
+The disk is read and written in threads: it may be slow, and output still streams.
 """
 
 from __future__ import annotations
@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import CallRefused
 from ..remote.paged_files import FileProblem
-
-if TYPE_CHECKING:
-    from .call import Call
+from .call import Call
 
 T = TypeVar("T")
 
@@ -22,7 +20,7 @@ NOT_OPEN = "This file is not on its way any more. Run the cell again."
 
 
 class OpenFiles(Generic[T]):
-    """Open files by the keys that the environment has for them, in the order of their last use.
+    """Open files by the environment's keys, in the order of their last use (LRU).
 
     most: at a time. let_go: closes one.
     """
@@ -34,11 +32,11 @@ class OpenFiles(Generic[T]):
 
     @property
     def is_full(self) -> bool:
-        """Whether another one takes the place of one that is open."""
+        """Whether another file takes the place of an open one."""
         return len(self._files) >= self._most
 
     def add(self, file: T) -> str:
-        """Return a key for another file; those that have waited longest make room for it."""
+        """Add a file and return its key; close the least recently used ones for it."""
         while self.is_full:
             self._let_go(self._files.pop(next(iter(self._files))))
         key = secrets.token_hex(8)
@@ -46,7 +44,7 @@ class OpenFiles(Generic[T]):
         return key
 
     def take(self, call: Call) -> T:
-        """Return the file that a call is about; it is the caller's to close from now on.
+        """Remove the file of a call from the table and return it; the caller closes it.
 
         Raises CallRefused: it is not open.
         """
@@ -56,24 +54,24 @@ class OpenFiles(Generic[T]):
         return file
 
     def find(self, call: Call) -> T:
-        """Return the same and keep it, behind those that have waited longer. Raises CallRefused."""
+        """Return the file of a call, as the most recently used one. Raises CallRefused."""
         file = self._files[call.text("transfer")] = self.take(call)
         return file
 
     def drop(self, call: Call) -> None:
-        """Let go of it, if that has not been done meanwhile."""
+        """Close the file of a call, unless that has happened meanwhile."""
         file = self._files.pop(call.text("transfer"), None)
         if file is not None:
             self._let_go(file)
 
     def close(self, is_due: Callable[[T], bool] = lambda _: True) -> None:
-        """Let go of all files, or of those of which this is true."""
+        """Close all files, or those that are due."""
         for key in [key for key, file in self._files.items() if is_due(file)]:
             self._let_go(self._files.pop(key))
 
 
 async def in_thread(action: Callable[[], T]) -> T:
-    """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
+    """Run an action on a file in a thread. Raises CallRefused in place of FileProblem."""
     try:
         return await asyncio.to_thread(action)
     except FileProblem as error:

@@ -1,26 +1,23 @@
-"""What the environment may touch on the user's machine: what the user's own cells name.
+"""Permission to touch the user's machine, given by lines of the user's own cells.
 
-Any code in the environment can send the calls that `%aca` sends: a package that a cell
-installs, a file that it unpickles. So a call that concerns this machine is answered only
-while a cell runs in whose text, as it came from the front end, a line `%aca …` asks for just
-that, and the path on this machine is taken from that line. Nothing that the remote side
-says can add to it: not a variable, not a function, not a magic that is run by another.
+Any code in the environment can send the calls of `%aca`: a package that a cell installs, a file
+that it unpickles. So a call that concerns this machine is answered only while a cell runs whose
+text, as it came from the front end, has a line `%aca …` that asks for it. The path on this machine
+is taken from that line. Nothing that the remote side says can add to it: no variable, no function,
+no magic that is run by another.
 
-What a line permits, it permits as long as its cell runs, and as often.
+While that cell runs, any code in the environment can use the permission, and repeatedly.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..errors import CallRefused
+from ..messaging.requests import Request, RequestTable
 from ..remote import command_line
-
-if TYPE_CHECKING:
-    from ..messaging.requests import Request, RequestTable
-    from ..remote.command_line import Command
+from ..remote.command_line import Command
 
 
 def find_permission(
@@ -31,7 +28,7 @@ def find_permission(
     Raises CallRefused: no running cell has such a line.
     """
     for cell in table:
-        # Begun and not finished; the agent passes a call on behind the busy of its cell.
+        # Busy came and idle did not; the agent passes a call on after the busy of its cell.
         if not (cell.is_execute and cell.is_running):
             continue
         code = json.loads(cell.frames[3]).get("code", "")

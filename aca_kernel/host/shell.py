@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import TYPE_CHECKING
 
 from ..errors import ToolFailed
 
 if TYPE_CHECKING:
-    from ..environment.environment import Environment
-    from ..environment.retry import Tell
+    from ..environment.relay import Relay
 
 # The command's text is only for who reads the pool's records: the script has it too, and
 # no argument may be longer than 128 KiB.
 _LONGEST_SHOWN_CHARACTERS = 10_000
 
 
-async def start_command(environment: Environment, script: str, command: str, tell: Tell) -> None:
+async def start_command(relay: Relay, script: str, command: str) -> None:
     """Start a command that remote/shell.py has prepared.
 
     script: path of what starts the command detached, and only once however often it is
@@ -27,7 +27,10 @@ async def start_command(environment: Environment, script: str, command: str, tel
     """
     shown = f" {shlex.quote(command)}" if len(command) < _LONGEST_SHOWN_CHARACTERS else ""
     line = f"sh {shlex.quote(script)}{shown}"
-    result = await environment.persist(lambda: environment.run_shell(line), tell=tell)
+    environment, started = relay.environment, time.monotonic()
+    number = relay.exchange.next_number
+    result = await environment.persist(lambda: environment.run_shell(line))
+    relay.exchange.went_round(number, time.monotonic() - started)
     if result.is_failed or result.exit_code:
         reason = (result.stderr or result.error_text).strip() or "no reason was given"
         raise ToolFailed(f"The shell tool could not run it: {reason}")

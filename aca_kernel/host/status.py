@@ -1,29 +1,27 @@
-"""What `%aca status` shows of this side: the pool, the environment, the way there."""
+"""This side's rows of `%aca status`: the pool, the environment, the round trip."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
-    from .call import Call
+from ..pool.backend import Backend
+from ..settings import AcaKernel
+from .call import Call
 
-# The id is a key of sorts to the session: enough of it to tell one from another.
+# The id is a key of sorts to the session: only its beginning is shown.
 _SHOWN_ID_CHARACTERS = 8
 
-# Round trips that a median wants; missing ones are made.
+# Round trips for a median; missing ones are made.
 _ROUND_TRIPS = 5
 
 
 async def status_rows(
     call: Call, backend: Backend, settings: AcaKernel, kept_seconds: float
 ) -> list[tuple[str, str]]:
-    """Return names and values, in order; none of them is a secret.
+    """Return names and values, in order; none is a secret.
 
-    kept_seconds: for how much longer the environment is kept without use.
+    kept_seconds: how long the environment is still kept without use.
     Raises EnvironmentGone and the errors of Environment.persist.
     """
     environment, relay = call.environment, call.relay

@@ -3,11 +3,16 @@
     core             decides: events in, commands out; no sockets, clock or tasks
     events           what can happen to a kernel
     commands         what it wants done
-    driver           carries the commands out: sockets, calls to the pool, timers, tasks
-    exchange_pacing  when another exchange may be done
+    driver           handles events in turn, carries the commands out
+    jobs             launches, exchanges, host calls: one at a time
+    tasks            tasks beside them, of which none fails unseen
+    exchange_loop    exchanges with one remote kernel: when, and for how long
     send_queue       requests that wait to be sent, or will get no answer
+    delivery         records that have come and are not handed on yet
     outputs          what the remote kernel says, forwarded
+    pool_trouble     why the user waits for the pool
     interrupt        what an interrupt is for
+    lifecycle        environments: launched, lost, left, their remote kernels buried
     recovery         what of a lost environment is brought to the next one
     plain_mode       cells in an environment without ipykernel
     idle_polls       looks after what still prints though no cell runs

@@ -1,7 +1,6 @@
-"""What a core wants done: the commands that the driver carries out, in their order.
+"""Commands of a core: whatever the driver is to do, in this order.
 
-The answers to those that take time are events (events.py). At most one of `DoExchange`,
-`CallHost`, `Launch`, `Leave` and `RunCode` is under way at a time.
+Those that take time are answered by events (events.py). At most one `Job` is under way at a time.
 """
 
 from __future__ import annotations
@@ -23,6 +22,11 @@ class DoExchange:
     """Begin and do an exchange: `Exchanged`, `ExchangeFailed`."""
 
     wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendAlong:
+    """Make another call for what was queued while the exchange is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,13 @@ class LoseVariables:
 
 
 @dataclass(frozen=True, slots=True)
+class TellIdle:
+    """Tell the checkpoint engine whether no cell waits or runs."""
+
+    is_idle: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CellEnded:
     """Tell the checkpoint engine that a cell has run for so long."""
 
@@ -154,24 +165,25 @@ class Exit:
     for_restart: bool = False
 
 
+# What is done in turn, one at a time.
+Job = DoExchange | CallHost | RunCode | Launch | Leave
+
 Command = (
     Outgoing
-    | DoExchange
+    | Job
+    | SendAlong
     | StopWaiting
     | Wake
     | Interrupt
-    | CallHost
-    | RunCode
     | StopCode
-    | Launch
     | CancelLaunch
     | Forget
-    | Leave
     | Restore
     | CancelRestore
     | Deliver
     | FailCarried
     | LoseVariables
+    | TellIdle
     | CellEnded
     | WaitUntil
     | Exit

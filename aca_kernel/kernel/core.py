@@ -9,7 +9,7 @@ What is done in turn. At most one thing is under way that the others wait for (`
 an exchange, calls of the remote side, leaving an environment, or in plain mode the text of a cell.
 After each event `_go_on` asks what is to be done next, if nothing is.
 
-Pacing. An exchange needs a reason (exchange_pacing.py), so that whatever the remote side, the pool
+Pacing. An exchange needs a reason (exchange_loop.py), so that whatever the remote side, the pool
 or a front end says or does not say, there is one exchange at the most for one event, and without
 events there are fewer and fewer.
 """
@@ -17,7 +17,6 @@ events there are fewer and fewer.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -29,95 +28,35 @@ from ..errors import (
     EnvironmentGone,
     PoolBusy,
     PoolUnreachable,
-    RemoteKernelDied,
-    RemoteKernelExited,
-    RemoteProtocolError,
-    RequestLost,
     ResultUnknown,
     WaitInterrupted,
 )
 from ..messaging.early_status import ANNOUNCE_SECONDS, EarlyStatus
-from ..messaging.kernel_info import kernel_info
-from ..messaging.loss_wording import death_of
-from ..messaging.publisher import Notice, Publisher
-from ..messaging.rate_limit import RateLimit
+from ..messaging.kernel_info import KernelInfo
+from ..messaging.publisher import Publisher
 from ..messaging.requests import Request, RequestTable
 from ..messaging.setup_code import SetupCode
 from ..messaging.subshells import Subshells
 from ..messaging.unlaunched import EarlyAnswers
 from ..messaging.widget_scripts import WidgetScripts
 from ..remote.wire import Record
-from .commands import (
-    CallHost,
-    CancelLaunch,
-    CancelRestore,
-    CellEnded,
-    Command,
-    Deliver,
-    DoExchange,
-    Exit,
-    FailCarried,
-    Forget,
-    Interrupt,
-    Launch,
-    Leave,
-    LoseVariables,
-    Restore,
-    RunCode,
-    StopCode,
-    StopWaiting,
-    WaitUntil,
-    Wake,
-)
-from .events import (
-    CallRepeated,
-    CarryAsked,
-    CodeFailed,
-    CodeRan,
-    DriverFailed,
-    EnvironmentReady,
-    Event,
-    Exchanged,
-    ExchangeFailed,
-    HostAnswered,
-    InterruptAsked,
-    Interrupted,
-    LaunchFailed,
-    LaunchInterrupted,
-    Left,
-    LossFound,
-    Noticed,
-    Poked,
-    PoolWaits,
-    Received,
-    Restored,
-    RestoreFailed,
-    TimeCame,
-)
-from .exchange_pacing import ExchangePacing
-from .idle_polls import IdlePolls
-from .interrupt import AGAIN_SECONDS, Interrupter
+from . import commands as do
+from . import events as on
+from .delivery import Delivery
+from .interrupt import Interrupter
+from .lifecycle import Lifecycle
 from .outputs import Began, Ended, Failed, Forwarder, SetupBegan
-from .plain_mode import PlainMode
-from .recovery import CheckpointFacts, Recovery
+from .pool_trouble import PoolTrouble
+from .recovery import Recovery
 from .send_queue import SendQueue
 
 if TYPE_CHECKING:
-    from ..environment.exchange import Exchange
     from ..host.call import Restart
-
-# A cell that runs for so long is worth two calls to find out how to interrupt it well.
-_LONG_CELL_SECONDS = 1.0
-
-# The user is told of a wait again after so long.
-_REPEAT_NOTICE_SECONDS = 60.0
-
-# So many environments may be gone before anything has come from them, one after the other.
-_MOST_LOST_UNUSED = 3
-
-# So often a remote kernel may end before it was ready, one after the other, before its
-# environment is given up.
-_MOST_FAILED_STARTS = 2
+    from ..pool.mcp_client import ToolResult
+    from .commands import Command
+    from .events import Event
+    from .exchange_loop import ExchangeLoop
+    from .plain_mode import PlainMode
 
 
 class Doing(Enum):
@@ -148,9 +87,7 @@ class CoreOptions:
 class Core:
     """One kernel. table: its unfinished requests."""
 
-    def __init__(
-        self, options: CoreOptions, checkpoints: CheckpointFacts, log: logging.Logger
-    ) -> None:
+    def __init__(self, options: CoreOptions, log: logging.Logger) -> None:
         self.table = RequestTable()
         self.doing = Doing.NOTHING
         self._options = options
@@ -174,63 +111,39 @@ class Core:
             self._setup,
         )
         self._forwarder = Forwarder(
-            self._publisher,
+            self._publisher, self.table, self._announcer, self._subshells, self._setup, widgets, log
+        )
+        self._recovery = Recovery(options.restore, self._notices, self._out, log)
+        self._life = Lifecycle(
             self.table,
-            self._announcer,
-            self._subshells,
+            self._publisher,
+            self._backlog,
+            self._recovery,
             self._setup,
-            widgets,
+            self._subshells,
+            self._announcer,
+            self._notices,
+            self._out,
             log,
         )
-        self._recovery = Recovery(checkpoints, options.restore, self._notices, log)
-        self._interrupter = Interrupter(self.table)
-        self._polls = IdlePolls()
-        self._pacer = RateLimit()
-        self._kernel_info = kernel_info()
-        # kernel_info requests on shell wait for the cells that were there before them.
-        self._deferred: list[tuple[Request, set[str]]] = []
+        self._trouble = PoolTrouble(self._publisher)
+        self._interrupter = Interrupter(self.table, self._out)
+        self._kernel_info = KernelInfo(self.table, self._publisher)
         self._has_exited = False
-        # The environment: the way to its remote kernel, or what runs cells without one.
-        self._exchange: Exchange | None = None
-        self._plain: PlainMode | None = None
-        self._remote_info: dict[str, Any] | None = None
-        self._failed_starts = 0
-        # Environments, one after the other, that have ended before anything came from them.
-        self._lost_unused = 0
-        # Whether a cell has begun in it, or variables were brought there, so that something is
-        # lost when it ends; when it was called last, and how long it had not been used then.
-        self._holds_state = False
-        self._last_call = 0.0
-        self._idle_seconds = 0.0
-        self._pacing = ExchangePacing()
-        self._was_waiting = False
-        # What has come and is not handed on yet; the first of it has its time.
-        self._incoming: deque[Record] = deque()
-        self._paced_at: float | None = None
+        self._was_idle = True
+        # What has come of the present environment and is not done yet.
+        self._delivery = Delivery()
         self._calls: list[Record] = []
-        # Messages of the checkpoint engine's that the remote kernel has not answered.
-        self._awaited: set[str] = set()
-        # The number of the restore that requests wait for, 0 if there is none.
-        self._restoring = 0
-        self._restores = 0
         self._restart: Restart | None = None
         self._failed_last = ""
         # Times at which there is something to do.
         self._armed: float | None = None
         self._announce_at: float | None = None
-        self._probe_at: float | None = None
-        # Since when the pool does not do what is asked of it, and why; what was told of it.
-        self._trouble: AcaKernelError | None = None
-        self._told: dict[str, float] = {}
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no cell waits or runs."""
-        return not len(self.table) and not self._backlog
 
     def start(self, now: float) -> list[Command]:
         """Return what is to be done first."""
-        self._now = self._last_call = now
+        self._now = now
+        self._life.call_ended(now)
         self._publisher.status("starting", None)
         if self._options.is_launching:
             self._launch()
@@ -241,10 +154,17 @@ class Core:
         self._now = event.now
         if not self._has_exited:
             self._take(event)
-            self._answer_deferred()
+            self._kernel_info.answer_due()
             self._go_on()
             self._arm()
+            self._tell_idle()
         return self._taken()
+
+    def _tell_idle(self) -> None:
+        is_idle = not len(self.table) and not self._backlog
+        if is_idle is not self._was_idle:
+            self._was_idle = is_idle
+            self._out.append(do.TellIdle(is_idle))
 
     def _taken(self) -> list[Command]:
         taken = self._out.copy()
@@ -253,166 +173,183 @@ class Core:
 
     def _take(self, event: Event) -> None:  # noqa: C901, PLR0912, PLR0915 - one place for what happens
         match event:
-            case Exchanged() if self._is_current(event.generation):
-                self._exchanged(event)
-            case Received():
+            case (
+                on.Exchanged()
+                | on.ExchangeFailed()
+                | on.Interrupted()
+                | on.HostAnswered()
+                | on.LossFound()
+            ) if not self._life.is_current(event.generation):
+                pass  # it is about an environment that has been given up
+            case on.Exchanged():
+                self._exchanged(event.records)
+            case on.Received():
                 self._receive(event)
-            case TimeCame():
+            case on.TimeCame():
                 self._armed = None
                 self._check_times()
-            case ExchangeFailed() if self._is_current(event.generation):
-                self._end_exchange()
-                self._pacing.failed()
-                self._abandon_restore()
+            case on.ExchangeFailed():
+                self._end_turn()
+                self._recovery.abandon()
+                if self._life.loop is not None:
+                    self._life.loop.failed()
                 self._fail_with(event.error)
-            case CallRepeated():
-                self._trouble = event.error
-            case PoolWaits():
-                self._tell_waiting(event.error, event.waited_seconds)
-            case Noticed():
+            case on.CallRepeated():
+                self._trouble.begin(event.error)
+            case on.PoolWaits():
+                self._trouble.tell(event.error, event.waited_seconds, self._now)
+            case on.Noticed():
                 self._publisher.tell_waiting_cell(event.text)
-            case InterruptAsked():
+            case on.InterruptAsked():
                 self._interrupt()
-            case Interrupted() if self._is_current(event.generation):
-                self._pacing.came_in()
+            case on.Interrupted():
+                self._look()
                 self._interrupter.was_sent(self._now)
-            case HostAnswered() if self._is_current(event.generation):
+            case on.HostAnswered():
                 self._host_answered(event)
-            case LossFound() if self._is_current(event.generation):
-                self.doing = Doing.NOTHING
+            case on.LossFound():
+                self._end_turn()
                 self._lose_environment(event.error)
-            case CarryAsked():
+            case on.CarryAsked():
                 self._carry(event)
-            case Poked():
-                self._pacing.came_in()
-            case EnvironmentReady():
+            case on.Poked():
+                self._look()
+            case on.CheckpointKept():
+                self._recovery.kept(has_any=event.has_any)
+            case on.CheckpointMissed():
+                self._recovery.problem = event.problem
+            case on.EnvironmentReady():
                 self._launched(event)
-            case LaunchFailed():
-                self.doing = Doing.NOTHING
+            case on.LaunchFailed():
+                self._end_turn()
                 self._fail_with(event.error)
-            case LaunchInterrupted():
-                self.doing = Doing.NOTHING
-                self._answer_hidden()
+            case on.LaunchInterrupted():
+                self._end_turn()
+                self._early.answer_hidden(self._backlog)
                 self._backlog.fail_all(
                     "KeyboardInterrupt", "Interrupted while waiting for an environment."
                 )
-            case Left():
-                self.doing = Doing.NOTHING
-            case Restored() if event.number == self._restoring:
-                self._holds_state = self._recovery.restored(event.report, event.cells_since)
+            case on.Left():
+                self._end_turn()
+            case on.Restored() if self._recovery.is_current(event.number):
+                self._recovery.restored(event.report, event.cells_since)
+                self._life.holds_state = True
                 self._end_restore()
-            case RestoreFailed() if event.number == self._restoring:
-                self._restore_failed(event.error)
-            case CodeRan():
+            case on.RestoreFailed() if self._recovery.is_current(event.number):
+                self._recovery.failed(event.error)
+                self._end_restore()
+            case on.CodeRan():
                 self._code_ended(event.result)
-            case CodeFailed():
+            case on.CodeFailed():
                 self._code_ended(event.error)
-            case DriverFailed():
+            case on.DriverFailed():
                 self._driver_failed(event)
 
     # -- what is to be done next -----------------------------------------------------
 
     def _go_on(self) -> None:
-        if self._has_exited or self._incoming:
+        if self._has_exited or self._delivery:
             return
         if self.doing is Doing.EXCHANGE:
             self._send_along()
         elif self.doing is Doing.NOTHING:
-            if self._exchange is not None:
-                self._go_on_with(self._exchange)
-            elif self._plain is not None:
-                self._go_on_plainly(self._plain)
-            elif self._backlog and not self._answer_all_early():
-                self._launch()
+            if self._life.loop is not None:
+                self._go_on_with(self._life.loop)
+            elif self._life.plain is not None:
+                self._go_on_plainly(self._life.plain)
+            elif self._backlog:
+                self._answer_early_or_launch()
+
+    def _begin(self, doing: Doing, command: Command) -> None:
+        """Have something done that everything else waits for."""
+        self.doing = doing
+        self._out.append(command)
+
+    def _end_turn(self) -> None:
+        """What was begun has ended."""
+        self.doing = Doing.NOTHING
+        self._life.call_ended(self._now)
 
     def _launch(self) -> None:
-        self.doing = Doing.LAUNCH
-        self._told.clear()
-        self._out.append(Launch())
+        self._trouble.forget_told()
+        self._begin(Doing.LAUNCH, do.Launch())
 
-    def _go_on_with(self, exchange: Exchange) -> None:
-        if self._backlog and not self._restoring:
+    def _go_on_with(self, loop: ExchangeLoop) -> None:
+        if self._backlog and not self._recovery.is_restoring:
             if self._recovery.is_due:
                 self._recovery.begin()
-                self._restore(after_death=False)
             else:
-                self._send(exchange)
+                self._send(loop)
         is_waiting = any(one.is_sent for one in self.table)
-        wants_more = is_waiting or exchange.has_more or bool(self._awaited)
-        if self._pacing.may_begin(self._now, wants_more=wants_more):
-            self._begin_exchange(exchange, is_waiting=is_waiting)
+        wait_seconds = loop.begin(self._now, is_waiting=is_waiting)
+        if wait_seconds is not None:
+            self._life.call_begins(self._now)
+            self._begin(Doing.EXCHANGE, do.DoExchange(wait_seconds))
+            self._announce_at = self._now + ANNOUNCE_SECONDS
 
     def _send_along(self) -> None:
-        """Have what came before the exchange's first call was made go along with it."""
-        exchange = self._exchange
-        is_free = not (self._restoring or self._recovery.is_due)
-        if self._backlog and exchange is not None and not exchange.is_called and is_free:
-            self._send(exchange)
+        """Have what comes meanwhile go along: with the first call, or by one of its own."""
+        loop = self._life.loop
+        is_free = not (self._recovery.is_restoring or self._recovery.is_due)
+        if loop is None or not self._backlog or not is_free:
+            return
+        if not loop.exchange.is_called:
+            self._send(loop)
+        elif loop.exchange.may_send_along:
+            self._send(loop)
+            loop.send_along()
+            self._out.append(do.SendAlong())
 
-    def _send(self, exchange: Exchange) -> None:
+    def _send(self, loop: ExchangeLoop) -> None:
         self._recovery.tell()
-        self._backlog.send(exchange, self._remote_info)
-        self._pacing.came_in()
+        self._backlog.send(loop, self._life.remote_info)
 
-    def _begin_exchange(self, exchange: Exchange, *, is_waiting: bool) -> None:
-        self._pacing.began(self._now)
-        self.doing = Doing.EXCHANGE
-        self._was_waiting = is_waiting
-        self._idle_seconds = self._now - self._last_call
-        may_wait = (is_waiting or bool(self._awaited)) and not exchange.has_more
-        wait_seconds = exchange.window_seconds if may_wait else 0.0
-        exchange.begin(wait_seconds, self._now)
-        self._out.append(DoExchange(wait_seconds))
-        self._announce_at = self._now + ANNOUNCE_SECONDS
-        if is_waiting and not exchange.is_overlap_known and self._probe_at is None:
-            self._probe_at = self._now + _LONG_CELL_SECONDS
-
-    def _is_current(self, generation: str) -> bool:
-        return self._exchange is not None and self._exchange.nonce == generation
+    def _look(self) -> None:
+        """Do an exchange even if nothing is waited for."""
+        if self._life.loop is not None:
+            self._life.loop.look()
 
     # -- times -----------------------------------------------------------------------
 
     def _arm(self) -> None:
         """Have the driver tell when there is something to do next."""
-        times = [self._announce_at, self._probe_at, self._paced_at, self._interrupter.next_at]
-        if self.doing is Doing.NOTHING and self._exchange is not None:
-            times.append(self._polls.next_at)
-            times.append(self._pacing.retry_at(self._now))
+        times = [self._announce_at, self._delivery.next_at, self._interrupter.next_at]
+        if self._life.loop is not None:
+            times += self._life.loop.times(self._now, is_free=self.doing is Doing.NOTHING)
         due = [one for one in times if one is not None]
         if due and (self._armed is None or min(due) < self._armed):
             self._armed = min(due)
-            self._out.append(WaitUntil(self._armed))
+            self._out.append(do.WaitUntil(self._armed))
 
     def _check_times(self) -> None:
-        now, exchange = self._now, self._exchange
-        if self._announce_at is not None and now >= self._announce_at:
+        if self._announce_at is not None and self._now >= self._announce_at:
             self._announce_at = None
             self._announcer.announce()
-        if self._paced_at is not None and now >= self._paced_at:
+        if self._delivery.next_at is not None:
             self._take_incoming()
-        if self._probe_at is not None and now >= self._probe_at:
-            self._probe_at = None
-            is_long = any(one.is_execute and one.is_running for one in self.table)
-            if exchange is not None and not exchange.is_overlap_known and is_long:
-                self._wake()
-        if self.doing is Doing.NOTHING and self._polls.is_due(now):
-            self._polls.took_one()
-            self._pacing.look()
+        loop = self._life.loop
+        if loop is not None and loop.check(self._now, is_free=self.doing is Doing.NOTHING):
+            self._probe()
         self._check_interrupt()
+
+    def _probe(self) -> None:
+        """Find out whether the shell tool gets round an exchange: worth it for a long cell."""
+        if any(one.is_execute and one.is_running for one in self.table):
+            self._wake()
 
     def _wake(self) -> None:
         """End the exchange that the agent holds open, if it does."""
-        if self.doing is Doing.EXCHANGE and self._exchange is not None and self._exchange.is_called:
-            self._out.append(Wake())
+        if self._life.loop is not None and self._life.loop.exchange.is_called:
+            self._out.append(do.Wake())
 
     # -- from the front end ----------------------------------------------------------
 
-    def _receive(self, event: Received) -> None:
+    def _receive(self, event: on.Received) -> None:
         request = Request.of(event.channel, event.idents, event.frames, event.content)
         self._log.debug("%s on %s", request.msg_type, request.channel)
         match request.msg_type:
             case "kernel_info_request":
-                self._receive_kernel_info(request)
+                self._kernel_info.asked(request)
             case "interrupt_request":
                 self._publisher.begin(request)
                 self._interrupt()
@@ -433,58 +370,30 @@ class Core:
     def _answer_early(self, request: Request) -> bool:
         """Answer what no environment is launched for, if there is none and none is coming.
 
-        The one place where it is decided whether a request is worth one (`_answer_all_early` asks
-        the same of those that wait).
+        The one place where it is decided whether a request is worth one
+        (`_answer_early_or_launch` asks the same of those that wait).
         """
-        has_remote_kernel = self._exchange is not None and not (
+        has_remote_kernel = self._life.loop is not None and not (
             # Asking could take a place in the pool already.
             request.only_looks
             and not len(self.table)
-            and self._now - self._last_call > self._options.cooldown_seconds
+            and self._life.idle_seconds(self._now) > self._options.cooldown_seconds
         )
         is_coming = self.doing is Doing.LAUNCH or bool(self._backlog)
         return not has_remote_kernel and not is_coming and self._early.answer(request)
 
-    def _answer_all_early(self) -> bool:
-        """Answer all that waits if nothing of it is worth an environment; False if something is."""
-        waiting = list(self._backlog)
-        if not waiting or not all(map(self._early.applies, waiting)):
-            return False
-        self._backlog.clear()
-        for request in waiting:
-            self._early.answer(request)
-        return True
-
-    def _answer_hidden(self) -> None:
-        """Answer hidden requests that have not been sent; set-up code waits for the next cell."""
-        for request in self._backlog:
-            if request.is_hidden:
-                self._early.answer(request)
+    def _answer_early_or_launch(self) -> None:
+        if self._early.answer_all(self._backlog):
+            self._backlog.clear()
+        else:
+            self._launch()
 
     def _submit(self, request: Request) -> None:
         self._backlog.add(request)
-        exchange = self._exchange
-        if exchange is not None and exchange.is_held and self.table.is_urgent(request):
+        loop = self._life.loop
+        if loop is not None and loop.exchange.is_held and self.table.is_urgent(request):
             # It would reach the remote kernel too late with the next exchange.
             self._wake()
-
-    def _receive_kernel_info(self, request: Request) -> None:
-        cells = {one.msg_id for one in self.table if one.is_execute}
-        if request.channel == "shell" and cells:
-            self._deferred.append((request, cells))
-        else:
-            self._publisher.answer(request, self._kernel_info)
-
-    def _answer_deferred(self) -> None:
-        if not self._deferred:
-            return
-        waiting, self._deferred = self._deferred, []
-        for request, cells in waiting:
-            cells -= {one for one in cells if self.table.find(one) is None}
-            if cells:
-                self._deferred.append((request, cells))
-            else:
-                self._publisher.answer(request, self._kernel_info)
 
     def _receive_shutdown(self, request: Request) -> None:
         restart = bool(request.content.get("restart", False))
@@ -499,85 +408,48 @@ class Core:
 
     def _exit(self, *, for_restart: bool = False) -> None:
         self._has_exited = True
-        self._out.append(Exit(for_restart))
+        self._out.append(do.Exit(for_restart))
 
     # -- from the remote side --------------------------------------------------------
 
-    def _end_exchange(self) -> None:
-        self.doing = Doing.NOTHING
-        self._last_call = self._now
-        if self._exchange is not None:
-            self._exchange.end()
-
-    def _exchanged(self, event: Exchanged) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            return
-        self._end_exchange()
-        self._trouble = None
-        self._lost_unused = 0
-        has_brought = bool(event.records) or exchange.has_progressed
-        self._pacing.ended(self._now, has_brought=has_brought)
-        self._incoming.extend(event.records)
+    def _exchanged(self, records: list[Record]) -> None:
+        self._end_turn()
+        self._trouble.end()
+        self._life.answered()
+        if self._life.loop is not None:
+            self._life.loop.ended(self._now, has_records=bool(records))
+        self._delivery.add(records)
         self._take_incoming()
 
     def _take_incoming(self) -> None:
         """Hand on what has come, as quickly as it may be."""
-        exchange = self._exchange
-        while self._incoming and exchange is not None:
-            if self._paced_at is None and exchange.is_catching_up:
-                delay = self._pacer.delay(self._incoming[0], self._now)
-                if delay > 0:
-                    self._paced_at = self._now + delay
-                    self._interrupt_due()
-                    return
-            elif self._paced_at is not None and self._now < self._paced_at:
-                return
-            self._paced_at = None
-            self._take_record(self._incoming.popleft())
-            self._answer_deferred()
-            if exchange is not self._exchange or self._has_exited:
+        loop = self._life.loop
+        while loop is not None and (record := self._next_record(loop)) is not None:
+            self._take_record(record)
+            self._kernel_info.answer_due()
+            if loop is not self._life.loop or self._has_exited:
                 return
             if self._restart is not None and self.table.find(self._restart.msg_id) is None:
                 self._leave_environment(self._restart)
                 return
-        if exchange is not None:
-            self._took_all(exchange)
+        if self._delivery:
+            self._interrupter.send_due(self._delivery.ended())
+        elif loop is not None:
+            self._took_all(loop)
 
-    def _took_all(self, exchange: Exchange) -> None:
-        if not exchange.has_more and self._pacer.is_through():
-            exchange.is_catching_up = False
-        self._end_unknown(exchange)
-        self._interrupt_due()
+    def _next_record(self, loop: ExchangeLoop) -> Record | None:
+        return self._delivery.take(self._now, is_limited=loop.exchange.is_catching_up)
+
+    def _took_all(self, loop: ExchangeLoop) -> None:
+        if not loop.exchange.has_more and self._delivery.is_through():
+            loop.exchange.is_catching_up = False
+        self._backlog.end_unknown(loop.exchange)
+        self._interrupter.send_due(set())
         calls, self._calls = tuple(self._calls), []
         if calls:
-            self.doing = Doing.CALLS
-            self._out.append(CallHost(calls))
+            self._begin(Doing.CALLS, do.CallHost(calls))
         else:
-            self._plan_polls(exchange, is_first=self._was_waiting)
-
-    def _plan_polls(self, exchange: Exchange, *, is_first: bool) -> None:
-        is_needed = exchange.has_background and not len(self.table)
-        self._polls.plan(is_needed=is_needed, after_request=is_first, now=self._now)
-
-    def _end_unknown(self, exchange: Exchange) -> None:
-        """End requests that have arrived, and of which the agent knows nothing any more.
-
-        Nothing will come of them: without this, they would be waited for for ever.
-        """
-        if exchange.open_count != 0 or exchange.has_more:
-            return
-        for request in self.table:
-            if not request.is_sent or not exchange.has_arrived(request.place):
-                continue
-            if request.wants_reply:
-                self._log.warning("a %s is lost in the environment", request.msg_type)
-                self._publisher.fail_with(
-                    request,
-                    RequestLost("The environment does not know of this any more. Run it again."),
-                )
-            else:
-                self._publisher.answer(request, {})
+            loop.plan_polls(self._now, is_idle=not len(self.table))
 
     def _take_record(self, record: Record) -> None:
         match record.kind:
@@ -585,12 +457,12 @@ class Core:
                 parent = str(record.head.get("parent", ""))
                 is_output = record.head.get("channel") == "iopub" and "state" not in record.head
                 if is_own(parent) and not is_output:
-                    self._awaited.discard(parent if _is_last(record) else "")
-                    self._out.append(Deliver(record))
+                    self._answered(parent, record)
+                    self._out.append(do.Deliver(record))
                 else:
                     self._see(record)
             case "got":
-                self._out.append(Deliver(record))
+                self._out.append(do.Deliver(record))
             case "call":
                 self._calls.append(record)
             case "closed":
@@ -598,10 +470,7 @@ class Core:
                 if request is not None and not request.wants_reply:
                     self._publisher.answer(request, {})
             case "ready":
-                info = record.head.get("info")
-                self._remote_info = info if isinstance(info, dict) else None
-                self._failed_starts = 0
-                self._log.info("remote kernel is ready, pid %s", record.head.get("pid"))
+                self._life.ready(record.head)
             case "dead":
                 self._bury(record.head)
 
@@ -611,117 +480,66 @@ class Core:
             case Began(request) if request.is_execute:
                 self._early.began(request)
                 # Not when it is sent: the environment may turn out to be gone by then.
-                self._holds_state = self._holds_state or not request.is_hidden
+                self._life.holds_state |= not request.is_hidden
             case SetupBegan() if self._interrupter.is_waiting:
-                self._out.append(Interrupt(""))
+                self._out.append(do.Interrupt(""))
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)
             case Ended(request, seconds) if request.is_execute:
                 if not request.is_hidden:
-                    self._out.append(CellEnded(seconds))
+                    self._out.append(do.CellEnded(seconds))
                 if self._forwarder.asks_exit:
                     # The remote kernel is ending; ipykernel's process would end now too.
                     self._exit()
 
     def _bury(self, head: dict[str, Any]) -> None:
-        """The remote kernel has ended: end what it was doing, start another one."""
-        code, reason = int(head.get("code", 0)), str(head.get("failure", ""))
+        """The remote kernel has ended."""
         if self._forwarder.asks_exit:
             self._log.info("the remote kernel was told to quit")
             self._exit()
-            return
-        if not head.get("ready"):
-            self._log.warning("the remote kernel did not start: %s", head.get("text"))
-            self._failed_starts += 1
-        self._log.warning("the remote kernel ended with status %s", code)
-        if reason or self._failed_starts >= _MOST_FAILED_STARTS:
-            self._give_up(reason or f"it {death_of(code)}")
-            return
-        told = self._recovery.died(code, while_restoring=bool(self._restoring))
-        self._out += [
-            LoseVariables(),
-            FailCarried(CheckpointFailed("The remote kernel ended meanwhile.")),
-        ]
-        self._awaited.clear()
-        self._subshells.forget()
-        self._announcer.forget()
-        kind = RemoteKernelDied if code < 0 else RemoteKernelExited
-        is_seen = self._backlog.end_sent(kind.ename, told, kind.reason)
-        if not self._restoring:
-            if not is_seen:
-                self._recovery.tell_later(told)
-            self._backlog.abort(None)
-        if self._exchange is not None:
-            self._exchange.send(Record({"kind": "restart"}))
-            self._pacing.came_in()
-        self._setup.begin_anew()
-
-    def _give_up(self, reason: str) -> None:
-        """No remote kernel can be started in this environment: the next cell gets another one."""
-        told = f"The remote kernel ended and could not be started again: {reason}."
-        self._forget_environment(EnvironmentGone(told))
-        self._backlog.end_sent(
-            "RemoteKernelDied",
-            f"{told} The environment was given up, its variables and files are lost. "
-            "The next cell gets a new one.",
-        )
-        self._recovery.gave_up(f"{told[:-1]}, so its environment was given up")
-        self.doing = Doing.LEAVE
-        self._out.append(Leave(keeps_state=True))
+        elif not self._life.bury(head):
+            # No remote kernel can be started in it.
+            self._forget_environment()
+            self._begin(Doing.LEAVE, do.Leave(keeps_state=True))
 
     # -- calls of the remote side, and the checkpoint engine -------------------------
 
-    def _host_answered(self, event: HostAnswered) -> None:
-        exchange = self._exchange
-        if exchange is None:
+    def _host_answered(self, event: on.HostAnswered) -> None:
+        loop = self._life.loop
+        if loop is None:
             return
         for answer in event.answers:
-            exchange.send(answer)
-            self._pacing.came_in()
+            loop.send(answer)
         if event.is_late:
             self._wake()
             return
-        self.doing = Doing.NOTHING
-        self._last_call = self._now
+        self._end_turn()
         self._restart = event.restart or self._restart
         # A thread that fetches a file may have the next question.
-        self._plan_polls(exchange, is_first=self._was_waiting or event.may_continue)
+        is_idle = not len(self.table)
+        loop.plan_polls(self._now, is_idle=is_idle, may_continue=event.may_continue)
 
-    def _carry(self, event: CarryAsked) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            self._out.append(FailCarried(EnvironmentGone("The session environment has ended.")))
+    def _carry(self, event: on.CarryAsked) -> None:
+        loop = self._life.loop
+        if loop is None:
+            self._out.append(do.FailCarried(EnvironmentGone("The session environment has ended.")))
             return
-        exchange.send(event.record)
+        loop.send(event.record)
         if event.msg_id:
-            self._awaited.add(event.msg_id)
-        self._pacing.came_in()
-        if event.is_urgent and exchange.is_held:
+            loop.begin_awaiting(event.msg_id)
+        if event.is_urgent and loop.exchange.is_held:
             self._wake()
 
-    def _restore_failed(self, error: AcaKernelError | None) -> None:
-        if error is None:
-            self._recovery.give_up("It was interrupted.")
-        elif self._recovery.failed(error):
-            self._restore(after_death=True)
-            return
-        self._end_restore()
-
-    def _restore(self, *, after_death: bool) -> None:
-        self._restores += 1
-        self._restoring = self._restores
-        self._out.append(Restore(self._restoring, after_death))
-
-    def _abandon_restore(self) -> None:
-        """Restore at another time."""
-        if self._restoring:
-            self._restoring = 0
-            self._out.append(CancelRestore())
+    def _answered(self, msg_id: str, record: Record) -> None:
+        """The remote kernel has said something of a message of the checkpoint engine's."""
+        is_last = record.head.get("channel") != "iopub" or record.head.get("state") == "idle"
+        if self._life.loop is not None and is_last:
+            self._life.loop.end_awaiting(msg_id)
 
     def _end_restore(self) -> None:
-        self._restoring = 0
-        if self._interrupter.is_restore_interrupted:
+        """A restore has ended, unless it is tried again."""
+        if self._interrupter.is_restore_interrupted and not self._recovery.is_restoring:
             self._interrupter.forget()
             self._backlog.fail_all(
                 "KeyboardInterrupt", "Interrupted while variables were brought back."
@@ -731,147 +549,55 @@ class Core:
 
     def _interrupt(self) -> None:
         """Interrupt what runs; what is queued behind it follows ipykernel's rules."""
-        exchange = self._exchange
         if self.doing is Doing.LAUNCH:
-            self._out.append(CancelLaunch())
-        elif self._plain is not None:
-            self._out.append(StopCode())
-        elif exchange is None:
+            self._out.append(do.CancelLaunch())
+        elif self._life.plain is not None:
+            self._out.append(do.StopCode())
+        elif self._life.loop is None:
             return
-        elif self._restoring:
-            self._out.append(StopWaiting(None))
-            self._interrupter.is_restore_interrupted = True
-            self._interrupt_restore()
-        else:
-            running, first = self._interrupter.ask(self._ended())
-            if running is not None:
-                self._send_interrupt(running)
-            elif first is not None:
-                # Not begun as far as we know: a signal now might come before it, which
-                # ipykernel ignores. It is sent when its busy has arrived.
-                self._out.append(StopWaiting(first.place if first.is_sent else None))
-                if self._setup.running:
-                    self._out.append(Interrupt(""))
-                self._wake()
-
-    def _interrupt_due(self) -> None:
-        """Interrupt what an interrupt has been waiting for, if it runs now."""
-        request = self._interrupter.due(self._ended())
-        if request is not None:
-            self._send_interrupt(request)
-
-    def _send_interrupt(self, request: Request) -> None:
-        self._forwarder.interrupted.add(request.msg_id)
-        self._out.append(Interrupt(request.msg_id))
-
-    def _ended(self) -> set[str]:
-        """Return the requests whose idle has come, though it is not handed on yet."""
-        return {
-            str(one.head.get("parent")) for one in self._incoming if one.head.get("state") == "idle"
-        }
-
-    def _interrupt_restore(self) -> None:
-        if self._awaited:
-            # ipykernel ignores what comes before it has begun with a request.
-            self._out.append(Interrupt(""))
-            self._interrupter.again_at = self._now + AGAIN_SECONDS
-        else:
-            # Nothing runs over there yet that a signal could reach.
-            self._out.append(CancelRestore())
+        elif self._recovery.is_restoring:
+            self._out.append(do.StopWaiting(None))
+            self._interrupter.ask_restore(self._now, has_begun=self._life.loop.is_awaiting)
+        elif (first := self._interrupter.ask(self._delivery.ended())) is not None:
+            # Not begun as far as we know: a signal now might come before it, which
+            # ipykernel ignores. It is sent when its busy has arrived.
+            self._out.append(do.StopWaiting(first.place if first.is_sent else None))
+            if self._setup.running:
+                self._out.append(do.Interrupt(""))
+            self._wake()
 
     def _check_interrupt(self) -> None:
-        again_at = self._interrupter.again_at
-        if again_at is not None and self._now >= again_at:
-            self._interrupter.again_at = None
-            if self._restoring:
-                self._interrupt_restore()
+        loop = self._life.loop
+        if self._interrupter.is_again_due(self._now) and loop and self._recovery.is_restoring:
+            self._interrupter.ask_restore(self._now, has_begun=loop.is_awaiting)
         cell = self._interrupter.unfelt(self._now)
-        if cell is not None and self._trouble is not None:
-            text = (
-                f"{self._trouble.message} The cell is interrupted as soon as the pool answers; "
-                "restart the kernel to wait no longer."
-            )
-            self._publisher.tell(Notice(text, self._trouble.reason), cell)
+        if cell is not None:
+            self._trouble.tell_interrupted(cell)
 
     # -- the environment's life --------------------------------------------------------
 
-    def _launched(self, event: EnvironmentReady) -> None:
-        self.doing = Doing.NOTHING
-        self._last_call = self._now
-        self._exchange = event.exchange
-        self._holds_state = False
-        self._pacing, self._failed_starts = ExchangePacing(), 0
-        self._notices += event.notices
-        if event.exchange is None:
-            self._plain = PlainMode(self._publisher)
-            self._recovery.tell()
-        else:
-            # The agent may have said something about the remote kernel's start already.
-            self._pacing.came_in()
-        self._setup.begin_anew()
+    def _launched(self, event: on.EnvironmentReady) -> None:
+        self._end_turn()
+        self._life.launched(event.exchange, event.notices)
 
     def _lose_environment(self, error: EnvironmentGone) -> None:
-        """The environment has ended: end what ran in it, and get ready for another."""
-        exchange, held_state, idle = self._exchange, self._holds_state, self._idle_seconds
-        self._forget_environment(EnvironmentGone("The session environment has ended."))
-        self._log.info("environment lost: %s", error.message)
-        if exchange is not None:
-            self._backlog.put_back(
-                one for one in self.table if one.is_sent and exchange.is_safe_to_repeat(one.place)
-            )
-        self._backlog.end_sent(
-            "EnvironmentGone",
-            "The session environment ended while this was running. Its variables and files "
-            "are lost, and this was not run again. The next cell gets a new environment.",
-        )
-        if held_state:
-            self._recovery.lost_environment(idle)
-        self._lost_unused += 1
-        if self._lost_unused > _MOST_LOST_UNUSED:
-            self._lost_unused = 0
-            self._fail_all(
-                RemoteProtocolError(
-                    "Every environment that the session pool launches is gone before its first "
-                    "use. Check the pool, then run the cell again."
-                )
-            )
+        self._forget_environment()
+        failure = self._life.lose(error)
+        if failure is not None:
+            self._fail_all(failure)
 
     def _leave_environment(self, restart: Restart) -> None:
-        """Do what `%aca restart` asked for; what is queued behind its cell runs in the next one.
+        self._forget_environment()
+        self._life.leave(restart, has_failed=restart.msg_id == self._failed_last)
+        self._begin(Doing.LEAVE, do.Leave(keeps_state=restart.keeps_state))
 
-        The remote kernel begins no other cell by then (remote/magic.py), so none runs twice.
-        """
-        self._log.info("the environment is left on request")
-        self._forget_environment(EnvironmentGone("The session environment has ended."))
-        self._backlog.put_back(
-            one for one in self.table if one.is_sent and not one.is_replied and one.waits_in_turn
-        )
-        if restart.msg_id == self._failed_last:
-            self._backlog.abort(None)
-        self._backlog.end_sent(
-            "EnvironmentGone", "The session environment was restarted by another cell."
-        )
-        self._recovery.left(keeps_state=restart.keeps_state)
-        self.doing = Doing.LEAVE
-        self._out.append(Leave(keeps_state=restart.keeps_state))
-
-    def _forget_environment(self, error: EnvironmentGone) -> None:
-        self._out += [Forget(), FailCarried(error)]
-        self._exchange = self._plain = None
-        self._restart = self._remote_info = None
-        self._holds_state = False
-        self._pacing.forget_news()
-        if self._restoring:
-            self._abandon_restore()
-            self._recovery.lost_while_restoring()
-        self._incoming.clear()
+    def _forget_environment(self) -> None:
+        """Forget what was under way with an environment that is being given up."""
+        self._restart = None
+        self._delivery.clear()
         self._calls.clear()
-        self._awaited.clear()
-        self._paced_at = self._probe_at = self._announce_at = None
+        self._announce_at = None
         self._interrupter.forget()
-        self._subshells.forget()
-        self._announcer.forget()
-        self._polls.stop()
 
     # -- what goes wrong ---------------------------------------------------------------
 
@@ -884,78 +610,50 @@ class Core:
 
     def _fail_all(self, error: AcaKernelError) -> None:
         """Nothing can be run now: end every request with the reason; the next tries again."""
-        self._answer_hidden()
+        self._early.answer_hidden(self._backlog)
         self._interrupter.forget()
-        self._out.append(FailCarried(CheckpointFailed(error.message)))
-        self._awaited.clear()
-        self._polls.stop()
-        exchange = self._exchange
-        if exchange is not None:
-            # What has been reported as failed must not run when the pool is back.
-            exchange.withdraw()
+        self._out.append(do.FailCarried(CheckpointFailed(error.message)))
+        loop = self._life.loop
+        if loop is not None:
+            loop.withdraw()
             if isinstance(error, (PoolUnreachable, PoolBusy, ResultUnknown)):
-                self._backlog.fail_left(exchange, error)
+                self._backlog.fail_left(loop.exchange, error)
         name = "KeyboardInterrupt" if isinstance(error, WaitInterrupted) else type(error).__name__
         self._backlog.fail_all(name, error.message)
-        self._pacing.forget_news()
 
-    def _driver_failed(self, event: DriverFailed) -> None:
+    def _driver_failed(self, event: on.DriverFailed) -> None:
         """A defect of ours must not leave any request unanswered for ever."""
         if event.ends_turn:
-            self._end_exchange()
+            self._end_turn()
         if event.is_fatal:
-            self._pacing.failed()
-            self._incoming.clear()
+            if self._life.loop is not None:
+                self._life.loop.failed()
+            self._delivery.clear()
             self._calls.clear()
-            self._paced_at = None
             self._fail_all(AcaKernelError("The kernel failed; its log says how. Restart it."))
         else:
             self._notices.append(f"The kernel could not {event.what}; its log says why.")
 
-    def _tell_waiting(self, error: AcaKernelError, waited_seconds: float) -> None:
-        """Tell the user, in the first waiting cell, what it waits for."""
-        self._trouble = error
-        last = self._told.get(error.reason)
-        if last is not None and self._now - last < _REPEAT_NOTICE_SECONDS:
-            return
-        suffix = f" Waiting since {waited_seconds:.0f} s." if last is not None else " Waiting…"
-        if self._publisher.tell_waiting_cell(Notice(error.message + suffix, error.reason)):
-            self._told[error.reason] = self._now
-
     # -- plain mode --------------------------------------------------------------------
 
     def _go_on_plainly(self, plain: PlainMode) -> None:
-        while self._backlog and self.doing is Doing.NOTHING:
-            self._idle_seconds = self._now - self._last_call
-            if self._holds_state and self._idle_seconds > self._options.cooldown_seconds:
-                # Nothing in it could tell whether it is still the same one.
-                self._lose_environment(
-                    EnvironmentGone("The cooldown has passed since the last call.")
-                )
-                self._launch()
-                return
-            request = self._backlog.take_first()
-            self._holds_state = self._holds_state or request.is_execute
-            code = plain.begin(request)
-            if code is not None:
-                self.doing = Doing.CODE
-                self._out.append(RunCode(code))
-            elif plain.has_failed(request):
-                self._backlog.abort(None)
-
-    def _code_ended(self, outcome: Any) -> None:
-        self.doing = Doing.NOTHING
-        self._last_call = self._now
-        if self._plain is None:
+        if not self._backlog:
             return
+        self._life.call_begins(self._now)
+        is_cold = self._life.idle_seconds(self._now) > self._options.cooldown_seconds
+        if self._life.holds_state and is_cold:
+            # Nothing in it could tell whether it is still the same one.
+            self._lose_environment(EnvironmentGone("The cooldown has passed since the last call."))
+            self._launch()
+            return
+        code = plain.next_code()
+        if code is not None:
+            self._life.holds_state = True
+            self._begin(Doing.CODE, do.RunCode(code))
+
+    def _code_ended(self, outcome: ToolResult | AcaKernelError | None) -> None:
+        self._end_turn()
         if isinstance(outcome, EnvironmentGone):
             self._lose_environment(outcome)
-            return
-        request = self._plain.end(outcome)
-        if request is not None and self._plain.has_failed(request):
-            self._backlog.abort(None)
-
-
-def _is_last(record: Record) -> bool:
-    """Tell whether nothing more is to be waited for of a message of the checkpoint engine's."""
-    return record.head.get("channel") != "iopub" or record.head.get("state") == "idle"
+        elif self._life.plain is not None:
+            self._life.plain.end(outcome)

@@ -1,8 +1,8 @@
-"""What can happen to a kernel: the events that the core is told of.
+"""Events of a kernel: whatever the core is told of.
 
-Each has the time at which it happened, `now`, seconds of a monotonic clock that the core has no
-other way to know. `generation` tells one environment from those before it: what is said by, or
-about, an environment that has been given up means nothing any more.
+now: the time of the event, by a monotonic clock; the core has no other. generation: tells one
+environment from those before it; events of one that has been given up are ignored. Events of other
+rooms are defined there.
 """
 
 from __future__ import annotations
@@ -10,23 +10,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..checkpoint.carrier import CarryAsked
+from ..checkpoint.checkpoints import CheckpointKept
+from ..checkpoint.schedule import CheckpointMissed, Poked
+from ..environment.retry import CallRepeated, PoolWaits
+from ..messaging.inbox import Noticed, Received
+
+# Of other rooms, and events like those that are defined here.
+__all__ = [
+    "CallRepeated",
+    "CarryAsked",
+    "CheckpointKept",
+    "CheckpointMissed",
+    "Noticed",
+    "Poked",
+    "PoolWaits",
+    "Received",
+]
+
 if TYPE_CHECKING:
     from ..environment.exchange import Exchange
     from ..errors import AcaKernelError, EnvironmentGone
     from ..host.call import Restart
     from ..pool.mcp_client import ToolResult
     from ..remote.wire import Record
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message of a front end. frames: header, parent header, metadata, content, buffers."""
-
-    now: float
-    channel: str
-    idents: list[bytes]
-    frames: list[bytes]
-    content: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +72,6 @@ class ExchangeFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class CallRepeated:
-    """A call to the pool has failed, and is made again."""
-
-    now: float
-    error: AcaKernelError
-
-
-@dataclass(frozen=True, slots=True)
-class PoolWaits:
-    """The pool keeps the user waiting, for so long already."""
-
-    now: float
-    error: AcaKernelError
-    waited_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed:
-    """There is something to tell the user at once, if a cell waits."""
-
-    now: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The remote kernel has been interrupted, or will be by the next exchange."""
 
@@ -123,27 +105,6 @@ class LossFound:
     now: float
     generation: str
     error: EnvironmentGone
-
-
-@dataclass(frozen=True, slots=True)
-class CarryAsked:
-    """The checkpoint engine has a record for the environment.
-
-    msg_id: of a message to the remote kernel, whose answer exchanges are to wait for.
-    is_urgent: a cell waits for it.
-    """
-
-    now: float
-    record: Record
-    msg_id: str = ""
-    is_urgent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Poked:
-    """The environment is to be called, so that it lives on."""
-
-    now: float
 
 
 # -- an environment's life ---------------------------------------------------------
@@ -253,6 +214,8 @@ Event = (
     | LossFound
     | CarryAsked
     | Poked
+    | CheckpointKept
+    | CheckpointMissed
     | EnvironmentReady
     | LaunchFailed
     | LaunchInterrupted

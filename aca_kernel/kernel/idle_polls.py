@@ -1,21 +1,19 @@
-"""When to look after what still prints though no cell runs."""
+"""Polls of an idle notebook in which something may still print."""
 
 from __future__ import annotations
 
 from collections import deque
 
-# When the remote side says that something may still print though no cell runs, it is
-# looked after at these intervals, in all for about half a minute; then silence, so that
-# the environment can cool down.
-# The first ones are quick for VS Code, whose completions and variables are threads that
-# answer right after their cell.
+# Polls come at these intervals if the remote side says that something may print though no cell
+# runs: for half a minute, then silence, so that the environment can cool down. The first ones are
+# quick for VS Code, whose completions and variables are threads that answer right after their cell.
 BACKGROUND_POLL_SECONDS = (0.03, 0.05, 0.1, 0.1, 0.2, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 
 
 class IdlePolls:
-    """The looks that are still to be taken after the last request.
+    """The polls that are left after the last request.
 
-    What they find does not prolong them: a thread that prints for ever would otherwise
+    Their number does not depend on what they find: a thread that prints for ever would otherwise
     keep the environment, and its place in the pool, for ever.
     """
 
@@ -37,18 +35,18 @@ class IdlePolls:
             self._next_at = now + self._left[0]
 
     def stop(self) -> None:
-        """There is nothing to look after."""
+        """Poll no more."""
         self._left.clear()
 
     @property
     def next_at(self) -> float | None:
-        """The time of the next look, None if there is none."""
+        """The time of the next poll, None if there is none."""
         return self._next_at if self._left else None
 
     def is_due(self, now: float) -> bool:
-        """Tell whether the time of a look has come."""
+        """Tell whether the next poll is due."""
         return bool(self._left) and now >= self._next_at
 
     def took_one(self) -> None:
-        """The time of a look has come."""
+        """Count the poll that is due as done."""
         self._left.popleft()

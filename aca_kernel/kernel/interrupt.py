@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..environment.retry import QUIET_SECONDS
+from .commands import CancelRestore, Command, Interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,14 +24,16 @@ AGAIN_SECONDS = 0.3
 class Interrupter:
     """Knows what an interrupt is for.
 
-    again_at: when a restore is to be interrupted once more.
     is_restore_interrupted: whether what waits for the restore is not to run after it.
+    out: takes `Interrupt` and `CancelRestore`.
     """
 
-    def __init__(self, table: RequestTable) -> None:
-        self.again_at: float | None = None
+    def __init__(self, table: RequestTable, out: list[Command]) -> None:
         self.is_restore_interrupted = False
         self._table = table
+        self._out = out
+        # When a restore is to be interrupted once more.
+        self._again_at: float | None = None
         # What had not begun, as far as was known: the first of it that runs is interrupted.
         self._targets: list[str] = []
         self._sent_for = ""
@@ -39,7 +42,7 @@ class Interrupter:
     @property
     def next_at(self) -> float | None:
         """When there is something to look after."""
-        times = [one for one in (self.again_at, self._look_at) if one is not None]
+        times = [one for one in (self._again_at, self._look_at) if one is not None]
         return min(times) if times else None
 
     @property
@@ -47,8 +50,8 @@ class Interrupter:
         """Whether what is to be interrupted has not begun, as far as is known."""
         return bool(self._targets)
 
-    def ask(self, ended: Collection[str]) -> tuple[Request | None, Request | None]:
-        """Interrupt; return what runs and is to be interrupted now, and what else is waited for.
+    def ask(self, ended: Collection[str]) -> Request | None:
+        """Interrupt what runs; if nothing does, return the first of what is waited for.
 
         ended: ids of requests whose idle has come and is not handed on yet.
         """
@@ -56,33 +59,51 @@ class Interrupter:
         here = [one for one in waiting if one.is_in_main_thread]
         # Of a subshell's cell, `!` commands can be interrupted.
         running = [one for one in here or waiting if one.is_running]
-        if running:
-            self._targets = []
-            return self._begin(running[0]), None
-        # Up to the first cell, which is what the user sees waiting.
         self._targets = []
+        if running:
+            self._send(running[0])
+            return None
+        # Up to the first cell, which is what the user sees waiting.
         for one in here:
             self._targets.append(one.msg_id)
             if one.is_execute:
                 break
-        return None, self._table.find(self._targets[0]) if self._targets else None
+        return self._table.find(self._targets[0]) if self._targets else None
 
-    def due(self, ended: Collection[str] = ()) -> Request | None:
-        """Return what an interrupt was waiting for, if it runs now. ended: as for `ask`."""
+    def send_due(self, ended: Collection[str]) -> None:
+        """Interrupt what an interrupt was waiting for, if it runs now. ended: as for `ask`."""
         if not self._targets:
-            return None
+            return
         left = [self._table.find(one) for one in self._targets if one not in ended]
         unfinished = [one for one in left if one is not None]
         self._targets = [one.msg_id for one in unfinished]
         running = next((one for one in unfinished if one.is_running), None)
-        if running is None:
-            return None
-        self._targets = []
-        return self._begin(running)
+        if running is not None:
+            self._targets = []
+            self._send(running)
 
-    def _begin(self, request: Request) -> Request:
+    def _send(self, request: Request) -> None:
+        request.is_interrupted = True
         self._sent_for = request.msg_id
-        return request
+        self._out.append(Interrupt(request.msg_id))
+
+    def ask_restore(self, now: float, *, has_begun: bool) -> None:
+        """Interrupt a restore. has_begun: the remote kernel is, or will be, busy with it."""
+        self.is_restore_interrupted = True
+        if has_begun:
+            # ipykernel ignores what comes before it has begun with a request.
+            self._out.append(Interrupt(""))
+            self._again_at = now + AGAIN_SECONDS
+        else:
+            # Nothing runs over there yet that a signal could reach.
+            self._out.append(CancelRestore())
+
+    def is_again_due(self, now: float) -> bool:
+        """Tell, once, whether a restore has not ended though it was interrupted."""
+        is_due = self._again_at is not None and now >= self._again_at
+        if is_due:
+            self._again_at = None
+        return is_due
 
     def was_sent(self, now: float) -> None:
         """The signal is on its way; see `unfelt`."""
@@ -98,5 +119,5 @@ class Interrupter:
     def forget(self) -> None:
         """There is nothing any more that could be interrupted."""
         self._targets = []
-        self.again_at = self._look_at = None
+        self._again_at = self._look_at = None
         self.is_restore_interrupted = False

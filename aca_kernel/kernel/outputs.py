@@ -1,7 +1,6 @@
-"""Forwards what the remote kernel says to the front end that asked for it.
+"""Messages of the remote kernel, forwarded to the front end that asked for them.
 
-Messages keep their frames. Beside that, this looks at the few of them that say something about
-the request they belong to: that it has begun, failed, or ended.
+They keep their frames. A few of them say that their request has begun, failed or ended.
 """
 
 from __future__ import annotations
@@ -69,7 +68,6 @@ class Forwarder:
     """Forwards, and tells what it sees.
 
     setup: what it mutes is shown to nobody.
-    interrupted: ids of requests that were interrupted: ipykernel replies to none but cells then.
     asks_exit: whether the user's code asked the kernel to quit.
     """
 
@@ -83,7 +81,6 @@ class Forwarder:
         widgets: WidgetScripts,
         log: logging.Logger,
     ) -> None:
-        self.interrupted: set[str] = set()
         self.asks_exit = False
         self._publisher = publisher
         self._table = table
@@ -165,9 +162,9 @@ class Forwarder:
             return None
         self._publisher.begin(request)
         is_owed = request.wants_reply and not request.is_replied
-        if is_owed and request.msg_id in self.interrupted:
+        if is_owed and request.is_interrupted:
+            # ipykernel replies to none but cells then.
             self._publisher.reply(request, _INTERRUPTED)
-        self.interrupted.discard(request.msg_id)
         request.state.happens(Event.TELL_IDLE)
         self._publisher.forward("kernel.status", frames)
         self._table.finish(request)

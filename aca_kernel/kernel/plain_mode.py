@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..messaging.publisher import Publisher
     from ..messaging.requests import Request
     from ..pool.mcp_client import ToolResult
+    from .send_queue import SendQueue
 
 # The service ends an execution at 220 s (sessions-code-interpreter.md); the rest is for
 # the way there and back.
@@ -40,17 +41,24 @@ _EMPTY_REPLIES: dict[str, dict[str, Any]] = {
 class PlainMode:
     """Answers the front end's requests without a kernel in the environment.
 
-    Whoever uses this runs the text that `begin` returns, and tells `end` what came of it.
+    Whoever uses this runs the text that `next_code` returns, and tells `end` what came of it.
     """
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, backlog: SendQueue) -> None:
         self._publisher = publisher
+        self._backlog = backlog
         self._execution_count = 0
         self._running: Request | None = None
-        self._failed: Request | None = None
 
-    def begin(self, request: Request) -> str | None:
-        """Begin with one request; return the text to be run, None if it is done."""
+    def next_code(self) -> str | None:
+        """Answer what is queued up to the next text to be run; return that, None if all is done."""
+        while self._backlog:
+            code = self._begin(self._backlog.take_first())
+            if code is not None:
+                return code
+        return None
+
+    def _begin(self, request: Request) -> str | None:
         if request.is_execute:
             return self._begin_cell(request)
         if request.msg_type == "complete_request":
@@ -68,10 +76,6 @@ class PlainMode:
         else:
             self._publisher.answer(request, {})
         return None
-
-    def has_failed(self, request: Request) -> bool:
-        """Tell whether a request that is done has failed, and aborts those behind it."""
-        return request is self._failed and request.aborts_on_error
 
     def _begin_cell(self, request: Request) -> str | None:
         code = str(json.loads(request.frames[3]).get("code", ""))
@@ -92,14 +96,14 @@ class PlainMode:
         self._running = request
         return code
 
-    def end(self, outcome: ToolResult | AcaKernelError | None) -> Request | None:
-        """Answer the cell whose text was run, and return it; None if it has been answered.
+    def end(self, outcome: ToolResult | AcaKernelError | None) -> None:
+        """Answer the cell whose text was run, unless it has been answered.
 
         outcome: None if nobody waits any longer; the tool offers no way to stop the code.
         """
         request, self._running = self._running, None
         if request is None or not request.is_sent:
-            return None
+            return
         match outcome:
             case None:
                 self._fail(
@@ -112,16 +116,18 @@ class PlainMode:
             case AcaKernelError():
                 self._fail(request, outcome.ename, outcome.message, outcome.reason)
             case _:
-                is_silent = bool(request.content.get("silent", False))
-                if not self._show(request, outcome, is_silent):
-                    self._failed = request
-        return request
+                self._show(request, outcome)
 
     def _fail(self, request: Request, ename: str, evalue: str, reason: str = "") -> None:
-        self._failed = request
         self._publisher.fail(request, ename, evalue, reason)
+        self._abort_behind(request)
 
-    def _show(self, request: Request, result: ToolResult, is_silent: bool) -> bool:
+    def _abort_behind(self, request: Request) -> None:
+        if request.aborts_on_error:
+            self._backlog.abort(None)
+
+    def _show(self, request: Request, result: ToolResult) -> None:
+        is_silent = bool(request.content.get("silent", False))
         if not is_silent:
             self._stream(request, "stdout", result.stdout)
         if result.is_failed:
@@ -132,7 +138,8 @@ class PlainMode:
                 self._publisher.publish("error", content, request)
             counted = {"execution_count": self._execution_count}
             self._publisher.answer(request, {"status": "error", **content, **counted})
-            return False
+            self._abort_behind(request)
+            return
         if not is_silent:
             self._stream(request, "stderr", result.stderr)
             if result.execution_result is not None:
@@ -142,7 +149,6 @@ class PlainMode:
                     "execute_result", {"data": data, "metadata": {}, **counted}, request
                 )
         self._succeed(request)
-        return True
 
     def _stream(self, request: Request, name: str, text: str) -> None:
         if text:

@@ -1,7 +1,7 @@
-"""What waits to be sent to the remote kernel, and how that ends which it will not answer.
+"""The queue of requests for the remote kernel, and the end of those that it will not answer.
 
-Both ends are ipykernel's: a failed cell aborts the cells behind it, and of the requests that
-die with a remote kernel those that had begun are failed and the others aborted.
+They end as in ipykernel: a failed cell aborts the cells behind it. Of the requests that die with a
+remote kernel, those that had begun fail and the others are aborted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ResultUnknown
+from ..errors import RequestLost, ResultUnknown
 from ..messaging.subshells import is_beyond
 from ..remote.wire import Record
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..messaging.requests import Request, RequestTable
     from ..messaging.setup_code import SetupCode
     from ..messaging.subshells import Subshells
+    from .exchange_loop import ExchangeLoop
 
 
 class SendQueue:
@@ -64,12 +65,12 @@ class SendQueue:
         """Take all of it out; the requests have been answered."""
         self._waiting.clear()
 
-    def send(self, exchange: Exchange, kernel_info: dict[str, Any] | None) -> None:
+    def send(self, loop: ExchangeLoop, kernel_info: dict[str, Any] | None) -> None:
         """Send all of it. kernel_info: the remote kernel's, None if it has not told yet."""
         while self._waiting:
             request = self._waiting.popleft()
             for record in self._setup.take_unsent():
-                exchange.send(record)
+                loop.send(record)
             self._tell_notices(request)
             if is_beyond(request, kernel_info):
                 self._publisher.fail(
@@ -78,7 +79,7 @@ class SendQueue:
                 continue
             self._subshells.redirect(request)
             head = {"kind": "msg", "channel": request.channel}
-            request.send(exchange.send(Record(head, tuple(request.frames))))
+            request.send(loop.send(Record(head, tuple(request.frames))))
             self._announcer.sent(request)
 
     def take_first(self) -> Request:
@@ -128,6 +129,24 @@ class SendQueue:
             else:
                 self._publisher.abort(request)
         return is_seen
+
+    def end_unknown(self, exchange: Exchange) -> None:
+        """End requests that have arrived, and of which the agent knows nothing any more.
+
+        Nothing will come of them: without this, they would be waited for for ever.
+        """
+        if exchange.open_count != 0 or exchange.has_more:
+            return
+        for request in self._table:
+            if not request.is_sent or not exchange.has_arrived(request.place):
+                continue
+            if request.wants_reply:
+                self._publisher.fail_with(
+                    request,
+                    RequestLost("The environment does not know of this any more. Run it again."),
+                )
+            else:
+                self._publisher.answer(request, {})
 
     def fail_left(self, exchange: Exchange, error: AcaKernelError) -> None:
         """End what has left, and may have reached the environment, with an error that says so."""

@@ -1,14 +1,16 @@
 """Jupyter messages on the front end's side: sockets, requests, replies. Knows no environment.
 
     channels      the five sockets that front ends connect to
-    requests      requests that are not finished, each of which gets its end
+    inbox         events, as values that are handled in turn
+    outgoing      messages to front ends, as values
+    requests      the table of unfinished requests
     publisher     messages of the kernel's own: replies, status, sentences for the user
     kernel_info   the answer to kernel_info_request
-    loss_wording  sentences about what was lost with an environment or a remote kernel
+    loss_wording  sentences on the loss of an environment or a remote kernel
     early_status  busy and execute_input, ahead of the remote kernel's own
-    unlaunched    requests that are answered while there is no environment
-    subshells     subshell ids that outlive the remote kernel that made them
-    rate_limit    output that has piled up, below what Jupyter Server lets pass
+    unlaunched    answers to requests without an environment
+    subshells     subshell ids that outlive their remote kernel
+    rate_limit    backlogs of output, sent below Jupyter Server's limits
 
 Above: `kernel`. Below: `remote.wire` and `errors`.
 """

@@ -18,15 +18,13 @@ from typing import Any
 import zmq
 from jupyter_client.session import Session
 
-# Called with channel, identities, frames (header, parent header, metadata, content,
-# buffers) and decoded content of one message.
-Handler = Callable[[str, list[bytes], list[bytes], dict[str, Any]], None]
+from .inbox import Inbox, Received
+from .outgoing import Forward, ForwardReply, Outgoing, Publish, Reply
 
 _REQUEST_CHANNELS = ("shell", "control", "stdin")
 
-# So many from one socket before others get their turn.
+# From one socket, before others get their turn.
 _MESSAGES_AT_ONCE = 50
-
 
 # A port that the front end has found free may be another connection's for a moment.
 _BIND_SECONDS = 3.0
@@ -67,8 +65,7 @@ class Channels:
         for name, kind in kinds.items():
             socket = self._context.socket(kind)
             socket.linger = 1000
-            # Answers that came over the network in one piece are delivered in one piece:
-            # zmq's limit of 1000 messages would drop what is beyond it.
+            # Without zmq's limit of 1000 messages, which an answer in one piece may exceed.
             socket.sndhwm = 0
             if kind == zmq.ROUTER:
                 # A front end that reconnects under its old identity is let in again.
@@ -95,7 +92,7 @@ class Channels:
         port = self._bind(socket, port)
 
         def echo() -> None:
-            # In a thread, so that a front end hears it whatever the event loop does.
+            # In a thread, so that no work of the event loop delays it.
             try:
                 zmq.proxy(socket, socket)
             except zmq.ZMQError:
@@ -104,28 +101,29 @@ class Channels:
         threading.Thread(target=echo, name="heartbeat", daemon=True).start()
         return port
 
-    def listen(self, handler: Handler) -> None:
-        """Begin to hand messages to the handler, which must not block."""
+    def listen(self, inbox: Inbox[Received]) -> None:
+        """Start to put messages into the inbox."""
         for name, socket in self._sockets.items():
-            take = self._welcome if name == "iopub" else partial(self._receive, name, handler)
+            take = self._welcome if name == "iopub" else partial(self._receive, name, inbox)
             self._receivers[name] = _Receiver(socket, take)
 
-    def _receive(self, channel: str, handler: Handler, frames: list[bytes]) -> None:
+    def _receive(self, channel: str, inbox: Inbox[Received], frames: list[bytes]) -> None:
         try:
             idents, rest = self._session.feed_identities(frames)
             message = self._session.deserialize(rest)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is dropped
+        except Exception as error:  # noqa: BLE001 - any broken message is dropped
             self._log.warning("dropped an invalid message on %s: %s", channel, error)
             return
-        # The signature is the first frame of what is left.
+        # Without the signature.
         body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
+        content = message["content"]
+        received = Received(time.monotonic(), channel, idents, body, content)
         if channel == "control":
-            # What came over the other socket first: an interrupt is for the cell before it.
+            # Earlier messages of the other socket first: an interrupt is for the cell before it.
             self._receivers["shell"].look_again()
-            loop = asyncio.get_running_loop()
-            loop.call_soon(handler, channel, idents, body, message["content"])
+            asyncio.get_running_loop().call_soon(inbox.put_nowait, received)
         else:
-            handler(channel, idents, body, message["content"])
+            inbox.put_nowait(received)
 
     def _welcome(self, frames: list[bytes]) -> None:
         """Answer each subscription with iopub_welcome (JEP 65), as ipykernel does."""
@@ -136,18 +134,33 @@ class Channels:
             answer = self._session.serialize(message)
             self._send("iopub", [event[1:], *answer] if topic else answer)
 
-    def publish(self, topic: str, frames: list[bytes]) -> None:
-        """Send a message on iopub, as it is."""
+    def send(self, message: Outgoing) -> None:
+        """Send a message to front ends."""
+        match message:
+            case Forward():
+                self._publish(message.topic, message.frames)
+            case ForwardReply():
+                self._reply(message.channel, message.idents, message.frames)
+            case Publish():
+                is_stream = message.msg_type == "stream"
+                topic = f"stream.{message.content['name']}" if is_stream else message.msg_type
+                self._publish(f"kernel.{topic}", self._frames_of(message))
+            case Reply():
+                self._reply(message.channel, message.idents, self._frames_of(message))
+
+    def _publish(self, topic: str, frames: list[bytes]) -> None:
         self._send("iopub", [topic.encode("ascii", "replace"), *self._signed(frames)])
 
-    def reply(self, channel: str, idents: list[bytes], frames: list[bytes]) -> None:
-        """Send a message to one front end, as it is."""
+    def _reply(self, channel: str, idents: list[bytes], frames: list[bytes]) -> None:
         self._send(channel, [*idents, *self._signed(frames)])
 
-    def frames_of(self, message: dict[str, Any]) -> list[bytes]:
-        """Turn a message of our own into frames: header, parent header, metadata, content."""
+    def _frames_of(self, message: Publish | Reply) -> list[bytes]:
+        about = {"header": message.parent} if message.parent is not None else {}
+        made = self._session.msg(
+            message.msg_type, message.content, parent=about, metadata=message.metadata
+        )
         # Delimiter and signature come first; they are made again when it is sent.
-        return self._session.serialize(message)[2:]
+        return self._session.serialize(made)[2:]
 
     def _signed(self, frames: list[bytes]) -> list[bytes]:
         from jupyter_client.session import DELIM
@@ -155,13 +168,13 @@ class Channels:
         return [DELIM, self._session.sign(frames[:4]), *frames]
 
     def _send(self, channel: str, frames: list[bytes]) -> None:
-        # Never waits: neither a ROUTER nor an XPUB does so for its peers.
+        # Never waits: neither a ROUTER nor an XPUB waits for its peers.
         self._sockets[channel].send_multipart(frames, copy=True)
         if channel in self._receivers:
             self._receivers[channel].look_again()
 
     async def close(self) -> None:
-        """Close the sockets once what was sent has left, within a second."""
+        """Close the sockets after their last messages, within a second."""
         for receiver in self._receivers.values():
             receiver.stop()
         for socket in self._sockets.values():
@@ -170,7 +183,7 @@ class Channels:
 
 
 class _Receiver:
-    """Hands what arrives on a socket to `take`, on the event loop that it is made on."""
+    """Reads a socket on the event loop that it is made on, and calls `take`."""
 
     def __init__(self, socket: zmq.Socket[bytes], take: Callable[[list[bytes]], None]) -> None:
         self._socket = socket
@@ -179,11 +192,11 @@ class _Receiver:
         self._descriptor = int(socket.getsockopt(zmq.FD))
         self._is_stopped = self._is_due = False
         self._loop.add_reader(self._descriptor, self._read)
-        # The descriptor tells changes, and something may have come before this.
+        # The descriptor shows changes only: messages may be there already.
         self.look_again()
 
     def look_again(self) -> None:
-        """Read soon: whoever uses the socket may take the news of an arrival off its descriptor."""
+        """Read soon: any use of the socket may reset its descriptor."""
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._read)

@@ -1,44 +1,41 @@
-"""Tells the front end that a cell runs as soon as it has been sent.
+"""Early busy and execute_input of a cell, as soon as it has been sent.
 
-The remote kernel's own busy and execute_input come with the first answer: on a slow line
-after the better part of a second, and with a short cell in one burst with everything else,
-where a client that is slower than the kernel finds its work piled up. Both are known
-beforehand, so they are published while the environment computes. Should the remote kernel
-then count differently, its own execute_input is published as well.
+The remote kernel's own come with the first answer: on a slow line after the better part of a
+second, for a short cell in one burst with everything else. Both are known beforehand, so they
+are published while the environment computes. If the remote kernel counts differently, its own
+execute_input is published as well.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .publisher import Publisher
-    from .requests import Request, RequestTable
+from .publisher import Publisher
+from .requests import Request, RequestTable
 
-# How long after it has been sent: until then pool, interpreter and remote kernel, one after the
-# other, have work with it that the cell waits for, and the front end's would be in their way.
+# After the cell has been sent. Until then pool, interpreter and remote kernel work on it, and the
+# front end's work would delay them.
 ANNOUNCE_SECONDS = 0.002
 
 
 class EarlyStatus:
-    """Publishes busy and execute_input of cells ahead of the remote kernel."""
+    """Publishes busy and execute_input of cells ahead of the remote kernel's."""
 
     def __init__(self, publisher: Publisher, table: RequestTable) -> None:
         self._publisher = publisher
         self._table = table
         self._next: Request | None = None
         self._next_count: int | None = None
-        # The count that was published of a cell, by its id.
+        # Published execution counts, by the id of the cell.
         self._told: dict[str, int] = {}
 
     def sent(self, request: Request) -> None:
-        """A request is on its way; if it is a cell that has nothing before it, it runs now."""
+        """Note a sent request: a cell with nothing before it runs now."""
         is_alone = len(self._table) == 1
         self._next = request if request.is_execute and is_alone else None
 
     def announce(self) -> None:
-        """Publish what is known of the cell that was sent last, unless that has been done."""
+        """Publish busy and execute_input of the cell that was sent last, once."""
         cell, self._next = self._next, None
         if cell is None or self._table.find(cell.msg_id) is None or cell.is_running:
             return
@@ -52,7 +49,7 @@ class EarlyStatus:
             self._publisher.publish("execute_input", content, cell)
 
     def is_told(self, cell: Request | None, frames: list[bytes]) -> bool:
-        """Take the remote kernel's execute_input; tell whether the front end knows it."""
+        """Note the remote kernel's execute_input; tell whether the front end knows it."""
         count = json.loads(frames[3]).get("execution_count")
         if cell is None or not isinstance(count, int):
             return False
@@ -61,10 +58,10 @@ class EarlyStatus:
         return self._told.get(cell.msg_id) == count
 
     def replied(self, count: object) -> None:
-        """Take the execution count of a cell's reply: one less than the next, whatever it did."""
+        """Note the execution count of a cell's reply, which is one less than the next."""
         if isinstance(count, int):
             self._next_count = count + 1
 
     def forget(self) -> None:
-        """Another remote kernel counts from the beginning."""
+        """Forget the count: another remote kernel starts with 1."""
         self._next = self._next_count = None

@@ -1,40 +1,37 @@
-"""Recognition of requests that VS Code makes on its own account.
+"""Recognition of hidden requests: code that VS Code runs by itself.
 
-Its user has neither written nor sent them and sees nothing of their outputs: set-up code at a
-notebook's start, completions, the variables view, the debugger's preparations. They must not
-take a place in the pool, and no sentence for the user may go into them.
+Its user sees nothing of them: set-up code at a notebook's start, completions, the variables view,
+the debugger's preparations. They must not take a place in the pool, and no sentence for the user
+may go into them.
 
 Source: microsoft/vscode-jupyter 2026.6, `executeSilently` and `executeSilentlyAndEmitOutput` in
-`src/kernels/helpers.ts`. All that it runs so has store_history, silent and stop_on_error false.
-allow_stdin is true for its own code, also without any mark in it (`runStartupCommands` of the
-user, `__file__ = …` of the interactive window, `pass` of run-by-line), and false for that of
+`src/kernels/helpers.ts`. Hidden code has store_history, silent and stop_on_error false.
+allow_stdin is true for VS Code's own code, also without any mark in it (`runStartupCommands` of
+the user, `__file__ = …` of the interactive window, `pass` of run-by-line), and false for that of
 other extensions, which ask their user first, and for its background threads.
 
-Other front ends and scripts send requests that look so without a mark. Code without one is
-VS Code's if its session has sent marked code before, as VS Code does at each start
-(unlaunched.py).
+Other front ends and scripts send such requests, too. Code without a mark is VS Code's if its
+session has sent marked code before, as VS Code does at each start (unlaunched.py).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-# What VS Code's own code is marked by: names that nobody else uses.
+# Marks of VS Code's own code: names that nobody else uses.
 _MARKS = ("_VSCODE_", "__VSCODE", "__vsc", "__jupyter_exec_background__")
 
-# Of these, what comes with allow_stdin false: background threads, and answers of its chat.
+# Those with allow_stdin false: background threads, and answers of its chat.
 _BACKGROUND_MARKS = ("__jupyter_exec_background__", "__vscode.chat")
 
-# Code that changes something for the cells that follow.
+# Code that changes something for later cells.
 _SETUP_MARKS = ("__VSCODE_inject_module", "__vsc_ipynb_file__", "__VSCODE_wrap", "_VSCODE_os.chdir")
 
-# The data viewer, which its user opens: it asks for pandas, and offers to install it if there
-# is no answer (`kernelDataViewerDependencyImplementation.ts`), and then for the rows.
+# The data viewer, which its user opens: it asks for pandas, which it offers to install without an
+# answer (`kernelDataViewerDependencyImplementation.ts`), then for the rows.
 _ASKED_MARKS = ("_VSCODE_pandas", "_VSCODE_getDataFrame")
 
 # "Debug Cell" of the interactive window (`interactiveWindowDebugger.node.ts`), and exports by
@@ -45,8 +42,7 @@ _ASKED = re.compile(
     r"|!jupyter nbconvert .*"
 )
 
-# What says something to a debugger, of which there is none without an environment, and the end
-# of run-by-line.
+# Messages to a debugger, of which there is none without an environment, and the end of run-by-line.
 _DEBUGGER = re.compile(
     r"(pass)?"
     r"|import debugpy[;\n]debugpy\.(wait_for_client|debug_this_thread)\(\)"
@@ -58,11 +54,11 @@ FILE_ASSIGNMENT = re.compile(r"\s*__file__ = '[^\n]*'\s*")
 
 
 class HiddenKind(Enum):
-    """What hidden code is for.
+    """Purpose of hidden code.
 
     SETUP: it changes something for later cells. QUERY: it only looks. ASKED: its user waits for
-    it. UNKNOWN: it has no mark, which is set-up code if no cell has run yet, because startup
-    commands have none; later its user has asked for it.
+    it. UNKNOWN: it has no mark. Before the first cell it is set-up code, because startup commands
+    have none; later its user has asked for it.
     """
 
     SETUP = "setup"
@@ -88,14 +84,14 @@ def has_mark(code: str) -> bool:
 
 
 def shows_outputs(content: Mapping[str, Any]) -> bool:
-    """Tell whether an execute_request's outputs are read by a person, and not by a program."""
+    """Tell whether a person reads the outputs of an execute_request, and not a program."""
     if content.get("silent", False):
         return False
     return bool(content.get("store_history", True) or content.get("stop_on_error", True))
 
 
 def kind_of(code: str) -> HiddenKind:
-    """Return what hidden code is for."""
+    """Return the purpose of hidden code."""
     if any(mark in code for mark in _SETUP_MARKS) or FILE_ASSIGNMENT.fullmatch(code):
         return HiddenKind.SETUP
     if any(mark in code for mark in _ASKED_MARKS) or _ASKED.fullmatch(code.strip()):

@@ -1,4 +1,4 @@
-"""The answer to kernel_info_request: the same at any time of a kernel's life."""
+"""The answer to kernel_info_request, which stays the same for a kernel's life."""
 
 from __future__ import annotations
 
@@ -8,21 +8,45 @@ from importlib import metadata
 from typing import Any
 
 from .. import __version__
+from .publisher import Publisher
+from .requests import Request, RequestTable
 
-# What ipykernel 7 speaks.
+# As ipykernel 7.
 PROTOCOL_VERSION = "5.3"
 
 
+class KernelInfo:
+    """Answers kernel_info_requests; on shell, they wait for the cells that were there before."""
+
+    def __init__(self, table: RequestTable, publisher: Publisher) -> None:
+        self._table = table
+        self._publisher = publisher
+        self._content = kernel_info()
+        # Requests, and the cells that each waits for.
+        self._deferred: list[tuple[Request, set[str]]] = []
+
+    def asked(self, request: Request) -> None:
+        """Take a request; `answer_due` answers it."""
+        is_deferred = request.channel == "shell"
+        cells = {one.msg_id for one in self._table if one.is_execute and is_deferred}
+        self._deferred.append((request, cells))
+
+    def answer_due(self) -> None:
+        """Answer requests that wait for no cell any more."""
+        waiting, self._deferred = self._deferred, []
+        for request, cells in waiting:
+            if any(self._table.find(cell) is not None for cell in cells):
+                self._deferred.append((request, cells))
+            else:
+                self._publisher.answer(request, self._content)
+
+
 def kernel_info() -> dict[str, Any]:
-    """Return the content of kernel_info_reply: the same at any time of a kernel's life.
+    """Return the content of kernel_info_reply.
 
     Names the Python of this process, which on the embedded pool is the remote one too.
     """
-    version = platform.python_version()
-    try:
-        ipython = metadata.version("ipython")
-    except metadata.PackageNotFoundError:
-        ipython = "?"
+    version, ipython = platform.python_version(), version_of("ipython") or "?"
     return {
         "status": "ok",
         "protocol_version": PROTOCOL_VERSION,
@@ -57,3 +81,11 @@ def kernel_info() -> dict[str, Any]:
         ],
         "supported_features": ["kernel subshells", "debugger"],
     }
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of an installed distribution, empty if there is none."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""

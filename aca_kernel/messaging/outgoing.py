@@ -1,4 +1,4 @@
-"""Messages to front ends, as values: who has one sent adds it to an outbox."""
+"""Messages to front ends, as values in an outbox."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Outgoing = Publish | Reply | Forward | ForwardReply
 
 
 class Outbox(Protocol):
-    """Takes messages, in the order in which they are to be sent; a list, for instance."""
+    """Takes messages in the order of sending, as a list does."""
 
     def append(self, message: Outgoing, /) -> None:
-        """Have a message sent."""
+        """Add a message."""

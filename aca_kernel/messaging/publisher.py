@@ -1,43 +1,37 @@
-"""Messages of the kernel's own: replies, status, and what it tells the user.
+"""Messages of the kernel's own: replies, status, sentences for the user.
 
-All carry the request as their parent and the one `header.session` of this kernel. What
-the kernel itself has to say to the user, or fails with, is marked in the message's metadata,
-so that a program tells it from what the user's code prints and raises, and why it is said from
-a word that stays the same when the sentence changes (batch/client.py):
+All carry the request as their parent and the one `header.session` of this kernel. Notices and
+failures of the kernel are marked in the metadata, by which a program tells them from output and
+errors of the user's code, with a reason that stays the same when the sentence changes
+(batch/client.py). The reasons are those of errors.py:
 
     {"aca_kernel": "failure", "aca_kernel_reason": "environment-gone"}
 
-The reasons are those of errors.py.
-
-Nothing is sent here: messages are commands, and a request's state says which may follow.
+Nothing is sent here: messages are commands, and a request's state allows them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import reason_of
+from ..errors import AcaKernelError, reason_of
 from ..remote.wrapping import titled, wrapped
 from .outgoing import Forward, ForwardReply, Outbox, Publish, Reply
 from .request_state import Event
+from .requests import Request, RequestTable
 
-if TYPE_CHECKING:
-    from ..errors import AcaKernelError
-    from .requests import Request, RequestTable
-
-# The member of a message's metadata that marks it as the kernel's own, and its values: a
-# sentence for the user, a request that could not be done.
+# The mark in the metadata, and its values: a sentence for the user, a failed request.
 MARK = "aca_kernel"
 NOTICE = "notice"
 FAILURE = "failure"
-# The member that says why; a notice without one has nothing that a program need know.
+# The reason in the metadata; a notice without one is for people only.
 REASON = "aca_kernel_reason"
-# The reason of the notice that what earlier cells have made is lost, whatever came back of it.
+# The reason of the notice that the state of earlier cells is lost, restored or not.
 STATE_LOST = "state-lost"
 
 
 class Notice(str):
-    """A sentence for the user that a program need know, by its reason."""
+    """A sentence for the user with a reason for programs."""
 
     __slots__ = ("reason",)
     reason: str
@@ -72,7 +66,7 @@ class Publisher:
         self._out.append(Forward(topic, frames))
 
     def forward_reply(self, channel: str, request: Request, frames: list[bytes]) -> None:
-        """Send a message of the remote kernel to who sent a request, as it is."""
+        """Send a message of the remote kernel to the sender of a request, as it is."""
         self._out.append(ForwardReply(channel, request.idents, frames))
 
     def status(self, state: str, request: Request | None) -> None:
@@ -80,13 +74,13 @@ class Publisher:
         self.publish("status", {"execution_state": state}, request)
 
     def begin(self, request: Request) -> None:
-        """Publish busy for a request unless that has been done."""
+        """Publish busy for a request, once."""
         if request.is_unheard:
             request.state.happens(Event.TELL_BUSY)
             self.status("busy", request)
 
     def tell(self, text: str, request: Request | None) -> None:
-        """Show the user a sentence, in the output of the request if it has one."""
+        """Show the user a sentence, in the output of the request if there is one."""
         if request is not None:
             self.begin(request)
         reason = text.reason if isinstance(text, Notice) else ""
@@ -106,34 +100,26 @@ class Publisher:
     ) -> None:
         """Send the reply of a request."""
         request.state.happens(Event.TELL_REPLY)
-        self._out.append(
-            Reply(
-                request.channel,
-                request.idents,
-                request.reply_type,
-                content,
-                request.header,
-                metadata,
-            )
-        )
+        channel, idents, msg_type = request.channel, request.idents, request.reply_type
+        self._out.append(Reply(channel, idents, msg_type, content, request.header, metadata))
 
     def answer(
         self, request: Request, content: dict[str, Any], metadata: dict[str, Any] | None = None
     ) -> None:
-        """Do a whole request here: busy, reply, idle."""
+        """Answer a whole request: busy, reply, idle."""
         self.begin(request)
         if request.wants_reply and not request.is_replied:
             self.reply(request, content, metadata)
         self.end(request)
 
     def end(self, request: Request) -> None:
-        """Publish idle for a request, which is finished by that."""
+        """Publish idle for a request, which finishes it."""
         request.state.happens(Event.TELL_IDLE)
         self.status("idle", request)
         self._table.finish(request)
 
     def abort(self, request: Request) -> None:
-        """End a request as ipykernel ends those that are queued behind an error."""
+        """End a request as ipykernel does behind an error."""
         self.answer(request, {"status": "aborted"}, {"status": "aborted"})
 
     def fail(self, request: Request, ename: str, evalue: str, reason: str = "") -> None:
@@ -142,11 +128,8 @@ class Publisher:
         reason: for programs; without it, that of our error of this name.
         """
         self.begin(request)
-        content: dict[str, Any] = {
-            "ename": ename,
-            "evalue": evalue,
-            "traceback": [titled(ename, evalue)],
-        }
+        traceback = [titled(ename, evalue)]
+        content: dict[str, Any] = {"ename": ename, "evalue": evalue, "traceback": traceback}
         if request.is_execute and not request.is_replied:
             self.publish("error", content, request)
             content |= {"execution_count": 0, "user_expressions": {}, "payload": []}

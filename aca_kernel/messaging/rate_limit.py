@@ -1,30 +1,28 @@
-"""Output that has piled up during a stall is handed on no faster than Jupyter Server lets pass.
+"""A rate limit for backlogs of output, below Jupyter Server's.
 
-Jupyter Server drops what exceeds 1,000 messages a second or 1 MB of stream text a second, both
-over a window of three seconds (`ZMQChannelsWebsocketConnection._limit_rate`, its defaults). A
-cell that keeps below that all the time must not lose output because the line to its environment
-was down for a while. What a cell prints too fast by itself is dropped as it is with ipykernel.
+Jupyter Server drops what exceeds 1,000 messages a second or 1 MB of stream text a second, over a
+window of three seconds (`ZMQChannelsWebsocketConnection._limit_rate`, its defaults). A cell below
+these limits must not lose output because its connection was down for a while. A cell above them
+loses it with ipykernel, too.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..remote.wire import Record
+from ..remote.wire import Record
 
 WINDOW_SECONDS = 3.0
-# A twentieth below the server's limits: its clock is not ours.
+# A twentieth below the server's limits, because clocks differ.
 MOST_BYTES = 2_850_000
 MOST_MESSAGES = 2_850
 
-# Statuses are counted by nobody, and comm_open and execute_input neither.
+# Not counted by Jupyter Server.
 _FREE_TYPES = frozenset({"status", "comm_open", "execute_input"})
 
 
 class RateLimit:
-    """Says how long messages wait, so that they are not too many."""
+    """Delays for messages in a sliding window."""
 
     def __init__(self) -> None:
         self._sent: deque[tuple[float, int]] = deque()
@@ -32,15 +30,12 @@ class RateLimit:
         self._has_waited = False
 
     def is_through(self) -> bool:
-        """Tell whether nothing had to wait since this was asked last.
-
-        While something waits, more piles up behind it.
-        """
+        """Tell whether nothing had to wait since the last call."""
         has_waited, self._has_waited = self._has_waited, False
         return not has_waited
 
     def delay(self, record: Record, now: float) -> float:
-        """Return how long a record waits to be handed on, and count it as done then."""
+        """Return the seconds that a record waits, and count it as sent then."""
         if record.kind != "msg" or record.head["type"] in _FREE_TYPES:
             return 0.0
         is_stream = record.head["type"] == "stream"
@@ -50,7 +45,7 @@ class RateLimit:
         return seconds
 
     def delay_of(self, size: int, now: float) -> float:
-        """Return how long a message waits; size: bytes, now: seconds of any clock."""
+        """Return the seconds that a message waits; size: bytes, now: seconds of any clock."""
         at = now
         self._forget(at)
         # A message that is too large by itself goes into an empty window.

@@ -1,16 +1,14 @@
 """The states of one request, and every transition between them.
 
-Theory. A request has two sides, and each is a small state machine:
+Theory. A request has two sides, each a small state machine:
 
-- *stage*: where the request is, on its way to the remote kernel and in it.
-- *heard*: what the front end has been told about it. Whatever happens to the request, its front
-  end hears one busy, at most one reply and one idle, in this order; only a reply that the remote
-  kernel was late with comes behind the idle.
+- *stage*: the place of the request, on its way to the remote kernel and in it.
+- *heard*: the messages that the front end has received: one busy, at most one reply and one idle,
+  in this order. Only a late reply of the remote kernel comes behind the idle.
 
-What happens is an `Event`. `TRANSITIONS` says what it changes; what is not in the table must not
-happen, and raises LocalProtocolError before anything is sent. `COUPLED` says what one side means
-for the other: who has heard the idle has ended, and what has been replied to is
-never sent again.
+`TRANSITIONS` has the effect of each `Event`. An event that is not in the table raises
+LocalProtocolError before anything is sent. `COUPLED` connects the sides: after its idle a request
+has ended, and after its reply it is never sent again.
 
                  queue          send           begin
     RECEIVED ───────────► QUEUED ──────► SENT ────────► RUNNING
@@ -30,7 +28,7 @@ from ..errors import LocalProtocolError
 
 
 class Stage(Enum):
-    """Where a request is."""
+    """Place of a request."""
 
     RECEIVED = auto()
     QUEUED = auto()
@@ -40,7 +38,7 @@ class Stage(Enum):
 
 
 class Heard(Enum):
-    """What the front end has heard of a request. IDLE: and no reply, which may come late."""
+    """Messages that the front end has received. IDLE: without a reply, which may come late."""
 
     NOTHING = auto()
     BUSY = auto()
@@ -50,7 +48,7 @@ class Heard(Enum):
 
 
 class Event(Enum):
-    """What happens to a request."""
+    """An event in the life of a request."""
 
     QUEUE = auto()
     SEND = auto()
@@ -76,7 +74,7 @@ TRANSITIONS: dict[_State, dict[Event, _State]] = {
     Heard.FINISHED: {},
 }
 
-# Which states of the other side go with an event.
+# States of the other side that allow an event.
 _NOT_REPLIED = frozenset({Heard.NOTHING, Heard.BUSY})
 COUPLED: dict[Event, frozenset[Heard]] = {
     Event.QUEUE: _NOT_REPLIED,
@@ -100,11 +98,11 @@ class RequestState:
         return f"{self.stage.name}/{self.heard.name}"
 
     def may(self, event: Event) -> bool:
-        """Tell whether something may happen now."""
+        """Tell whether an event is allowed now."""
         return self._next(event) is not None
 
     def happens(self, event: Event) -> None:
-        """Take note of what happens. Raises LocalProtocolError: it must not, now."""
+        """Change the state. Raises LocalProtocolError: the event is not allowed now."""
         after = self._next(event)
         if after is None:
             raise LocalProtocolError(

@@ -1,7 +1,7 @@
-"""The front end's requests that are not finished: one table, so that each gets its end.
+"""The table of unfinished requests, each of which gets its end.
 
-A request is finished when its idle has been published. The remote kernel says so for
-all that reach it; for the others, and when it dies, the kernel says it from this table.
+A request is finished when its idle has been published: by the remote kernel, or by this table's
+kernel if the request does not reach the remote one, or dies with it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from typing import Any
 from .hidden import is_hidden, shows_outputs
 from .request_state import Event, Heard, RequestState, Stage
 
-# Replies that come after their idle still find their way to this many requests.
+# So many requests get a reply that comes after their idle.
 _REMEMBERED = 1000
 
 
 @dataclass
 class Request:
-    """A message from a front end that wants to be answered.
+    """A message from a front end.
 
     frames: header, parent header, metadata, content, buffers, as they came.
     idents: the ZMQ identities that its reply goes to.
-    state: what has happened to it; request_state.py has what may.
-    place: where it stands in the relay's stream, once it has been sent.
+    state: see request_state.py.
+    place: its position in the relay's stream, once it has been sent.
     started: monotonic clock of its busy.
     is_hidden: a front end runs this code unasked (hidden.py).
+    is_interrupted: the remote kernel was interrupted while it was busy with it.
     """
 
     channel: str
@@ -39,13 +40,14 @@ class Request:
     place: int = 0
     started: float = 0.0
     is_hidden: bool = False
+    is_interrupted: bool = False
     content: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, channel: str, idents: list[bytes], frames: list[bytes], content: Any) -> Request:
-        """Make a request of a message; the header is read again, dates left as text."""
+        """Make a request of a message. Dates in its header stay text."""
         content = content if isinstance(content, dict) else {}
-        # The text of a cell is not kept a second time: its frame has it.
+        # The text of a cell is in its frame already.
         kept = {key: value for key, value in content.items() if key != "code"}
         request = cls(channel, idents, json.loads(frames[0]), frames, content=kept)
         request.is_hidden = request.is_execute and is_hidden(content, str(content.get("code", "")))
@@ -53,7 +55,7 @@ class Request:
 
     @property
     def code(self) -> str:
-        """The code that it is about; empty once it is finished."""
+        """Its code, empty once it is finished."""
         return str(json.loads(self.frames[3]).get("code", "")) if self.frames else ""
 
     # -- its state -----------------------------------------------------------------
@@ -65,12 +67,12 @@ class Request:
 
     @property
     def is_running(self) -> bool:
-        """Whether the remote kernel is busy with it, as far as is known."""
+        """Whether the remote kernel is known to be busy with it."""
         return self.state.stage is Stage.RUNNING
 
     @property
     def is_unheard(self) -> bool:
-        """Whether its front end has heard nothing of it yet."""
+        """Whether its front end has received nothing yet."""
         return self.state.heard is Heard.NOTHING
 
     @property
@@ -83,12 +85,12 @@ class Request:
         self.state.happens(Event.QUEUE)
 
     def send(self, place: int) -> None:
-        """Be sent, to this place of the stream."""
+        """Be sent, at this position of the stream."""
         self.state.happens(Event.SEND)
         self.place = place
 
     def begin(self, now: float) -> None:
-        """The remote kernel is busy with it; once is enough."""
+        """Note, once, that the remote kernel is busy with it."""
         if self.state.may(Event.BEGIN):
             self.state.happens(Event.BEGIN)
             self.started = now
@@ -116,17 +118,17 @@ class Request:
 
     @property
     def is_cell(self) -> bool:
-        """Whether it is a cell whose outputs a user sees, and so what is told to the user."""
+        """Whether it is a cell whose outputs, and sentences, a user sees."""
         return self.is_execute and not self.is_hidden and shows_outputs(self.content)
 
     @property
     def only_looks(self) -> bool:
-        """Whether a user would not call it running something: a front end asks as they type."""
+        """Whether a front end asks by itself, for instance as the user types."""
         return self.is_hidden or self.msg_type in {"complete_request", "inspect_request"}
 
     @property
     def wants_reply(self) -> bool:
-        """Whether its type is one that is replied to."""
+        """Whether its type has a reply."""
         return self.msg_type.endswith("_request")
 
     @property
@@ -190,7 +192,7 @@ class RequestTable:
         return self._unfinished.get(msg_id) or self._finished.get(msg_id)
 
     def finish(self, request: Request) -> None:
-        """Its idle has been published."""
+        """Note that its idle has been published."""
         if self._unfinished.pop(request.msg_id, None) is None:
             return
         # Its frames may be large and are not needed any more.
@@ -200,7 +202,7 @@ class RequestTable:
             self._finished.popitem(last=False)
 
     def is_urgent(self, request: Request) -> bool:
-        """Tell whether the remote kernel would answer it now, and not after what it was sent."""
+        """Tell whether the remote kernel would answer it at once."""
         return not request.waits_in_turn or not any(
             one.waits_in_turn and one.is_sent for one in self if one is not request
         )
@@ -208,6 +210,5 @@ class RequestTable:
     def running(self) -> Request | None:
         """Return the cell that the main shell is running, or will run next."""
         return next(
-            (one for one in self._unfinished.values() if one.is_execute and one.is_sent),
-            None,
+            (one for one in self._unfinished.values() if one.is_execute and one.is_sent), None
         )

@@ -1,33 +1,30 @@
-"""Set-up code of a front end: it runs ahead of the user's cells, in each remote kernel again."""
+"""Set-up code of a front end, which runs ahead of the user's cells in each remote kernel."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from ..remote.wire import Record
 from .hidden import FILE_ASSIGNMENT
-
-if TYPE_CHECKING:
-    from .requests import Request
+from .requests import Request
 
 
 class SetupCode:
-    """Hidden requests that later remote kernels need, in the order of their last coming.
+    """Hidden requests that later remote kernels need, latest last.
 
-    muted: ids of those whose outputs are shown to nobody, because they have been answered.
-    running: ids of those of them that the remote kernel is busy with.
+    muted: ids of answered ones, whose outputs are discarded.
+    running: ids of muted ones that the remote kernel is busy with.
     """
 
     def __init__(self) -> None:
         self.muted: set[str] = set()
         self.running: set[str] = set()
-        # By what identifies it among the others: the id of the request, and what is sent.
+        # Id and record of a request, by its code.
         self._kept: dict[str, tuple[str, Record]] = {}
         self._unsent: list[str] = []
 
     def keep(self, request: Request, *, is_sent: bool) -> None:
-        """Keep a request; what it repeats or replaces is forgotten.
+        """Keep a request instead of one that it repeats or replaces.
 
         is_sent: the present remote kernel has it already, as an ordinary request.
         """
@@ -41,20 +38,20 @@ class SetupCode:
             self.muted.add(request.msg_id)
 
     def begin_anew(self) -> None:
-        """There is another remote kernel."""
+        """Start with another remote kernel, to which all is sent again."""
         self.running.clear()
         self._unsent = list(self._kept)
         self.muted.update(msg_id for msg_id, _ in self._kept.values())
 
     def take_unsent(self) -> list[Record]:
-        """Return what the remote kernel is to be sent now; it counts as sent."""
+        """Return the unsent requests, which count as sent."""
         unsent, self._unsent = self._unsent, []
         return [self._kept[key][1] for key in unsent]
 
     def note(self, msg_id: str, state: object) -> bool:
-        """The remote kernel has said something of a muted request; tell whether it has begun.
+        """Note a message about a muted request; tell whether the request has started.
 
-        state: busy or idle, if that is what was said.
+        state: busy or idle, for a status.
         """
         if state == "busy":
             self.running.add(msg_id)
@@ -64,6 +61,6 @@ class SetupCode:
 
 
 def _without_stdin(frames: list[bytes]) -> tuple[bytes, ...]:
-    """Return a request that may ask for no input: it is muted, and nobody would answer."""
+    """Return a request without input(), which nobody would answer."""
     content = {**json.loads(frames[3]), "allow_stdin": False}
     return (*frames[:3], json.dumps(content).encode("ascii"), *frames[4:])

@@ -1,33 +1,31 @@
-"""Answers to what front ends ask while there is no environment.
+"""Answers to requests without an environment.
 
-Opening is not running, and neither is typing after a cooldown: on a pool that others share, only a
-cell, or something else that a user does, takes a place. What a front end asks unasked is
-answered here with what is true of a kernel that has run nothing. Once there is an environment
-everything goes there.
+On a shared pool only a cell, or another act of the user, takes a place: opening a notebook does
+not, nor typing after a cooldown. Requests that front ends make by themselves are answered here as
+by a kernel that has run nothing. Once there is an environment everything goes there.
 
-What is asked unasked, as read from the clients' sources (VS Code's Jupyter extension
-2026.6, JupyterLab 4.7): comm_info, debugInfo, history, completions, and VS Code's hidden code
-(hidden.py). Of that, set-up code is kept and runs ahead of the next cell (setup_code.py).
+Such requests, from the clients' sources (VS Code's Jupyter extension 2026.6, JupyterLab 4.7):
+comm_info, debugInfo, history, completions, and VS Code's hidden code (hidden.py). Set-up code
+among it is kept and runs ahead of the next cell (setup_code.py).
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .hidden import HiddenKind, has_mark, kind_of
+from .kernel_info import version_of
+from .publisher import Publisher
+from .requests import Request
+from .setup_code import SetupCode
+from .widget_scripts import WidgetScripts
 
-if TYPE_CHECKING:
-    from .publisher import Publisher
-    from .requests import Request
-    from .setup_code import SetupCode
-    from .widget_scripts import WidgetScripts
-
-# ipykernel's hash of cell texts and its seed; the file prefix holds the process id of the
-# remote kernel, which JupyterLab asks for again when the debugger is really switched on.
+# With ipykernel's hash of cell texts and its seed. The file prefix has the process id of the remote
+# kernel, which JupyterLab asks for again when the debugger is switched on.
 _DEBUG_INFO = {
     "isStarted": False,
     "hashMethod": "Murmur2",
@@ -40,18 +38,18 @@ _DEBUG_INFO = {
     "copyToGlobals": True,
 }
 
-# What a kernel that has run nothing replies.
+# Replies of a kernel that has run nothing.
 _EMPTY_REPLIES: dict[str, dict[str, Any]] = {
     "comm_info_request": {"comms": {}},
     "history_request": {"history": []},
     "inspect_request": {"found": False, "data": {}, "metadata": {}},
 }
 
-# VS Code loads its widget scripts for the version that this prints, and only then: each message
-# of a widget waits for them, and the notebook with it (`determineVersionOfIPyWidgets`, kernel.ts).
+# VS Code loads its widget scripts for the printed version. Each message of a widget waits for them,
+# and the notebook with it (`determineVersionOfIPyWidgets`, kernel.ts).
 _WIDGETS_PROBE = re.compile(r'print\("([^"]*:IPyWidgets:)" \+ _VSCODE_ipywidgets\.__version__\)')
 
-# What it needs of a pool whose packages are not known: the major version that it knows best.
+# For a pool with unknown packages: the major version that it knows best.
 _ASSUMED_WIDGETS = "8.0.0"
 
 # "Debug Cell" is refused without a version of three numbers here (`isUsingIpykernel6OrLater` in
@@ -61,7 +59,7 @@ _IPYKERNEL_PROBE = re.compile(r'print\("([^"]*)" \+ ipykernel\.__version__ \+ "(
 # The variables view asks for names and types, printed as JSON (`variableScriptGenerator.ts`).
 _VARIABLES_QUERY = '_VSCODE_getVariable("types"'
 
-# What it asks of one of them adds to what it knows; no answer would be an error.
+# It asks for more about one variable; without an answer it reports an error.
 _VARIABLE_QUERY = '_VSCODE_getVariable("info"'
 
 
@@ -69,10 +67,10 @@ _VARIABLE_QUERY = '_VSCODE_getVariable("info"'
 class EarlyAnswer:
     """An answer that holds without an environment.
 
-    content: of the reply. stdout: what the request's code would print.
+    content: of the reply. stdout: output of the request's code.
     messages: further ones on iopub, as type and content.
-    is_kept: it is set-up code, to be run ahead of the next cell.
-    assumes_widgets: what it prints is a guess about the environment's ipywidgets.
+    is_kept: it is set-up code, which runs ahead of the next cell.
+    assumes_widgets: its output is a guess about the environment's ipywidgets.
     """
 
     content: dict[str, Any]
@@ -89,35 +87,26 @@ class EarlyAnswers:
     """
 
     def __init__(
-        self,
-        publisher: Publisher,
-        setup: SetupCode,
-        widgets: WidgetScripts,
-        *,
-        is_embedded: bool,
+        self, publisher: Publisher, setup: SetupCode, widgets: WidgetScripts, *, is_embedded: bool
     ) -> None:
         self._publisher = publisher
         self._setup = setup
         self._widgets = widgets
         self._is_embedded = is_embedded
         self._has_run_cell = False
-        # Those of VS Code.
+        # Of VS Code.
         self._sessions: set[Any] = set()
 
     def note(self, request: Request) -> None:
-        """A request has come, however it will be answered."""
+        """Note a request, however it is answered."""
         self._has_run_cell = self._has_run_cell or request.is_cell
         if not request.is_hidden:
             return
         session = request.header.get("session")
         if has_mark(request.code):
             self._sessions.add(session)
-        # What a script sends, and runs unseen, is to be run.
+        # Hidden code of a script is run.
         request.is_hidden = session in self._sessions
-
-    def applies(self, request: Request) -> bool:
-        """Tell whether a request has an answer without an environment."""
-        return self._answer_of(request) is not None
 
     def answer(self, request: Request) -> bool:
         """Answer a request, from busy to idle; False if it needs an environment."""
@@ -136,8 +125,23 @@ class EarlyAnswers:
         self._publisher.answer(request, answer.content)
         return True
 
+    def answer_all(self, requests: Iterable[Request]) -> bool:
+        """Answer requests if none of them needs an environment; False if one does."""
+        waiting = list(requests)
+        if any(self._answer_of(one) is None for one in waiting):
+            return False
+        for one in waiting:
+            self.answer(one)
+        return True
+
+    def answer_hidden(self, requests: Iterable[Request]) -> None:
+        """Answer the hidden ones of requests; set-up code waits for the next cell."""
+        for one in requests:
+            if one.is_hidden:
+                self.answer(one)
+
     def began(self, request: Request) -> None:
-        """A remote kernel has begun with a request; set-up code is for those after it, too."""
+        """Note that a remote kernel has started a request; later ones get its set-up code, too."""
         if request.is_hidden and _WIDGETS_PROBE.search(request.code):
             # Now the front end learns it from the environment.
             self._widgets.is_assumed = False
@@ -151,15 +155,15 @@ class EarlyAnswers:
 def is_setup_code(code: str, *, has_run_cell: bool) -> bool:
     """Tell whether hidden code changes something for later cells.
 
-    has_run_cell: the user has run a cell since the kernel has started. Before, what bears no
-    mark is the user's startup commands.
+    has_run_cell: the user has run a cell in this kernel. Before, code without a mark is the
+    user's startup commands.
     """
     kind = kind_of(code)
     return kind is HiddenKind.SETUP or (kind is HiddenKind.UNKNOWN and not has_run_cell)
 
 
 def early_answer(request: Request, *, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer | None:
-    """Return what a request is answered without an environment, None if it needs one.
+    """Return the answer to a request without an environment, None if it needs one.
 
     is_embedded, has_run_cell: as in EarlyAnswers and is_setup_code.
     """
@@ -180,9 +184,9 @@ def early_answer(request: Request, *, is_embedded: bool, has_run_cell: bool) -> 
 
 
 def _debug_answer(content: dict[str, Any]) -> EarlyAnswer | None:
-    """Answer what is asked unasked; for anything else, somebody wants to debug.
+    """Answer requests that come without a debugging user.
 
-    VS Code disconnects when the cell that it debugs has ended, with its environment perhaps.
+    VS Code disconnects when the debugged cell has ended, perhaps with its environment.
     """
     command = content.get("command")
     body: dict[str, Any] = {}
@@ -195,7 +199,7 @@ def _debug_answer(content: dict[str, Any]) -> EarlyAnswer | None:
 
 
 def _refusal_of_comm(request: Request) -> list[tuple[str, dict[str, Any]]]:
-    """Return what ipykernel says of a comm whose target, or which itself, it does not know."""
+    """Return ipykernel's messages for an unknown comm or comm target."""
     if request.msg_type != "comm_open":
         return []
     return [("comm_close", {"comm_id": request.content.get("comm_id", ""), "data": {}})]
@@ -204,11 +208,11 @@ def _refusal_of_comm(request: Request) -> list[tuple[str, dict[str, Any]]]:
 def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer | None:
     content = {"status": "ok", "execution_count": 0, "user_expressions": {}, "payload": []}
     if probe := _WIDGETS_PROBE.search(code):
-        version = _version_of("ipywidgets") if is_embedded else _ASSUMED_WIDGETS
+        version = version_of("ipywidgets") if is_embedded else _ASSUMED_WIDGETS
         printed = f"{probe[1]}{version}\n" if version else ""
         return EarlyAnswer(content, printed, assumes_widgets=not is_embedded)
     if probe := _IPYKERNEL_PROBE.search(code):
-        version = _version_of("ipykernel")
+        version = version_of("ipykernel")
         return EarlyAnswer(content, f"{probe[1]}{version}{probe[2]}\n" if version else "")
     if _VARIABLES_QUERY in code:
         return EarlyAnswer(content, "[]\n")
@@ -217,11 +221,3 @@ def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAns
     if is_setup_code(code, has_run_cell=has_run_cell):
         return EarlyAnswer(content, is_kept=True)
     return EarlyAnswer(content) if kind_of(code) is HiddenKind.QUERY else None
-
-
-def _version_of(distribution: str) -> str:
-    """Return the version of an installed distribution, empty if there is none."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""

@@ -1,19 +1,18 @@
-"""What VS Code was told of the environment's ipywidgets before there was one, and whether it holds.
+"""A check of the ipywidgets version that VS Code was told before there was an environment.
 
-VS Code asks once, when a notebook is opened, and loads its widget scripts for the major version
-that it is told. In an environment with another one widgets stay blank, without a word.
+VS Code asks once, when a notebook is opened, and loads its widget scripts for that major version.
+With another version in the environment widgets stay blank, without a message.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .publisher import Publisher
-    from .requests import Request
+from .publisher import Publisher
+from .requests import Request
 
-# The version of the widgets' own modules by which ipywidgets 7 is known; that of 8 is 2.
+# Version of the widgets' modules in ipywidgets 7; 2 in ipywidgets 8.
 _OLD_MODULES = "1."
 
 _MISMATCH = (
@@ -24,9 +23,9 @@ _MISMATCH = (
 
 
 class WidgetScripts:
-    """Compares the widgets that come with what was assumed of them.
+    """Compares the version of the first widget with the assumed one.
 
-    is_assumed: the front end was told version 8 without an environment having been asked.
+    is_assumed: the front end was told version 8 without asking an environment.
     """
 
     def __init__(self, publisher: Publisher) -> None:
@@ -34,7 +33,7 @@ class WidgetScripts:
         self._publisher = publisher
 
     def opened(self, frames: list[bytes], request: Request | None) -> None:
-        """Look at a comm_open of the remote kernel; tell the user, once, if the guess was wrong."""
+        """Check a comm_open of the remote kernel; tell the user, once, if the guess was wrong."""
         if not self.is_assumed or request is None or not request.is_cell:
             return
         state = _state_in(json.loads(frames[3]))
@@ -46,7 +45,7 @@ class WidgetScripts:
 
 
 def _state_in(content: Any) -> dict[str, Any]:
-    """Return a widget's state, empty for another comm: its data are whatever its code sends."""
+    """Return a widget's state, empty for another comm, whose data may be anything."""
     found = content
     for name in ("data", "state"):
         found = found.get(name) if isinstance(found, dict) else None

@@ -1,4 +1,4 @@
-"""Where environments come from: the contract, three kinds of pools, and the MCP client.
+"""Session pools: the contract, three kinds of them, and the MCP client.
 
 The only room that opens connections.
 
@@ -6,8 +6,8 @@ The only room that opens connections.
     embedded_backend  a pool of this kernel's own, beside it
     embedded_process  its process, started before this one has imported anything
     mcp_client        JSON-RPC: `initialize`, `tools/list`, `tools/call`
-    transport/        the way of a request's body to a pool, and of the answer back
-    azure/            the control plane: pools that Azure knows by their names
+    transport/        HTTP: a request's body to a pool, and the answer back
+    azure/            the control plane: pools known by their names in Azure
 
 Nothing is imported here: `__main__` starts the embedded pool's process by a module of this
 package, before anything else is imported.

@@ -1,28 +1,23 @@
-"""Where environments come from: the contract, and a pool known by endpoint and key.
+"""The contract of a session pool, and a pool known by endpoint and key.
 
-A pool that Azure knows by its name is azure/azure_backend.py's, the embedded one
-embedded_backend.py's.
+The others: azure/azure_backend.py, embedded_backend.py.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import CredentialUnavailable, SettingInvalid
+from ..settings import AcaKernel
 from .mcp_client import McpClient
 from .transport.contract import is_in_the_clear, not_an_address, web_address
-
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
 
 
 class Backend(ABC):
     """A session pool as the kernel sees it.
 
-    is_embedded: the pool lives and dies with this kernel, so that a place in it costs
-    nobody anything and it may be used before the first cell.
+    is_embedded: the pool is this kernel's own, so that a place in it costs nobody anything.
     """
 
     is_embedded = False
@@ -31,8 +26,8 @@ class Backend(ABC):
     async def connect(self) -> McpClient:
         """Return a client for the pool; called before each launch.
 
-        A pool that has to be started, or that has died, is started here. The same client
-        is returned as long as the pool is the same.
+        Starts a pool that has not started, or has ended. The client stays the same as long as
+        the pool does.
         Raises SettingInvalid, CredentialUnavailable, PoolUnreachable.
         """
 
@@ -41,31 +36,30 @@ class Backend(ABC):
         return False
 
     def notice(self) -> str:
-        """Return what the user should know about this pool once, or an empty text."""
+        """Return a sentence that the user should read once, or an empty text."""
         return ""
 
     def title(self, endpoint: str) -> str:
-        """Return what a user knows the pool by; endpoint: of the client that reaches it."""
+        """Return the user's name for the pool; endpoint: of its client."""
         return urlsplit(endpoint).hostname or "?"
 
     def isolation(self) -> str:
-        """Return how environments of this pool are kept apart from everything else."""
+        """Return the isolation of this pool's environments."""
         return "by the session pool"
 
     async def discard_environment(self) -> None:  # noqa: B027 - most pools cannot
-        """The kernel's environment is not used any more: free its place, if that can be done.
+        """Free the place of the kernel's environment, which is not used any more.
 
-        There is no tool that ends an environment, so that most pools keep it until its
-        cooldown has passed.
+        Most pools keep it until its cooldown: there is no tool that ends an environment.
         """
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of the pool; called once, when the kernel ends. Takes under a second."""
+        """Release the pool, in under a second; called once, when the kernel ends."""
 
 
 class EndpointBackend(Backend):
-    """A pool that is named by its MCP endpoint and key in the settings."""
+    """A pool with its MCP endpoint and key in the settings."""
 
     def __init__(self, settings: AcaKernel) -> None:
         self._settings = settings
@@ -75,14 +69,9 @@ class EndpointBackend(Backend):
         """See Backend."""
         if self._client is None:
             endpoint = check_endpoint(self._settings.endpoint, self._settings.allow_plain_http)
-            if not self._settings.api_key:
-                raise CredentialUnavailable(
-                    "There is no API key for the session pool. Set ACA_MCP_API_KEY to the key "
-                    "that fetchMCPServerCredentials returns."
-                )
             self._client = McpClient(
                 endpoint,
-                self._settings.api_key,
+                key_in(self._settings),
                 connect_timeout_seconds=self._settings.connect_timeout_seconds,
             )
         return self._client
@@ -91,6 +80,16 @@ class EndpointBackend(Backend):
         """See Backend."""
         if self._client is not None:
             await self._client.close()
+
+
+def key_in(settings: AcaKernel) -> str:
+    """Return the API key of the settings. Raises CredentialUnavailable: there is none."""
+    if not settings.api_key:
+        raise CredentialUnavailable(
+            "There is no API key for the session pool. Set ACA_MCP_API_KEY to the key "
+            "that fetchMCPServerCredentials returns."
+        )
+    return settings.api_key
 
 
 def check_endpoint(endpoint: str, allow_plain_http: bool) -> str:

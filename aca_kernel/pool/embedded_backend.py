@@ -1,33 +1,29 @@
-"""The embedded pool: a local session pool of this kernel's own, beside it.
+"""The embedded pool: a local session pool of this kernel's own.
 
-It is started as early as possible, because its Python and the environment's take the
-longest of all that a kernel start waits for, and it ends when its standard input does,
-which the operating system sees to even if this process is killed.
+It starts as early as possible, because its Python and the environment's take most of a kernel's
+start. It ends with its standard input, also if this process is killed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+import subprocess
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import PoolNotStarted
+from ..settings import AcaKernel
 from .backend import Backend
 from .embedded_process import configure, start_pool_process, stop
 from .mcp_client import McpClient
 
-if TYPE_CHECKING:
-    import subprocess
-
-    from ..settings import AcaKernel
-
-# The pool answers within a second on a slow machine; this is for a frozen one.
+# A second on a slow machine; this is for a frozen one.
 START_TIMEOUT_SECONDS = 30.0
 
 
 async def greeting_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Wait until a pool serves; return where and with which key (localpool/__main__.py).
+    """Wait until a pool serves; return its endpoint, key and notices (localpool/__main__.py).
 
     Raises PoolNotStarted.
     """
@@ -49,9 +45,9 @@ async def greeting_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 class EmbeddedBackend(Backend):
-    """Starts a local session pool and takes it down with the kernel.
+    """Starts a local session pool and ends it with the kernel.
 
-    process: one that is started and configured already, if there is one.
+    process: one that is started and configured already.
     """
 
     is_embedded = True
@@ -66,7 +62,7 @@ class EmbeddedBackend(Backend):
     async def connect(self) -> McpClient:
         """See Backend; starts the pool unless it runs."""
         if self.is_lost():
-            await self._forget()
+            await self.close()
         if self._client is None:
             if self._process is None:
                 self._process = start_pool_process()
@@ -74,7 +70,7 @@ class EmbeddedBackend(Backend):
             try:
                 greeting = await greeting_of(self._process)
             except PoolNotStarted:
-                await self._forget()
+                await self.close()
                 raise
             self._notice = str(greeting.get("notice") or "")
             self._isolation = str(greeting.get("isolation") or "")
@@ -90,7 +86,7 @@ class EmbeddedBackend(Backend):
         return self._process is not None and self._process.poll() is not None
 
     def notice(self) -> str:
-        """See Backend: that there is no sandbox, if there is none."""
+        """See Backend: whether the sandbox is missing."""
         return self._notice
 
     def title(self, endpoint: str) -> str:
@@ -103,14 +99,11 @@ class EmbeddedBackend(Backend):
         return "by sandbox (bubblewrap)" if sandbox else "by process only, without a sandbox"
 
     async def discard_environment(self) -> None:
-        """See Backend; the pool is one kernel's, and ends with its environment."""
-        await self._forget()
+        """See Backend; the pool ends with its only environment."""
+        await self.close()
 
     async def close(self) -> None:
         """See Backend; every session and its files are removed."""
-        await self._forget()
-
-    async def _forget(self) -> None:
         client, self._client = self._client, None
         process, self._process = self._process, None
         if client is not None:

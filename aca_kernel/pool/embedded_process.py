@@ -1,9 +1,8 @@
 """The embedded pool's process, started before this one has imported anything.
 
-A start of this kernel waits for the Pythons of three processes. This one needs a quarter
-of a second for its imports; the pool's begins at once, and gets its settings when they are
-known, which is before most of those imports. Nothing is imported here that they could wait
-for.
+A kernel's start waits for the Pythons of three processes. This one imports for a quarter of a
+second; the pool's starts at once, and gets its settings before most of those imports. So
+nothing slow is imported here.
 """
 
 from __future__ import annotations
@@ -23,23 +22,22 @@ STOP_TIMEOUT_SECONDS = 1.0
 
 
 def start_pool_process() -> subprocess.Popen[bytes]:
-    """Start the process of an embedded pool, which then waits for its settings."""
+    """Start an embedded pool, which then waits for its settings."""
     return subprocess.Popen(
         [sys.executable, "-m", "aca_kernel.localpool"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Not the notebook's folder, which `-m` would make the first place for imports.
+        # Not the notebook's folder: `-m` would import from it first.
         cwd="/",
-        # Its own session: a front end that signals the kernel's process group would
-        # otherwise take the pool down before it has cleaned up.
+        # A signal to the kernel's process group must not end the pool before its cleanup.
         start_new_session=True,
     )
 
 
 def configure(process: subprocess.Popen[bytes], settings: AcaKernel, **changes: Any) -> None:
-    """Hand a pool's process its settings; does not wait for it.
+    """Send a pool its settings, without waiting for it.
 
-    changes: settings of the pool (localpool/options.py) for more than one kernel.
+    changes: to its settings (localpool/options.py), for more than one kernel.
     """
     options: dict[str, Any] = {
         "port": 0,
@@ -50,12 +48,12 @@ def configure(process: subprocess.Popen[bytes], settings: AcaKernel, **changes: 
         # A relaunch may overlap with the environment it replaces.
         "max_concurrent_sessions": 2,
         "ready_sessions": 1,
-        # One is enough: a second one would cost memory for as long as the kernel lives.
+        # A second one would cost memory as long as the kernel lives.
         "replenish": False,
         **changes,
     }
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-    with contextlib.suppress(BrokenPipeError):  # it has ended: its answer will be missed
+    with contextlib.suppress(BrokenPipeError):  # it has ended: greeting_of notices
         process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
         process.stdin.flush()
 
@@ -74,10 +72,9 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def is_pool_likely(argv: list[str]) -> bool:
-    """Tell whether an embedded pool will be wanted, as far as can be said so early.
+    """Guess whether an embedded pool will be needed; settings.AcaKernel.place decides.
 
-    A configuration file may still name an endpoint or a pool; the process then ends unused.
-    settings.AcaKernel.place decides.
+    A configuration file may still name another pool. Then the process ends unused.
     """
     variables = ("ACA_MCP_ENDPOINT", "ACA_SESSION_POOL", "ACA_RESOURCE_GROUP")
     options = ("endpoint", "session_pool", "resource_group", "--pool", "--resource-group")

@@ -1,31 +1,30 @@
-"""What runs in the environment: standard library, relative imports, Python 3.9 or later.
+"""The half that runs in the environment: standard library, relative imports, Python 3.9 or later.
 
-These files are sent to the environment as they are and loaded there as the package
-`_aca_remote`; see loader.py. Where a module says so it uses pyzmq and ipykernel, which the
-environment must have. All that lies here is sent (environment/remote_sources.py).
+All files here are sent to the environment (environment/remote_sources.py) and loaded there as the
+package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipykernel or IPython.
 
-    wire               the form in which records travel, for both halves
+    wire               the encoding of records, for both halves
     loader             unpacks the agent in the session interpreter and starts it
-    agent              keeps the remote kernel's messages in a log and answers exchanges
-    session_ipython    leads exchanges past a session interpreter that is an IPython
-    call_socket        the socket between the agent and who calls it
+    agent              logs the remote kernel's messages and answers exchanges
+    session_ipython    exchanges in a session interpreter that is an IPython
+    call_socket        the socket between the agent and its callers
     depot              files that the kernel keeps in the agent's folder
-    spawn, process     the remote kernel's process: its start, and its life
-    retirement         what is left of a generation, and how it is removed
+    spawn, process     the start of the remote kernel's process, and its life
+    retirement         removal of a generation's processes and files
     launcher           the program of the remote kernel
-    extension          what is changed in it
-    shell              `!` commands
-    magic              the line magic `%aca`; command_line reads such a line, for both halves
+    extension          changes to ipykernel in it
+    shell, starter     `!` commands
+    magic              the line magic `%aca`; command_line parses it, for both halves
     asking             questions to the user's machine
-    transfer           `%aca upload` and `%aca download`; transfer_progress shows how far they are
-    paging             the loops that send and take the pages of a file
-    paged_files        files on their way, at both ends
+    transfer           `%aca upload` and `%aca download`, with transfer_progress
+    paging             loops that send and receive the pages of a file
+    paged_files        files in transfer, at both ends
     notebook_files/    files beside the notebook
-    state, origin      checkpoints as the remote kernel sees them; what it was like at first
-    checkpoint/        how they are taken and brought back; sent with the first one
-    large_json         JSON that is one long string for the most part
-    trimming           tracebacks without what is ours
+    state, origin      checkpoints in the remote kernel; its state before the first cell
+    checkpoint/        storing and restoring; sent with the first checkpoint
+    large_json         JSON with one long string
+    trimming           tracebacks without our frames
 
-Above: all rooms, which use `wire`, `command_line`, `paged_files` and `large_json`, and
-`localpool` the last of these only. Below: nothing of ours.
+Above: all rooms; they use `wire`, `command_line`, `paged_files`, `large_json`, `wrapping` and the
+facts about files. Below: nothing of ours.
 """

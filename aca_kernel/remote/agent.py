@@ -148,6 +148,9 @@ class Agent:
         self.incoming = wire.ReceiveLog()
         self.exchange_number = 0
         self.woken_number = 0
+        # Up to where the last answer went, and the end of the last question to this side.
+        self.answered_end = 0
+        self.question_end = 0
         self.open_requests: dict[str, _OpenRequest] = {}
         self.background = False
         self.loud_offset = 0
@@ -248,26 +251,35 @@ class Agent:
             return wire.frame_pieces(self.nonce, page, may_be_text=False)
         head = page.head
         self._mend_folder()
+        # A call that was sent before the answer to the last one had come goes on behind it.
+        is_next = head["after"] and head["after"] == self.exchange_number
+        start = max(head["got"], self.answered_end if is_next else 0)
         self.exchange_number = head["n"]
         self.outgoing.acknowledge(head["got"])
         self.is_urgent = False
-        for record in self.incoming.feed(head["off"], page.data):
+        # Behind a gap lies what is sent again when the kernel sees how much has come.
+        is_gap = head["off"] > self.incoming.received
+        for record in [] if is_gap else self.incoming.feed(head["off"], page.data):
             if record.end > head["void"] or not record.can_be_withdrawn:
                 self._handle(record)
         if not self.open_requests:
             self.calls.drain(DRAIN_SECONDS)
-        self._wait(head["got"], head["wait"], head["settle"], 3 * head["limit"])
+        # Nor is a question answered by a call that was made before it was known.
+        is_asked = self.question_end > head["got"]
+        seconds = 0.0 if is_gap or is_asked else head["wait"]
+        self._wait(start, seconds, head["settle"], 3 * head["limit"])
         answer = {
             "n": head["n"],
             "got": self.incoming.received,
-            "off": head["got"],
+            "off": start,
             "end": self.outgoing.end,
             "background": self.background,
             "woken": self.woken_number == self.exchange_number,
             "open": len(self.open_requests),
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
-        page = wire.fill_page(self.outgoing, answer, head["got"], head["limit"])
+        page = wire.fill_page(self.outgoing, answer, start, head["limit"])
+        self.answered_end = start + len(page.data)
         return wire.frame_pieces(self.nonce, page, may_be_text=True)
 
     # -- from the kernel ---------------------------------------------------------
@@ -295,6 +307,7 @@ class Agent:
             in_turn = channel == "shell" and header.get("subshell_id") is None
             self.open_requests[str(header.get("msg_id", ""))] = _OpenRequest(
                 msg_type.endswith("_request"),
+                is_cell=msg_type == "execute_request",
                 is_in_turn=in_turn,
                 may_be_silent=in_turn and msg_type.startswith("comm_"),
             )
@@ -420,7 +433,11 @@ class Agent:
             else:
                 self.is_urgent = True
                 self._await_busy(str(call.head.get("parent", "")))
-                self.outgoing.append(wire.Record({**call.head, "kind": "call"}, call.parts))
+                record = wire.Record({**call.head, "kind": "call"}, call.parts)
+                end = self.outgoing.append(record)
+                # What a command says and how it ends comes without an answer from the kernel.
+                if call.head.get("op") != "shell":
+                    self.question_end = end
         if code is not None:
             self._bury(code)
         elif not self.kernel_ready:
@@ -495,6 +512,8 @@ class Agent:
                 self._read_replies("control")
         for channel, frames in request.held:
             self._log_message(channel, frames)
+        # A slider or a completion beside a cell: nothing that follows belongs to it.
+        self.is_urgent = self.is_urgent or not request.is_cell
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
         del self.open_requests[parent]
         if any(one.may_be_silent and not one.is_busy for one in self.open_requests.values()):
@@ -522,6 +541,7 @@ class Agent:
             while self.kernel.iopub.poll(int(OUTPUT_GRACE_SECONDS * 1000)):
                 self._read_iopub()
             self._log_message("stdin", frames)
+            self.question_end = self.outgoing.end
             self.is_urgent = True
 
     def _bury(self, code: int) -> None:
@@ -571,6 +591,7 @@ class _OpenRequest:
     """A request that the remote kernel has not finished, with replies that came early."""
 
     needs_reply: bool
+    is_cell: bool = True
     is_in_turn: bool = False
     may_be_silent: bool = False
     is_busy: bool = False

@@ -1,18 +1,16 @@
-"""The agent's folder, and how all goes on after code has removed it, as `rm -rf /tmp/*` does.
+"""The agent's folder, and its recovery after code has removed it, as `rm -rf /tmp/*` does.
 
-What is in it, and what of it is needed by its name:
+Contents, and their users by name:
 
-    _aca_remote/, lib/   our modules; by a remote kernel that starts, and by first imports
-    wake                 a FIFO; by the shell tool, which finds it by the agent's descriptor, too
-    calls                the agent's socket; `calls.Connection` keeps it open, too
-    origin, copies       what a remote kernel leaves to the next; it writes them again after a cell
-    state/               a checkpoint on its way; made again by the next one
-    sh-*/                one `!` command's; removed, it fails to start, or is not needed any more
-    k*, kernel-*, config-*   of one remote kernel, by itself while it starts
+    _aca_remote/, lib/   our modules: a remote kernel that starts, and first imports
+    wake                 a FIFO: the shell tool, which also finds it by the agent's descriptor
+    calls                the agent's socket: call_socket.py, which also keeps it open
+    origin, copies       records for the next remote kernel, written again after a cell
+    state/               a checkpoint in transfer; made again by the next one
+    sh-*/                one `!` command: removed early, it fails to start
+    k*, kernel-*, config-*   one remote kernel, while it starts
 
 The agent makes the folder again before each exchange and before it starts a remote kernel.
-
-Standard library only.
 """
 
 from __future__ import annotations
@@ -22,10 +20,7 @@ import stat
 
 
 def make(path: str) -> None:
-    """Make a folder that is missing, for this user only.
-
-    Raises OSError: it cannot be made, or somebody else's has its place.
-    """
+    """Make a missing folder, for this user only. Raises OSError, also if it is another user's."""
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
@@ -35,7 +30,7 @@ def make(path: str) -> None:
 
 
 def write(path: str, files: dict[str, bytes]) -> None:
-    """Write files by their names in a folder, if they are missing."""
+    """Write the missing files of a folder, by their names."""
     for name, data in files.items():
         target = os.path.join(path, *name.split("/"))
         if not os.path.exists(target):
@@ -45,7 +40,7 @@ def write(path: str, files: dict[str, bytes]) -> None:
 
 
 def is_same(path: str, descriptor: int) -> bool:
-    """Tell whether a path leads to what is open."""
+    """Tell whether a path leads to the file of a descriptor."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:

@@ -1,9 +1,6 @@
-"""Questions to the kernel on the user's machine, and their answers in the order of the calls.
+"""Questions to the kernel on the user's machine (aca_kernel/host/calls.py).
 
 Runs in the remote kernel, for one `%aca` line at a time, or in a thread that misses a file.
-What can be asked stands in aca_kernel/host/calls.py.
-
-Standard library only.
 """
 
 from __future__ import annotations
@@ -18,9 +15,9 @@ from .paged_files import FileProblem
 
 
 class HostClient:
-    """Asks the user's machine for things, and waits for the answers in the order of the calls.
+    """A client of the kernel on the user's machine; answers come in the order of the calls.
 
-    Raises FileProblem, with the sentence that the kernel gives, when it will not or cannot.
+    Raises FileProblem, with the kernel's sentence, where that refuses or fails.
     """
 
     def __init__(
@@ -55,7 +52,7 @@ class HostClient:
         return answer
 
     def close(self) -> None:
-        """Give up what has not been answered; the kernel lets go of it at the cell's end."""
+        """Give up unanswered calls; the kernel drops them at the cell's end."""
         self._connection.close()
 
 
@@ -65,10 +62,10 @@ def asking(
     parent: str = "",
     patience: Callable[[call_socket.Connection], None] | None = None,
 ) -> Iterator[HostClient]:
-    """Ask the kernel for things as long as the block lasts.
+    """Connect to the kernel for the length of the block.
 
-    parent: msg_id of the cell that asks, so that the kernel hears of its begin before.
-    patience: waits for a connection to have something to read, or raises FileProblem.
+    parent: msg_id of the cell, whose busy reaches the kernel first.
+    patience: waits for a connection to be readable, or raises FileProblem.
     Raises FileProblem.
     """
     try:

@@ -1,9 +1,7 @@
-"""The socket between the agent and who calls it: the extension, in the remote kernel.
+"""The socket between the agent and its callers in the remote kernel.
 
-Records in both directions, as everywhere (wire.py). A record with an `id` is a call, and its
-connection stays for the record that answers it, which has the same `id`.
-
-Standard library only.
+It carries records (wire.py). A record with an `id` is a call; its answer has the same `id` and
+comes by the same connection.
 """
 
 from __future__ import annotations
@@ -21,24 +19,23 @@ from . import wire
 
 _RECEIVED_BYTES = 1 << 20
 
-
-# Sockets that were kept open, by their paths.
+# Descriptors of sockets that were kept open, by their paths.
 _KEPT: dict[str, int] = {}
 
 
 def keep_open(path: str) -> None:
     """Let this process and its forks connect to a socket when code has removed its path.
 
-    By what Linux has for it; elsewhere they can when the agent has made the path again.
+    Linux only; elsewhere they can once the agent has made the path again.
     """
     if hasattr(os, "O_PATH"):
         _KEPT[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
 def is_readable(descriptor: Any, seconds: float | None) -> bool:
-    """Wait for something to read, or an end; None: as long as it takes.
+    """Wait for data or an end; seconds: None for no limit.
 
-    descriptor: a number, or what has a fileno. select.select fails beyond descriptor 1023.
+    descriptor: a number, or an object with a fileno. select.select fails beyond 1023.
     """
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -46,7 +43,7 @@ def is_readable(descriptor: Any, seconds: float | None) -> bool:
 
 
 class Connection:
-    """The caller's end; blocks, and may be waited for with `is_readable`."""
+    """The caller's end. It blocks, and `is_readable` can wait for it."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -70,37 +67,30 @@ class Connection:
         return self._socket.fileno()
 
     def send(self, head: dict[str, Any], parts: tuple[bytes, ...] = ()) -> None:
-        """Tell the agent something that needs no answer."""
+        """Send the agent a record that needs no answer."""
         self._socket.sendall(wire.encode_record(wire.Record(head, parts)))
 
     def call(self, op: str, parts: tuple[bytes, ...] = (), **arguments: Any) -> str:
-        """Ask for something; the answer has the id that is returned."""
+        """Send a call and return its id, which the answer has, too."""
         call_id = uuid.uuid4().hex
         self.send({"id": call_id, "op": op, **arguments}, parts)
         return call_id
 
     def receive(self) -> list[wire.Record]:
-        """Wait for something to arrive and return the records that are whole.
-
-        Raises OSError: the agent has gone.
-        """
+        """Wait for data and return the complete records. Raises OSError: the agent has gone."""
         data = self._socket.recv(_RECEIVED_BYTES)
         if not data:
             raise OSError("the connection to the kernel was lost")
         return self._incoming.feed(self._incoming.received, data)
 
-    def has_arrived(self, seconds: float) -> bool:
-        """Wait for something to arrive; return whether `receive` would return at once."""
-        return is_readable(self._socket, seconds)
-
     def close(self) -> None:
-        """Give up what has not been answered."""
+        """Give up unanswered calls."""
         self._socket.close()
 
 
 @dataclass
 class _Caller:
-    """A connection as the agent has it: what came in part, what is still to be sent."""
+    """The agent's end of a connection, with its buffers."""
 
     socket: socket.socket
     incoming: wire.ReceiveLog = field(default_factory=wire.ReceiveLog)
@@ -112,7 +102,7 @@ class CallSocket:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        # The first is the one that the remote kernel keeps open, the last one has the path.
+        # The remote kernel keeps the first one open; the last one has the path.
         self.listeners = [self._listen()]
         self.callers: dict[int, _Caller] = {}
         self.waiting: dict[str, int] = {}
@@ -130,7 +120,7 @@ class CallSocket:
         return listener
 
     def listen_again(self) -> None:
-        """Listen at the path, which code has removed. Raises OSError."""
+        """Listen again at the path, which code has removed. Raises OSError."""
         listener = self._listen()
         for superseded in self.listeners[1:]:
             self._close(superseded)
@@ -139,7 +129,7 @@ class CallSocket:
             self._poller.register(listener.fileno(), self._pollin)
 
     def forget_first(self) -> None:
-        """Another remote kernel begins, which knows the path only."""
+        """Close the listener of a remote kernel that has ended; the next knows the path only."""
         for superseded in self.listeners[:-1]:
             self._close(superseded)
         self.listeners[:-1] = []
@@ -158,7 +148,7 @@ class CallSocket:
             poller.register(descriptor, pollin | (pollout if caller.outgoing else 0))
 
     def read(self) -> list[wire.Record]:
-        """Return what callers have said since; send what they had no room for."""
+        """Read new records of callers; send answers that did not fit before."""
         for listener in self.listeners:
             self._accept_from(listener)
         records: list[wire.Record] = []
@@ -198,7 +188,7 @@ class CallSocket:
         return records
 
     def answer(self, record: wire.Record) -> None:
-        """Send an answer to the caller it belongs to, if that still waits."""
+        """Send an answer to its caller, if that still waits."""
         descriptor = self.waiting.pop(str(record.head.get("id")), None)
         if descriptor is not None:
             data = memoryview(wire.encode_record(record))
@@ -206,7 +196,7 @@ class CallSocket:
             self._send(descriptor)
 
     def _send(self, descriptor: int) -> None:
-        """Send as much as the caller has room for; the poller tells when it has more."""
+        """Send as much as the caller has room for; the poller tells when there is more."""
         outgoing = self.callers[descriptor].outgoing
         if not outgoing:
             return
@@ -218,13 +208,13 @@ class CallSocket:
                     outgoing.popleft()
         except BlockingIOError:
             pass
-        except OSError:  # the caller was interrupted and has gone
+        except OSError:  # the caller has gone
             self._drop(descriptor)
             return
         self._poller.modify(descriptor, self._pollin | (self._pollout if outgoing else 0))
 
     def drain(self, seconds: float) -> None:
-        """Give callers time to take their answers, where nothing else is waited for."""
+        """Wait for callers to take their answers."""
         deadline = time.monotonic() + seconds
         while any(caller.outgoing for caller in self.callers.values()):
             left = deadline - time.monotonic()
@@ -238,7 +228,7 @@ class CallSocket:
                 self._send(descriptor)
 
     def close(self) -> None:
-        """Close everything; callers see the end of their connections."""
+        """Close all sockets; callers see the end of their connections."""
         for caller in self.callers.values():
             caller.socket.close()
         self.callers.clear()

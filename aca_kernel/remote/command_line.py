@@ -1,19 +1,18 @@
-"""What a line `%aca …` says; read in the same way by both halves.
+"""The parser of `%aca` lines, for both halves.
 
-The remote kernel runs the line. The kernel on the user's machine reads it too, in the text
-of the cell that the front end sent, because only what is written there may touch a file of
-that machine (aca_kernel/host/permission.py).
-
-Standard library only; oldest Python 3.9.
+The remote kernel runs the line. The kernel on the user's machine reads it too, in the text of the
+cell that the front end sent, because only a line there may touch a file of that machine
+(aca_kernel/host/permission.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from dataclasses import dataclass
 
-# Subcommand to its arguments and what it does, in the order of the help.
+# Each subcommand with its arguments and description, in the order of the help.
 SUBCOMMANDS = {
     "status": ("", "show the environment, its pool, and how quick the way there is"),
     "upload": ("PATH [DEST]", "send a file of your machine to the environment"),
@@ -22,10 +21,7 @@ SUBCOMMANDS = {
     "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),
     "checkpoint": ("", "store variables and files on your machine, in case the environment ends"),
     "restore": ("", "bring back what was stored last"),
-    "keep": (
-        "TIME",
-        "keep the environment for so long without use, for instance 2h; `off` ends it",
-    ),
+    "keep": ("TIME", "keep the environment for a time without use, such as 2h; `off` ends it"),
     "help": ("", "show this"),
 }
 
@@ -36,7 +32,7 @@ _LINE = re.compile(r"\s*%?aca(?:\s+(.*))?$", re.DOTALL)
 
 
 class CommandInvalid(Exception):
-    """The line cannot be understood; the text is a sentence for its writer."""
+    """A line that cannot be understood; the text is a sentence for its writer."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Command:
 
     @property
     def file_name(self) -> str:
-        """The last part of the path: what the file is called where only a folder is named."""
+        """The last part of the path: the file's name where only a folder is given."""
         return self.path.replace("\\", "/").rpartition("/")[2]
 
 
@@ -98,7 +94,7 @@ def parse(text: str) -> Command:
 
 
 def keep_seconds(text: str) -> int | None:
-    """Return the seconds that a time like 1h30m means, 0 for off, None for what means nothing."""
+    """Return the seconds of a time like 1h30m, 0 for off, None for any other text."""
     if text == "off":
         return 0
     found = re.fullmatch(r"(?:(\d{1,2})h)?(?:(\d{1,4})m)?", text)
@@ -108,7 +104,7 @@ def keep_seconds(text: str) -> int | None:
 
 
 def of_cell(code: str) -> list[Command]:
-    """Return the `%aca` lines of a cell that can be understood, in their order.
+    """Return the valid `%aca` lines of a cell, in order.
 
     A line counts if it begins with `%aca`, blanks aside: not behind `#`, `=` or a quote.
     """
@@ -116,10 +112,17 @@ def of_cell(code: str) -> list[Command]:
     # Not splitlines, which also parts at characters that no editor shows as a new line.
     for line in code.split("\n"):
         found = _LINE.match(line)
-        if found is None:
-            continue
-        try:
-            commands.append(parse(found.group(1) or ""))
-        except CommandInvalid:
-            continue
+        if found is not None:
+            with contextlib.suppress(CommandInvalid):
+                commands.append(parse(found.group(1) or ""))
     return commands
+
+
+def transfer_line(words: str, path: str) -> str:
+    """Return the `%aca` line that transfers a file to its own place on the other side.
+
+    words: `upload` or `download`, with options.
+    """
+    folder = path.rpartition("/")[0]
+    places = [path, folder + "/"] if folder else [path]
+    return " ".join([f"%aca {words}", *map(shlex.quote, places)])

@@ -1,16 +1,16 @@
-"""What we change in the remote kernel. It is loaded once, after ipykernel is set up.
+"""Changes to ipykernel in the remote kernel, made once after it is set up.
 
-- Output is flushed ten times as often: nothing else delays a line that is printed.
+- Output is flushed ten times as often: nothing else delays a printed line.
 - No output is dropped, however fast it comes.
 - Large outputs become JSON more quickly.
-- What a cell writes to the descriptors 1 and 2 belongs to it, to the last byte.
-- An interrupt reaches a cell that awaits, which plain ipykernel 7.4 does not manage.
+- All that a cell writes to the descriptors 1 and 2 is output of that cell.
+- An interrupt reaches a cell that awaits, unlike in plain ipykernel 7.4.
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
 - `%aca` is defined (magic.py).
 - Checkpoints are taken and restored (state.py).
 - Files beside the notebook are found (notebook_files/).
-- Errors are shown without frames of ours (trimming.py).
-- The agent is told whether anything can still print when no cell is running.
+- Errors are shown without our frames (trimming.py).
+- The agent knows whether anything can still print when no cell is running.
 
 Needs ipykernel; oldest supported 6.29.
 """
@@ -31,20 +31,20 @@ from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
 
-# ipykernel flushes what is not flushed by the cell itself every 0.2 s.
+# ipykernel's own interval is 0.2 s.
 FLUSH_INTERVAL_SECONDS = 0.02
 
-# A cell's end waits this long for its descriptors to be read empty. Only a process that
-# goes on writing in the background makes it wait so long.
+# The limit of a cell's end for reading its descriptors; only a process that keeps writing in the
+# background reaches it.
 _DESCRIPTORS_SECONDS = 0.1
 
-# Message ids are session, process id and a counter. Process ids repeat in a new
-# container, so each remote kernel of one kernel counts from another thousand thousands.
+# Message ids are session, process id and a counter. Process ids repeat in a new container, so
+# each remote kernel of one kernel counts from another million.
 _COUNT_STEP = 1_000_000
 
 
 def prepare() -> None:
-    """Change what must be changed before ipykernel is set up."""
+    """Make the changes that must come before ipykernel is set up."""
     import zmq
     from ipykernel.iostream import OutStream
     from ipykernel.kernelapp import IPKernelApp
@@ -53,8 +53,8 @@ def prepare() -> None:
     init_iopub = app_class.init_iopub
 
     def init_unlimited_iopub(app: Any, context: Any) -> None:
-        # A cell may say more than 1000 things before zmq's own thread gets its turn; what
-        # is beyond that limit of zmq would be dropped.
+        # A cell may send more than 1000 messages, zmq's limit, before zmq's thread gets its turn;
+        # the rest would be dropped.
         context.setsockopt(zmq.SNDHWM, 0)
         init_iopub(app, context)
 
@@ -65,10 +65,7 @@ def prepare() -> None:
 
 
 def load(app: Any, config: dict[str, Any]) -> None:
-    """Change the application as described above.
-
-    app: the IPKernelApp, initialized and not started. config: see agent.py.
-    """
+    """Make the changes. app: the IPKernelApp, initialized, not started. config: see agent.py."""
     from ipykernel.iostream import OutStream
 
     OutStream.flush_interval = FLUSH_INTERVAL_SECONDS
@@ -84,7 +81,6 @@ def load(app: Any, config: dict[str, Any]) -> None:
     notebook.listen()
     files = NotebookFiles(app.kernel.shell, config, notebook.origin)
     trimming.trim_shown(app.kernel.shell)
-    trimming.trim_threads()
     shell.replace_system(app.kernel.shell, config["calls"], files.bring_named)
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
@@ -95,24 +91,24 @@ def load(app: Any, config: dict[str, Any]) -> None:
 
 
 def _keep_notes(notebook: state.CheckpointState, files: NotebookFiles) -> None:
-    """Write again what the next remote kernel is to know, if the cell has removed it."""
+    """Write the records for the next remote kernel again if the cell has removed them."""
     with contextlib.suppress(OSError):  # no room on the disk
         notebook.keep_origin()
         files.keep_journal()
 
 
 def _skip_empty_flushes(stream_class: Any) -> None:
-    """Make a flush with nothing to flush cost nothing; a cell makes six of them.
+    """Skip flushes of empty buffers; a cell makes six of them.
 
-    Each would wait for a hop to the IOPub thread and back. That hop also keeps replies
-    behind outputs that are under way, which the agent does for us.
+    Each would wait for a hop to the IOPub thread and back. That hop also keeps replies after
+    outputs, which the agent does for us.
     """
     flush, send = stream_class.flush, stream_class._flush  # noqa: SLF001
     stream_class.is_sending = False
 
     def flush_if_written(self: Any) -> None:
-        # What another thread has taken out of the buffer and not sent yet must be waited
-        # for: the cell's idle would overtake it.
+        # Another thread may have emptied the buffer and not sent it yet: the cell's idle would
+        # overtake it.
         if self._buffers or self.is_sending:
             flush(self)
 
@@ -130,9 +126,8 @@ def _skip_empty_flushes(stream_class: Any) -> None:
 def _watch_descriptor(stream: Any) -> None:
     """Pass on what is written to the stream's descriptor; runs in a thread of its own.
 
-    As ipykernel's, but it can be told when nothing is under way (`_read_descriptors`), and
-    what it has read is not copied to where the descriptor led before: a log file that
-    nobody reads and that would grow with every `os.system`.
+    Replaces ipykernel's. It shows whether data are on the way (`_read_descriptors`), and copies
+    nothing to the descriptor's former file, a log that nobody reads.
     """
     from ipykernel.iostream import PIPE_BUFFER_SIZE
 
@@ -140,8 +135,7 @@ def _watch_descriptor(stream: Any) -> None:
     try:
         while stream._should_watch:  # noqa: SLF001
             is_readable(stream._fid, None)  # noqa: SLF001
-            # Said while there is still something to read: at no moment does it look as
-            # if all had been passed on when it has not.
+            # Set before the read: at no moment do unsent data look sent.
             stream.is_reading = True
             data = os.read(stream._fid, PIPE_BUFFER_SIZE)  # noqa: SLF001
             if stream._should_watch:  # noqa: SLF001
@@ -153,10 +147,7 @@ def _watch_descriptor(stream: Any) -> None:
 
 
 def _read_descriptors(streams: list[Any]) -> None:
-    """Let what a cell has written to the descriptors 1 and 2 become its output.
-
-    Otherwise the cell's end may overtake it, and it would be seen with the next cell only.
-    """
+    """Wait until a cell's writes to the descriptors 1 and 2 are output, ahead of its idle."""
     deadline = time.monotonic() + _DESCRIPTORS_SECONDS
     for stream in streams:
         while stream.is_watched and (
@@ -170,8 +161,8 @@ def _read_descriptors(streams: list[Any]) -> None:
 def _wake_loop_on_signals() -> None:
     """Make SIGINT wake the event loop, so that an awaiting cell is cancelled at once.
 
-    ipykernel's handler uses add_callback, which does not wake the loop's own selector
-    when called on its thread. To be deleted when ipykernel cures this itself.
+    ipykernel's handler uses add_callback, which does not wake the loop's selector when called on
+    its thread. To be deleted when ipykernel is repaired.
     """
     loop = asyncio.get_event_loop_policy().get_event_loop()
     wake_socket = getattr(loop, "_csock", None)
@@ -180,7 +171,7 @@ def _wake_loop_on_signals() -> None:
 
 
 class _Background:
-    """Tells the agent when something could print though no cell is running."""
+    """Reports to the agent whether anything can print while no cell is running."""
 
     def __init__(self, calls_path: str, notebook: state.CheckpointState) -> None:
         self._notebook = notebook
@@ -211,7 +202,7 @@ class _Background:
             self._known_threads = set(threading.enumerate())
 
     def report(self) -> None:
-        """Compare with what was there at the start; called before each idle."""
+        """Report a change; called before each idle."""
         with self._lock:
             is_active = self._is_active()
             if is_active == self._last_report:
@@ -229,11 +220,11 @@ class _Background:
         threads = {thread for thread in threading.enumerate() if thread.is_alive()}
         if threads - (self._known_threads or threads):
             return True
-        # In this order: the first ends some of what the second would still find.
+        # In this order: the first reaps some of the second's.
         ours = self._notebook.copies()
         if _children() - ours:
             return True
-        # Timers are asyncio's own secret; ipykernel has none while it is idle.
+        # asyncio has no public list of timers; ipykernel has none while it is idle.
         timers = getattr(self._loop, "_scheduled", ())
         if any(not timer.cancelled() for timer in list(timers)):
             return True
@@ -248,7 +239,7 @@ def _is_from_user(task: Any) -> bool:
 
 
 def _children() -> set[int]:
-    """Return the child processes of this one (where /proc can say so)."""
+    """Return the child processes of this one, where there is /proc."""
     pid = os.getpid()
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:

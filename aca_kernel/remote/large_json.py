@@ -1,9 +1,7 @@
-"""JSON that is one long string for the most part, as a message with an image in it is.
+"""JSON with one long string, as in a message with an image.
 
-The standard encoder and decoder look at each character, which takes ten times as long as a copy.
-The long string is cut out and done here, and they get the rest, so that the result is theirs.
-
-Standard library only.
+The standard encoder and decoder look at each character, ten times slower than a copy. The long
+string is cut out and converted here, and they get the rest.
 """
 
 from __future__ import annotations
@@ -15,14 +13,14 @@ from typing import Any
 
 # Below this many bytes the standard library is as quick.
 _LARGE_BYTES = 1 << 18
-# What a processor's cache holds.
+# Fits into a processor's cache.
 _BLOCK_BYTES = 1 << 16
-# What more strings and escapes than these would take could be as much as is spared.
+# More strings and escapes could take longer than is spared.
 _MOST_STEPS = 4000
 # How deep a long string may lie in a message: data, type of data.
 _DEEPEST = 3
 
-# Characters that JSON has as they are, and the end of a line.
+# Characters that JSON does not escape, and the newline.
 _PLAIN = bytes([*range(0x20, 0x7F), 0x0A])
 
 _ESCAPED = {
@@ -39,7 +37,7 @@ def loads(data: bytes) -> Any:
     place = _find_long_string(data) if len(data) >= _LARGE_BYTES else None
     text = _read_string(data, *place) if place is not None else None
     if place is not None and text is not None:
-        # Cannot be in the data, which does not know it.
+        # Random, so that it is not in the data.
         mark = secrets.token_hex(16)
         start, end = place
         value = json.loads(b"".join((data[:start], mark.encode("ascii"), data[end:])))
@@ -49,7 +47,7 @@ def loads(data: bytes) -> Any:
 
 
 def _find_long_string(data: bytes) -> tuple[int, int] | None:
-    """Return begin and end, without the quotes, of the string that is half of the data or more."""
+    """Return start and end, without the quotes, of a string of more than half of the data."""
     start = data.find(b'"')
     quote = start
     for _ in range(_MOST_STEPS):
@@ -68,7 +66,7 @@ def _find_long_string(data: bytes) -> tuple[int, int] | None:
 
 
 def _read_string(data: bytes, start: int, end: int) -> str | None:
-    """Return the text of a string; None: it is better left to the decoder."""
+    """Return the text of a string; None leaves it to the decoder."""
     view = memoryview(data)
     pieces: list[bytes | memoryview] = []
     while (backslash := data.find(b"\\", start, end)) >= 0:
@@ -93,13 +91,10 @@ def _put(value: dict[str, Any], mark: str, text: str) -> bool:
 
 
 def quick_packer(pack: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """Return a function that makes the same JSON as the one given, large texts quicker.
-
-    pack: jupyter_client's; it puts into strings nothing but what JSON wants escaped.
-    """
+    """Return an encoder with the same results as `pack`, jupyter_client's, and quicker."""
 
     def pack_quickly(value: Any) -> bytes:
-        # Cannot be in the value, which does not know it.
+        # Random, so that it is not in the value.
         mark = secrets.token_hex(16)
         found = _cut(value, mark, _DEEPEST) if isinstance(value, dict) else None
         if found is None:
@@ -129,18 +124,18 @@ def _cut(value: dict[str, Any], mark: str, depth: int) -> tuple[dict[str, Any], 
 
 
 def blocks_of(data: bytes) -> Iterator[bytes]:
-    """Yield data in blocks that a processor's cache holds."""
+    """Yield data in blocks that fit into a processor's cache."""
     for start in range(0, len(data), _BLOCK_BYTES):
         yield data[start : start + _BLOCK_BYTES]
 
 
 def is_plain(block: bytes) -> bool:
-    """Tell whether `escape` does for it; what else there is, is better left to the encoder."""
+    """Tell whether `escape` is enough for a block; others are left to the encoder."""
     return not block.translate(None, _PLAIN)
 
 
 def escape(block: bytes) -> bytes:
-    """Return text, which is printable ASCII in lines, as it stands in a JSON string."""
+    """Escape lines of printable ASCII for a JSON string."""
     if b"\\" in block or b'"' in block:
         block = block.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     return block.replace(b"\n", b"\\n")

@@ -1,6 +1,6 @@
 """The program of the remote kernel: ipykernel's own application, with our extension.
 
-Run by path with `-f connection-file`; its settings lie beside the connection file.
+Run by path with `-f connection-file`, beside which its settings lie.
 """
 
 from __future__ import annotations

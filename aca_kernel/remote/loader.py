@@ -1,12 +1,13 @@
-"""Runs first in the session interpreter: unpacks the agent and starts it.
+"""The first code in the session interpreter: unpacks the agent and starts it.
 
 Executed with `payload` in its namespace: {"files": {name: source}, "nonce", "config"}.
-Written so that running it again, after an answer was lost, changes nothing.
+Idempotent: it may run again after a lost answer.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
@@ -20,21 +21,18 @@ _LONGEST_DIRECTORY = 70
 
 
 def load(payload: dict[str, Any]) -> str:
-    """Start the agent unless it runs already; return the frame that says how it went."""
+    """Start the agent unless it runs already; return its greeting."""
     running = sys.modules.get(PACKAGE + ".agent")
     if running is not None and running.AGENT.nonce == payload["nonce"]:
         return str(running.AGENT.greeting())
-    # Another kernel's, which has ended: this one begins afresh in the same environment.
+    # The agent of a kernel that has ended is replaced.
     found = running.AGENT.retire() if running is not None else None
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
     directory = _unpack(payload["files"])
-    root = os.path.join(directory, PACKAGE, "__init__.py")
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, root, submodule_search_locations=[os.path.dirname(root)]
-    )
+    spec = importlib.machinery.PathFinder.find_spec(PACKAGE, [directory])
     if spec is None or spec.loader is None:
-        raise ImportError(root)
+        raise ImportError(directory)
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)

@@ -1,9 +1,7 @@
-"""The line magic `%aca`, defined in the remote kernel.
+"""The line magic `%aca` in the remote kernel.
 
-Whatever concerns the user's machine is asked of the kernel there (call_socket.py); it looks into
-the running cell whether the user has written that line (aca_kernel/host/permission.py).
-
-Needs IPython.
+The kernel on the user's machine is asked for all that concerns that machine; it looks for the line
+in the running cell's text (aca_kernel/host/permission.py). Needs IPython.
 """
 
 from __future__ import annotations
@@ -28,14 +26,13 @@ _RESTARTING = (
 )
 
 _RESTARTING_KEPT = (
-    "This environment is given up at the end of this cell. The next cell runs in a new one, to "
-    "which variables and files are brought before, as they are now: what this cell does behind "
-    "this line is not kept."
+    "This environment is given up at the end of this cell. The next cell runs in a new one, with "
+    "variables and files as they are now: changes made later in this cell are lost."
 )
 
 
 class AcaError(Exception):
-    """A `%aca` line could not be done; shown as its sentence, without a traceback of ours."""
+    """A failed `%aca` line; shown as its sentence, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [titled("AcaError", str(self))]
@@ -54,8 +51,7 @@ def register(
 ) -> None:
     """Define the magic and its completion.
 
-    ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket;
-    notebook: takes and restores its state; files: those of its working directory.
+    ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket.
     """
 
     def aca(line: str) -> None:
@@ -121,7 +117,7 @@ def _run(
 
 
 def _checkpoint(asked: HostClient, notebook: CheckpointState, line: str) -> str:
-    """Take a checkpoint and return a sentence about it. line: the command that wants it."""
+    """Take a checkpoint and return a sentence about it. line: the name of the command."""
     try:
         told = asked.ask("checkpoint", line=line).head
         notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
@@ -133,7 +129,7 @@ def _checkpoint(asked: HostClient, notebook: CheckpointState, line: str) -> str:
     try:
         return str(asked.ask("checkpoint_end", line=line).head["told"])
     except KeyboardInterrupt:
-        # The kernel on the user's machine fetches it, and does not stop in the middle of that.
+        # The kernel on the user's machine goes on fetching it.
         raise _Interrupted(
             "Interrupted; the checkpoint is still being brought to your machine."
         ) from None
@@ -179,7 +175,7 @@ def _show_status(answer: dict[str, Any]) -> None:
 
 
 def _run_no_more_cells(kernel: Any) -> None:
-    """Leave the cells that are queued behind this one to the next environment."""
+    """Leave the queued cells to the next environment."""
 
     async def wait_for_the_end(*_: Any) -> None:
         await asyncio.get_running_loop().create_future()

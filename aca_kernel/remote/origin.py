@@ -1,7 +1,4 @@
-"""What the remote kernel was like before its first cell: a checkpoint holds the difference.
-
-Standard library only.
-"""
+"""The state of the remote kernel before its first cell; a checkpoint holds the difference."""
 
 from __future__ import annotations
 
@@ -11,16 +8,16 @@ import os
 import sys
 from dataclasses import dataclass
 
-# A working directory with more files than this at the start is not ours to look through.
+# The search of the working directory ends at this number.
 _MOST_FILES = 5000
 
-# What identifies a file's content without reading it: size, time of change, inode.
+# Size, time of change and inode: they identify a file's content.
 Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The process at its start. files: those in the working directory, by their path."""
+    """The process at its start. files: of the working directory, by path."""
 
     directory: str
     environ: dict[str, str]
@@ -29,24 +26,24 @@ class Origin:
 
 
 def remember(path: str = "") -> Origin:
-    """Take down what the process is like now.
+    """Record the process as it is now.
 
-    path: of a file that outlives the process. After its death there is another one in the same
-    directory, where the notebook's files are by then, and must not pass for what was there before.
+    path: a file that outlives the process. The next remote kernel starts in the same directory and
+    takes the files from it: by then the notebook's own are there.
     """
     directory = os.getcwd()
     files = _read(path) if path else None
     if files is None:
         files = _files(directory)
         if path:
-            # The disk may be full: then files of before a death are not stored after it.
+            # If the disk is full, files of before a death are not stored after it.
             with contextlib.suppress(OSError):
                 write(path, files)
     return Origin(directory, dict(os.environ), list(sys.path), files)
 
 
 def write(path: str, files: dict[str, Stamp]) -> None:
-    """Write what there was, for the next process. Raises OSError."""
+    """Write the stamps for the next process. Raises OSError."""
     with open(path, "w", encoding="ascii") as file:
         json.dump(files, file)
 
@@ -55,12 +52,12 @@ def _read(path: str) -> dict[str, Stamp] | None:
     try:
         with open(path, encoding="ascii") as file:
             return {name: (one[0], one[1], one[2]) for name, one in json.load(file).items()}
-    except (OSError, ValueError):  # there is none, or not all of it
+    except (OSError, ValueError):  # missing, or incomplete
         return None
 
 
 def stamp(status: os.stat_result) -> Stamp:
-    """Return what changes with a file's content."""
+    """Return the stamp of a file, which changes with its content."""
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
@@ -71,7 +68,7 @@ def _files(directory: str) -> dict[str, Stamp]:
             path = os.path.join(folder, name)
             try:
                 found[path] = stamp(os.lstat(path))
-            except OSError:  # it was there a moment ago
+            except OSError:  # removed meanwhile
                 continue
         if len(found) > _MOST_FILES:
             break

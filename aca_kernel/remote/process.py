@@ -1,6 +1,5 @@
 """The remote kernel: a plain ipykernel process beside the session interpreter.
 
-Sends messages to it, receives what it says, notices its end.
 Needs pyzmq and ipykernel in the environment. Used from one thread only.
 """
 
@@ -17,8 +16,8 @@ from .spawn import Spawned
 
 DELIMITER = b"<IDS|MSG>"
 
-# Connecting before the kernel has bound its sockets is retried at this interval.
-# zmq's default of 100 ms would be a tenth of a second in every start.
+# The retry interval until the kernel has bound its sockets; zmq's default of 100 ms would delay
+# every start.
 _RECONNECT_MILLISECONDS = 5
 
 CHANNELS = ("shell", "control", "stdin")
@@ -42,7 +41,7 @@ class RemoteKernel:
     def _connect(self, kind: int, url: str) -> Any:
         socket = self._context.socket(kind)
         socket.linger = 0
-        # Nothing the kernel says may be dropped because nobody fetched it yet.
+        # No message may be dropped because it is not fetched yet.
         socket.rcvhwm = socket.sndhwm = 0
         socket.reconnect_ivl = _RECONNECT_MILLISECONDS
         if kind == zmq.DEALER:
@@ -51,15 +50,14 @@ class RemoteKernel:
         return socket
 
     def register(self, poller: Any) -> None:
-        """Make a poller wake up for whatever this process says, its end included."""
+        """Make a poller wake up for messages of this process, and its end."""
         for socket in (*self.sockets.values(), self.iopub):
             poller.register(socket, zmq.POLLIN)
         if self.exit_fd is not None:
             poller.register(self.exit_fd, zmq.POLLIN)
 
     def send(self, channel: str, frames: list[bytes]) -> None:
-        """Send one message: header, parent header, metadata, content, buffers."""
-        # Without a signature: see spawn.py.
+        """Send header, parent header, metadata, content, buffers; unsigned (spawn.py)."""
         self.sockets[channel].send_multipart([DELIMITER, b"", *frames])
 
     def receive(self, channel: str) -> Iterator[list[bytes]]:
@@ -74,7 +72,7 @@ class RemoteKernel:
                 yield frames[frames.index(DELIMITER) + 2 :]
 
     def interrupt(self) -> None:
-        """Send SIGINT to the kernel and what runs in its process group, as ipykernel does."""
+        """Send SIGINT to the kernel's process group, as ipykernel does."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, 2)
 
@@ -83,7 +81,7 @@ class RemoteKernel:
         return self.process.poll()
 
     def startup_log(self) -> str:
-        """Return the end of what the process wrote before its streams were captured."""
+        """Return the end of the process's output from before its streams were captured."""
         try:
             with open(self._log_path, "rb") as file:
                 return file.read()[-2000:].decode("utf-8", "replace")
@@ -91,7 +89,7 @@ class RemoteKernel:
             return ""
 
     def close(self) -> None:
-        """End the process, if it lives, and let go of everything that belongs to it."""
+        """Kill the process, if it lives, and close its sockets."""
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, 9)
@@ -103,7 +101,7 @@ class RemoteKernel:
 
 
 def _pidfd(pid: int) -> int | None:
-    """Return a descriptor that becomes readable when the process ends, where there is one."""
+    """Return a descriptor that becomes readable when the process ends; None: not supported."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):  # not Linux, or a kernel before 5.3

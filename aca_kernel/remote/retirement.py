@@ -1,7 +1,7 @@
-"""What is left of a generation, and how it is removed.
+"""Removal of a generation's processes and files.
 
-Not removed: packages that were installed, files outside of the working directory, changes to
-files that were there before. Standard library only; oldest Python 3.9.
+Installed packages, files outside the working directory, and changes to files that were there
+before, stay.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ import signal
 
 
 def end_processes(nonce: str) -> None:
-    """Kill every process that was started by a generation, daemons included.
-
-    They are known by a variable in their environment, which /proc shows for one's own.
-    """
+    """Kill every process of a generation, daemons included, by a variable in its environment."""
     mark = f"ACA_KERNEL_NONCE={nonce}".encode()
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
         if not name.isdigit() or int(name) == os.getpid():
             continue
-        # It may be another user's, or gone by now.
+        # Another user's, or gone by now.
         with contextlib.suppress(OSError):
             with open(f"/proc/{name}/environ", "rb") as file:
                 is_marked = mark in file.read().split(b"\0")
@@ -30,7 +27,7 @@ def end_processes(nonce: str) -> None:
 
 
 def remove_all_but(kept: set[str], directory: str) -> None:
-    """Empty a directory, but for the names that are kept."""
+    """Empty a directory except for the names to be kept."""
     for name in set(os.listdir(directory)) - kept:
         path = os.path.join(directory, name)
         if os.path.isdir(path) and not os.path.islink(path):

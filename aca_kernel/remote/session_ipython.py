@@ -1,10 +1,7 @@
-"""Where the session interpreter is an IPython: an exchange goes past what that does to cells.
+"""Exchanges in a session interpreter that is an IPython, past its transformation of cells.
 
-IPython would look through the text of each exchange for its own syntax, line by line and
-token by token, and keep it as history: half a second for a megabyte, and all that is ever
-uploaded would stay in memory.
-
-Needs nothing; changes IPython where there is one.
+IPython would tokenize each exchange and keep it as history: half a second for a megabyte, and all
+uploads would stay in memory.
 """
 
 from __future__ import annotations
@@ -13,18 +10,17 @@ import functools
 import sys
 from typing import Any
 
-# How the code of every exchange begins; the frame stands behind it.
+# The code of every exchange begins with this; the frame follows.
 EXCHANGE_BEGIN = 'getattr(__import__("sys").modules.get("_aca_remote.agent"),"serve",'
 
 _SERVE_TEXT = '__import__("sys").modules["_aca_remote.session_ipython"].serve_text()'
 
 
 def pass_exchanges() -> None:
-    """Let exchanges through untouched, in this interpreter, if it is an IPython."""
+    """Let exchanges through untouched if this interpreter is an IPython."""
     ipython: Any = sys.modules.get("IPython")
     shell: Any = ipython.get_ipython() if ipython is not None else None
-    # What an agent before this one has changed does for this one too: the text waits in the
-    # shell, not in a module, of which each agent has its own.
+    # The change of an earlier agent works for this one, too: the text waits in the shell.
     if shell is None or hasattr(shell, "aca_exchange"):
         return
     shell.aca_exchange = ""
@@ -49,7 +45,7 @@ def pass_exchanges() -> None:
 
 
 def serve_text() -> None:
-    """Do the exchange whose text was passed last."""
+    """Serve the exchange that was passed last."""
     shell: Any = sys.modules["IPython"].get_ipython()
     text, shell.aca_exchange = shell.aca_exchange, ""
     sys.modules["_aca_remote.agent"].serve(text)

@@ -1,10 +1,10 @@
-"""`!` in the remote kernel: the command runs in the service's shell tool, not here.
+"""`!` commands in the remote kernel, run by the service's shell tool.
 
-IPython parses and expands as ever; only `system` and `getoutput` of its shell are ours.
-For each command a private folder holds what is needed to start it: starter.py, its job and a
-script that the kernel is asked to run with the shell tool. Output comes back through a terminal
-(`!cmd`) or a pipe (`x = !cmd`) and the end through a second pipe, so it streams, has no time limit
-and needs no further call. Both ends open all of them before the command begins.
+IPython parses and expands; only `system` and `getoutput` of its shell are replaced. A private
+folder for each command holds starter.py, its job, and a script that the kernel runs with the shell
+tool. Output comes back through a terminal (`!cmd`) or a FIFO (`x = !cmd`), the exit status through
+a second FIFO: it streams, has no time limit and needs no further call. Both ends open all of them
+before the command starts.
 
 Needs IPython; POSIX systems.
 """
@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from . import agent_folder
@@ -34,10 +33,10 @@ from .call_socket import Connection, is_readable
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
 _LONGEST_ARGUMENT_BYTES = 100_000
 
-# The interrupted command has this long to end by itself, as in IPython.
+# The grace period of an interrupted command, as in IPython.
 _INTERRUPT_GRACE_SECONDS = 1.0
 
-# What was written to a terminal arrives after this at the latest; the system needs microseconds.
+# The limit for output on its way through a terminal; the system needs microseconds.
 _LATE_SECONDS = 0.02
 
 
@@ -47,7 +46,9 @@ def replace_system(ip: Any, calls_path: str, prepare: Callable[[str], None]) -> 
     ip: the InteractiveShell; calls_path: the agent's socket. prepare: called with each command
     before it runs.
     """
-    starter = _Starter.find()
+    # Read now: code may remove the file or change sys.executable.
+    with open(os.path.join(os.path.dirname(__file__), "starter.py"), "rb") as file:
+        starter = sys.executable, file.read()
 
     def start(text: str, *, terminal: bool) -> _Command:
         prepare(text)
@@ -91,25 +92,14 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
-@dataclass(frozen=True)
-class _Starter:
-    """What starts commands, as it is at first, whatever code makes of it later."""
-
-    python: str
-    source: bytes
-
-    @classmethod
-    def find(cls) -> _Starter:
-        with open(os.path.join(os.path.dirname(__file__), "starter.py"), "rb") as file:
-            return cls(sys.executable, file.read())
-
-
 class _Command:
-    """One command: its job, the two ends of its output, and its end."""
+    """One command: its job, its output, and its end. starter: interpreter and source."""
 
-    def __init__(self, text: str, starter: _Starter, calls_path: str, terminal: bool) -> None:
+    def __init__(
+        self, text: str, starter: tuple[str, bytes], calls_path: str, terminal: bool
+    ) -> None:
         self.text = text
-        self.starter = starter
+        self.python, self.source = starter
         self.calls_path = calls_path
         self.is_terminal = terminal
         self.directory = ""
@@ -121,7 +111,7 @@ class _Command:
         self.failure = 0
 
     def run(self, show: Callable[[str], object]) -> int:
-        """Run to the end; `show` gets the output as it comes. Return the exit status.
+        """Run the command; `show` gets the output as it comes. Return the exit status.
 
         Raises OSError: there is no such shell, or it cannot be executed.
         """
@@ -155,9 +145,9 @@ class _Command:
         return 128 - code if code > 128 else code
 
     def _prepare(self, program: str) -> str:
-        """Open this end of the command's pipes and write what the shell tool is to run.
+        """Open this end of the FIFOs and write the script for the shell tool; return its path.
 
-        It starts the command at most once, however often it is run. Return its path.
+        However often it is run, it starts the command at most once.
         """
         folder = os.path.dirname(self.calls_path)
         agent_folder.make(folder)
@@ -174,7 +164,7 @@ class _Command:
             output = self._path("output")
             os.mkfifo(output, 0o600)
             self.output_fd = os.open(output, os.O_RDONLY | os.O_NONBLOCK)
-            # Keeps the pipe from ending before the command has opened it.
+            # Keeps the FIFO from ending before the command has opened it.
             self.slave_fd = os.open(output, os.O_WRONLY)
         job = {
             "once": self._path("once"),
@@ -182,15 +172,15 @@ class _Command:
             "output": output,
             "terminal": self.is_terminal,
             "programs": _places_of(program),
-            # Python executes nothing by an empty name; where SHELL is one, that fails anyway.
+            # An empty name cannot be executed; an empty SHELL fails anyway.
             "arguments": [os.fsencode(program) or b"sh", *self._arguments()],
             "variables": dict(os.environb),
             **_inherited(),
         }
         words = [
-            # Neither site-packages nor the user's: they would take longer than the start.
-            *(self.starter.python, "-s", "-S"),
-            self._write("starter", self.starter.source),
+            # Without site-packages, which would take longer than the start.
+            *(self.python, "-s", "-S"),
+            self._write("starter", self.source),
             self._write("job", marshal.dumps(job)),
         ]
         return self._write("run", os.fsencode(f"exec {shlex.join(words)}\n"))
@@ -213,7 +203,7 @@ class _Command:
         return path
 
     def _step(self, connection: Connection, decoder: Any, show: Callable[[str], object]) -> bool:
-        """Wait for the next thing to happen; return True when the command is over."""
+        """Wait for output or an end; return True when the command has ended."""
         poll = select.poll()
         for one in (self.output_fd, self.status_fd, connection.fileno()):
             poll.register(one, select.POLLIN)
@@ -230,7 +220,7 @@ class _Command:
             return True
         if connection.fileno() in readable:
             for answer in connection.receive():
-                # Of one that runs: asked a second time, the shell tool did not find its folder.
+                # An error of a running one: a repeated call did not find its folder.
                 if answer.head.get("error") and not self.pid:
                     sys.stderr.write(str(answer.head["error"]) + "\n")
                     self.exit_code = 127
@@ -258,13 +248,13 @@ class _Command:
                 self.failure = int(number)
             elif word == b"end":
                 self.exit_code = int(number)
-        if not data and self.exit_code is None:  # who would have told was killed
+        if not data and self.exit_code is None:  # the starter was killed
             self.exit_code = -int(signal.SIGKILL)
 
     def _drain(self, decoder: Any, show: Callable[[str], object]) -> None:
-        """Show what the command wrote before its end and is still under way.
+        """Show the rest of the output.
 
-        Without our own end the output ends by itself, unless the command has left a process.
+        Without our own end of it, it ends by itself unless the command has left a process.
         """
         if self.slave_fd >= 0:
             os.close(self.slave_fd)
@@ -276,7 +266,7 @@ class _Command:
             show(decoder.decode(data))
 
     def _stop(self, decoder: Any, show: Callable[[str], object]) -> None:
-        """Interrupt the command as a terminal would, then end it; as IPython does."""
+        """Interrupt the command as a terminal would, then kill it, as IPython does."""
         if self.is_terminal:
             os.write(self.output_fd, b"\x03\n")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -304,10 +294,7 @@ class _Command:
 
 
 def _shell_of_terminal() -> str:
-    """Return what IPython runs `!cmd` in: what SHELL was with the first command, or `sh`.
-
-    Raises OSError: there is none.
-    """
+    """Return IPython's shell for `!cmd`: SHELL at the first command, or `sh`. Raises OSError."""
     from IPython.utils import _process_posix
 
     handler: Any = _process_posix.system
@@ -315,7 +302,7 @@ def _shell_of_terminal() -> str:
 
 
 def _places_of(program: str) -> list[bytes]:
-    """Return where a program is looked for, as Popen does for `x = !cmd`."""
+    """Return the candidate paths of a program, as Popen does for `x = !cmd`."""
     name = os.fsencode(program)
     if os.path.dirname(name):
         return [name]
@@ -323,7 +310,7 @@ def _places_of(program: str) -> list[bytes]:
 
 
 def _inherited() -> dict[str, Any]:
-    """Return what a child of this process would have of it, for starter.py."""
+    """Return the attributes that a child of this process would inherit, for starter.py."""
     import resource
 
     place = os.stat(".")
@@ -343,7 +330,7 @@ def _inherited() -> dict[str, Any]:
 
 
 def _umask() -> int:
-    # To read it by os.umask is to change it for a moment, for all threads.
+    # os.umask can only read it by changing it for a moment, in all threads.
     with contextlib.suppress(OSError), open("/proc/self/status", "rb") as file:
         for line in file:
             if line.startswith(b"Umask:"):

@@ -1,6 +1,6 @@
-"""Starts a remote kernel's process, without waiting for anything that it will be asked with.
+"""The start of a remote kernel's process.
 
-Needs nothing but the standard library: the process comes up while this one imports zmq.
+Standard library only: the process comes up while this one imports zmq.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Spawned:
 
 
 def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
-    """Start the remote kernel of this number; what it needs to know lies in the directory."""
+    """Start the remote kernel of this number, with its files in the directory."""
     base = os.path.join(directory, f"k{number}")
     ports = {name: index for index, name in enumerate(_SOCKETS, 1)}
     connection = {
         "transport": "ipc",
         "ip": base,
-        # Nothing is signed: nobody but this user reaches sockets in a private folder.
+        # Unsigned: only this user reaches sockets in a private folder.
         "key": "",
         "signature_scheme": "hmac-sha256",
         "kernel_name": "python3",
@@ -49,12 +49,12 @@ def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
         json.dump({**config, "number": number}, file)
     launcher = os.path.join(os.path.dirname(__file__), "launcher.py")
     env_vars = dict(os.environ)
-    # Large outputs are copied several times, and a page of memory that is touched first costs as
-    # much as the copy: by huge pages a fifth. launcher.py takes it out again.
+    # Large outputs are copied several times, and the first touch of a page costs as much as the
+    # copy; huge pages reduce it to a fifth. launcher.py removes the variable.
     env_vars[TUNABLES_VARIABLE] = "glibc.malloc.hugetlb=1"
     # ipykernel ends itself when this process, its parent, has ended.
     env_vars["JPY_PARENT_PID"] = str(os.getpid())
-    # By which everything that it starts is known (agent.py, `retire`).
+    # Marks all processes that it starts (retirement.py).
     env_vars[NONCE_VARIABLE] = str(config["nonce"])
     if config.get("session_name"):
         env_vars["JPY_SESSION_NAME"] = str(config["session_name"])

@@ -1,28 +1,27 @@
-"""The program that starts one `!` command and reports how it ended.
+"""The program that starts one `!` command and reports its end.
 
 Run by path with the path of a job, a marshalled dict that shell.py writes:
 
-    once        a folder to be made: whoever finds it made has been asked a second time
+    once        a folder to be made: a repeated call finds it
     status      a FIFO that shell.py reads
-    output      the terminal or FIFO that the command writes to
+    output      the command's terminal or FIFO
     terminal    whether that is a terminal
-    programs    paths of the shell; the first that can be executed is
+    programs    paths of the shell; the first executable one is used
     arguments   its arguments, as bytes
     variables   its environment variables, as bytes
-    directories where its working directory may be found, and `directory`, its device and inode
+    directories paths of its working directory; `directory`: its device and inode
     umask, nice its file mode mask and niceness
     limits      its resource limits, soft and hard, by their numbers
-    processors  those that it may run on, None where there is no such thing
+    processors  its CPU affinity, None where there is none
 
-To the FIFO, one a line: `pid NUMBER` of the command, `failed ERRNO` if it could not be executed,
-and `end STATUS`, negative for a signal. A FIFO that ends before has lost this program.
+Lines to the FIFO: `pid NUMBER` of the command, `failed ERRNO` if it could not be executed, and
+`end STATUS`, negative for a signal. If the FIFO ends before, this program was killed.
 
-Nothing here is a shell script: variables may have any name, PATH may be anything, and no shell
-but the command's own says anything. FIFOs are opened before the command begins, so that it may
-remove their folder.
+Not a shell script: variables may have any name, PATH may be anything, and only the command's own
+shell prints. FIFOs are opened before the command starts, so that it may remove their folder.
 
-Standard library only, and little of it, because each command waits for this to be imported: 7 ms
-by `posix`, 9 by `os`, of which it is the built-in part, as `_signal` is of `signal`.
+Few imports, because each command waits for them: 7 ms with `posix`, 9 with `os`, of which it is
+the built-in part, as `_signal` is of `signal`.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-# What this process or the shell tool may ignore, and the command must not.
+# Signals that this process or the shell tool may ignore, and the command must not.
 _SIGNALS = (
     *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGPIPE),
     *(_signal.SIGQUIT, _signal.SIGTERM, _signal.SIGXFSZ),
@@ -50,14 +49,14 @@ _NOT_EXECUTED = 127
 
 
 def main() -> None:
-    """Start the command and end; a process that is left behind waits for the command's end."""
+    """Start the command and end; a background process waits for the command's end."""
     with open(sys.argv[1], "rb") as file:
         job = marshal.load(file)  # noqa: S302 - of this user's own, in a private folder
     try:
         posix.mkdir(job["once"])
     except FileExistsError:
         return
-    # Without O_NONBLOCK it would wait for ever for a reader that has been interrupted.
+    # Without O_NONBLOCK this would wait for ever for a reader that was interrupted.
     status = posix.open(job["status"], posix.O_WRONLY | posix.O_NONBLOCK)
     output = -1 if job["terminal"] else posix.open(job["output"], posix.O_WRONLY | posix.O_NONBLOCK)
     if posix.fork():
@@ -83,7 +82,7 @@ def _become_command(job: dict[str, Any], status: int, output: int) -> None:
     """Execute the command; never returns."""
     number = errno.EINVAL
     try:
-        # A session of its own: an interrupt reaches the command with all that it has started.
+        # A session of its own: an interrupt reaches the command and its children.
         posix.setsid()
         if job["terminal"]:
             # The first terminal that a session's leader opens becomes the session's.
@@ -94,7 +93,7 @@ def _become_command(job: dict[str, Any], status: int, output: int) -> None:
             posix.dup2(output, 2)
         _enter(job["directories"], job["directory"])
         posix.umask(job["umask"])
-        # More than this process may have, it cannot give: as much as it can.
+        # As far as this process may.
         _try(posix.setpriority, posix.PRIO_PROCESS, 0, job["nice"])
         if job["processors"] is not None:
             _try(posix.sched_setaffinity, 0, job["processors"])
@@ -110,7 +109,7 @@ def _become_command(job: dict[str, Any], status: int, output: int) -> None:
 
 
 def _enter(paths: list[bytes], wanted: tuple[int, int]) -> None:
-    """Change to the directory, which may have been removed, or lie where no path leads any more."""
+    """Change to the directory, which may have been removed or moved."""
     for path in paths:
         _try(posix.chdir, path)
         found = posix.stat(".")
@@ -140,7 +139,7 @@ def _try(function: Any, *arguments: Any) -> bool:
 
 
 def _execute(programs: list[bytes], arguments: list[bytes], variables: dict[bytes, bytes]) -> int:
-    """Execute the first program that is one; return the reason why none is, as `Popen` has it."""
+    """Execute the first executable program; return an errno if there is none, as `Popen` does."""
     number = errno.ENOENT
     for program in programs:
         try:

@@ -1,19 +1,16 @@
-"""Checkpoints, as seen by the remote kernel: what is asked of it, and its own commands.
+"""Checkpoints in the remote kernel: requests of the kernel, and lines of cells.
 
-The kernel on the user's machine sends `aca_state_request` over the shell channel, so that it is
-done between cells, in the main thread. Its content is {"op": "take" or "restore", ...}; the
-files that belong to it lie in the folder `state` beside this package, by way of depot.py:
+The kernel on the user's machine sends `aca_state_request` over the shell channel: it is handled
+between cells, in the main thread. Its content is {"op": "take" or "restore", ...}. The files of a
+request lie in the folder `state` beside this package (depot.py):
 
     known       the number of the request, and hashes of the pieces that the kernel has, one a line
-    pack        pieces, which `restore` reads
-    manifest    what the pieces are
-    N/          what `take` writes for the request of this number: `pack`, `manifest`, or `failure`
-                instead of a manifest; so that nothing of one request is taken for another's
+    pack        pieces for `restore`
+    manifest    the index of the pieces
+    N/          result of `take` for the request of this number: `pack`, and `manifest` or `failure`
 
-The package `checkpoint` and, for environments that have none, cloudpickle come the same way
-before the first request, because most environments never need them.
-
-Needs IPython.
+The package `checkpoint` and, for environments without it, cloudpickle come the same way before
+the first request, because most environments never need them. Needs IPython.
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ from .notebook_files import quiet
 STATE = "state"
 REQUEST = "aca_state_request"
 REPLY = "aca_state_reply"
-# How a message of ours is told from a front end's.
+# Marks our messages among the front end's.
 PREFIX = "aca-state-"
 
 # For environments without cloudpickle: beside this package.
@@ -41,27 +38,24 @@ _LIBRARIES = "lib"
 
 
 class CheckpointState:
-    """Takes and restores the state of one shell."""
+    """The state of one shell, stored and restored."""
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
         self._shell = kernel.shell
         here = os.path.dirname(os.path.abspath(__file__))
         self._root = os.path.dirname(here)
-        # What files the environment gets from elsewhere are added to, as they come.
+        # Files that come from elsewhere are added to the origin.
         self._origin_path = os.path.join(self._root, "origin")
         self.origin = origin.remember(self._origin_path)
         self._folder = os.path.join(self._root, STATE)
-        # Copies of this process that take a checkpoint, or have taken one, each with a process
-        # group of its own; and where the last one writes.
+        # Forked processes that take a checkpoint, or have taken one, each with a process group of
+        # its own; and the folder of the last one.
         self._copies: set[int] = set()
         self._taking = ""
 
     def keep_origin(self) -> None:
-        """Write for the next remote kernel what this one began with, if code has removed it.
-
-        Raises OSError.
-        """
+        """Write the origin again if code has removed it. Raises OSError."""
         if not os.path.exists(self._origin_path):
             agent_folder.make(self._root)
             origin.write(self._origin_path, self.origin.files)
@@ -71,7 +65,7 @@ class CheckpointState:
         self._kernel.shell_handlers[REQUEST] = self._on_request
 
     def copies(self) -> set[int]:
-        """Return the processes that are ours and not the user's."""
+        """Return our forked processes."""
         for pid in list(self._copies):
             try:
                 ended = os.waitpid(pid, os.WNOHANG)[0]
@@ -82,7 +76,7 @@ class CheckpointState:
         return set(self._copies)
 
     def end_copies(self) -> None:
-        """End what still takes a checkpoint that nobody waits for, with all that it has started."""
+        """Kill processes that take an abandoned checkpoint, with their children."""
         for pid in self.copies():
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
@@ -105,10 +99,10 @@ class CheckpointState:
         self._kernel.session.send(stream, REPLY, answer, parent, ident=ident)
 
     def take(self, limits: dict[str, Any], number: str, *, is_in_cell: bool = False) -> int:
-        """Begin to take a checkpoint; return the process that does it, 0 if it is done.
+        """Begin a checkpoint; return the process that takes it, 0 if it is done.
 
-        number: of the request; the kernel may have begun something else since.
-        Raises OSError: this process cannot be copied, or there is no such request any more.
+        number: of the request; the kernel may have made another since.
+        Raises OSError: this process cannot fork, or the request is out of date.
         """
         with open(os.path.join(self._folder, "known"), encoding="ascii") as file:
             wanted, *known = file.read().split()
@@ -125,7 +119,7 @@ class CheckpointState:
         job = save.CheckpointJob(
             self._shell, self.origin, self._taking, allowed, set(known), is_in_cell
         )
-        # The copy must find the environment's files, and none that are only beside the notebook.
+        # The child must see the environment's files only.
         with quiet():
             pid = int(save.start(job))
         if pid:
@@ -133,7 +127,7 @@ class CheckpointState:
         return pid
 
     def wait(self, pid: int) -> None:
-        """Wait until the checkpoint begun last has been taken, or has failed."""
+        """Wait until the last checkpoint has been taken, or has failed."""
         names = [os.path.join(self._taking, name) for name in ("manifest", "failure")]
         while not any(map(os.path.exists, names)):
             if pid not in self.copies():
@@ -144,10 +138,10 @@ class CheckpointState:
             time.sleep(0.005)
 
     def restore(self, *, is_in_cell: bool) -> dict[str, Any]:
-        """Restore what has been put into the folder; return the report.
+        """Restore the checkpoint in the folder; return the report.
 
         is_in_cell: a cell asks for it, which then is the last one of the history.
-        Raises whatever a damaged checkpoint may raise; what fails in it alone is reported.
+        Raises any error of a damaged checkpoint; failures of single variables are reported.
         """
         self._import_cloudpickle()
         restore = importlib.import_module(f"{__package__}.checkpoint.restore")

@@ -1,33 +1,24 @@
-"""Errors are shown without what of their tracebacks is ours: as ipykernel would show them."""
+"""Tracebacks without our own frames: as ipykernel would show them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def trim_shown(ip: Any) -> None:
-    """Let IPython's shell show errors so.
+    """Trim the errors that IPython's shell shows, and those that end a thread.
 
     IPython hides frames that ask for it, but not the last one, and says how many it has hidden; a
-    handler of `set_custom_exc` would stand in the traceback of what goes wrong in showing, and in
-    the way of the user's.
+    handler of `set_custom_exc` would appear in tracebacks of failures to show, and replace the
+    user's.
     """
-    original = ip._get_exc_info  # noqa: SLF001 - by which all that shows errors gets them
-
-    def get_exc_info(exc_tuple: Any = None) -> Any:
-        found = original(exc_tuple)
-        _trim(found[1], found[2])
-        return found
-
-    ip._get_exc_info = get_exc_info  # noqa: SLF001
-
-
-def trim_threads() -> None:
-    """Let an error that ends a thread be shown in the same way."""
+    before_shown(ip, _trim)
     original = threading.excepthook
 
     def show_thread(args: Any) -> None:
@@ -35,6 +26,20 @@ def trim_threads() -> None:
         original(args)
 
     threading.excepthook = show_thread
+
+
+def before_shown(ip: Any, change: Callable[[Any, Any], None]) -> None:
+    """Have each error and its traceback changed before IPython's shell shows it."""
+    original = ip._get_exc_info  # noqa: SLF001 - IPython gets all errors to show by it
+
+    def get_exc_info(exc_tuple: Any = None) -> Any:
+        found = original(exc_tuple)
+        # Whatever goes wrong here, the error must be shown.
+        with contextlib.suppress(Exception):
+            change(found[1], found[2])
+        return found
+
+    ip._get_exc_info = get_exc_info  # noqa: SLF001
 
 
 def _trim(error: Any, traceback: Any) -> None:
@@ -48,7 +53,7 @@ def _trim(error: Any, traceback: Any) -> None:
 
 
 def _drop(place: Any) -> None:
-    """Take the frames of ours out of a traceback; those before and after them remain."""
+    """Remove our frames from a traceback; those before and after them remain."""
     while place is not None:
         while place.tb_next is not None and _is_ours(place.tb_next.tb_frame.f_code):
             place.tb_next = place.tb_next.tb_next

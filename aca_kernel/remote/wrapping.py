@@ -1,8 +1,9 @@
-"""Line breaks in what is said to the user, for front ends that break none (VS Code)."""
+"""Line breaks in sentences for the user, for front ends that break none (VS Code)."""
 
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 
 WIDTH = 80
@@ -14,9 +15,15 @@ _COMMAND = re.compile(r"`[^`\n]*`")
 def wrapped(text: str) -> str:
     """Break a text into lines of at most 80 characters, between words and not within `commands`.
 
-    Line breaks of the text stay. What is longer by itself, such as a path, keeps its line.
+    Line breaks of the text stay. A longer word, such as a path, keeps its line.
     """
     return "\n".join(map(_wrapped_line, text.split("\n")))
+
+
+def tell(sentence: str) -> None:
+    """Show a sentence with the running cell, on its stderr."""
+    sys.stderr.write(wrapped(sentence) + "\n")
+    sys.stderr.flush()
 
 
 def titled(ename: str, evalue: str) -> str:

@@ -76,8 +76,8 @@ def test_what_earlier_cells_have_made_is_lost_if_the_reason_says_so() -> None:
 
     asyncio.run(take(notice(aca_kernel_reason="pool-busy")))
     asyncio.run(take(notice()))
-    client._check_lost()
+    client._check_going_on()
     asyncio.run(take(notice(aca_kernel_reason="state-lost")))
     with pytest.raises(EnvironmentLost):
-        client._check_lost()
+        client._check_going_on()
     assert told == ["Etwas ist geschehen."] * 2

@@ -244,7 +244,7 @@ def test_restart_with_keep_brings_everything_along_and_without_it_nothing(one: N
 
 def test_what_a_cell_does_behind_its_restart_is_said_to_be_lost(one: Notebook) -> None:
     told = one.run("y = 1\n%aca restart --keep\ny = 2; late = 1").told
-    assert "as they are now: what this cell does behind this line is not kept." in told
+    assert "as they are now: changes made later in this cell are lost." in told
     assert one.run("y, 'late' in dir()").result == "(1, False)"
 
 

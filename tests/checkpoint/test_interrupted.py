@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import sqlite3
@@ -9,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,8 +193,9 @@ def test_a_piece_is_known_by_its_hash_only(tmp_path: Path, monkeypatch: pytest.M
         assert not is_intact(name(b"data"), stored)
 
     store = Store("one", "")
-    carrier = Carrier("session", "user", lambda: None)
-    checkpoints = Checkpoints(store, carrier, AcaKernel(), logging.getLogger("test"))
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+    carrier = Carrier("session", "user", inbox)
+    checkpoints = Checkpoints(store, carrier, AcaKernel(), inbox, logging.getLogger("test"))
     checkpoints._add([(name(b"data"), b"rdata")])
     with pytest.raises(CheckpointFailed, match="damaged on its way"):
         checkpoints._add([(name(b"one"), b"rone"), (name(b"two"), b"rthree")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,16 +23,14 @@ def test_what_the_last_environment_has_got_is_sent_to_the_next_one(
 ) -> None:
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
 
-    carried = list[Record]()
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
 
     async def sources_of_a_checkpoint(checkpoints: Checkpoints, carrier: Carrier) -> set[str]:
         """Begin one, end the environment with the answers to the sources; return their names."""
         taking = asyncio.ensure_future(checkpoints.take())
         wanted, sent = len(limits.remote_files()), list[Record]()
         while len(sent) < wanted:
-            await asyncio.sleep(0)
-            sent += carried
-            carried.clear()
+            sent.append((await inbox.get()).record)
         for record in sent:
             carrier.takes(Record({"kind": "got", "id": record.head["id"]}))
         # Before whoever waits for them has heard of it.
@@ -42,9 +41,9 @@ def test_what_the_last_environment_has_got_is_sent_to_the_next_one(
         return {str(record.head["name"]) for record in sent}
 
     async def twice() -> None:
-        carrier = Carrier("session", "user", lambda record, _: carried.append(record))
+        carrier = Carrier("session", "user", inbox)
         log = logging.getLogger("test")
-        checkpoints = Checkpoints(Store("one", ""), carrier, AcaKernel(), log)
+        checkpoints = Checkpoints(Store("one", ""), carrier, AcaKernel(), inbox, log)
         for _ in range(2):
             names = await asyncio.wait_for(sources_of_a_checkpoint(checkpoints, carrier), 60)
             assert names == set(limits.remote_files())

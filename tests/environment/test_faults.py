@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from ..support import Client, Pool, running_kernel, running_pool
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
+
+
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    with running_pool() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared_pool_kernel(shared_pool: Pool) -> Iterator[Client]:
+    with running_kernel(shared_pool.env) as client:
+        yield client
+
+
+@pytest.fixture
+def pool(shared_pool: Pool) -> Iterator[Pool]:
+    """One pool for all; its faults end with the test."""
+    yield shared_pool
+    shared_pool.clear_faults()
+
+
+@pytest.fixture
+def pool_kernel(pool: Pool, shared_pool_kernel: Client) -> Client:
+    """One kernel for all, which has lost nothing when the faults end."""
+    assert pool.stats()["rules"] == []
+    return shared_pool_kernel
 
 
 def count_to(kernel: Client, times: int) -> str:

@@ -350,10 +350,11 @@ def test_an_interrupt_stops_it_and_removes_the_part(folder: Path) -> None:
         for line in ("%aca upload large", "%aca download there"):
             msg_id = kernel.send(line)
             kernel.wait_for_stream(msg_id, "%")
+            before = pool.calls()[PYTHON]
             kernel.interrupt()
-            started = time.monotonic()
             cell = kernel.collect(msg_id)
-            assert time.monotonic() - started < 5
+            # Of the hundred pages most have never left.
+            assert pool.calls()[PYTHON] - before < 20
             assert cell.error is not None
             assert cell.error["ename"] == "KeyboardInterrupt"
             assert len(cell.error["traceback"]) == 1

@@ -36,14 +36,15 @@ get_ipython().kernel.comm_manager.register_target("slow", slow)
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     with running_pool() as one:
         yield one
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pool_kernel(pool: Pool) -> Iterator[Client]:
+    """One kernel for all: each of the tests leaves it as one that answers and makes no calls."""
     with running_kernel(pool.env) as client:
         client.run("1")
         yield client
@@ -96,23 +97,29 @@ def test_a_key_that_is_refused_while_output_comes_makes_no_storm(
 
 
 def test_a_remote_kernel_that_cannot_be_started_again_is_told_and_replaced(
-    pool: Pool, pool_kernel: Client
+    pool: Pool,
 ) -> None:
-    pool_kernel.run(REPLACE_AGENT)
-    death = pool_kernel.run("import os; os._exit(1)")
-    assert death.reply["content"]["ename"] == "RemoteKernelDied"
-    cells = [pool_kernel.run("1 + 1") for _ in range(2)]
+    before = settled_calls(pool)
+    # One of its own: the shared one's environment has a past, and would lose it here.
+    with running_kernel(pool.env) as kernel:
+        kernel.run("1")
+        kernel.run(REPLACE_AGENT)
+        death = kernel.run("import os; os._exit(1)")
+        assert death.reply["content"]["ename"] == "RemoteKernelDied"
+        cells = [kernel.run("1 + 1") for _ in range(2)]
+        calls = settled_calls(pool) - before
     told = " ".join(
         cell.stream("stderr") + str(cell.reply["content"].get("evalue")) for cell in cells
     )
     assert "could not be started again: Not a directory" in " ".join(told.split())
     assert cells[-1].result == "2"
-    assert settled_calls(pool) < 3 * FEW
+    assert calls < 3 * FEW
 
 
 def test_an_interrupt_reaches_the_callback_of_a_widget_and_the_queued_cell_runs(
-    kernel: Client,
+    pool_kernel: Client,
 ) -> None:
+    kernel = pool_kernel
     kernel.run(SLOW_WIDGET)
     content = {"comm_id": "one", "target_name": "slow", "data": {}}
     message = kernel.client.session.msg("comm_open", content)
@@ -127,7 +134,8 @@ def test_an_interrupt_reaches_the_callback_of_a_widget_and_the_queued_cell_runs(
     assert cell.result == "'ran'"
 
 
-def test_an_interrupt_ends_a_completion(kernel: Client) -> None:
+def test_an_interrupt_ends_a_completion(pool_kernel: Client) -> None:
+    kernel = pool_kernel
     kernel.run(
         "import time\n"
         "class Slow:\n"

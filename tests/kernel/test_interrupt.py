@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ..support import Client, running_kernel, running_pool
+from ..support import AT_ONCE, Client, running_kernel, running_pool
 
 CASES = {
     "busy loop": "while True:\n    pass",
@@ -24,7 +24,7 @@ def test_an_interrupt_ends_the_cell_and_keeps_its_state(shared_kernel: Client, n
     started = time.monotonic()
     shared_kernel.interrupt()
     cell = shared_kernel.collect(msg_id)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < AT_ONCE
     error = cell.error
     assert error is not None
     assert error["ename"] in ("KeyboardInterrupt", "CancelledError")
@@ -61,7 +61,7 @@ def test_an_interrupt_stops_a_shell_command(shared_kernel: Client) -> None:
     shared_kernel.interrupt()
     # As ipykernel's terminal shows it, with the end of the line.
     assert shared_kernel.collect(msg_id).text.endswith("^C\r\n")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < AT_ONCE
     assert shared_kernel.run("!pgrep -fx 'sleep 61' | wc -l").text.strip() == "0"
 
 
@@ -76,4 +76,4 @@ def test_an_interrupt_is_felt_where_the_pool_serialises_its_tools() -> None:
         started = time.monotonic()
         kernel.interrupt()
         assert kernel.collect(msg_id).status == "error"
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < AT_ONCE

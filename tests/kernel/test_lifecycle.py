@@ -13,7 +13,7 @@ import psutil
 import pytest
 from jupyter_client import KernelManager
 
-from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
+from ..support import AT_ONCE, TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
 
 def test_after_the_cooldown_a_cell_gets_a_new_environment_and_is_told() -> None:
@@ -75,7 +75,7 @@ def test_the_death_of_the_remote_kernel_is_reported_at_once(
     dies = time.monotonic() + 0.3
     second = shared_kernel.send("print('queued')")
     cell = shared_kernel.collect(first)
-    assert time.monotonic() - dies < 1.5
+    assert time.monotonic() - dies < AT_ONCE
     error = cell.error
     assert cell.status == "error"
     assert error is not None
@@ -218,10 +218,12 @@ def test_shutdown_is_quick_and_restart_gives_a_clean_namespace() -> None:
         kernel.manager.restart_kernel()
         kernel.client.wait_for_ready(timeout=60)
         assert kernel.run("'x' in dir()").result == "False"
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 40
+        # Its own end is waited for: it is killed after 5 s otherwise.
+        kernel.manager.shutdown_wait_time = TIMEOUT
         started = time.monotonic()
         kernel.manager.shutdown_kernel()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < AT_ONCE
 
 
 def test_a_port_that_is_taken_for_a_moment_is_waited_for() -> None:

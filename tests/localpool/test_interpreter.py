@@ -85,14 +85,14 @@ def test_ten_megabytes_of_output_are_quick(python):
     started = time.monotonic()
     answer = python("import sys\nfor i in range(100):\n    sys.stdout.write('x' * 100_000)\nNone")
     assert len(answer["stdout"]) == 10_000_000
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
 
 
 def test_ten_megabytes_of_code_are_quick(python):
     python("def f(s):\n    return len(s)")
     started = time.monotonic()
     assert python(f"f({'y' * 10_000_000!r})")["executionResult"] == 10_000_000
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
 
 
 def test_strange_output_breaks_nothing(python):

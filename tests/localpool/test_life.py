@@ -220,8 +220,9 @@ def test_the_end_of_stdin_ends_an_embedded_pool_at_once(start, helpers):
     directory = pool.directory
     started = time.monotonic()
     pool.process.stdin.close()
-    assert pool.process.wait(5) == 0
-    assert time.monotonic() - started < 1
+    # A loop of Python and `sleep 100` are not waited for.
+    assert pool.process.wait(20) == 0
+    assert time.monotonic() - started < 4
     running.join()
     assert not os.path.exists(directory)
     assert not helpers.processes_with(marker)

@@ -7,13 +7,13 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import zmq
 from jupyter_client.session import Session
 
 from aca_kernel.messaging.channels import Channels
+from aca_kernel.messaging.inbox import Received
 
 LOG = logging.getLogger("test")
 INFO = {"transport": "tcp", "ip": "127.0.0.1"}
@@ -30,28 +30,27 @@ def test_a_cell_is_heard_before_the_interrupt_that_came_behind_it(
     context: zmq.Context[zmq.Socket[bytes]], case: str
 ) -> None:
     session = Session(key=b"key")
-    heard: list[str] = []
+    inbox: asyncio.Queue[Received] = asyncio.Queue()
 
-    async def serve() -> None:
+    async def serve() -> list[str]:
         channels = Channels(INFO, session, LOG)
         ports = channels.bind()
         sockets: dict[str, zmq.Socket[bytes]] = {}
         for name in ("shell", "control"):
             sockets[name] = context.socket(zmq.DEALER)
             sockets[name].connect(f"tcp://127.0.0.1:{ports[name + '_port']}")
-        everything = asyncio.Event()
+        heard: list[str] = []
 
-        def hear(channel: str, *_: Any) -> None:
-            heard.append(channel)
-            if len(heard) == 2:
-                everything.set()
+        async def hear() -> None:
+            while len(heard) < 2:
+                heard.append((await asyncio.wait_for(inbox.get(), 10)).channel)
 
         def send(*names: str) -> None:
             for name in names:
                 session.send(sockets[name], f"{name}_request")
             time.sleep(0.3)  # the loop finds all of them
 
-        channels.listen(hear)
+        channels.listen(inbox)
         await asyncio.sleep(0.2)  # all is connected, and nothing there
         if case == "shell first":
             send("shell", "control")
@@ -65,11 +64,11 @@ def test_a_cell_is_heard_before_the_interrupt_that_came_behind_it(
                 loop.add_reader(here, lambda: (loop.remove_reader(here), send("shell")))
                 there.send(b"x")
                 send("control")
-                await asyncio.wait_for(everything.wait(), 10)
-        await asyncio.wait_for(everything.wait(), 10)
+                await hear()
+        await hear()
         for one in sockets.values():
             one.close(linger=0)
         await channels.close()
+        return heard
 
-    asyncio.run(serve())
-    assert heard == ["shell", "control"]
+    assert asyncio.run(serve()) == ["shell", "control"]

@@ -1,1 +1,1 @@
-"""`aca-kernel checkpoints`: what kernels have left in Jupyter's data directory."""
+"""`aca-kernel checkpoints`: the checkpoints in Jupyter's data directory."""

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from ...checkpoint.store import entries, remove
 from ...errors import SettingInvalid
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.add_argument("id", nargs="*", help="of `aca-kernel checkpoints list`")
     parser.add_argument(
-        "--all", action="store_true", help="all of them, but not those of running kernels"
+        "--all", action="store_true", help="all of them, except those of running kernels"
     )
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Remove what is asked for; return the exit status.
-
-    Raises SettingInvalid: there is no such checkpoint, or its kernel is running.
-    """
-    found = {one.path.stem: one for one in entries()}
+    """Remove checkpoints. Raises SettingInvalid: there is none, or its kernel is running."""
     if bool(namespace.id) == namespace.all:
         raise SettingInvalid("Say which checkpoints to delete: their ids, or --all.")
+    found = {one.path.stem: one for one in entries()}
     for name in namespace.id:
         if name not in found:
             raise SettingInvalid(

@@ -1,15 +1,12 @@
-"""`aca-kernel checkpoints list`: which notebooks have checkpoints on this machine."""
+"""`aca-kernel checkpoints list`: the notebooks with checkpoints on this machine."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
-from typing import TYPE_CHECKING
 
 from ...checkpoint.store import entries
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(namespace: argparse.Namespace) -> int:
-    """Print a line for each checkpoint; return the exit status."""
+    """Print a line for each checkpoint."""
     found = entries()
     if namespace.json:
         rows = [

@@ -9,13 +9,13 @@ from ...pool.azure.azure_backend import names_of
 from ...pool.azure.clouds import cloud_at
 from ...pool.azure.credentials import Tokens
 from ...pool.azure.pools import SessionPools, endpoint_of
-from ...pool.azure.resource_names import PROVIDER, PoolId, pool_id
-from ...pool.azure.shapes import CONTAINER_TYPE
+from ...pool.azure.resource_names import PROVIDER, pool_id
+from ...pool.azure.shapes import CONTAINER_TYPE, SessionPool
 from ...pool.backend import check_endpoint
 from ..configuration import DEFAULT
-from .check_machine import need, public_address
+from .check_machine import public_address
 from .checklist import Found, Skipped, Step
-from .report import CheckOutcome, failure
+from .report import CheckOutcome, failed, failure, warning
 
 _FLAG = "SessionPoolsSupportMCP"
 
@@ -34,23 +34,20 @@ def steps() -> list[Step]:
 
 
 async def _login(found: Found) -> CheckOutcome:
-    settings = need(found.settings)
+    settings = found.settings
     cloud = cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
-    tokens = found.tokens = Tokens(cloud)
-    arm = found.arm = Arm(cloud, tokens, connect_timeout_seconds=settings.connect_timeout_seconds)
-    found.stack.push_async_callback(arm.close)
+    tokens = Tokens(cloud)
+    found.arm = Arm(cloud, tokens, connect_timeout_seconds=settings.connect_timeout_seconds)
+    found.stack.push_async_callback(found.arm.close)
     try:
         await tokens.token()
     except CredentialUnavailable as error:
-        command = (
-            f"az cloud set --name {cloud.cli_name} && az login" if cloud.cli_name else "az login"
-        )
-        return CheckOutcome(error.message, f"Run `{command}`, then this command again.", "failed")
+        return failed(error.message, f"Run `{cloud.login_command}`, then this command again.")
     return CheckOutcome(f"logged in by {tokens.credential_name or 'azure-identity'}")
 
 
 async def _subscription(found: Found) -> CheckOutcome:
-    settings = need(found.settings)
+    settings = found.settings
     subscription = await subscription_of(settings.subscription)
     group, name = names_of(settings)
     found.pool_id = pool_id(subscription, group, name)
@@ -61,18 +58,17 @@ async def _subscription(found: Found) -> CheckOutcome:
 
 
 async def _role(found: Found) -> CheckOutcome:
-    """Do all that the login is needed for; the following checks say what came of it."""
-    arm, pool = _control(found)
-    pools = SessionPools(arm)
+    """Do all that needs the login; the checks that follow report the results."""
+    pools = SessionPools(found.arm)
     try:
-        found.pool = await pools.get_in_full(pool)
+        found.pool = await pools.get_in_full(found.pool_id)
     except AcaKernelError as error:
         found.pool = error
         if isinstance(error, AccessDenied):
             return failure(error)
         raise Skipped("it shows only on a pool that can be read") from error
     try:
-        found.key = await pools.fetch_key(pool)
+        found.key = await pools.fetch_key(found.pool_id)
     except AcaKernelError as error:
         found.key = error
         if isinstance(error, AccessDenied):
@@ -81,32 +77,33 @@ async def _role(found: Found) -> CheckOutcome:
     return CheckOutcome("this login may read the pool and fetch its key")
 
 
-async def _pool(found: Found) -> CheckOutcome:
+def _described(found: Found) -> SessionPool:
     if isinstance(found.pool, AccessDenied):
         raise Skipped("this login may not read it")
     if isinstance(found.pool, AcaKernelError):
         raise found.pool
-    pool = found.pool
-    assert pool is not None  # noqa: S101 - the check before has looked
+    assert found.pool is not None  # noqa: S101 - the check `role` has looked
+    return found.pool
+
+
+async def _pool(found: Found) -> CheckOutcome:
+    pool = _described(found)
     detail = f"{pool.name} in {pool.location or 'an unnamed location'}, {pool.state}"
     if pool.container_type != CONTAINER_TYPE:
-        return CheckOutcome(
+        return warning(
             f"{detail}, container type {pool.container_type or 'unknown'}",
             f"A notebook needs a pool with container type {CONTAINER_TYPE}: create one with "
             "`aca-kernel pool create`.",
-            "warning",
         )
     if not pool.is_settled:
-        return CheckOutcome(detail, "Wait until Azure is done with it.", "warning")
+        return warning(detail, "Wait until Azure is done with it.")
     return CheckOutcome(
         f"{detail}, at most {pool.max_sessions or 'an unknown number of'} environments"
     )
 
 
 async def _mcp_server(found: Found) -> CheckOutcome:
-    pool = found.pool
-    assert pool is not None  # noqa: S101 - the check before has looked
-    assert not isinstance(pool, AcaKernelError)  # noqa: S101 - and has raised it
+    pool = _described(found)
     try:
         endpoint = endpoint_of(pool)
     except PoolNotFound as error:
@@ -114,14 +111,13 @@ async def _mcp_server(found: Found) -> CheckOutcome:
         if pool.has_mcp_settings:
             return outcome
         # Seen by a public measurement with the flag registered: that it is missing is a guess.
-        return CheckOutcome(
+        return failed(
             f"{outcome.detail} Azure gives no MCP settings for it (null).",
             f"{outcome.remedy} If a new pool has none either, the preview may be missing: `az "
             f"feature register --namespace {PROVIDER} --name {_FLAG}`, then `az provider register "
             f"--namespace {PROVIDER}`.",
-            "failed",
         )
-    found.address = check_endpoint(endpoint, need(found.settings).allow_plain_http)
+    found.address = check_endpoint(endpoint, found.settings.allow_plain_http)
     return CheckOutcome(f"on, at {public_address(endpoint)}")
 
 
@@ -131,9 +127,3 @@ async def _key(found: Found) -> CheckOutcome:
     if isinstance(found.key, AcaKernelError):
         raise found.key
     return CheckOutcome("fetched; it is kept in memory only")
-
-
-def _control(found: Found) -> tuple[Arm, PoolId]:
-    assert found.arm is not None  # noqa: S101 - the checks before have seen to both
-    assert found.pool_id is not None  # noqa: S101
-    return found.arm, found.pool_id

@@ -1,4 +1,4 @@
-"""Checks of an environment: what it has and how it behaves, asked by its tools."""
+"""Checks of an environment's packages and behaviour, by its tools."""
 
 from __future__ import annotations
 
@@ -12,54 +12,51 @@ import time
 from importlib import resources
 from typing import Any
 
-from ...environment.environment import Environment
 from ...environment.exchange import SMALLEST_PAGE_CHARACTERS
 from ...environment.relay import Relay
 from ...errors import (
     AcaKernelError,
     PoolBusy,
     PoolNotFound,
-    PoolUnreachable,
     RemoteProtocolError,
     ToolFailed,
 )
 from ...pool.mcp_client import RUN_SHELL, ToolResult
-from .check_machine import need, public_address
-from .check_pool import client_of, tell_nobody
+from .check_machine import public_address
 from .checklist import Found, Skipped, Step
 from .probe import numbered_text
-from .report import CheckOutcome
+from .report import CheckOutcome, failed, warning
 
-# What notebooks mostly begin with; the service's image has them.
+# Of most notebooks; the service's image has them.
 _PACKAGES = ("numpy", "pandas", "matplotlib")
 _KERNEL_PACKAGES = ("ipykernel", "IPython")
 
-# Allocating a container takes under a second (service-contract); this is for a busy region.
+# A container is allocated within a second (service-contract); this is for a busy region.
 _FIRST_COMMAND_SECONDS = 60.0
 _CALL_SECONDS = 30.0
 
-# How long two calls wait for each other before they count as one after the other.
+# Two calls that wait longer for each other do not run side by side.
 _OVERLAP_SECONDS = 3.0
 
 # Well above the 4096 characters at which the vendor's image may cut (service-contract).
 _TEXT_CHARACTERS = 65536
 
-# What a page needs besides its smallest content: nonce, offsets, checksum.
+# With nonce, offsets and checksum of a page.
 _SMALLEST_USABLE_CHARACTERS = 2 * SMALLEST_PAGE_CHARACTERS
 
 _ROUND_TRIPS = 7
 # A call took up to 0.72 s in a public measurement of the service.
 _SLOW_SECONDS = 1.0
 
-# A token's times are checked with a tolerance of five minutes. Source: RFC 7519, 4.1.4,
-# and what Entra's libraries allow; a minute off is worth knowing.
+# Tokens have a tolerance of five minutes (RFC 7519, 4.1.4, and Entra's libraries); a minute is
+# worth a warning.
 _CLOCK_SECONDS = 60.0
 
 _REACH_SECONDS = 5.0
 
 
 def steps() -> list[Step]:
-    """Return the checks of an environment, of which all but the first stand for themselves."""
+    """Return the checks of an environment. Only the first one is needed by the others."""
     return [
         Step("first-command", _first_command),
         Step("python", _python, is_needed=False),
@@ -80,7 +77,7 @@ async def _first_command(found: Found) -> CheckOutcome:
     try:
         look = await _ask(found, "look", timeout_seconds=_FIRST_COMMAND_SECONDS, packages=packages)
     except PoolNotFound as error:
-        # It has answered so far: one page of the vendor has 404 for a full pool.
+        # The pool is there: a page of the vendor has 404 for a full one.
         raise PoolBusy(
             "The session pool is full, as far as its HTTP 404 for a first command can be read. "
             "Wait for a place, or raise maxConcurrentSessions.",
@@ -104,17 +101,16 @@ async def _packages(found: Found) -> CheckOutcome:
     missing = [name for name, version in versions.items() if version is None]
     if not missing:
         return CheckOutcome(detail)
-    return CheckOutcome(
+    return warning(
         detail,
         f"Where notebooks need them: run `%pip install {' '.join(missing)}` in a cell (it needs "
         "egress), or, for an embedded pool, install them beside aca-kernel.",
-        "warning",
     )
 
 
 async def _ipykernel(found: Found) -> CheckOutcome:
-    """Boot the agent as a kernel does, which starts the remote kernel."""
-    environment = _environment(found)
+    """Boot the agent as a kernel does. It starts the remote kernel."""
+    environment = found.environment
     config = {
         "session": secrets.token_hex(8),
         "username": "doctor",
@@ -123,35 +119,33 @@ async def _ipykernel(found: Found) -> CheckOutcome:
         "arguments": [],
         "generation": 1,
     }
-    relay = Relay(environment, config, tell_nobody, logging.getLogger(__name__))
+    relay = Relay(environment, config, logging.getLogger(__name__))
     greeting = await relay.boot()
     if not greeting.missing:
         packages = found.look["packages"]
         versions = ", ".join(f"{name} {packages.get(name)}" for name in _KERNEL_PACKAGES)
         return CheckOutcome(f"{versions}; a kernel was started in the environment")
     missing = " and ".join(greeting.missing)
-    if need(found.settings).install_ipykernel:
-        return CheckOutcome(
+    if found.settings.install_ipykernel:
+        return warning(
             f"{missing} missing: the first cell tries to install it, which needs egress",
             "Without it cells run in plain mode: use an image with ipykernel, or see that `egress` "
             "below is ok.",
-            "warning",
         )
-    return CheckOutcome(
+    return warning(
         f"{missing} missing, and install_ipykernel is off: cells run in plain mode",
         "Switch install_ipykernel on, or use an image with ipykernel.",
-        "warning",
     )
 
 
 async def _shell(found: Found) -> CheckOutcome:
     """Let a Python call and a shell command wait for each other."""
-    if RUN_SHELL not in (client_of(found).offered_tools or []):
+    if RUN_SHELL not in (found.client.offered_tools or []):
         raise Skipped("the pool offers no shell tool")
-    environment = _environment(found)
+    environment = found.environment
     base = f"{found.look['directory']}/aca-doctor-{secrets.token_hex(6)}"
     started, go = f"{base}-started", f"{base}-go"
-    # Asks for the first file as long as Python waits for the second, and no longer.
+    # Looks for the first file as long as Python waits for the second.
     rounds = int(_OVERLAP_SECONDS / 0.05)
     command = (
         f"n=0; while [ ! -e {shlex.quote(started)} ] && [ $n -lt {rounds} ]; "
@@ -162,20 +156,19 @@ async def _shell(found: Found) -> CheckOutcome:
         _ask(found, "overlap", started=started, go=go, seconds=_OVERLAP_SECONDS)
     )
     try:
-        result = await environment.persist(lambda: environment.run_shell(command), tell=tell_nobody)
+        result = await environment.persist(lambda: environment.run_shell(command))
         is_side_by_side = bool(await pending)
     finally:
         pending.cancel()
     tidy = f"rm -f {shlex.quote(go)}"
-    await environment.persist(lambda: environment.run_shell(tidy), tell=tell_nobody)
+    await environment.persist(lambda: environment.run_shell(tidy))
     if is_side_by_side:
         return CheckOutcome("a shell command ran while a Python call was pending")
     if result.is_failed and not result.exit_code:
         raise ToolFailed(f"The shell tool failed: {result.error_text[:200] or 'no reason given'}")
-    return CheckOutcome(
+    return warning(
         "serialised: a shell command waits for the Python call of its environment",
         "Nothing is lost: the kernel makes its calls short, and an interrupt takes up to a second.",
-        "warning",
     )
 
 
@@ -188,38 +181,34 @@ async def _output(found: Found) -> CheckOutcome:
     pairs = enumerate(zip(got, expected, strict=False))
     at = next((n for n, (here, there) in pairs if here != there), min(len(got), len(expected)))
     if at < _SMALLEST_USABLE_CHARACTERS:
-        return CheckOutcome(
+        return failed(
             f"Output is cut after {at} characters, which is too little for this kernel.",
             "Ask who runs the pool to raise the limit (outputStreamsMaxLength of the image).",
-            "failed",
         )
-    return CheckOutcome(
+    return warning(
         f"cut after {at} characters",
         "Nothing is lost: the kernel fetches the rest in pieces, so that large outputs take more "
         "calls.",
-        "warning",
     )
 
 
 async def _round_trip(found: Found) -> CheckOutcome:
-    environment = _environment(found)
+    environment = found.environment
     taken = []
     for _ in range(_ROUND_TRIPS):
         started = time.monotonic()
         await environment.persist(
             lambda: environment.run_python("None", timeout_seconds=_CALL_SECONDS),
-            tell=tell_nobody,
         )
         taken.append(time.monotonic() - started)
     median = statistics.median(taken)
     detail = f"median {median * 1000:.0f} ms, slowest {max(taken) * 1000:.0f} ms, of {len(taken)}"
     if median < _SLOW_SECONDS:
         return CheckOutcome(detail)
-    return CheckOutcome(
+    return warning(
         detail,
         "Every short cell takes that long: choose a pool in a nearer location, and look at the "
         "network and its proxy.",
-        "warning",
     )
 
 
@@ -229,16 +218,15 @@ async def _clock(found: Found) -> CheckOutcome:
     after = time.time()
     if not isinstance(there, (int, float)):
         raise _unreadable()
-    # Within the call's own time nothing can be said.
+    # Less than the call's own time is no difference.
     apart = max(before - there, there - after, 0.0)
     if apart < _CLOCK_SECONDS:
         return CheckOutcome(
             f"the environment's agrees with this machine's within {max(apart, 1):.0f} s"
         )
-    return CheckOutcome(
+    return warning(
         f"the environment's clock and this machine's are {apart:.0f} s apart",
         "Set this machine's clock: logins and certificates fail by it.",
-        "warning",
     )
 
 
@@ -251,7 +239,7 @@ async def _egress(found: Found) -> CheckOutcome:
     detail = f"cells do not reach {where} ({why})"
     if said == "disabled":
         return CheckOutcome(f"{detail}; egress is disabled")
-    return CheckOutcome(
+    return warning(
         detail,
         "Downloads and `%pip install` fail in cells. "
         + (
@@ -259,12 +247,11 @@ async def _egress(found: Found) -> CheckOutcome:
             if said == "enabled"
             else "If they are needed: `aca-kernel pool create … --egress enabled`."
         ),
-        "warning",
     )
 
 
 async def _cooldown(found: Found) -> CheckOutcome:
-    settings = need(found.settings)
+    settings = found.settings
     pool = found.pool
     if pool is not None and not isinstance(pool, AcaKernelError) and pool.cooldown_seconds:
         return CheckOutcome(
@@ -288,7 +275,7 @@ async def _cooldown(found: Found) -> CheckOutcome:
 async def _ask(
     found: Found, question: str, *, timeout_seconds: float = _CALL_SECONDS, **given: Any
 ) -> Any:
-    """Ask the probe in the environment. Raises ToolFailed, RemoteProtocolError and as a call."""
+    """Ask the probe. Raises ToolFailed, RemoteProtocolError and the errors of a call."""
     result = await _run(found, question, timeout_seconds=timeout_seconds, **given)
     try:
         return json.loads(result.stdout.strip().splitlines()[-1])
@@ -302,12 +289,11 @@ async def _run(
     source = resources.files(__package__).joinpath("probe.py").read_text(encoding="utf-8")
     # JSON in ASCII is a Python literal too.
     arguments = json.dumps(json.dumps({"question": question, **given}))
-    environment = _environment(found)
+    environment = found.environment
     result = await environment.persist(
         lambda: environment.run_python(
             f"{source}\nanswer({arguments})\n", timeout_seconds=timeout_seconds
         ),
-        tell=tell_nobody,
     )
     if result.is_failed:
         raise ToolFailed(
@@ -319,20 +305,14 @@ async def _run(
 
 def _unreadable() -> RemoteProtocolError:
     return RemoteProtocolError(
-        "What the environment's Python printed came back changed. Check that nothing between "
+        "The output of the environment's Python came back changed. Check that nothing between "
         "here and the pool rewrites answers."
     )
 
 
 def _egress_setting(found: Found) -> str | None:
-    """Return what is known about the pool's egress."""
+    """Return the pool's egress, as far as it is known."""
     if found.pool is not None and not isinstance(found.pool, AcaKernelError):
         return found.pool.egress
-    settings = need(found.settings)
+    settings = found.settings
     return settings.egress if settings.place == "embedded" else None
-
-
-def _environment(found: Found) -> Environment:
-    if found.environment is None:
-        raise PoolUnreachable("There is no environment.")
-    return found.environment

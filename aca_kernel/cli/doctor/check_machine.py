@@ -6,18 +6,16 @@ import os
 import string
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ... import __version__
+from ...batch.kernels import arguments_of
 from ...errors import SettingInvalid
-from ..configuration import DEFAULT, read
+from ...settings import AcaKernel
+from ..configuration import DEFAULT, check_names, read
 from ..kernelspec import spec_manager
 from .checklist import Found, Step
-from .report import CheckOutcome, failure
-
-if TYPE_CHECKING:
-    from ...settings import AcaKernel
+from .report import CheckOutcome, failed, failure
 
 # Python's own start, on a slow disk.
 _TIMEOUT_SECONDS = 20.0
@@ -33,16 +31,16 @@ _PLACES = {
 
 
 def steps(found: Found) -> list[Step]:
-    """Return the checks that come first, wherever cells run."""
+    """Return the first checks, wherever cells run."""
     return [
-        # Who has not asked for one may have reasons to look at the rest only.
+        # Not needed unless it was asked for: the rest can be checked without.
         Step("kernelspec", _kernelspec, is_needed=found.is_kernel_asked_for),
         Step("settings", _settings),
     ]
 
 
 def public_address(url: str) -> str:
-    """Return a web address without what could be a secret: user, password, query."""
+    """Return a web address without user, password and query, which could be secret."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
@@ -55,44 +53,36 @@ async def _kernelspec(found: Found) -> CheckOutcome:
     from jupyter_client.kernelspec import NoSuchKernel
 
     name = found.kernel
-    anew = f"Write it anew with `aca-kernel install --user --name {name}`."
+    remedy = f"Write it again with `aca-kernel install --user --name {name}`."
     try:
         spec = spec_manager().get_kernel_spec(name)
     except NoSuchKernel:
-        return CheckOutcome(
+        return failed(
             f"Jupyter finds no kernel {name}.",
             "`jupyter kernelspec list` shows those that it finds; "
             f"`aca-kernel install --user --name {name}` makes this one.",
-            "failed",
         )
-    except Exception as error:  # noqa: BLE001 - whatever Jupyter makes of a broken file
+    except Exception as error:  # noqa: BLE001 - a broken file raises anything
         detail = f"The kernelspec {name} cannot be read ({type(error).__name__})."
-        return CheckOutcome(detail, anew, "failed")
-    words = list(spec.argv)
-    if words[1:3] != ["-m", "aca_kernel"]:
-        return CheckOutcome(
+        return failed(detail, remedy)
+    arguments = arguments_of(spec)
+    if arguments is None:
+        return failed(
             f"The kernel {name} is another program's.",
             "Give the name of an aca kernel with --kernel.",
-            "failed",
         )
-    found.kernel_arguments = _own_arguments(words[3:])
+    found.kernel_arguments = arguments
     _apply(found, spec.env)
-    # What jupyter_client replaces by its own interpreter.
-    python = sys.executable if words[0] in ("python", "python3") else words[0]
+    # jupyter_client replaces these names by its own interpreter.
+    python = sys.executable if spec.argv[0] in ("python", "python3") else spec.argv[0]
     problem = _python_problem(python)
     if problem:
-        return CheckOutcome(f"The kernel {name} cannot be started: {problem}", anew, "failed")
+        return failed(f"The kernel {name} cannot be started: {problem}", remedy)
     return CheckOutcome(f"{spec.display_name}, in {spec.resource_dir}")
 
 
-def _own_arguments(words: list[str]) -> list[str]:
-    """Leave out where the front end puts its connection file."""
-    kept = [word for word in words if "{connection_file}" not in word]
-    return [word for word in kept if word != "-f"]
-
-
 def _apply(found: Found, variables: dict[str, str]) -> None:
-    """Set a kernelspec's environment variables, as jupyter_client does, until the end."""
+    """Set a kernelspec's environment variables as jupyter_client does, until the end."""
     before = dict(os.environ)
     for name, value in variables.items():
         os.environ[name] = string.Template(value).safe_substitute(before)
@@ -105,7 +95,7 @@ def _apply(found: Found, variables: dict[str, str]) -> None:
 
 
 def _python_problem(python: str) -> str:
-    """Say why a Python cannot run this kernel; empty: it can."""
+    """Return the reason why a Python cannot run this kernel, or an empty text."""
     command = [python, "-c", "import aca_kernel; print(aca_kernel.__version__)"]
     try:
         done = subprocess.run(
@@ -144,7 +134,7 @@ async def _settings(found: Found) -> CheckOutcome:
         _check(settings)
     except SettingInvalid as error:
         wrong = failure(error)
-        return CheckOutcome(f"{wrong.detail}\n{detail}", wrong.remedy, "failed")
+        return failed(f"{wrong.detail}\n{detail}", wrong.remedy)
     warnings = [configuration.problem] if configuration.problem else []
     if configuration.unknown:
         warnings.append(
@@ -166,23 +156,11 @@ def _shown(settings: AcaKernel, name: str) -> str:
 
 
 def _check(settings: AcaKernel) -> None:
-    """Look at the settings as the kernel's backend does. Raises SettingInvalid."""
+    """Check the settings as the kernel's backend does. Raises SettingInvalid."""
     from ...pool.azure.azure_backend import names_of
-    from ...pool.azure.clouds import cloud_at
-    from ...pool.azure.resource_names import check_subscription
-    from ...pool.backend import check_endpoint
 
-    if settings.place == "endpoint":
-        check_endpoint(settings.endpoint, settings.allow_plain_http)
-    elif settings.place == "azure":
+    names = {"endpoint": ["endpoint"], "azure": ["arm_endpoint", "subscription"]}
+    if settings.place == "azure":
         names_of(settings)
-        cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
-        if settings.subscription:
-            check_subscription(settings.subscription)
-
-
-def need(settings: AcaKernel | None) -> AcaKernel:
-    """Return the settings, which the check `settings` has seen to."""
-    if settings is None:
-        raise SettingInvalid("There are no settings.")
-    return settings
+    used = [*names.get(settings.place, []), "allow_plain_http"]
+    check_names({name: getattr(settings, name) for name in used})

@@ -1,7 +1,7 @@
 """Checks of the way to an address: proxy, name, connection and certificate.
 
-With plain sockets, because httpx tells these apart only roughly. What is trusted, and that
-nothing goes through a proxy to this machine, is as in pool/mcp_client.py and pool/azure/arm.py.
+With plain sockets, because httpx hardly tells these apart. Trust and exceptions from proxies are
+as in pool/transport/ and pool/azure/arm.py.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from ...errors import SettingInvalid
 from ...pool.azure.credentials import in_thread
 from ...pool.transport.contract import LOOPBACK_HOSTS
 from ...pool.transport.tls import bundle, context
-from .check_machine import need
 from .checklist import Found, Skipped, Step
-from .report import CheckOutcome
+from .report import CheckOutcome, failed
 
-# A resolver asks each of its servers for some seconds.
+# A resolver waits some seconds for each of its servers.
 _NAME_TIMEOUT_SECONDS = 15.0
 
 _PORTS = {"http": 80, "https": 443}
@@ -42,9 +41,7 @@ def steps(prefix: str, address: Callable[[Found], str]) -> list[Step]:
         Step(f"{prefix}-dns", lambda found: _check_name(address(found))),
         Step(
             f"{prefix}-connection",
-            lambda found: _check_connection(
-                address(found), need(found.settings).connect_timeout_seconds
-            ),
+            lambda found: _check_connection(address(found), found.settings.connect_timeout_seconds),
         ),
     ]
 
@@ -60,10 +57,7 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """Return the proxy that leads to this URL, if one does.
-
-    Raises SettingInvalid: what the variables name is none.
-    """
+    """Return the proxy of this URL, if there is one. Raises SettingInvalid: it is invalid."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if host in LOOPBACK_HOSTS or proxy_bypass(host):
@@ -117,9 +111,9 @@ async def _check_name(url: str) -> CheckOutcome:
             _NAME_TIMEOUT_SECONDS,
         )
     except asyncio.TimeoutError:
-        return CheckOutcome(f"The name {host} was not resolved in time.", remedy, "failed")
+        return failed(f"The name {host} was not resolved in time.", remedy)
     except (OSError, UnicodeError):
-        return CheckOutcome(f"The name {host} is not known.", remedy, "failed")
+        return failed(f"The name {host} is not known.", remedy)
     addresses = sorted({str(answer[4][0]) for answer in answers})
     return CheckOutcome(f"{role} is {', '.join(addresses)}")
 
@@ -144,10 +138,10 @@ def _connect(url: str, proxy: Proxy | None, timeout_seconds: float) -> CheckOutc
     try:
         line = socket.create_connection(there, timeout=timeout_seconds)
     except ConnectionRefusedError:
-        return CheckOutcome(f"{named} refuses connections.", remedy, "failed")
+        return failed(f"{named} refuses connections.", remedy)
     except OSError as error:
         why = "no answer in time" if isinstance(error, TimeoutError) else error.strerror
-        return CheckOutcome(f"{named} cannot be reached: {why}.", remedy, "failed")
+        return failed(f"{named} cannot be reached: {why}.", remedy)
     with line:
         if parts.scheme == "http":
             clear = "" if host in LOOPBACK_HOSTS else ", in the clear"
@@ -157,7 +151,7 @@ def _connect(url: str, proxy: Proxy | None, timeout_seconds: float) -> CheckOutc
 
 
 def _secure(line: socket.socket, url: str, proxy: Proxy | None) -> CheckOutcome:
-    """Go on from a connection to one by TLS."""
+    """Start TLS on a connection."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -169,15 +163,14 @@ def _secure(line: socket.socket, url: str, proxy: Proxy | None) -> CheckOutcome:
     except ssl.SSLCertVerificationError as error:
         return _certificate_problem(host, error)
     except OSError as error:
-        return CheckOutcome(
+        return failed(
             f"The TLS connection to {host} failed ({type(error).__name__}).",
             "Check that the port is that of HTTPS, and whether a proxy or firewall cuts it.",
-            "failed",
         )
 
 
 def _tunnel(line: socket.socket, host: str, port: int, proxy: Proxy) -> CheckOutcome | None:
-    """Ask a proxy for the way to a host; return what is wrong. Source: RFC 9110, 9.3.6."""
+    """Ask a proxy for a tunnel; return its refusal. Source: RFC 9110, 9.3.6."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
     if proxy.authorization:
@@ -193,11 +186,10 @@ def _tunnel(line: socket.socket, host: str, port: int, proxy: Proxy) -> CheckOut
     if status and status[0].startswith(b"2"):
         return None
     said = f"HTTP {status[0].decode('ascii', 'replace')[:3]}" if status else "no answer"
-    return CheckOutcome(
+    return failed(
         f"The proxy does not let connections to {host} through ({said}).",
         "Ask for the host to be allowed, give the proxy user and password, or put the host into "
         "NO_PROXY.",
-        "failed",
     )
 
 
@@ -223,8 +215,6 @@ def _certificate_problem(host: str, error: ssl.SSLCertVerificationError) -> Chec
             if named and os.path.exists(named[1])
             else "set SSL_CERT_FILE to its bundle."
         )
-    return CheckOutcome(
-        f"The TLS certificate of {host} could not be verified: {error.verify_message}.",
-        remedy,
-        "failed",
+    return failed(
+        f"The TLS certificate of {host} could not be verified: {error.verify_message}.", remedy
     )

@@ -1,4 +1,4 @@
-"""Checks one after the other, what they hand on, and what follows from a failed one."""
+"""A run of checks: what one hands on to the next, and the consequence of a failed one."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ...environment.environment import Environment
 from ...errors import AcaKernelError
+from ...pool.azure.arm import Arm
+from ...pool.azure.resource_names import PoolId
+from ...pool.azure.shapes import SessionPool
+from ...pool.backend import Backend
+from ...pool.mcp_client import McpClient
 from ...settings import AcaKernel
-from .report import CheckOutcome, Finding, Report, failure
-
-if TYPE_CHECKING:
-    from ...environment.environment import Environment
-    from ...pool.azure.arm import Arm
-    from ...pool.azure.credentials import Tokens
-    from ...pool.azure.resource_names import PoolId
-    from ...pool.azure.shapes import SessionPool
-    from ...pool.backend import Backend
-    from ...pool.mcp_client import McpClient
-    from ..pool.common import ProgressLine
+from ..pool.common import ProgressLine
+from .report import CheckOutcome, Report, failed, failure
 
 
 class Skipped(Exception):
@@ -31,11 +28,12 @@ class Skipped(Exception):
 
 @dataclass
 class Found:
-    """What the checks have found so far, for those that follow.
+    """Results of the checks so far.
 
+    Those without a default are set by checks that the others need.
     given: settings of the command line. kernel: name of the kernelspec, and whether it was
-    asked for. stack: closes what was opened. address: what the pool is reached at.
-    reach_url: what cells should be able to reach.
+    asked for. stack: closes connections. address: the pool's MCP endpoint.
+    reach_url: an address that cells should be able to reach.
     """
 
     given: dict[str, Any]
@@ -44,18 +42,17 @@ class Found:
     reach_url: str
     stack: contextlib.AsyncExitStack
     kernel_arguments: list[str] = field(default_factory=list)
-    settings: AcaKernel | None = None
-    sources: dict[str, str] = field(default_factory=dict)
-    tokens: Tokens | None = None
-    arm: Arm | None = None
-    pool_id: PoolId | None = None
+    settings: AcaKernel = field(init=False)
+    sources: dict[str, str] = field(init=False)
+    arm: Arm = field(init=False)
+    pool_id: PoolId = field(init=False)
     pool: SessionPool | AcaKernelError | None = None
     key: str | AcaKernelError = field(default="", repr=False)
     address: str = ""
-    backend: Backend | None = None
-    client: McpClient | None = None
-    environment: Environment | None = None
-    look: dict[str, Any] = field(default_factory=dict)
+    backend: Backend = field(init=False)
+    client: McpClient = field(init=False)
+    environment: Environment = field(init=False)
+    look: dict[str, Any] = field(init=False)
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Step:
 
 
 class Course:
-    """Runs checks, of which none ends the others by an exception."""
+    """Runs checks. An exception in one does not end the others."""
 
     def __init__(self, found: Found, report: Report, progress: ProgressLine | None) -> None:
         self._found = found
@@ -78,14 +75,14 @@ class Course:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether a check that the others need did not succeed."""
+        """Whether a needed check has failed or was skipped."""
         return bool(self._blocked)
 
     async def run(self, steps: list[Step]) -> None:
         """Run each check, or say why it cannot be tried."""
         for step in steps:
             if self._blocked:
-                self._report.add(Finding(step.name, "skipped", self._blocked, "", 0.0))
+                self._report.add(step.name, CheckOutcome(self._blocked, status="skipped"), 0.0)
                 continue
             started = time.monotonic()
             if self._progress is not None:
@@ -93,10 +90,7 @@ class Course:
             outcome = await self._outcome(step)
             if self._progress is not None:
                 self._progress.clear()
-            seconds = round(time.monotonic() - started, 3)
-            self._report.add(
-                Finding(step.name, outcome.status, outcome.detail, outcome.remedy, seconds)
-            )
+            self._report.add(step.name, outcome, time.monotonic() - started)
             if step.is_needed and outcome.status in ("failed", "skipped"):
                 self._blocked = f"because {step.name} {_PAST[outcome.status]}"
 
@@ -108,13 +102,12 @@ class Course:
         except AcaKernelError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001 - the other checks are still worth having
-            # Where it was, and no text: that may hold anything.
+            # Its place, without its text, which may hold anything.
             place = traceback.extract_tb(error.__traceback__)[-1]
-            return CheckOutcome(
+            return failed(
                 f"This check itself failed: {type(error).__name__} in "
                 f"{PurePath(place.filename).name}, line {place.lineno}.",
                 "Please report it with this line.",
-                "failed",
             )
 
 

@@ -1,24 +1,21 @@
-"""`aca-kernel doctor`: check, step by step, what a kernel start would do."""
+"""`aca-kernel doctor`: check the steps of a kernel start."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import sys
-from typing import Any
 
 from ...pool.transport.contract import web_address
 from ..configuration import add_pool_options, given_options
 from ..kernelspec import DEFAULT_NAME
 from ..pool.common import ProgressLine
 from . import check_azure, check_environment, check_machine, check_network, check_pool
-from .check_machine import need
 from .checklist import Course, Found, Step
 from .report import Report
 
-# A page of the service's vendor, to whom a pool in Azure is known anyway. `--reach` names another
-# place, for instance the package index that `%pip install` uses.
+# A page of the service's vendor. `--reach` names another place, e.g. the package index of
+# `%pip install`.
 DEFAULT_REACH = "https://www.microsoft.com/"
 
 
@@ -41,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_web_address,
         default=DEFAULT_REACH,
         metavar="URL",
-        help="what cells should be able to reach, to check egress (default: %(default)s)",
+        help="address that cells should be able to reach, to check egress (default: %(default)s)",
     )
     add_pool_options(parser)
 
@@ -52,19 +49,12 @@ def _web_address(given: str) -> str:
     return given
 
 
-def run(namespace: argparse.Namespace) -> int:
+async def run(namespace: argparse.Namespace) -> int:
     """Run all checks; return 1 if one has failed. Raises SettingInvalid: bad usage."""
-    given = given_options(namespace)
     report = Report(sys.stdout, is_json=namespace.json)
-    asyncio.run(_examine(namespace, given, report))
-    report.close()
-    return 1 if report.count("failed") else 0
-
-
-async def _examine(namespace: argparse.Namespace, given: dict[str, Any], report: Report) -> None:
     async with contextlib.AsyncExitStack() as stack:
         found = Found(
-            given=given,
+            given=given_options(namespace),
             kernel=namespace.kernel or DEFAULT_NAME,
             is_kernel_asked_for=namespace.kernel is not None,
             reach_url=namespace.reach,
@@ -74,10 +64,12 @@ async def _examine(namespace: argparse.Namespace, given: dict[str, Any], report:
         await course.run(check_machine.steps(found))
         await course.run(_steps_of_place(found) if not course.is_blocked else [])
         await course.run([*check_pool.steps(), *check_environment.steps()])
+    report.close()
+    return 1 if report.count("failed") else 0
 
 
 def _progress(stack: contextlib.AsyncExitStack, *, is_json: bool) -> ProgressLine | None:
-    """Return what tells a person at a terminal which check is at work."""
+    """Return a line that shows the present check on a terminal."""
     if is_json or not (sys.stderr.isatty() and sys.stdout.isatty()):
         return None
     progress = ProgressLine(sys.stderr)
@@ -87,7 +79,7 @@ def _progress(stack: contextlib.AsyncExitStack, *, is_json: bool) -> ProgressLin
 
 def _steps_of_place(found: Found) -> list[Step]:
     """Return the checks between the settings and the MCP server."""
-    settings = need(found.settings)
+    settings = found.settings
     if settings.place == "embedded":
         return check_pool.steps_to_embedded()
     if settings.place == "endpoint":
@@ -97,7 +89,7 @@ def _steps_of_place(found: Found) -> list[Step]:
             *check_pool.steps_to_endpoint(),
         ]
     return [
-        *check_network.steps("azure", lambda one: need(one.settings).arm_endpoint),
+        *check_network.steps("azure", lambda one: one.settings.arm_endpoint),
         *check_azure.steps(),
         *check_network.steps("pool", lambda one: one.address),
     ]

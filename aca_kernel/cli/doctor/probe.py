@@ -1,7 +1,7 @@
-"""What `aca-kernel doctor` runs in a session environment.
+"""The part of `aca-kernel doctor` that runs in a session environment.
 
 Sent as it is, followed by a call of `answer`. Standard library only; Python 3.9 or later.
-Answers are short, because a pool may cut what is printed.
+Answers are short, because a pool may cut outputs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-# How often to look for a file that another call is to make, in seconds.
+# Between two looks for a file that another call makes.
 _LOOK_SECONDS = 0.01
 
 
@@ -30,7 +30,7 @@ def answer(arguments: str) -> None:
 
 
 def look(packages: list[str]) -> dict[str, Any]:
-    """Say what is here. packages: names of modules; null: it is not installed."""
+    """Describe this Python. packages: names of modules; null: it is not installed."""
     return {
         "python": ".".join(str(part) for part in sys.version_info[:3]),
         "executable": sys.executable,
@@ -41,7 +41,7 @@ def look(packages: list[str]) -> dict[str, Any]:
 
 
 def overlap(started: str, go: str, seconds: float) -> bool:
-    """Make one file, and tell whether the other appears before so many seconds are over."""
+    """Make one file, and tell whether the other appears within so many seconds."""
     with open(started, "w", encoding="ascii"):
         pass
     try:
@@ -52,7 +52,7 @@ def overlap(started: str, go: str, seconds: float) -> bool:
             time.sleep(_LOOK_SECONDS)
         return True
     finally:
-        # Who comes later must not find it: only what was there meanwhile counts.
+        # A later call must not find it.
         os.unlink(started)
 
 
@@ -62,7 +62,7 @@ def clock() -> float:
 
 
 def reach(url: str, seconds: float) -> str:
-    """Ask a web address for anything; return empty if something answered, else why not."""
+    """Ask a web address for anything; return the reason if nothing answered, else empty."""
     result = ["no answer in time"]
 
     def ask() -> None:
@@ -70,13 +70,13 @@ def reach(url: str, seconds: float) -> str:
             urllib.request.urlopen(url, timeout=seconds).close()  # noqa: S310 - as it was given
         except urllib.error.HTTPError:
             pass  # an answer, whatever it says
-        except Exception as error:  # noqa: BLE001 - any of them means no
+        except Exception as error:  # noqa: BLE001 - the address is not reached
             reason = getattr(error, "reason", error)
             result[0] = type(reason).__name__
             return
         result[0] = ""
 
-    # Resolving a name knows no timeout of its own.
+    # In a thread, because resolving a name has no timeout.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
@@ -84,7 +84,7 @@ def reach(url: str, seconds: float) -> str:
 
 
 def numbered_text(characters: int) -> str:
-    """Return a text in which each place can be told from every other."""
+    """Return a text without repetitions."""
     return "".join(f"{number:08d}\n" for number in range(characters // 9 + 1))[:characters]
 
 

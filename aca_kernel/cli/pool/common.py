@@ -1,30 +1,25 @@
-"""What the commands of `aca-kernel pool` share."""
+"""Options, connection and progress line of the commands of `aca-kernel pool`."""
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from rich.text import Text
 
 from ...batch.lines import console_on, live_on
 from ...errors import SettingInvalid
 from ...pool.azure.account import subscription_of
-from ...pool.azure.arm import Arm
+from ...pool.azure.arm import OPERATION_TIMEOUT_SECONDS, Arm
 from ...pool.azure.clouds import cloud_at
 from ...pool.azure.credentials import Tokens
-from ...pool.azure.long_running import OPERATION_TIMEOUT_SECONDS
 from ...pool.azure.pools import SessionPools
-from ...pool.azure.resource_names import (
-    PoolId,
-    ResourceGroupId,
-    check_pool,
-    check_resource_group,
-    check_subscription,
-)
+from ...pool.azure.resource_names import PoolId, ResourceGroupId
 from ...pool.azure.shapes import (
     DEFAULT_MAX_SESSIONS,
     LONGEST_COOLDOWN_SECONDS,
@@ -32,59 +27,32 @@ from ...pool.azure.shapes import (
     PoolChoices,
 )
 from ...settings import DEFAULT_ARM_ENDPOINT, AcaKernel
-from ..configuration import add_arm_endpoint, add_subscription
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import AsyncIterator
-    from typing import TextIO
-
+from ..configuration import check_names
+from ..setting_options import add_setting
 
 # -- options ---------------------------------------------------------------------------
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which subscription of which Azure."""
-    add_subscription(parser)
-    add_arm_endpoint(parser)
-    parser.add_argument(
-        "--allow-plain-http",
-        action="store_true",
-        help="send the login's token to an http:// address that is not on this machine",
-    )
-
-
-def add_resource_group(parser: argparse.ArgumentParser, text: str = "") -> None:
-    """Add the option that says which resource group."""
-    parser.add_argument(
-        "--resource-group",
-        "-g",
-        metavar="NAME",
-        help=text or "resource group of the pool (default: $ACA_RESOURCE_GROUP)",
-    )
-
-
 def add_pool(parser: argparse.ArgumentParser, group_text: str = "") -> None:
     """Add the options that say which pool of which resource group."""
-    add_resource_group(parser, group_text)
-    parser.add_argument(
-        "--name", "-n", metavar="NAME", help="name of the pool (default: $ACA_SESSION_POOL)"
-    )
+    add_setting(parser, "resource_group", "-g", text=group_text)
+    text = "name of the pool (default: $ACA_SESSION_POOL)"
+    parser.add_argument("--name", "-n", metavar="NAME", dest="session_pool", help=text)
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says how long to wait for Azure."""
+    """Add the option that limits the wait for Azure."""
     parser.add_argument(
         "--timeout-seconds",
         type=float,
         default=OPERATION_TIMEOUT_SECONDS,
         metavar="N",
-        help="how long to wait for each step; Azure goes on by itself (default: %(default)g)",
+        help="longest wait for each step; Azure goes on by itself (default: %(default)g)",
     )
 
 
-def add_pool_options(parser: argparse.ArgumentParser) -> None:
-    """Add what can be chosen about a pool; PoolChoices checks it."""
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a pool itself; PoolChoices checks them."""
     parser.add_argument(
         "--max-sessions",
         type=int,
@@ -106,112 +74,96 @@ def add_pool_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def pool_options(namespace: argparse.Namespace) -> PoolChoices:
-    """Return what was chosen. Raises SettingInvalid."""
+def choices_of(namespace: argparse.Namespace) -> PoolChoices:
+    """Return the options of a pool itself. Raises SettingInvalid."""
     return PoolChoices(namespace.max_sessions, namespace.cooldown, namespace.egress)
 
 
 # -- where -----------------------------------------------------------------------------
 
+_NEEDED = {
+    "resource_group": "Which resource group? Give --resource-group, or set ACA_RESOURCE_GROUP.",
+    "session_pool": "Which session pool? Give --name, or set ACA_SESSION_POOL.",
+}
+
+
+def settings_of(namespace: argparse.Namespace, *needed: str) -> AcaKernel:
+    """Return what the command line and the environment variables name.
+
+    Every name is checked here, before anything is asked or sent.
+    needed: resource_group, session_pool. Raises SettingInvalid: one is missing or cannot be.
+    """
+    names = ("subscription", "resource_group", "session_pool", "arm_endpoint", "allow_plain_http")
+    given = {name: getattr(namespace, name, None) for name in names}
+    settings = AcaKernel(**{name: value for name, value in given.items() if value is not None})
+    check_names({name: getattr(settings, name) for name in names[:3]})
+    for name in needed:
+        if not getattr(settings, name):
+            raise SettingInvalid(_NEEDED[name])
+    return settings
+
 
 @dataclass(frozen=True)
 class Control:
-    """A connection to Resource Manager, for one subscription."""
+    """A connection to Resource Manager, and what the settings name there."""
 
+    settings: AcaKernel
     arm: Arm
     pools: SessionPools
     subscription: str
     progress: ProgressLine
 
-    def group(self, name: str) -> ResourceGroupId:
-        """Return a resource group of the subscription."""
-        return ResourceGroupId(self.subscription, name)
+    @property
+    def group(self) -> ResourceGroupId:
+        """The resource group."""
+        return ResourceGroupId(self.subscription, self.settings.resource_group)
 
+    @property
+    def pool(self) -> PoolId:
+        """The session pool."""
+        return PoolId(self.group, self.settings.session_pool)
 
-@dataclass(frozen=True)
-class Place:
-    """What a command line and the environment variables name, each checked by itself.
-
-    resource_group, name: empty if not given.
-    """
-
-    settings: AcaKernel
-    resource_group: str
-    name: str
-
-    @classmethod
-    def of(cls, namespace: argparse.Namespace) -> Place:
-        """Read the options that are there. Raises SettingInvalid."""
-        options = {
-            "subscription": getattr(namespace, "subscription", None),
-            "resource_group": getattr(namespace, "resource_group", None),
-            "session_pool": getattr(namespace, "name", None),
-            "arm_endpoint": getattr(namespace, "arm_endpoint", None),
-            "allow_plain_http": getattr(namespace, "allow_plain_http", None),
-        }
-        settings = AcaKernel(**{key: value for key, value in options.items() if value is not None})
-        # What is there is checked at once, before anything is asked or sent.
-        if settings.subscription:
-            check_subscription(settings.subscription)
-        group, name = settings.resource_group, settings.session_pool
-        return cls(
-            settings,
-            check_resource_group(group) if group else "",
-            check_pool(name) if name else "",
-        )
-
-    def need_group(self) -> str:
-        """Return the resource group. Raises SettingInvalid: there is none."""
-        if not self.resource_group:
-            raise SettingInvalid(
-                "Which resource group? Give --resource-group, or set ACA_RESOURCE_GROUP."
-            )
-        return self.resource_group
-
-    def need_name(self) -> str:
-        """Return the pool's name. Raises SettingInvalid: there is none."""
-        if not self.name:
-            raise SettingInvalid("Which session pool? Give --name, or set ACA_SESSION_POOL.")
-        return self.name
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[Control]:
-        """Connect to Resource Manager for as long as the context lasts.
-
-        Raises SettingInvalid: there is no subscription, or no such Azure.
-        """
-        cloud = cloud_at(
-            self.settings.arm_endpoint, allow_plain_http=self.settings.allow_plain_http
-        )
-        progress = ProgressLine(sys.stderr)
-        arm = Arm(
-            cloud,
-            Tokens(cloud),
-            connect_timeout_seconds=self.settings.connect_timeout_seconds,
-            progress=progress,
-        )
-        try:
-            subscription = await subscription_of(self.settings.subscription)
-            yield Control(arm, SessionPools(arm), subscription, progress)
-        finally:
-            progress.clear()
-            await arm.close()
-
-    def install_command(self, pool: PoolId) -> str:
-        """Return the command that makes a kernel of a pool."""
+    def install_command(self) -> str:
+        """Return the command that makes a kernel of the pool."""
         words = ["aca-kernel", "install", "--user"]
-        words += ["--subscription", pool.group.subscription]
-        words += ["--resource-group", pool.group.name, "--pool", pool.name]
+        words += ["--subscription", self.subscription]
+        words += ["--resource-group", self.group.name, "--pool", self.pool.name]
         if self.settings.arm_endpoint != DEFAULT_ARM_ENDPOINT:
             words += ["--arm-endpoint", self.settings.arm_endpoint]
         return shlex.join(words)
+
+
+@asynccontextmanager
+async def connected(
+    settings: AcaKernel, *, timeout_seconds: float = OPERATION_TIMEOUT_SECONDS
+) -> AsyncIterator[Control]:
+    """Connect to Resource Manager for as long as the context lasts.
+
+    timeout_seconds: of each operation.
+    Raises SettingInvalid: there is no subscription, or no such Azure.
+    """
+    cloud = cloud_at(settings.arm_endpoint, allow_plain_http=settings.allow_plain_http)
+    progress = ProgressLine(sys.stderr)
+    arm = Arm(
+        cloud,
+        Tokens(cloud),
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        progress=progress,
+        operation_timeout_seconds=timeout_seconds,
+    )
+    try:
+        subscription = await subscription_of(settings.subscription)
+        yield Control(settings, arm, SessionPools(arm), subscription, progress)
+    finally:
+        progress.clear()
+        await arm.close()
 
 
 # -- talking ---------------------------------------------------------------------------
 
 
 class ProgressLine:
-    """Tells a person what is waited for: one line that changes, or one line a step."""
+    """The present wait: one line that changes on a terminal, one line a step elsewhere."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = console_on(stream)
@@ -219,7 +171,7 @@ class ProgressLine:
         self._shown = ""
 
     def __call__(self, what: str, waited: float) -> None:
-        """Show what is waited for, and for how long, in seconds."""
+        """Show a wait, and its seconds so far."""
         if self._console.is_interactive:
             self._live.start()
             line = Text(f"{what}… {waited:.0f} s", no_wrap=True, overflow="ellipsis")
@@ -233,15 +185,15 @@ class ProgressLine:
         self._console.print(text, soft_wrap=True)
 
     def clear(self) -> None:
-        """Take away the line that changes, before something else is printed."""
+        """Remove the line that changes, before something else is printed."""
         self._live.stop()
         self._shown = ""
 
 
 def check_can_ask(*, is_agreed: bool) -> None:
-    """Look, before anything else is done, whether a question can be answered.
+    """Check, ahead of anything else, that somebody can answer a question.
 
-    is_agreed: --yes was given. Raises SettingInvalid: nobody is there to answer.
+    is_agreed: --yes was given. Raises SettingInvalid: nobody can.
     """
     if not is_agreed and not sys.stdin.isatty():
         raise SettingInvalid("Nobody can be asked here, so nothing is deleted: add --yes.")

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import dataclasses
 import json
 import sys
-from typing import TYPE_CHECKING
 
 from ...batch.lines import print_table
-from .common import Place, add_place, add_resource_group
-
-if TYPE_CHECKING:
-    import argparse
+from ..configuration import add_cloud
+from ..setting_options import add_setting
+from .common import connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool list`."""
-    add_resource_group(parser, "only the pools of this resource group (default: all)")
-    add_place(parser)
+    text = "Only the pools of this resource group (default: all)."
+    add_setting(parser, "resource_group", "-g", text=text)
+    add_cloud(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON array")
 
 
-def run(namespace: argparse.Namespace) -> int:
+async def run(namespace: argparse.Namespace) -> int:
     """Print the pools, one a line."""
-    return asyncio.run(_run(namespace))
-
-
-async def _run(namespace: argparse.Namespace) -> int:
-    place = Place.of(namespace)
-    async with place.connected() as control:
-        # ACA_RESOURCE_GROUP does not count here: who lists is looking for something.
-        given = namespace.resource_group
-        group = control.group(place.need_group()) if given is not None else None
+    # ACA_RESOURCE_GROUP does not count here: the user is looking for something.
+    given = namespace.resource_group
+    settings = settings_of(namespace, *(["resource_group"] if given is not None else []))
+    async with connected(settings) as control:
+        group = control.group if given is not None else None
         pools = await control.pools.list_in(control.subscription, group)
     if namespace.json:
         print(json.dumps([dataclasses.asdict(pool) for pool in pools], indent=2))

@@ -1,15 +1,11 @@
-"""`aca-kernel pool rotate-key`: replace a pool's API key, which nobody gets to see."""
+"""`aca-kernel pool rotate-key`: replace a pool's API key, which is never shown."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+import argparse
 
-from ...pool.azure.resource_names import PoolId
-from .common import Place, add_place, add_pool
-
-if TYPE_CHECKING:
-    import argparse
+from ..configuration import add_cloud
+from .common import add_pool, connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,21 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "new one by themselves."
     )
     add_pool(parser)
-    add_place(parser)
+    add_cloud(parser)
 
 
-def run(namespace: argparse.Namespace) -> int:
+async def run(namespace: argparse.Namespace) -> int:
     """Rotate the key and say what that means for those who use it."""
-    return asyncio.run(_run(namespace))
-
-
-async def _run(namespace: argparse.Namespace) -> int:
-    place = Place.of(namespace)
-    group, name = place.need_group(), place.need_name()
-    async with place.connected() as control:
-        pool = PoolId(control.group(group), name)
-        await control.pools.rotate_key(pool)
-    print(f"The API key of the session pool {pool} was replaced.")
+    async with connected(settings_of(namespace, "resource_group", "session_pool")) as control:
+        await control.pools.rotate_key(control.pool)
+    print(f"The API key of the session pool {control.pool} was replaced.")
     print(
         "For up to five minutes the old key may still work and the new one be refused. Kernels "
         "that know the pool by its name fetch it themselves; wherever ACA_MCP_API_KEY or another "

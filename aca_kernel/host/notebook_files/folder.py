@@ -1,9 +1,8 @@
-"""The notebook's folder: what is in it and may be sent.
+"""The files of the notebook's folder that may be sent.
 
 A path is relative, of names between slashes. It may be sent if none of its names is withheld
-(withheld.py), nothing ignores it, and neither is the case for what it leads to when its links are
-followed, which must lie in the folder. What may not be sent does not exist, as far as the
-environment can tell.
+(withheld.py), nothing ignores it, and both hold for the target of its symlinks, too, which must
+lie in the folder. For the environment, other files do not exist.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ import enum
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from ...remote.notebook_files.entries import FileFacts
 from ...remote.paged_files import FileProblem, SourceFile
 from .ignore import Ignore
 from .withheld import parts_of
@@ -22,42 +22,29 @@ from .withheld import parts_of
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True)
-class FolderItem:
-    """A file or folder. size: in bytes, 0 of a folder; changed: in nanoseconds since 1970.
-
-    link: of a folder that is a link, the path that it leads to; otherwise None.
-    """
-
-    is_folder: bool
-    size: int
-    changed: int
-    link: str | None = None
-
-
 class Reason(enum.Enum):
-    """Why a file of the folder is not sent: by its name, or by a pattern that ignores it."""
+    """The reason why a file is not sent: its name, or a pattern that ignores it."""
 
     NAME = enum.auto()
     IGNORED = enum.auto()
 
 
 class Folder:
-    """A folder of the user's machine, by its path when the kernel was started."""
+    """A folder of the user's machine, by its path at the kernel's start."""
 
     def __init__(self, path: str) -> None:
         self.root = os.path.realpath(path)
         self._ignore = Ignore(self.root)
 
-    def find(self, path: str) -> FolderItem | None:
-        """Return what there is under a path; None: nothing, or nothing that may be sent."""
+    def find(self, path: str) -> FileFacts | None:
+        """Return the facts about a file or folder; None: there is none that may be sent."""
         found = self._resolve(path)
         return None if found is None else found[1]
 
     def place_of(self, path: str, size: int) -> dict[str, Any]:
-        """Return {beside} for any path of this machine that is in the folder, else nothing.
+        """Return {beside} for any path of this machine that is in the folder, else {}.
 
-        With {changed}, if what is there may be sent and is of that size.
+        With {changed}, if the file may be sent and has that size.
         """
         relative = os.path.relpath(os.path.join(self.root, os.path.expanduser(path)), self.root)
         if relative.startswith(os.pardir):
@@ -68,7 +55,7 @@ class Folder:
         return {"beside": relative, "changed": item.changed}
 
     def reason_withheld(self, path: str) -> Reason | None:
-        """Return why a file is not sent that is in the folder; None: it is sent, or is none."""
+        """Return why a file of the folder is not sent; None: it is sent, or is no file."""
         everything = self._resolve(path, with_ignored=True, with_withheld=True)
         if everything is None or everything[1].is_folder or self.find(path) is not None:
             return None
@@ -76,20 +63,20 @@ class Folder:
         return Reason.NAME if named is None else Reason.IGNORED
 
     def lines_for(self, path: str) -> list[str]:
-        """Return lines of an `.acaignore` here that let an ignored file through, if there are."""
+        """Return lines for an `.acaignore` here that let an ignored file through, if there are."""
         named, found = parts_of(path), self._resolve(path, with_ignored=True)
         if named is None or found is None:
             return []
         return self._ignore.lines_for([named] if found[0] == named else [named, found[0]])
 
-    def items(self, path: str) -> Iterator[tuple[str, FolderItem]] | None:
-        """Return the names in a folder that may be sent, with what they are; None: no folder."""
+    def items(self, path: str) -> Iterator[tuple[str, FileFacts]] | None:
+        """Return the entries of a folder that may be sent; None: it is no folder."""
         found = self._resolve(path)
         if found is None or not found[1].is_folder:
             return None
         return self._items(path, found[0])
 
-    def _items(self, path: str, inner: list[str]) -> Iterator[tuple[str, FolderItem]]:
+    def _items(self, path: str, inner: list[str]) -> Iterator[tuple[str, FileFacts]]:
         try:
             entries = os.scandir(os.path.join(self.root, *inner))
         except OSError:
@@ -121,8 +108,8 @@ class Folder:
         if found is None or found[1].is_folder:
             raise FileProblem(f"{path} does not exist.")
         inner = found[0]
-        # What was resolved is opened name by name without following links: whatever becomes
-        # a link meanwhile leads nowhere.
+        # The resolved path is opened name by name without following symlinks: one that is made
+        # meanwhile leads nowhere.
         return SourceFile(
             path, path, opener=lambda _, flags: self._open(inner, flags), may_grow=True
         )
@@ -140,44 +127,37 @@ class Folder:
 
     def _resolve(
         self, path: str, *, with_ignored: bool = False, with_withheld: bool = False
-    ) -> tuple[list[str], FolderItem] | None:
-        """Return where a path leads to in the folder, links followed, and what is there."""
+    ) -> tuple[list[str], FileFacts] | None:
+        """Return the target of a path in the folder, symlinks followed, and the facts about it."""
         named = parts_of(path, with_withheld=with_withheld)
         # A folder that holds the whole system is nobody's notebook folder.
         if named is None or self.root == os.sep:
             return None
         whole = os.path.join(self.root, *named)
         real = os.path.realpath(whole)
-        if real == whole:
-            inner: list[str] | None = named
-        elif real == self.root:
-            inner = []
-        elif real.startswith(self.root + os.sep):
-            inner = parts_of(os.path.relpath(real, self.root), with_withheld=with_withheld)
-        else:
-            inner = None
+        is_inside = real == self.root or real.startswith(self.root + os.sep)
+        within = real[len(self.root) + 1 :]
+        inner = parts_of(within, with_withheld=with_withheld) if is_inside else None
         if inner is None:
             return None
         try:
-            status = os.lstat(real)
+            item = _item(os.lstat(real))
         except OSError:
             return None
-        item = _item(status)
-        if item is None:
-            return None
-        if not with_ignored and any(
-            self._ignore.excludes(parts, is_folder=item.is_folder)
-            for parts in ([named] if inner == named else [named, inner])
-        ):
+        if item is None or not (with_ignored or self._is_let_through(named, inner, item)):
             return None
         if item.is_folder and os.path.islink(whole):
             item = replace(item, link="/".join(inner))
         return inner, item
 
+    def _is_let_through(self, named: list[str], inner: list[str], item: FileFacts) -> bool:
+        paths = [named] if inner == named else [named, inner]
+        return not any(self._ignore.excludes(one, is_folder=item.is_folder) for one in paths)
 
-def _item(status: os.stat_result) -> FolderItem | None:
+
+def _item(status: os.stat_result) -> FileFacts | None:
     if stat.S_ISDIR(status.st_mode):
-        return FolderItem(True, 0, status.st_mtime_ns)
+        return FileFacts(True, 0, status.st_mtime_ns)
     if stat.S_ISREG(status.st_mode):
-        return FolderItem(False, status.st_size, status.st_mtime_ns)
+        return FileFacts(False, status.st_size, status.st_mtime_ns)
     return None

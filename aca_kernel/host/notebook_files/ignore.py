@@ -1,15 +1,15 @@
-r"""What `.gitignore` and `.acaignore` exclude, by the rules of gitignore(5).
+r"""Patterns of `.gitignore` and `.acaignore`, by the rules of gitignore(5).
 
-`.acaignore` has the same form, lies in the same places and counts after the `.gitignore` beside
-it: `!data/` in it lets a folder through that git is to ignore. What is tracked by git although a
-pattern excludes it is excluded here. A file of patterns that cannot be read excludes all beside it.
-A pattern that excludes the notebook's folder as a whole does not count: nothing would be left.
+`.acaignore` has the same form, lies in the same places and takes precedence over the `.gitignore`
+beside it: `!data/` in it lets a folder through that git ignores. Tracked files are excluded here,
+too, if a pattern matches. An unreadable file of patterns excludes all beside it. A pattern that
+excludes the whole notebook's folder is ignored: nothing would be left.
 
-Not the package `pathspec`: what a pattern should have excluded would leave this machine. Held
-against `git check-ignore`, its version 1.1.1 does not match what `[[:digit:]]`, `[[:digit:]-z]`,
+Not the package `pathspec`: files that a pattern excludes would leave this machine. Compared with
+`git check-ignore`, its version 1.1.1 does not match what `[[:digit:]]`, `[[:digit:]-z]`,
 `[\]]`, `[a\]]`, `[a/b]` and `[!/]` exclude, matches a backslash with `[\a-c]` and `a` with `a`
-and a tab, and ends in an error at `[z-a]`, `!`, `\`, `a\` and `foo\` with two spaces. Which files
-of patterns count for a path, and in which order, would be left to do besides.
+and a tab, and fails at `[z-a]`, `!`, `\`, `a\` and `foo\` with two spaces. The choice and order of
+the files of patterns for a path would still be ours.
 
 Source: https://git-scm.com/docs/gitignore, "PATTERN FORMAT".
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 _FILES = (".gitignore", ".acaignore")
 
-# What the patterns of a file were read from: size and time of change, of both files.
+# Size and time of change of both files.
 _Stamps = tuple[tuple[int, int] | None, ...]
 
 
@@ -37,7 +37,7 @@ class IgnoreRule:
 
 
 class Ignore:
-    """The patterns that count in a folder, those above it in its git repository included."""
+    """The patterns for a folder, those above it in its git repository included."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -48,9 +48,9 @@ class Ignore:
         self._known: dict[str, tuple[_Stamps, list[IgnoreRule]]] = {}
 
     def excludes(self, parts: list[str], *, is_folder: bool) -> bool:
-        """Tell whether something in the folder is excluded, by itself or with a folder above it.
+        """Tell whether a path in the folder is excluded, by itself or with a folder above it.
 
-        is_folder: whether it is a folder itself; what lies above it is.
+        is_folder: whether it is a folder itself.
         """
         return any(
             self.beside(parts[:end])(parts[end], is_folder or end + 1 < len(parts))
@@ -58,47 +58,42 @@ class Ignore:
         )
 
     def lines_for(self, paths: list[list[str]]) -> list[str]:
-        """Return the lines of an `.acaignore` in the folder that let some files through.
+        """Return lines for an `.acaignore` in the folder that let some files through.
 
         None, if there are no such lines: patterns of a deeper folder exclude the files.
         """
         lines: list[str] = []
+
+        def is_excluded(parts: list[str], end: int) -> bool:
+            rules = parse("\n".join(lines))
+            return self.beside(parts[:end], rules)(parts[end], end + 1 < len(parts))
+
         for parts in paths:
             for end in range(len(parts)):
-                is_folder = end + 1 < len(parts)
-
-                def is_excluded(
-                    more: list[IgnoreRule], end: int = end, parts: list[str] = parts
-                ) -> bool:
-                    return self.beside(parts[:end], more)(parts[end], end + 1 < len(parts))
-
-                if is_excluded(parse("\n".join(lines))):
-                    line = "!" + _escaped("/".join(parts[: end + 1])) + ("/" if is_folder else "")
-                    lines.append(line)
-                    if is_excluded(parse("\n".join(lines))):
+                if is_excluded(parts, end):
+                    slash = "/" if end + 1 < len(parts) else ""
+                    lines.append("!" + _escaped("/".join(parts[: end + 1])) + slash)
+                    if is_excluded(parts, end):
                         return []
         return lines
 
     def beside(
         self, folder: list[str], more: Sequence[IgnoreRule] = ()
     ) -> Callable[[str, bool], bool]:
-        """Return what tells whether a name in a folder, which is not excluded itself, is.
+        """Return a test for names in a folder that is not excluded itself.
 
-        Its second argument says whether the name is a folder's. more: rules after those that there
-        are in the notebook's folder.
+        The test's second argument: whether the name is a folder's. more: rules after those in the
+        notebook's folder.
         """
         above = [*self._above, *folder]
-        # The last pattern counts, and the deepest file of patterns most.
-        chain = [
-            ("/".join([*above[depth:], ""]), rule)
-            for depth in range(len(above), -1, -1)
-            for rule in reversed(
-                [
-                    *self._rules(os.path.join(self._top, *above[:depth])),
-                    *(more if depth == len(self._above) else ()),
-                ]
-            )
-        ]
+        # The last pattern takes precedence, and the deepest file of patterns.
+        chain = []
+        for depth in range(len(above), -1, -1):
+            rules = self._rules(os.path.join(self._top, *above[:depth]))
+            if depth == len(self._above):
+                rules = [*rules, *more]
+            prefix = "/".join([*above[depth:], ""])
+            chain += [(prefix, rule) for rule in reversed(rules)]
 
         def excludes(name: str, is_folder: bool) -> bool:
             for prefix, rule in chain:
@@ -112,10 +107,7 @@ class Ignore:
         stamps = tuple(_stamp(os.path.join(folder, name)) for name in _FILES)
         known = self._known.get(folder)
         if known is None or known[0] != stamps:
-            rules = []
-            for name, stamp in zip(_FILES, stamps, strict=True):
-                if stamp is not None:
-                    rules += _read(os.path.join(folder, name))
+            rules = [rule for name in _FILES for rule in _read(os.path.join(folder, name))]
             known = self._known[folder] = stamps, rules
         return known[1]
 
@@ -143,6 +135,8 @@ def _read(path: str) -> list[IgnoreRule]:
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
             return parse(file.read())
+    except FileNotFoundError:
+        return []
     except OSError:
         return parse("*")
 
@@ -156,7 +150,7 @@ def parse(text: str) -> list[IgnoreRule]:
 def _rule(line: str) -> IgnoreRule | None:
     if line.startswith("#"):
         return None
-    # Spaces at the end, but not tabs, do not count unless the last of them is escaped.
+    # Trailing spaces, but not tabs, are ignored unless the last of them is escaped.
     while line.endswith(" ") and not line.endswith("\\ "):
         line = line[:-1]
     is_negated = line.startswith("!")
@@ -181,7 +175,7 @@ def _escaped(path: str) -> str:
     return pattern[:-1] + "\\ " if pattern.endswith(" ") else pattern
 
 
-# What a pattern consists of, in the order in which it is tried. `**` counts between slashes only.
+# The tokens of a pattern, in the order of precedence. `**` is one between slashes only.
 _TOKEN = re.compile(
     r"(?P<folders>(?<![^/])\*\*/)|(?P<all>(?<![^/])\*\*\Z)|(?P<some>\*+)|(?P<one>\?)"
     r"|\[(?P<negated>[!^]?)(?P<members>\]?(?:\\.|\[:\w+:\]|[^\]\\])*)\]"
@@ -193,7 +187,7 @@ _MEANINGS = {"folders": "(?:.*/)?", "all": ".+", "some": "[^/]*", "one": "[^/]"}
 
 
 def _translate(pattern: str) -> str | None:
-    """Return a pattern as a regular expression; None for one that git matches with nothing."""
+    """Return a pattern as a regular expression; None for one that matches nothing in git."""
     found: list[str] = []
     place = 0
     while place < len(pattern):
@@ -219,7 +213,7 @@ _CLASSES = {
 
 
 def _members(text: str) -> str | None:
-    """Return what stands between brackets as a regular expression has it there."""
+    """Translate the contents of brackets for a regular expression."""
     found: list[str] = []
     for piece in re.findall(r"\[:\w+:\]|\\.|.", text, re.DOTALL):
         if piece.startswith("[:") and len(piece) > 2:

@@ -1,18 +1,17 @@
-"""Answers what the environment asks of the notebook's folder (remote/notebook_files/mirror.py).
+"""Answers to the environment's calls about the notebook's folder (remote/notebook_files/mirror.py).
 
     files_look   {paths}                 {found}: [is_folder, size, changed] or null for each,
-                                         of a folder that is a link also where it leads to
-    files_list   {path}                  {is_folder} with the names as JSON, the same behind each
+                                         of a folder that is a symlink also its target
+    files_list   {path}                  {is_folder} with the names as JSON, the same for each
     files_open   {path, size, changed}   {state}: `same` as size and changed say; `none`, with
                                          {is_folder}; `refused` for what `told` says; `later`;
                                          else `sent`, with {size, changed, is_executable, page}
                                          and either {digest} and all bytes, or {transfer}
     files_page   {transfer}              {digest, changed} with the next bytes, or {later}; changed
-                                         is another one if what has been sent is not so any more
-    files_sent   {}                      {rows}: [path, size] of what was sent to this environment
+                                         differs if the file has changed since it was opened
+    files_sent   {}                      {rows}: [path, size] of the files sent to this environment
 
-Everything here is asked without a cell that names it, so nothing is answered beyond what the
-setting `files` and folder.py let out.
+No cell names these files: only the setting `files` and folder.py let them out.
 """
 
 from __future__ import annotations
@@ -20,47 +19,47 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shlex
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import time
+from typing import Any
 
+from ...environment.environment import Environment
 from ...errors import CallRefused
+from ...messaging.inbox import Inbox, Noticed
+from ...remote.command_line import transfer_line
+from ...remote.notebook_files.entries import FileFacts
 from ...remote.paged_files import FileProblem, SourceFile
+from ...settings import AcaKernel
+from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
 from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
-from .folder import Folder, FolderItem, Reason
-
-if TYPE_CHECKING:
-    from ...environment.environment import Environment
-    from ...settings import AcaKernel
-    from ..call import Answer, Call
+from .folder import Folder, Reason
 
 # Paths of one question; our half asks for a few.
 _MOST_PATHS = 100
 
-# Names in one folder: a list of them takes some 10 MB on its way.
+# Names in one folder: their list takes some 10 MB.
 _MOST_NAMES = 100_000
 
-# Files that are open at a time. The one that has waited longest is closed for another: a
-# transfer that is given up is not always heard of. Each process in the environment has two.
+# Open files at a time, two for each process in the environment. The least recently used one is
+# closed for another: the end of an abandoned transfer is not always reported.
 _MOST_OPEN = 64
 
-# Sentences about files that are withheld, in the life of a kernel.
+# Sentences about withheld files, in the life of a kernel.
 _MOST_TOLD = 5
 
 
 class Sending:
     """The files of one kernel that go to its environments.
 
-    tell: shows the user a sentence, with the running cell, which the environment does not hear.
+    inbox: told sentences for the user, unknown to the environment.
     """
 
-    def __init__(self, settings: AcaKernel, folder: Folder, tell: Callable[[str], object]) -> None:
+    def __init__(self, settings: AcaKernel, folder: Folder, inbox: Inbox[Noticed]) -> None:
         self._settings = settings
         self._folder = folder
-        self._tell = tell
+        self._inbox = inbox
         self._told: set[str] = set()
-        # What the caps and the list are about: one environment, whose files end with it.
+        # Limits and list are of one environment.
         self._environment: Environment | None = None
         self._sent_bytes = 0
         self._sent: dict[str, int] = {}
@@ -70,7 +69,7 @@ class Sending:
     # -- calls -------------------------------------------------------------------
 
     async def look(self, call: Call) -> Answer:
-        """Say what there is under some paths."""
+        """Return the facts about some paths."""
         if self._settings.files_mode == "off":
             raise CallRefused("The setting `files` does not let this environment see files.")
         paths = call.head.get("paths")
@@ -79,13 +78,13 @@ class Sending:
         texts = [path if isinstance(path, str) else "." for path in paths]
         found = await asyncio.to_thread(lambda: [self._folder.find(path) for path in texts])
         for path, item in zip(texts, found, strict=True):
-            # Nobody opens a module that does not seem to be there.
+            # A module that seems to be missing is not opened, and `open` would not tell.
             if item is None and path.endswith(".py"):
                 await self._tell_withheld(path)
         return {"found": [None if item is None else _row(item) for item in found]}, ()
 
     async def list(self, call: Call) -> Answer:
-        """Say what there is in a folder."""
+        """Return the listing of a folder."""
         path = self._path(call)
 
         def rows() -> bytes | None:
@@ -103,7 +102,7 @@ class Sending:
         return {"is_folder": data is not None}, (data or b"",)
 
     async def open(self, call: Call) -> Answer:
-        """Begin to send a file, and end it too if it fits into a page."""
+        """Begin to send a file; send all of it if it fits into a page."""
         path = self._path(call)
         self._begin(call.environment)
         if call.waiting_bytes > MOST_WAITING_BYTES:
@@ -124,7 +123,7 @@ class Sending:
     def _look_and_open(
         self, path: str, known: tuple[Any, Any]
     ) -> tuple[dict[str, Any], bytes | None, SourceFile | None]:
-        """Return the head of the answer, all bytes if they are few, and the file to be sent."""
+        """Return the head of the answer, all bytes if they fit into a page, and the file."""
         item = self._folder.find(path)
         if item is None or item.is_folder:
             return {"state": "none", "is_folder": item is not None}, None, None
@@ -133,7 +132,7 @@ class Sending:
         file = self._folder.open(path)
         is_kept = False
         try:
-            # Not of what was looked at: it may have grown.
+            # The size when opened: it may have grown.
             refusal = self._refusal(path, file.size)
             if refusal:
                 return {"state": "refused", "told": refusal}, None, None
@@ -163,11 +162,11 @@ class Sending:
         return answer, (data,)
 
     async def sent(self, call: Call) -> Answer:
-        """List what was sent to this environment."""
+        """Return the list of files sent to this environment."""
         self._begin(call.environment)
         return {"rows": sorted(self._sent.items()), "files": self._settings.files_mode}, ()
 
-    # -- what is let out -----------------------------------------------------------
+    # -- limits --------------------------------------------------------------------
 
     def _path(self, call: Call) -> str:
         if self._settings.files_mode != "on-demand":
@@ -190,13 +189,13 @@ class Sending:
         return ""
 
     async def _tell_withheld(self, path: str) -> None:
-        """Say why a file is not found that the user sees beside the notebook."""
+        """Tell the user why a file beside the notebook is not found."""
         if path in self._told or len(self._told) >= _MOST_TOLD:
             return
         sentence = await asyncio.to_thread(lambda: _why_withheld(self._folder, path))
         if sentence:
             self._told.add(path)
-            self._tell(sentence)
+            self._inbox.put_nowait(Noticed(time.monotonic(), sentence))
 
     # -- life ----------------------------------------------------------------------
 
@@ -208,17 +207,17 @@ class Sending:
             self._sent.clear()
 
     def has_sent(self) -> bool:
-        """Tell whether there was something to send since this was asked last."""
+        """Tell whether something was sent since the last call of this."""
         has_sent, self._has_sent = self._has_sent, False
         return has_sent
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         self._open.close()
 
 
 def notebook_folder() -> Folder:
-    """Return the folder that this process was started in, which is the notebook's."""
+    """Return the notebook's folder, which this process was started in."""
     try:
         return Folder(os.getcwd())
     except FileNotFoundError:  # it has been removed: nothing is beside the notebook
@@ -226,13 +225,11 @@ def notebook_folder() -> Folder:
 
 
 def _why_withheld(folder: Folder, path: str) -> str:
-    """Return why a file is not sent that is in the folder, and what helps, or nothing."""
+    """Return why a file of the folder is not sent, and the remedy; "" if it is."""
     reason = folder.reason_withheld(path)
     if reason is None:
         return ""
-    parent = os.path.dirname(path)
-    words = [path, parent + "/"] if parent else [path]
-    upload = f"`{' '.join(['%aca upload', *map(shlex.quote, words)])}` sends it."
+    upload = f"`{transfer_line('upload', path)}` sends it."
     if reason is Reason.NAME:
         return (
             f"{path} is not sent to the environment, because files with names that are usual for "
@@ -253,6 +250,6 @@ def _why_withheld(folder: Folder, path: str) -> str:
     )
 
 
-def _row(item: FolderItem) -> list[Any]:
+def _row(item: FileFacts) -> list[Any]:
     row = [item.is_folder, item.size, item.changed]
     return row if item.link is None else [*row, item.link]

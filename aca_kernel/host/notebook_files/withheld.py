@@ -1,7 +1,7 @@
 """Names of files that are never sent to an environment, and never written by one.
 
-Hidden ones, among them `.env`, `.git`, `.ssh`, `.netrc` and `.ipynb_checkpoints`, and those that
-keys, passwords and tokens are usually kept under. Upper and lower case count the same.
+Hidden ones, among them `.env`, `.git`, `.ssh`, `.netrc` and `.ipynb_checkpoints`, and the usual
+names of files with keys, passwords and tokens. Case is ignored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import re
 import unicodedata
 
-# A name has at most 255 bytes on the file systems there are; nobody nests folders deeper.
+# The limit of file systems, and a depth that nobody reaches.
 _LONGEST_NAME_BYTES = 255
 _DEEPEST = 64
 
@@ -22,12 +22,12 @@ _JOINERS = "\u200c\u200d"
 _GAP = r"[\s._-]"
 
 _SECRET = (
-    # Private keys and what holds them.
+    # Private keys and key stores.
     "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.der", "*.ppk",
     "*.pfx", "*.p12", "*.p8", "*.jks", "*.jceks", "*.keystore", "*.kdb", "*.kdbx", "*.keytab",
     "*.gpg", "*.pgp", "*.age", "*.ovpn", "*private_key*", "*privatekey*", "*private-key*",
     "wallet.dat",
-    # Variables and settings that services take their secrets from.
+    # Variables and settings with secrets of services.
     "*.env", "_netrc", "netrc", "htpasswd", "pgpass*", "kubeconfig*", "*.publishsettings",
     "local.settings.json", "*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.json",
     "vault_pass*", "vault-pass*",
@@ -45,7 +45,7 @@ _SECRET_WORDS = ("secrets", "credentials?", rf"secret{_GAP}?keys?")
 # At the beginning of it.
 _FIRST_WORDS = ("secret(?=[.]|$)", "passwords?", rf"api{_GAP}?keys?")
 
-# The same, but of a module's name they are usual, too: `env.py`, `get_token.py`.
+# The same for names other than of modules, where they are usual: `env.py`, `get_token.py`.
 _SECRET_DATA = (
     "env.*", "*.env.*", "*token.json", "*token.txt", "*tokens.json", "*.tokens",
     "*accesskey*", "*access_key*", "*access-key*",
@@ -53,16 +53,16 @@ _SECRET_DATA = (
 _DATA_WORDS = (rf"api{_GAP}?keys?",)
 _LAST_WORDS = ("secret", "token", "passwords?", "passwd", "passphrase")
 
-# What comes with models for language, which have tokens of their own.
+# A file of language models, whose tokens are no secrets.
 _ORDINARY = frozenset({"added_tokens.json"})
 
-# What says that a file is a former one, or one for this machine.
+# Suffixes of backups and of files for this machine.
 _BACKUP = re.compile(r"(?:\.(?:bak|backup|old|orig|save|copy|local)|~|\s)+\Z")
 
 
 @functools.cache
 def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """Return what matches names that are withheld, and more of them that are no module's."""
+    """Return the expressions for withheld names: of all files, and of files other than modules."""
     secret = [fnmatch.translate(pattern) for pattern in _SECRET]
     secret += [rf"(?:.*{_GAP})?(?:{word})(?:{_GAP}.*)?\Z" for word in _SECRET_WORDS]
     secret += [rf"(?:{word})(?:{_GAP}.*)?\Z" for word in _FIRST_WORDS]
@@ -73,7 +73,7 @@ def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def is_withheld(name: str) -> bool:
-    """Tell whether nothing of this name crosses, neither a file nor a folder."""
+    """Tell whether no file or folder of this name is sent or written."""
     if name.startswith("."):
         return True
     folded = name.casefold()
@@ -88,7 +88,7 @@ def is_withheld(name: str) -> bool:
 def parts_of(path: str, *, with_withheld: bool = False) -> list[str] | None:
     """Return the parts of a relative path, none for the folder itself.
 
-    None: it is not a path in the folder's own terms, or one of its names is withheld.
+    None: it is not a plain relative path, or one of its names is withheld.
     """
     if not path:
         return []
@@ -99,7 +99,7 @@ def parts_of(path: str, *, with_withheld: bool = False) -> list[str] | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether it is a name, and shows as what it is."""
+    """Tell whether it is a name without invisible characters."""
     if name in ("", ".", "..") or "\\" in name:
         return False
     try:
@@ -116,5 +116,5 @@ def _is_plain(name: str) -> bool:
 
 
 def _is_joining(name: str, place: int) -> bool:
-    """Tell whether an invisible joiner stands where scripts and emoji have it."""
+    """Tell whether a joiner stands between characters of scripts and emoji that use it."""
     return not (name[:place][-1:] or "a").isascii() and not (name[place + 1 :][:1] or "a").isascii()

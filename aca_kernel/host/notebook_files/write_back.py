@@ -1,60 +1,58 @@
-"""Files that a cell has written come to the notebook's folder.
+"""Files that a cell has written, returned to the notebook's folder.
 
 Answers the calls of remote/notebook_files/write_back.py:
 
-    back         {path, size}         {transfer, page}; with what back_end has and all bytes, where
-                                      they are few: the answer of that
+    back         {path, size}         {transfer, page}; a small file comes along with all bytes and
+                                      the arguments of back_end, and has its answer
     back_page    {transfer} and bytes {}
     back_end     {transfer, digest, is_executable}
                                       {size, changed} as of files_open if it would be sent again,
                                       else {}
 
 Nothing that the environment says is trusted: a name must be one that could be sent, too
-(withheld.py), no link is followed on the way, and a file that is there is replaced only if it
-came in the same way and has not changed since.
+(withheld.py), no symlink is followed, and an existing file is replaced only if it came in the same
+way and has not changed since.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from ...environment.environment import Environment
 from ...errors import CallRefused
+from ...messaging.requests import RequestTable
+from ...remote.command_line import transfer_line
 from ...remote.paged_files import FileProblem, PartialFile
+from ...settings import AcaKernel
+from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
 from ..transfer import PAGE_BYTES
 from .folder import Folder
 from .returned_files import ReturnedFiles
 from .withheld import parts_of
 
-if TYPE_CHECKING:
-    from ...environment.environment import Environment
-    from ...messaging.requests import RequestTable
-    from ...settings import AcaKernel
-    from ..call import Answer, Call
-
 T = TypeVar("T")
 
-# Files that are open at a time; our half sends one after the other.
+# Open files at a time; our half sends one after the other.
 _MOST_OPEN = 4
 
-# Files and new folders that one environment may try to make, so that it cannot fill the folder
-# with them.
+# Files and new folders of one environment, so that it cannot fill the folder.
 _MOST_NAMES = 10_000
 
-# PATH_MAX of Linux, less the name of what has been begun.
+# PATH_MAX of Linux, less the name of a partial file.
 _LONGEST_PATH_BYTES = 4096 - 100
 
 
 @dataclass
 class _Coming:
-    """A file that is on its way. path: as the environment names it."""
+    """A file in transfer. path: as the environment names it."""
 
     path: str
     file: PartialFile
@@ -69,20 +67,23 @@ class WriteBack:
         self._folder = folder
         self._root = folder.root
         self._table = table
-        self._written: ReturnedFiles | None = None
         self._environment: Environment | None = None
         self._bytes = 0
         self._names = 0
-        # Folders that were made for files none of which is there yet.
+        # Folders made for files that are not there yet.
         self._made: set[str] = set()
-        # Where the files go that are on their way; what has no name yet does not show there.
+        # Targets of the files in transfer, which have no name yet.
         self._targets: list[str] = []
         self._open: OpenFiles[_Coming] = OpenFiles(_MOST_OPEN, self._discard)
+
+    @functools.cached_property
+    def _returned(self) -> ReturnedFiles:
+        return ReturnedFiles(self._root)
 
     # -- calls -------------------------------------------------------------------
 
     async def begin(self, call: Call) -> Answer:
-        """Begin to write a file, and end it too if all of it has come along."""
+        """Begin to write a file; complete it if all of it has come along."""
         path, size = call.text("path"), call.count("size")
         if not self._settings.files_back:
             raise CallRefused("The setting `files_back` does not let files come back.")
@@ -113,16 +114,16 @@ class WriteBack:
         """Write the next page of it."""
         coming = self._open.find(call)
         for part in call.parts:
-            await _do(partial(coming.file.write, part))
+            await _do(functools.partial(coming.file.write, part))
         return {}, ()
 
     async def end(self, call: Call) -> Answer:
-        """Give it its name, if it is what the other side has read."""
+        """Give it its name, if its digest is right."""
         digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
         coming = self._open.take(call)
         return await _do(lambda: self._commit(coming, digest, is_executable=is_executable)), ()
 
-    # -- what is let in ------------------------------------------------------------
+    # -- checks --------------------------------------------------------------------
 
     def _refuse_too_much(self, path: str, size: int) -> None:
         largest, total = self._settings.files_largest_mb, self._settings.files_total_mb
@@ -146,12 +147,12 @@ class WriteBack:
             target = self._target(path, makes_folders=True)
             may_replace = self._refuse_others(path, target)
             return PartialFile(target, path, size, may_replace=may_replace, has_name=False)
-        except BaseException:  # whatever it is, no folders are left for nothing
+        except BaseException:  # no empty folders are left behind
             self._remove_made(target)
             raise
 
     def _discard(self, coming: _Coming) -> None:
-        """Remove what is there of a file that has not come, and the folders that were its."""
+        """Remove a partial file, and the folders that were made for it."""
         coming.file.discard()
         if coming.is_open:
             coming.is_open = False
@@ -168,14 +169,14 @@ class WriteBack:
                     os.rmdir(folder)
 
     def _folders_of(self, target: str) -> Iterator[str]:
-        """Yield the folders on the way to a file, the deepest first."""
+        """Yield the folders above a file, the deepest first."""
         folder = os.path.dirname(target)
         while len(folder) > len(self._root):
             yield folder
             folder = os.path.dirname(folder)
 
     def _target(self, path: str, *, makes_folders: bool) -> str:
-        """Return where a file goes; no folder on the way is a link."""
+        """Return a file's absolute path; no folder in it is a symlink. Raises FileProblem."""
         parts = parts_of(path)
         if not parts or self._root == os.sep:
             raise FileProblem(f"A file does not come back under the name {path!a}.")
@@ -203,14 +204,12 @@ class WriteBack:
             status = os.lstat(target)
         except FileNotFoundError:
             return False
-        if self._written is None:
-            self._written = ReturnedFiles(self._root)
-        if stat.S_ISREG(status.st_mode) and self._written.is_unchanged(path, status):
+        if stat.S_ISREG(status.st_mode) and self._returned.is_unchanged(path, status):
             return True
         raise FileProblem(f"{path} does not come back: {_why_occupied(path, target, status)}")
 
     def _commit(self, coming: _Coming, digest: str, *, is_executable: bool) -> dict[str, int]:
-        # Once more: much may have happened to the folder while a large file came.
+        # Again: the folder may have changed while a large file came.
         try:
             target = self._target(coming.path, makes_folders=False)
             self._refuse_others(coming.path, target)
@@ -220,24 +219,22 @@ class WriteBack:
             self._made.difference_update(self._folders_of(target))
         finally:
             self._discard(coming)
-        if self._written is None:
-            self._written = ReturnedFiles(self._root)
         status = os.lstat(target)
-        self._written.note(coming.path, status)
+        self._returned.note(coming.path, status)
         item = self._folder.find(coming.path)
         if item is None or (item.size, item.changed) != (status.st_size, status.st_mtime_ns):
             return {}
         return {"size": item.size, "changed": item.changed}
 
-    # -- what is open ------------------------------------------------------------
+    # -- end ---------------------------------------------------------------------
 
     def close_finished(self) -> None:
-        """Let go of what was on its way when the last cell ended."""
+        """Close the files in transfer once no cell runs."""
         if not any(one.is_execute for one in self._table):
             self.close()
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         self._open.close()
 
 
@@ -248,9 +245,7 @@ def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
             f"there is {kind} of that name beside the notebook. `%aca download "
             f"{shlex.quote(path)} NAME` brings it under another name."
         )
-    folder = os.path.dirname(path)
-    words = [path, folder + "/"] if folder else [path]
-    line = " ".join(["%aca download --force", *map(shlex.quote, words)])
+    line = transfer_line("download --force", path)
     if stat.S_ISLNK(status.st_mode):
         return f"the one beside the notebook is a link. `{line}` replaces the link by the file."
     return (
@@ -260,7 +255,7 @@ def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
 
 
 async def _do(action: Callable[[], T]) -> T:
-    """Do something with a file in a thread. Raises CallRefused for what is wrong with it."""
+    """Run an action on a file in a thread. Raises CallRefused in place of OSError, too."""
     try:
         return await in_thread(action)
     except OSError as error:

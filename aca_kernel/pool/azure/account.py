@@ -1,4 +1,4 @@
-"""The Azure CLI's current account, for those who have logged in and set nothing."""
+"""The Azure CLI's current account, the default subscription."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ...errors import SettingInvalid
 from .credentials import in_thread
 from .resource_names import check_subscription
 
-# `az` needs a second or two for its imports; this is for a slow machine.
+# `az` imports for a second or two; this is for a slow machine.
 _TIMEOUT_SECONDS = 20.0
 
 
 async def subscription_of(given: str) -> str:
-    """Return a subscription's id: the given one, or that of the Azure CLI's current account.
+    """Return the given subscription's id, or that of the Azure CLI's current account.
 
     Raises SettingInvalid: neither is one.
     """
@@ -41,13 +41,13 @@ def _current_subscription() -> str | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIMEOUT_SECONDS,
-            # Not the notebook's folder, whose files a script may take for its own.
+            # Not the notebook's folder: `az` might import from it.
             cwd=os.sep,
             check=True,
         )
         account = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
-        # Not logged in, or no Azure CLI after all: as if it were not there.
+        # Not logged in, or no Azure CLI after all.
         return None
     current = account.get("id") if isinstance(account, dict) else None
     return current if isinstance(current, str) else None

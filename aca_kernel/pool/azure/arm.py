@@ -1,7 +1,7 @@
-"""Azure Resource Manager over HTTP: requests, and their repetition.
+"""Azure Resource Manager over HTTP: requests and their retries.
 
-httpx's exceptions and Resource Manager's answers become our errors here. A request that may
-be repeated without harm is repeated; all of ours are, except a rotation of the key.
+httpx's exceptions and Resource Manager's answers become our errors here. Idempotent requests
+are retried: all of ours, except a rotation of the key.
 Source: Azure Resource Manager, "Throttling Resource Manager requests".
 """
 
@@ -12,7 +12,7 @@ import email.utils
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -28,31 +28,30 @@ from ...errors import (
     SettingInvalid,
 )
 from ..transport.tls import is_certificate_error, verification
+from .clouds import Cloud
+from .credentials import Tokens
 from .refusals import refusal
 from .shapes import error_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import httpx
-
-    from .clouds import Cloud
-    from .credentials import Tokens
 
 T = TypeVar("T")
 
-# Called while something is waited for: what, and for how many seconds so far.
+# Called during a wait, with its purpose and its seconds so far.
 Progress = Callable[[str, float], None]
 
 _REQUEST_TIMEOUT_SECONDS = 60.0
 
-# Pauses of 0.5, 1, 2 and 4 s: long enough for what passes by itself, and not so long that
-# a person wonders.
+# An operation is followed for so long, by default.
+OPERATION_TIMEOUT_SECONDS = 1200.0
+
+# With pauses of 0.5, 1, 2 and 4 s.
 ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 0.5
 
-# What a throttled request is waited for, in all. Resource Manager's buckets fill within a
-# few seconds; a longer Retry-After is a matter for the person.
+# Of a throttled request, in all. Resource Manager's buckets fill within a few seconds; the user
+# decides about a longer Retry-After.
 _LONGEST_THROTTLE_SECONDS = 120.0
 
 
@@ -66,14 +65,15 @@ class ArmAnswer:
 
 
 def silent(_what: str, _waited: float) -> None:
-    """Tell nobody: the progress of those who have nobody to tell."""
+    """Show no progress."""
 
 
 class Arm:
     """A connection to one cloud's Resource Manager, kept alive between requests.
 
-    attempts: how often a request is sent that fails in a way that may pass by itself.
-    progress: told of waits, at least once a second.
+    attempts: how often a request with a passing failure is sent.
+    operation_timeout_seconds: of asynchronous operations (long_running.py).
+    progress: called during waits, at least once a second.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Arm:
         *,
         connect_timeout_seconds: float = 10.0,
         attempts: int = ATTEMPTS,
+        operation_timeout_seconds: float = OPERATION_TIMEOUT_SECONDS,
         progress: Progress = silent,
     ) -> None:
         self._cloud = cloud
@@ -91,6 +92,7 @@ class Arm:
         self._attempts = attempts
         self._progress = progress
         self._http: httpx.AsyncClient | None = None
+        self.operation_timeout_seconds = operation_timeout_seconds
 
     async def close(self) -> None:
         """Close the connections and forget the token."""
@@ -100,7 +102,7 @@ class Arm:
             self._http = None
 
     def tell(self, what: str, waited: float = 0.0) -> None:
-        """Tell what is waited for, by default that it begins."""
+        """Show the purpose of a wait, by default at its start."""
         self._progress(what, waited)
 
     async def request(
@@ -112,19 +114,19 @@ class Arm:
         *,
         is_repeatable: bool = True,
     ) -> ArmAnswer:
-        """Send a request and return its answer, if that is one of success.
+        """Send a request and return its successful answer.
 
         path: of the resource, from "/subscriptions/" on.
-        is_repeatable: doing it twice is as good as doing it once.
-        Raises what refusals.refusal returns: AccessDenied, PoolNotFound, AzureRefused,
-        PoolBusy; PoolUnreachable, SettingInvalid, RemoteProtocolError; the errors of
-        Tokens.token; ResultUnknown for what is not repeatable.
+        is_repeatable: it is idempotent.
+        Raises AccessDenied, PoolNotFound, AzureRefused, PoolBusy, PoolUnreachable,
+        SettingInvalid, RemoteProtocolError; the errors of Tokens.token; ResultUnknown, if it
+        is not repeatable.
         """
         url = f"{self._cloud.arm_endpoint}{path}?{urlencode({'api-version': api_version})}"
         return await self._persist(method, url, body, is_repeatable=is_repeatable)
 
     async def get_all(self, path: str, api_version: str) -> list[dict[str, Any]]:
-        """Return the resources of a list, of all its pages."""
+        """Return the resources of all pages of a list."""
         answer = await self.request("GET", path, api_version)
         resources: list[dict[str, Any]] = []
         while True:
@@ -138,11 +140,11 @@ class Arm:
             answer = await self.follow(str(following))
 
     async def follow(self, url: str) -> ArmAnswer:
-        """Ask at an address that Resource Manager itself has given; raises as request."""
+        """Get an address that Resource Manager has given; raises as request."""
         return await self._persist("GET", self._own(url), None)
 
     async def tell_for(self, seconds: float, what: str, started: float) -> None:
-        """Wait, telling each second what for. started: monotonic clock of the wait's begin."""
+        """Wait, with progress each second. started: monotonic clock of the wait's start."""
         until = time.monotonic() + seconds
         while (now := time.monotonic()) < until:
             self._progress(what, now - started)
@@ -153,7 +155,7 @@ class Arm:
     async def _persist(
         self, method: str, url: str, body: dict[str, Any] | None, *, is_repeatable: bool = True
     ) -> ArmAnswer:
-        """Send a request, and again through what passes by itself."""
+        """Send a request, and retry passing failures."""
         started = time.monotonic()
         pause = _FIRST_PAUSE_SECONDS
         for attempts_left in range(self._attempts - 1, -1, -1):
@@ -180,10 +182,10 @@ class Arm:
         raise AssertionError  # the last attempt has returned or raised
 
     async def _once(self, method: str, url: str, body: dict[str, Any] | None) -> ArmAnswer:
-        """Send a request once, and once more with a new token if this one is refused."""
+        """Send a request, and again with a new token if this one is refused."""
         response = await self._send(method, url, body)
         if response.status_code == 401:
-            # It may have been taken back, or belong to a login that has been replaced.
+            # Revoked, or of a login that was replaced.
             self._tokens.close()
             response = await self._send(method, url, body)
         if response.is_success:
@@ -221,10 +223,7 @@ class Arm:
             raise _from_httpx(error) from error
 
     def _own(self, url: str) -> str:
-        """Return an address that Resource Manager gave, if the token may be sent there.
-
-        Raises RemoteProtocolError.
-        """
+        """Return an address if the token may be sent there. Raises RemoteProtocolError."""
         if _origin(url) != _origin(self._cloud.arm_endpoint):
             raise RemoteProtocolError(
                 "Azure Resource Manager points to another address, to which the login's token is "
@@ -234,9 +233,9 @@ class Arm:
 
 
 async def found(asking: Awaitable[T]) -> T | None:
-    """Return an answer about a resource, None if it is not there.
+    """Return an answer about a resource, None if there is no such resource.
 
-    Raises PoolNotFound: nor is its subscription.
+    Raises PoolNotFound: there is no such subscription.
     """
     try:
         return await asking
@@ -260,7 +259,7 @@ def _answer(response: httpx.Response) -> ArmAnswer:
 
 
 def _json_of(response: httpx.Response) -> Any:
-    """Return what an answer holds, None if that is no JSON."""
+    """Return the JSON of an answer, None if it has none."""
     try:
         return response.json()
     except ValueError:

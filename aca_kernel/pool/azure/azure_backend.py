@@ -1,17 +1,17 @@
-"""A session pool that the kernel knows by its name: endpoint and key come from Azure.
+"""A session pool known by its name, whose endpoint and key come from Azure.
 
-The key lives in memory only. When the pool refuses it, it is fetched once more, and while
-the pool refuses that one too the caller is told to wait (KeyPending): the service takes up
-to five minutes to accept a new key (mcp-authentication.md of the vendor).
+The key lives in memory only. A refused key is fetched again; while the pool refuses that one
+too, the caller is told to wait (KeyPending): the service takes up to five minutes to accept a
+new key (mcp-authentication.md of the vendor).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from ...errors import KeyPending, PoolBusy, PoolUnreachable, SettingInvalid
+from ...settings import AcaKernel
 from ..backend import Backend, check_endpoint
 from ..mcp_client import McpClient
 from .account import subscription_of
@@ -20,13 +20,10 @@ from .clouds import cloud_at
 from .credentials import Tokens
 from .pools import SessionPools, endpoint_of
 from .resource_names import PoolId, check_pool, check_resource_group, pool_id
+from .shapes import SessionPool
 
-if TYPE_CHECKING:
-    from ...settings import AcaKernel
-    from .shapes import SessionPool
-
-# The pool is looked up again before a launch if that was so long ago: it may have been
-# deleted and made anew, or changed. Launches are seldom, except in a full pool.
+# A launch looks the pool up again after so long: it may have been changed, or deleted and created
+# again. Launches are seldom, except in a full pool.
 _LOOK_AGAIN_SECONDS = 60.0
 
 # A key that is refused for minutes may have been rotated a second time.
@@ -60,12 +57,11 @@ class AzureBackend(Backend):
         except (PoolUnreachable, PoolBusy):
             if client is None:
                 raise
-            # Not finding out whether it has changed is no reason not to use it.
-            return client
+            return client  # it has probably not changed
         self._looked_at = time.monotonic()
         endpoint = check_endpoint(endpoint_of(pool), self._settings.allow_plain_http)
         if pool.cooldown_seconds is not None:
-            # The pool knows; what was set was a guess.
+            # The setting was a guess.
             self._settings.cooldown_seconds = pool.cooldown_seconds
         if client is None or client.endpoint != endpoint:
             if client is not None:
@@ -100,7 +96,7 @@ class AzureBackend(Backend):
         return await SessionPools(arm).get(pool)
 
     async def _place(self) -> tuple[Arm, PoolId]:
-        """Return the way to Resource Manager and the pool's id there.
+        """Return the connection to Resource Manager and the pool's id.
 
         Raises SettingInvalid: the settings do not name a pool.
         """
@@ -115,15 +111,15 @@ class AzureBackend(Backend):
                 cloud,
                 Tokens(cloud),
                 connect_timeout_seconds=settings.connect_timeout_seconds,
-                # Whoever calls repeats, too, and tells the user meanwhile.
+                # The caller repeats it, too, and tells the user.
                 attempts=2,
             )
         return self._arm, self._pool
 
     async def _renew_key(self, refused: str) -> str:
-        """Return another key than the one that was refused.
+        """Return another key than the refused one.
 
-        Raises KeyPending: there is none; it is worth trying the same one again.
+        Raises KeyPending: there is none yet; the same one may be accepted later.
         Raises AccessDenied: the pool takes no key.
         Raises the errors of SessionPools.fetch_key and get_in_full.
         """
@@ -148,9 +144,9 @@ class AzureBackend(Backend):
 
 
 def names_of(settings: AcaKernel) -> tuple[str, str]:
-    """Return the resource group and the name of the pool that the settings name.
+    """Return the pool's resource group and name, from the settings.
 
-    Raises SettingInvalid: they name only half of it, or what cannot be a name.
+    Raises SettingInvalid: one is missing or cannot be a name.
     """
     if not settings.session_pool:
         raise SettingInvalid(

@@ -1,4 +1,4 @@
-"""Which Azure: its Resource Manager, what a token for it is called, and who gives it."""
+"""Clouds: the address of Resource Manager, the scope and the authority of its tokens."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from ...errors import SettingInvalid
 from ..transport.contract import LOOPBACK_HOSTS, is_in_the_clear, web_address
 
-# Where people log in, and what the Azure CLI calls the cloud, by the host of its Resource
-# Manager. Source: azure.identity.AzureAuthorityHosts, and `az cloud list`.
+# Host of the login and the Azure CLI's name of the cloud, by the host of its Resource Manager.
+# Source: azure.identity.AzureAuthorityHosts, and `az cloud list`.
 _KNOWN = {
     "management.azure.com": ("login.microsoftonline.com", "AzureCloud"),
     "management.usgovcloudapi.net": ("login.microsoftonline.us", "AzureUSGovernment"),
@@ -23,8 +23,8 @@ class Cloud:
     """One Azure.
 
     arm_endpoint: without a slash at the end.
-    authority: host that gives tokens; None: azure-identity decides.
-    cli_name: what `az cloud set --name` takes; None: the public one, or not known.
+    authority: host of the login; None: azure-identity decides.
+    cli_name: for `az cloud set --name`; None: the public one, or not known.
     """
 
     arm_endpoint: str
@@ -32,25 +32,29 @@ class Cloud:
     cli_name: str | None
 
     @property
-    def scope(self) -> str:
-        """What a token is asked for: this Resource Manager and no other.
+    def login_command(self) -> str:
+        """The Azure CLI's commands for a login."""
+        return f"az cloud set --name {self.cli_name} && az login" if self.cli_name else "az login"
 
-        A token is good for the resource in its scope only, so that one that was asked for
-        on behalf of some other address cannot be used against Azure by whoever listens there.
+    @property
+    def scope(self) -> str:
+        """The scope of a token: this Resource Manager and no other.
+
+        So a token that was sent to another address cannot be used against Azure.
         """
         return f"{self.arm_endpoint}/.default"
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on this machine, where no proxy can reach it."""
+        """Whether it is on this machine, which no proxy can reach."""
         return urlsplit(self.arm_endpoint).hostname in LOOPBACK_HOSTS
 
 
 def cloud_at(arm_endpoint: str, *, allow_plain_http: bool = False) -> Cloud:
     """Return the cloud whose Resource Manager is at this address.
 
-    AZURE_AUTHORITY_HOST, which azure-identity reads, counts more than what is known here.
-    Raises SettingInvalid: no address of that kind, or a token must not be sent there.
+    AZURE_AUTHORITY_HOST, which azure-identity reads, takes precedence.
+    Raises SettingInvalid: no web address, or a token must not be sent there.
     """
     parts = web_address(arm_endpoint.strip())
     if parts is None or parts.query or parts.fragment:

@@ -1,11 +1,11 @@
-"""What can be done with session pools: find, create, change, delete, and their keys."""
+"""Operations on session pools: find, create, change, delete, and their keys."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import AzureRefused, PoolBusy, PoolNotFound, SettingInvalid
-from .arm import found
+from .arm import Arm, found
 from .long_running import Wait
 from .refusals import MCP_REMEDY, is_no_such_action, keys_are_disabled, mcp_is_off
 from .resource_names import (
@@ -26,15 +26,9 @@ from .shapes import (
     pool_from,
 )
 
-if TYPE_CHECKING:
-    from .arm import Arm
-
 
 class SessionPools:
-    """The session pools that one connection to Resource Manager reaches.
-
-    Every method raises the errors of Arm.request besides its own.
-    """
+    """Session pools over one connection. Every method also raises the errors of Arm.request."""
 
     def __init__(self, arm: Arm) -> None:
         self._arm = arm
@@ -49,7 +43,7 @@ class SessionPools:
         return pool_from(resource)
 
     async def find(self, pool: PoolId) -> SessionPool | None:
-        """Return a pool, None if there is none. Raises PoolNotFound: nor a subscription."""
+        """Return a pool, None if there is none. Raises PoolNotFound: no such subscription."""
         return await found(self.get_in_full(pool))
 
     async def list_in(self, subscription: str, group: ResourceGroupId | None) -> list[SessionPool]:
@@ -60,24 +54,16 @@ class SessionPools:
         )
         return sorted(map(pool_from, resources), key=lambda one: (one.resource_group, one.name))
 
-    async def create(
-        self, pool: PoolId, location: str, options: PoolChoices, *, timeout_seconds: float
-    ) -> SessionPool:
-        """Create a pool and return it when it is ready and its MCP server is on.
+    async def create(self, pool: PoolId, location: str, options: PoolChoices) -> SessionPool:
+        """Create a pool and return it when it is ready.
 
         Raises PoolNotFound: it was created, but without an MCP server.
         """
-        return await self._put(
-            f"Creating the session pool {pool.name}",
-            pool,
-            new_pool(location, options),
-            timeout_seconds,
-        )
+        what = f"Creating the session pool {pool.name}"
+        return await self._put(what, pool, new_pool(location, options))
 
-    async def change(
-        self, pool: PoolId, options: PoolChoices, *, timeout_seconds: float
-    ) -> SessionPool:
-        """Give an existing pool these options, and what is not chosen leave; as create.
+    async def change(self, pool: PoolId, options: PoolChoices) -> SessionPool:
+        """Give an existing pool these options, and keep the others; raises as create.
 
         Raises SettingInvalid: it is a pool of another kind.
         """
@@ -88,26 +74,18 @@ class SessionPools:
                 f"The session pool {pool} exists and has the container type {kind}; a notebook "
                 f"needs {CONTAINER_TYPE}. Choose another name."
             )
-        return await self._put(
-            f"Changing the session pool {pool.name}",
-            pool,
-            changed_pool(resource, options),
-            timeout_seconds,
-            version,
-        )
+        what = f"Changing the session pool {pool.name}"
+        return await self._put(what, pool, changed_pool(resource, options), version)
 
-    async def settled(self, pool: PoolId, *, timeout_seconds: float) -> SessionPool:
-        """Return a pool when it is no longer being made or changed by somebody else."""
-        what = f"Waiting for the session pool {pool.name}"
-        wait = Wait(self._arm, what, pool.path, timeout_seconds)
+    async def settled(self, pool: PoolId) -> SessionPool:
+        """Return a pool when nobody else makes or changes it any more."""
+        wait = Wait(self._arm, f"Waiting for the session pool {pool.name}", pool.path)
         return pool_from(await wait.settled(POOLS_API_VERSION))
 
-    async def delete(self, pool: PoolId, *, timeout_seconds: float) -> None:
+    async def delete(self, pool: PoolId) -> None:
         """Delete a pool with its environments; return when it is gone."""
-        what = f"Deleting the session pool {pool.name}"
-        self._arm.tell(what)
-        answer = await self._arm.request("DELETE", pool.path, POOLS_API_VERSION)
-        await Wait(self._arm, what, pool.path, timeout_seconds).finish(answer)
+        wait = Wait(self._arm, f"Deleting the session pool {pool.name}", pool.path)
+        await wait.request("DELETE", POOLS_API_VERSION)
 
     async def fetch_key(self, pool: PoolId) -> str:
         """Return the API key. Raises PoolNotFound: the pool has no MCP server."""
@@ -142,21 +120,14 @@ class SessionPools:
         return answer.body, SPECIFIED_API_VERSION
 
     async def _put(
-        self,
-        what: str,
-        pool: PoolId,
-        body: dict[str, Any],
-        timeout_seconds: float,
-        version: str = POOLS_API_VERSION,
+        self, what: str, pool: PoolId, body: dict[str, Any], version: str = POOLS_API_VERSION
     ) -> SessionPool:
-        self._arm.tell(what)
-        answer = await self._arm.request("PUT", pool.path, version, body)
-        wait = Wait(self._arm, what, pool.path, timeout_seconds)
-        await wait.finish(answer)
+        wait = Wait(self._arm, what, pool.path)
+        await wait.request("PUT", version, body)
         ready = pool_from(await wait.settled(version))
         if not ready.is_mcp_enabled:
-            # Azure takes such a request, answers Succeeded and leaves it off: where the
-            # preview is not offered, or for a pool that was there before (service-contract).
+            # Azure answers Succeeded and leaves it off: where the preview is not offered, or for
+            # a pool that was there before (service-contract).
             raise PoolNotFound(
                 f"The session pool {pool.name} is there, but Azure has not switched on its MCP "
                 f"server. {MCP_REMEDY} If it was new, choose another location, or register the "

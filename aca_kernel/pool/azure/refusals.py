@@ -1,7 +1,7 @@
-"""Resource Manager's statuses and error codes as our errors, each with its remedy.
+"""Our errors for Resource Manager's statuses and error codes, each with its remedy.
 
-Source: "Common deployment errors" of Azure Resource Manager, and service-contract for what
-is a session pool's own.
+Source: "Common deployment errors" of Azure Resource Manager; service-contract for those of
+session pools.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ MCP_REMEDY = (
 def refusal(  # noqa: PLR0911 - a table
     status: int, code: str, message: str, path: str, retry_after_seconds: float | None = None
 ) -> AcaKernelError:
-    """Return the error for an answer that is none of success.
+    """Return the error of an answer without success.
 
     code, message: Resource Manager's own, empty if the answer had none.
-    path: what was asked for, of which the messages name the parts.
+    path: of the request; messages name its parts.
     """
     detail = f"HTTP {status} {code}".rstrip()
     if status == 401:
@@ -78,7 +78,7 @@ def refusal(  # noqa: PLR0911 - a table
 def refusal_by_code(  # noqa: PLR0911 - a table
     code: str, message: str, path: str, detail: str = ""
 ) -> AcaKernelError | None:
-    """Return the error for a code that says more than its status; None for the others."""
+    """Return the error of a code that says more than its status; None for other codes."""
     if code in ("AuthorizationFailed", "LinkedAuthorizationFailed"):
         return AccessDenied(_role_sentence(path), detail=detail)
     if code == "SubscriptionNotFound":
@@ -115,7 +115,7 @@ def refusal_by_code(  # noqa: PLR0911 - a table
 
 
 def mcp_is_off(name: str, detail: str = "") -> PoolNotFound:
-    """Return the error for a pool that exists and has no MCP server."""
+    """Return the error of a pool without an MCP server."""
     return PoolNotFound(
         f"The session pool {name} has no MCP server, without which nothing can be run in it. "
         + MCP_REMEDY,
@@ -146,7 +146,7 @@ def is_no_such_action(error: AcaKernelError) -> bool:
 
 
 def shortened(message: str) -> str:
-    """Return Resource Manager's words, which hold no secret, at a readable length."""
+    """Return Resource Manager's message, which holds no secret, at a readable length."""
     text = message or "it gave no reason."
     if len(text) > _LONGEST_MESSAGE:
         text = text[:_LONGEST_MESSAGE].rstrip() + "…"
@@ -178,7 +178,7 @@ def _what(path: str) -> str:
 
 
 def _part(path: str, name: str) -> str:
-    """Return what follows a name in a resource's path, which is the name of one resource."""
+    """Return the part of a resource's path that follows a name, or an empty text."""
     found = re.search(rf"/{name}/([^/?]+)", path, re.IGNORECASE)
     return found[1] if found else ""
 

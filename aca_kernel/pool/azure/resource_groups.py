@@ -1,39 +1,35 @@
-"""What a session pool needs before it can be created: the provider and a resource group."""
+"""Resource groups, and the registration of the provider: the preconditions of a pool."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from ...errors import AccessDenied, AzureRefused, PoolBusy, PoolNotFound
-from .arm import found
+from .arm import Arm, found
 from .long_running import Wait
 from .resource_names import (
     FEATURES_API_VERSION,
     MCP_FEATURE,
     PROVIDER,
     RESOURCES_API_VERSION,
+    ResourceGroupId,
 )
 
-if TYPE_CHECKING:
-    from .arm import Arm
-    from .resource_names import ResourceGroupId
-
-# Short, so that the seconds that are shown move.
+# So that the seconds that are shown move.
 _POLL_SECONDS = 1.0
 
 # Features that need no approval are registered in minutes.
 _LONGEST_FEATURE_SECONDS = 300.0
 
 
-async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: float) -> bool:
+async def register_provider(arm: Arm, subscription: str) -> bool:
     """Register Microsoft.App for a subscription; return False if it was registered already.
 
-    A login that must not look is taken at its word: it may have a role on a resource group
-    only, in a subscription that somebody else has registered.
-    Raises AccessDenied: it is not registered and this login must not do it.
-    Raises PoolBusy: it takes longer than timeout_seconds.
+    False also for a login that may not look: it may have a role on a resource group only, in a
+    subscription that is registered.
+    Raises AccessDenied: this login may not register it.
+    Raises PoolBusy: it takes longer than other operations may.
     """
     path = f"/subscriptions/{subscription}/providers/{PROVIDER}"
     try:
@@ -49,17 +45,17 @@ async def register_provider(arm: Arm, subscription: str, *, timeout_seconds: flo
     started = time.monotonic()
     while await _registration(arm, path) != "Registered":
         waited = time.monotonic() - started
-        if waited >= timeout_seconds:
+        if waited >= arm.operation_timeout_seconds:
             raise PoolBusy(
-                f"Registering {PROVIDER} takes longer than {timeout_seconds:.0f} s. It goes on by "
-                "itself; try again in a few minutes."
+                f"Registering {PROVIDER} takes longer than {arm.operation_timeout_seconds:.0f} s. "
+                "It goes on by itself; try again in a few minutes."
             )
         arm.tell(f"Registering {PROVIDER}", waited)
         await asyncio.sleep(_POLL_SECONDS)
     return True
 
 
-async def register_mcp_feature(arm: Arm, subscription: str, *, timeout_seconds: float) -> str:
+async def register_mcp_feature(arm: Arm, subscription: str) -> str:
     """Register the preview of MCP servers for a subscription, unless it is registered.
 
     Returns a sentence about it, empty if there was nothing to do. A refusal is no failure: whether
@@ -80,7 +76,7 @@ async def register_mcp_feature(arm: Arm, subscription: str, *, timeout_seconds: 
         if state != "Registering":
             await arm.request("POST", f"{path}/register", FEATURES_API_VERSION)
         arm.tell(f"Registering the {feature}")
-        state = await _settled_feature(arm, path, min(timeout_seconds, _LONGEST_FEATURE_SECONDS))
+        state = await _settled_feature(arm, path)
         if state == "Registered":
             # So that the provider learns of it, says the documentation of Microsoft.Features.
             provider = f"/subscriptions/{subscription}/providers/{PROVIDER}"
@@ -97,12 +93,13 @@ async def register_mcp_feature(arm: Arm, subscription: str, *, timeout_seconds: 
     )
 
 
-async def _settled_feature(arm: Arm, path: str, timeout_seconds: float) -> str:
-    """Return a feature's state when it is no longer being registered, or after that time."""
+async def _settled_feature(arm: Arm, path: str) -> str:
+    """Return a feature's state when it is no longer being registered, or takes too long."""
+    longest = min(arm.operation_timeout_seconds, _LONGEST_FEATURE_SECONDS)
     started = time.monotonic()
     while (state := await _feature_state(arm, path)) == "Registering":
         waited = time.monotonic() - started
-        if waited >= timeout_seconds:
+        if waited >= longest:
             break
         arm.tell(f"Registering the feature {PROVIDER}/{MCP_FEATURE}", waited)
         await asyncio.sleep(_POLL_SECONDS)
@@ -110,7 +107,7 @@ async def _settled_feature(arm: Arm, path: str, timeout_seconds: float) -> str:
 
 
 async def group_location(arm: Arm, group: ResourceGroupId) -> str | None:
-    """Return where a resource group is; None if there is none of that name."""
+    """Return the location of a resource group, None if there is no such group."""
     answer = await found(arm.request("GET", group.path, RESOURCES_API_VERSION))
     return None if answer is None else str(answer.body.get("location") or "")
 
@@ -120,15 +117,13 @@ async def create_group(arm: Arm, group: ResourceGroupId, location: str) -> None:
     await arm.request("PUT", group.path, RESOURCES_API_VERSION, {"location": location})
 
 
-async def delete_group(arm: Arm, group: ResourceGroupId, *, timeout_seconds: float) -> None:
+async def delete_group(arm: Arm, group: ResourceGroupId) -> None:
     """Delete a resource group with everything in it; return when it is gone.
 
-    Raises PoolNotFound: there is none. Raises as Wait.finish.
+    Raises PoolNotFound: there is none. Raises the errors of Wait.
     """
-    what = f"Deleting the resource group {group.name}"
-    arm.tell(what)
-    answer = await arm.request("DELETE", group.path, RESOURCES_API_VERSION)
-    await Wait(arm, what, group.path, timeout_seconds).finish(answer)
+    wait = Wait(arm, f"Deleting the resource group {group.name}", group.path)
+    await wait.request("DELETE", RESOURCES_API_VERSION)
 
 
 async def _feature_state(arm: Arm, path: str) -> str:

@@ -1,7 +1,7 @@
-"""Names of what lives in Azure, checked before anything is sent.
+"""Names of resources in Azure, checked before anything is sent.
 
-A wrong name costs a login and a round trip to find out, and what Resource Manager then
-says is mostly that something does not exist.
+Resource Manager would take a login and a round trip, and mostly say that something does not
+exist.
 """
 
 from __future__ import annotations
@@ -93,20 +93,20 @@ class ResourceGroupId:
 
     @property
     def path(self) -> str:
-        """The resource's id, which is the path of its URL too."""
+        """The resource's id, which is also the path of its URL."""
         return f"/subscriptions/{self.subscription}/resourceGroups/{self.name}"
 
 
 @dataclass(frozen=True)
 class PoolId:
-    """What Azure knows a session pool by."""
+    """A session pool of a resource group."""
 
     group: ResourceGroupId
     name: str
 
     @property
     def path(self) -> str:
-        """The resource's id, which is the path of its URL too."""
+        """The resource's id, which is also the path of its URL."""
         return f"{self.group.path}/providers/{PROVIDER}/sessionPools/{self.name}"
 
     def __str__(self) -> str:

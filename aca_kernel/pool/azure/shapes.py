@@ -1,7 +1,7 @@
-"""Session pools on the wire, in Resource Manager's camelCase, and as values of ours.
+"""Session pools in Resource Manager's camelCase, converted into our values and back.
 
-The only module that knows those names. Source: the tutorial's template, api-version
-2025-02-02-preview; the spellings that differ are from a public measurement of the service.
+Only this module knows those names. Source: the tutorial's template, api-version
+2025-02-02-preview; deviating spellings are from a public measurement of the service.
 """
 
 from __future__ import annotations
@@ -22,24 +22,21 @@ _EGRESS = {"enabled": "EgressEnabled", "disabled": "EgressDisabled"}
 
 _PLACE = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORECASE)
 
-# What Resource Manager puts into a resource itself; a PUT leaves it out.
+# Set by Resource Manager; a PUT leaves them out.
 _READ_ONLY = ("provisioningState", "poolManagementEndpoint", "nodeCount")
 _READ_ONLY_OUTSIDE = ("id", "name", "type", "systemData", "etag", "properties")
 
 _MCP_SWITCHES = ("isMCPServerEnabled", "isMcpServerEnabled")
 _KEY_SWITCHES = ("isMcpServerApiKeyDisabled", "isMCPServerApiKeyDisabled")
 
-# Resource Manager's words for an operation, or a resource, that does not change any more.
+# Final states of an operation or a resource.
 SUCCEEDED = "Succeeded"
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
 
 
 @dataclass(frozen=True)
 class PoolChoices:
-    """What can be chosen about a pool; None: not chosen.
-
-    Raises SettingInvalid: the service would refuse it.
-    """
+    """Options of a pool; None: not chosen. Raises SettingInvalid: the service would refuse it."""
 
     max_sessions: int | None = None
     cooldown_seconds: int | None = None
@@ -62,11 +59,11 @@ class PoolChoices:
 
 @dataclass(frozen=True)
 class SessionPool:
-    """A session pool as Resource Manager describes it. None: it does not say.
+    """A session pool as Resource Manager describes it; None: unknown.
 
-    is_mcp_enabled: has its MCP server, at mcp_endpoint.
+    is_mcp_enabled: its MCP server runs, at mcp_endpoint.
     is_key_disabled: its MCP server takes no API key.
-    has_mcp_settings: says so, or the contrary; a pool may have none at all (null).
+    has_mcp_settings: they are not null.
     state: provisioningState, "Succeeded" when it is ready.
     """
 
@@ -97,9 +94,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
         raise RemoteProtocolError(
             "Azure Resource Manager's answer describes no session pool. Check ACA_ARM_ENDPOINT."
         )
-    place = re.match(
-        r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", _text(resource, "id"), re.IGNORECASE
-    )
+    place = _PLACE.match(_text(resource, "id"))
     mcp = _object(properties, "mcpServerSettings")
     # Both spellings have been seen, and null for a pool whose MCP server is off.
     is_enabled = any(mcp.get(name) is True for name in _MCP_SWITCHES)
@@ -111,7 +106,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
         subscription=place[1] if place else "",
         resource_group=place[2] if place else "",
         location=_text(resource, "location"),
-        # Absent means that there is nothing to wait for.
+        # Absent: there is nothing to wait for.
         state=_text(properties, "provisioningState") or SUCCEEDED,
         container_type=_text(properties, "containerType"),
         is_mcp_enabled=is_enabled and endpoint is not None,
@@ -128,7 +123,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
 
 
 def key_from(answer: dict[str, Any]) -> str:
-    """Read the API key. Raises RemoteProtocolError, which does not repeat the answer."""
+    """Read the API key. Raises RemoteProtocolError, without the answer's text."""
     key = answer.get("apiKey")
     if not isinstance(key, str) or not key:
         raise RemoteProtocolError(
@@ -139,28 +134,25 @@ def key_from(answer: dict[str, Any]) -> str:
 
 
 def new_pool(location: str, options: PoolChoices) -> dict[str, Any]:
-    """Return the body that creates a pool: the tutorial's, with these options."""
+    """Return the tutorial's body that creates a pool, with these options."""
     return {"location": location, "properties": _properties(options)}
 
 
 def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, Any]:
-    """Return the body that gives an existing pool these options and leaves the rest.
+    """Return the body that gives an existing pool these options and keeps the rest.
 
     A PUT without a property switches it off: also what is not known here is sent again.
     """
     kept = _without(resource["properties"], *_READ_ONLY)
     if options.max_sessions is not None:
-        scale = {
-            **_object(kept, "scaleConfiguration"),
-            "maxConcurrentSessions": options.max_sessions,
-        }
-        kept["scaleConfiguration"] = scale
+        scale = _object(kept, "scaleConfiguration")
+        kept["scaleConfiguration"] = {**scale, "maxConcurrentSessions": options.max_sessions}
     if options.cooldown_seconds is not None:
         kept["dynamicPoolConfiguration"] = _with_cooldown(kept, options.cooldown_seconds)
     if options.egress is not None:
         network = _object(kept, "sessionNetworkConfiguration")
         kept["sessionNetworkConfiguration"] = {**network, "status": _EGRESS[options.egress]}
-    # The only place that switches it on, and PATCH has none (service-contract).
+    # Only a PUT switches it on, no PATCH (service-contract).
     mcp = _without(_object(kept, "mcpServerSettings"), "mcpServerEndpoint")
     switch = next((name for name in _MCP_SWITCHES if name in mcp), _MCP_SWITCHES[0])
     kept["mcpServerSettings"] = {**mcp, switch: True}
@@ -171,7 +163,7 @@ def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, An
 def deployment_template(
     name: str | None, location: str | None, options: PoolChoices
 ) -> dict[str, Any]:
-    """Return the tutorial's ARM template, with what is given as its parameters' defaults."""
+    """Return the tutorial's ARM template, with the given values as defaults of its parameters."""
     chosen = _properties(options)
     parameters: dict[str, Any] = {
         "name": {"type": "String"},
@@ -222,7 +214,7 @@ def state_of(body: dict[str, Any]) -> str:
 
 
 def is_failure(state: str) -> bool:
-    """Tell whether an operation, or a resource, in this state has failed for good."""
+    """Tell whether an operation or a resource in this state has failed."""
     return state.lower() in _FAILED
 
 
@@ -230,7 +222,7 @@ def error_from(body: Any) -> tuple[str, str]:
     """Return code and message of Resource Manager's error, empty where there is none."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
-        # Some services leave out the outer object.
+        # Some services omit the outer object.
         error = body if isinstance(body, dict) else {}
     return _text(error, "code"), " ".join(_text(error, "message").split())
 

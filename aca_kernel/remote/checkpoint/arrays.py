@@ -1,11 +1,10 @@
-"""How arrays of numpy are pickled: with the memory that they share, and as what they are.
+"""Pickling of numpy arrays, with the memory that they share.
 
-An array whose memory is another one's is stored as a view of that one. The same goes for
-matrices, records, masked arrays and classes of the user's that add attributes to arrays; those
-that have a way of their own to be pickled go that way. An array in a file (memmap) is
-opened again.
+An array that shares another's memory is stored as a view of it. So are matrices, records, masked
+arrays and the user's subclasses that only add attributes; subclasses that define their own
+pickling use it. An array in a file (memmap) is opened again.
 
-numpy is in use where there is an array; it is never imported here.
+numpy is never imported here: where there is an array, it is loaded.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import sys
 from typing import Any
 
 from . import rebuild
-from .atoms import module_of
+from .atoms import NotStorable, module_of
 
 # Kinds of numpy's dtypes whose memory is all there is of an array.
 _PLAIN_KINDS = "biufcmMSUV"
@@ -24,12 +23,8 @@ _PLAIN_KINDS = "biufcmMSUV"
 _PICKLED_THEIR_WAY = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
 
 
-class NoFile(Exception):
-    """An array lies in a file that cannot be found; the text says so, as a noun."""
-
-
 def reduce(obj: Any) -> Any:
-    """Return how to make an array again, NotImplemented if numpy knows better."""
+    """Reduce an array for pickle; NotImplemented leaves it to numpy. Raises NotStorable."""
     kind = type(obj)
     if not _is_understood(kind):
         return NotImplemented
@@ -42,15 +37,15 @@ def reduce(obj: Any) -> Any:
     maker, arguments = made
     if maker is rebuild.memmap:
         return made
-    # What is open is opened again with the array that owns it.
+    # A memmap is opened again with the array that owns it.
     state = {key: value for key, value in vars(obj).items() if key != "_mmap" or value is None}
     return maker, (*arguments, kind), state, None, None, rebuild.set_attributes
 
 
 def owner(obj: Any) -> Any:
-    """Return the array whose memory an array shares, None if it has its own.
+    """Return the array whose memory an array shares.
 
-    None too where the memory belongs to something else, or lies in it in an unusual way.
+    None: it has its own, or the memory belongs to something else or is not contiguous.
     """
     numpy: Any = sys.modules["numpy"]
     found = obj
@@ -89,8 +84,8 @@ def _in_file(obj: Any, plain: Any) -> Any:
     if getattr(obj, "_mmap", None) is None:
         return None
     if obj.filename is None or not os.path.exists(obj.filename):
-        raise NoFile("an array in a file that has no name any more")
-    # What was written to such an array is not in the file.
+        raise NotStorable("an array in a file that has no name any more")
+    # Writes to a copy-on-write array are not in the file.
     data = _data(plain) if obj.mode == "c" else None
     where = (obj.filename, obj.mode, obj.offset)
     return rebuild.memmap, (*where, plain.dtype, plain.shape, _order(plain), data)
@@ -111,7 +106,7 @@ def _address(obj: Any) -> int:
 
 
 def _is_understood(kind: type) -> bool:
-    """Tell whether an array of this class is its memory and its attributes, and nothing more."""
+    """Tell whether arrays of this class consist of their memory and attributes only."""
     numpy: Any = sys.modules["numpy"]
     for one in kind.__mro__[: kind.__mro__.index(numpy.ndarray)]:
         of_numpy = module_of(one).partition(".")[0] == "numpy"

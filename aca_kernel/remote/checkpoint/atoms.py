@@ -1,8 +1,7 @@
-"""Which objects may be stored once for each variable that refers to them.
+"""Immutable objects, which may be stored once for each variable that refers to them.
 
-Only what nobody can change: that two variables share it cannot be seen, but by `is`. In
-doubt an object counts as changeable, and its variables are stored together; that costs a
-little and loses nothing.
+That two variables share one shows by `is` only. In doubt an object counts as mutable, and its
+variables are stored together, which costs a little and loses nothing.
 """
 
 from __future__ import annotations
@@ -46,8 +45,12 @@ _OF_LIBRARIES = (
 )
 
 
+class NotStorable(Exception):
+    """An object that cannot be stored; the text says why, as a noun."""
+
+
 class Atoms:
-    """Tells whether an object is of a kind that nobody can change."""
+    """The immutable types, those of loaded libraries included."""
 
     def __init__(self) -> None:
         self._bases = (*_CONSTANTS, *_REFERENCES, *_library_types())
@@ -55,28 +58,25 @@ class Atoms:
         self._known: dict[int, tuple[type, bool]] = {}
 
     def holds(self, value: Any) -> bool:
-        """Tell whether it may be stored twice. Functions and classes are not asked about."""
+        """Tell whether a value may be stored twice. Not asked about functions and classes."""
         kind = type(value)
         known = self._known.get(id(kind))
         if known is None:
-            known = self._known[id(kind)] = (kind, self._is_unchangeable(kind))
+            known = self._known[id(kind)] = (kind, self._is_immutable(kind))
         return known[1]
 
-    def _is_unchangeable(self, kind: type) -> bool:
+    def _is_immutable(self, kind: type) -> bool:
         module = module_of(kind)
         if module.startswith(_CYTHON):
             return True
-        # Not a subclass of ours: an instance of a class made in a cell can be changed.
+        # Not a subclass made in a cell: its instances are mutable.
         return issubclass(kind, self._bases) and (
             module not in ("", "__main__") or issubclass(kind, enum.Enum)
         )
 
 
 def module_of(kind: type) -> str:
-    """Return the module that a class says it is of, an empty text if it says something else.
-
-    Runs nothing of the user's, as asking the class itself might do.
-    """
+    """Return the `__module__` of a class, "" if it is no text; runs no code of the user's."""
     try:
         module = _MODULE.__get__(kind)
     except AttributeError:

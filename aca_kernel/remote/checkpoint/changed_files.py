@@ -1,7 +1,7 @@
-"""Files in the working directory, as far as they are not as they were at the start.
+"""Files in the working directory that have changed since the start.
 
-Looked through are the directory that the process started in and the one it is in now. What
-tools keep there for themselves is left out, and so are directories that hold a system's files.
+Both the directory that the process started in and its current one are searched. Folders of tools
+and directories of the system are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any
 
 from ..notebook_files import quiet
 from ..origin import Origin, stamp
+from ..paged_files import FileProblem
 from .pieces import PIECE_BYTES, DamagedPiece, Pack, Pieces
+from .session_state import working_directory
 
 _TOOLS_FOLDERS = frozenset(
     {"__pycache__", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".cache", "node_modules"}
@@ -26,7 +28,7 @@ _MOST_FILES = 10_000
 
 
 class ChangedFiles:
-    """Takes the files of a checkpoint. most_bytes: of all together."""
+    """The files of a checkpoint. most_bytes: of all together."""
 
     def __init__(self, origin: Origin, pack: Pack, most_bytes: int) -> None:
         self.skipped: list[tuple[str, str]] = []
@@ -36,24 +38,22 @@ class ChangedFiles:
         self._left = most_bytes
 
     def take(self) -> list[dict[str, Any]]:
-        """Return what is to be written again, small files before large ones."""
+        """Store the files; return their entries in the manifest, small files before large ones."""
         found = sorted(self._changed(), key=lambda one: one[1].st_size)
-        if len(found) > _MOST_FILES:
-            self.skipped.extend(
-                (self._shown(path), f"there are more than {_MOST_FILES} files")
-                for path, _ in found[_MOST_FILES:]
-            )
-            del found[_MOST_FILES:]
         taken = []
-        for path, status in found:
+        for path, status in found[:_MOST_FILES]:
             try:
                 entry = self._entry(path, status)
-            except OSError as error:
-                self.skipped.append((self._shown(path), error.strerror or type(error).__name__))
+            except (OSError, FileProblem) as error:
+                self._skip(path, _reason(error))
             else:
-                if entry is not None:
-                    taken.append({"path": path, "mode": stat.S_IMODE(status.st_mode), **entry})
+                taken.append({"path": path, "mode": stat.S_IMODE(status.st_mode), **entry})
+        for path, _ in found[_MOST_FILES:]:
+            self._skip(path, f"there are more than {_MOST_FILES} files")
         return taken
+
+    def _skip(self, path: str, reason: str) -> None:
+        self.skipped.append((os.path.relpath(path, self._origin.directory), reason))
 
     def _changed(self) -> Iterator[tuple[str, os.stat_result]]:
         for root in self._roots():
@@ -71,63 +71,58 @@ class ChangedFiles:
 
     def _roots(self) -> list[str]:
         roots = [self._origin.directory]
-        try:
-            current = os.getcwd()
-        except FileNotFoundError:
-            return roots
-        if current in _SYSTEM_FOLDERS or current == os.path.expanduser("~"):
+        current = working_directory()
+        if current is None or current in _SYSTEM_FOLDERS or current == os.path.expanduser("~"):
             return roots
         is_inside = (current + os.sep).startswith(self._origin.directory.rstrip(os.sep) + os.sep)
         return roots if is_inside else [*roots, current]
 
-    def _entry(self, path: str, status: os.stat_result) -> dict[str, Any] | None:
+    def _entry(self, path: str, status: os.stat_result) -> dict[str, Any]:
         if stat.S_ISLNK(status.st_mode):
             return {"link": os.readlink(path)}
         if stat.S_ISDIR(status.st_mode):
             return {"folder": True}
         if not stat.S_ISREG(status.st_mode):
-            self.skipped.append((self._shown(path), "it is not a regular file"))
-            return None
+            raise FileProblem("it is not a regular file")
         if status.st_size > self._left:
-            limit = f"the files together are larger than {self._most_bytes / 1e6:.0f} MB"
-            self.skipped.append((self._shown(path), limit))
-            return None
+            limit = f"{self._most_bytes / 1e6:.0f} MB"
+            raise FileProblem(f"the files together are larger than {limit}")
         self._left -= status.st_size
         pieces = []
         with open(path, "rb") as file:
             while data := file.read(PIECE_BYTES):
                 pieces.append(self._pack.add(data))
             if stamp(os.fstat(file.fileno())) != stamp(status):
-                self.skipped.append((self._shown(path), "it was written to meanwhile"))
-                return None
+                raise FileProblem("it was written to meanwhile")
         return {"pieces": pieces, "changed": status.st_mtime_ns}
 
-    def _shown(self, path: str) -> str:
-        return os.path.relpath(path, self._origin.directory)
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def write_files(
     entries: list[dict[str, Any]], pieces: Pieces, directory: str, taken: float
 ) -> tuple[int, list[tuple[str, str]], list[str]]:
-    """Write files again; return how many, what stays as it is with the reason, and what failed.
+    """Write files again; return how many, those not written with the reason, and failed paths.
 
-    The last are paths. taken: when they were stored; a file that is there and newer stays.
+    taken: when they were stored; a newer file stays.
     """
     written: int = 0
     told: list[tuple[str, str]] = []
     failed: list[str] = []
     for entry in entries:
         path = entry["path"]
+        shown = os.path.relpath(path, directory)
         try:
             # A newer one beside the notebook does not count: this one is the code's.
             with quiet():
                 if _is_newer(path, entry, taken):
-                    told.append((os.path.relpath(path, directory), "there is a newer one"))
+                    told.append((shown, "there is a newer one"))
                     continue
                 _write(path, entry, pieces)
         except (OSError, DamagedPiece) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            told.append((os.path.relpath(path, directory), reason))
+            told.append((shown, _reason(error)))
             failed.append(path)
         else:
             written += "folder" not in entry
@@ -147,7 +142,7 @@ def _write(path: str, entry: dict[str, Any], pieces: Pieces) -> None:
         os.makedirs(path, exist_ok=True)
         return
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    # Under another name first: a file that cannot be written whole leaves the old one.
+    # Atomic: a file that cannot be written whole leaves the old one.
     partial = f"{path}.aca-{os.getpid()}.part"
     try:
         if "link" in entry:
@@ -158,7 +153,7 @@ def _write(path: str, entry: dict[str, Any], pieces: Pieces) -> None:
             os.chmod(partial, entry["mode"])
             os.utime(partial, ns=(entry["changed"], entry["changed"]))
         os.replace(partial, path)
-    except BaseException:  # an interrupt, too: half a file is nobody's
+    except BaseException:  # an interrupt, too
         if os.path.lexists(partial):
             os.unlink(partial)
         raise

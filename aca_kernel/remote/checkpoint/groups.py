@@ -1,18 +1,17 @@
-"""Which variables belong together, and in which order they come back.
+"""Groups of variables that are pickled together, in the order of their restore.
 
-Each value is pickled alone first. Values whose pickles have met the same changeable object
-are put into one group and pickled together, so that the object is one object afterwards,
-too. A group that refers to a function or class of another one by its name comes after it;
-groups that refer to each other are one. A value that cannot be pickled is left out, with
-what needs it, and nothing else is.
+Each value is pickled alone first. Values that share a mutable object become one group and are
+pickled together, so that it is one object after a restore. A group that refers to a function or
+class of another by its name comes after that; groups that refer to each other are one. A value
+that cannot be pickled is left out, with those that need it.
 
-Pickles are written as they are made; large buffers are not written before it is clear that
-they will be kept.
+Pickles are written as they are made, large buffers once their group is kept.
 """
 
 from __future__ import annotations
 
 import functools
+import graphlib
 import pickle
 import re
 import types
@@ -22,8 +21,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from .atoms import Atoms, module_of
-from .pickler import NotStorable, Pickler
+from .atoms import Atoms, NotStorable, module_of
+from .pickler import Pickler
 from .pieces import Pack, PieceWriter, TooLarge
 
 # functools.lru_cache has no public name for what it makes.
@@ -34,10 +33,7 @@ _FUNCTIONS: tuple[Any, ...] = (types.FunctionType, _CACHED, typing.NewType, _ALI
 
 @dataclass(eq=False)
 class Group:
-    """Variables that are stored in one pickle.
-
-    names: for each value, the variables that are this very object.
-    """
+    """Variables that are stored in one pickle. names: the variables of each value."""
 
     names: list[list[str]]
     values: list[Any]
@@ -45,12 +41,12 @@ class Group:
     stream: list[str] = field(default_factory=list)
     size: int = 0
     buffers: list[pickle.PickleBuffer] = field(default_factory=list)
-    # Changeable objects that it has met; the pickler keeps them, and with them their ids.
+    # Ids of mutable objects in it; the pickler keeps the objects alive.
     met: set[int] = field(default_factory=set)
     pickler: Pickler | None = None
 
     def release(self) -> None:
-        """Let go of what is needed only until it is known what belongs together."""
+        """Let go of the pickler, which is needed until groups are joined."""
         if self.pickler is not None:
             self.pickler.release()
             self.pickler = None
@@ -61,11 +57,11 @@ class Group:
 
 
 class Grouping:
-    """Groups the values of one namespace.
+    """The groups of one namespace.
 
-    skipped: names of what is left out, each with its reason, a text that begins lower case.
+    skipped: names that are left out, each with its reason, a text that begins lower case.
     limited: gives each pickle a time limit, by the names it is for; raises TooSlow.
-    known: names of another grouping's that these values may refer to, which come back before.
+    known: names of another grouping, restored before, that these values may refer to.
     """
 
     def __init__(
@@ -86,10 +82,7 @@ class Grouping:
         self._names: dict[int, str] = {}
 
     def make(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
-        """Return the groups, each after those that it needs.
-
-        refused: names that are not to be tried, with the reason.
-        """
+        """Return the groups, each after those that it needs. refused: names with reasons."""
         groups = self._singles(variables, refused)
         self._names = self._known | {
             id(value): group.names[0][0]
@@ -97,15 +90,20 @@ class Grouping:
             for value in group.values
             if _is_made_in_a_cell(value)
         }
-        groups = [group for group in groups if self._pickle(group)]
-        groups = [
-            group for part in self._connected(groups) if (group := self._joined(part)) is not None
-        ]
+        pickled = []
+        for group in groups:
+            reason = self._try(group)
+            if reason is None:
+                pickled.append(group)
+            else:
+                self.skip(group, reason)
+        joined = map(self._joined, self._connected(pickled))
+        groups = [group for group in joined if group is not None]
         self._leave_out_dependants(groups)
-        return _in_order(groups)
+        return list(graphlib.TopologicalSorter(_needed(groups)).static_order())
 
     def names_of(self, groups: list[Group]) -> dict[int, str]:
-        """Return the functions and classes that some of its groups hold, as id and name."""
+        """Return the names of the functions and classes in some of its groups, by their ids."""
         there = {name for group in groups for name in group.all_names()}
         return {key: name for key, name in self._names.items() if name in there}
 
@@ -126,7 +124,7 @@ class Grouping:
                 continue
             try:
                 is_known_by_id = not self._atoms.holds(value)
-            # Only types are asked, but what those of the user's do may be anything.
+            # Only types are asked, but those of the user's may raise anything.
             except BaseException as error:  # noqa: BLE001
                 self.skipped.append((name, reason_of(error)))
                 continue
@@ -137,14 +135,8 @@ class Grouping:
 
     # -- pickling ------------------------------------------------------------------
 
-    def _pickle(self, group: Group) -> bool:
-        """Pickle a group; tell whether it worked."""
-        reason = self._try(group)
-        if reason is not None:
-            self.skip(group, reason)
-        return reason is None
-
     def _try(self, group: Group) -> str | None:
+        """Pickle a group; return why it cannot be stored, None if it can."""
         writer = PieceWriter(self._pack, self._most_bytes)
         buffers: list[pickle.PickleBuffer] = []
         own = {id(value) for value in group.values}
@@ -152,15 +144,14 @@ class Grouping:
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)
-                group.met = set(self._changeable(pickler))
+                group.met = set(self._mutable(pickler))
         except NotStorable as error:
             return f"it is, or holds, {error}"
         except TooLarge:
             return _too_large(self._most_bytes)
         except TooSlow as error:
             return str(error)
-        # What the user's classes raise may be anything.
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
             return reason_of(error)
         group.size = writer.size + sum(memoryview(one).nbytes for one in buffers)
         if group.size > self._most_bytes:
@@ -170,8 +161,8 @@ class Grouping:
         group.pickler = pickler
         return None
 
-    def _changeable(self, pickler: Pickler) -> Iterator[int]:
-        """Yield the ids of the objects that a pickle holds and that somebody could change."""
+    def _mutable(self, pickler: Pickler) -> Iterator[int]:
+        """Yield the ids of the mutable objects in a pickle."""
         for _, value in pickler.memo.copy().values():
             kind = type(value)  # isinstance() would ask the value itself, too
             if issubclass(kind, (type, types.FunctionType)) or id(value) in self._names:
@@ -195,13 +186,8 @@ class Grouping:
         for group in groups:
             for key in group.met:
                 parent[root(group)] = root(first.setdefault(key, group))
-        by_name = {name: group for group in groups for name in group.all_names()}
-        needs: dict[Group, set[Group]] = {}
-        for group in groups:
-            own = root(group)
-            found = {root(by_name[name]) for name in group.needs if name in by_name}
-            needs.setdefault(own, set()).update(found - {own})
-        for circle in _circles(needs):
+        needed = _needed(groups)
+        while circle := _circle(needed, root):
             for group in circle:
                 parent[root(group)] = root(circle[0])
         parts: dict[Group, list[Group]] = {}
@@ -218,7 +204,7 @@ class Grouping:
             [names for group in part for names in group.names],
             [value for group in part for value in group.values],
         )
-        # What goes beyond the limit only together goes beyond it.
+        # Together they may exceed the limit.
         reason = self._try(joined)
         joined.release()
         if reason is None:
@@ -243,13 +229,13 @@ class Grouping:
 
 
 class TooSlow(BaseException):
-    """Pickling something took longer than it may; no class of the user's can catch it."""
+    """The end of a pickle's time; no class of the user's can catch it."""
 
 
 def _is_made_in_a_cell(value: Any) -> bool:
-    """Tell whether something is known to other objects by the name it was defined under.
+    """Tell whether other objects know a value by the name that it was defined under.
 
-    By its type alone: any attribute of an object of the user's may run code of the user's.
+    By its type alone: attributes of the user's objects may run the user's code.
     """
     kind = type(value)
     if issubclass(kind, type):
@@ -260,65 +246,33 @@ def _is_made_in_a_cell(value: Any) -> bool:
     return type(module) is str and module == "__main__"
 
 
-def _in_order(groups: list[Group]) -> list[Group]:
-    """Return each group after those that it needs; none needs itself by way of others."""
+def _needed(groups: list[Group]) -> dict[Group, list[Group]]:
+    """Return the groups that each group needs."""
     by_name = {name: group for group in groups for name in group.all_names()}
-    ordered: dict[Group, None] = {}
-    for first in groups:
-        waiting = [first]
-        while waiting:
-            group = waiting[-1]
-            needed = {by_name[name] for name in group.needs if name in by_name}
-            missing = [one for one in needed if one not in ordered]
-            if missing:
-                waiting.extend(missing)
-            else:
-                waiting.pop()
-                ordered[group] = None
-    return list(ordered)
+    return {
+        group: [by_name[name] for name in sorted(group.needs) if name in by_name]
+        for group in groups
+    }
 
 
-def _circles(needs: dict[Group, set[Group]]) -> list[list[Group]]:
-    """Return the sets of groups in which each can be reached from each other (Tarjan)."""
-    number: dict[Group, int] = {}
-    lowest: dict[Group, int] = {}
-    stack: list[Group] = []
-    on_stack: set[Group] = set()
-    circles: list[list[Group]] = []
-    for first, its_needs in needs.items():
-        if first in number:
-            continue
-        path: list[tuple[Group, Iterator[Group]]] = [(first, iter(its_needs))]
-        number[first] = lowest[first] = len(number)
-        stack.append(first)
-        on_stack.add(first)
-        while path:
-            group, others = path[-1]
-            other = next(others, None)
-            if other is None:
-                path.pop()
-                if path:
-                    before = path[-1][0]
-                    lowest[before] = min(lowest[before], lowest[group])
-                if lowest[group] == number[group]:
-                    start = stack.index(group)
-                    circle = stack[start:]
-                    del stack[start:]
-                    on_stack.difference_update(circle)
-                    if len(circle) > 1:
-                        circles.append(circle)
-            elif other not in number:
-                number[other] = lowest[other] = len(number)
-                stack.append(other)
-                on_stack.add(other)
-                path.append((other, iter(needs[other])))
-            elif other in on_stack:
-                lowest[group] = min(lowest[group], number[other])
-    return circles
+def _circle(needed: dict[Group, list[Group]], root: Callable[[Group], Group]) -> list[Group]:
+    """Return groups that need each other in a circle, none if there is none.
+
+    root: the group that stands for those joined already.
+    """
+    needs: dict[Group, set[Group]] = {}
+    for group, others in needed.items():
+        own = root(group)
+        needs.setdefault(own, set()).update({root(one) for one in others} - {own})
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in a few words why something could not be stored or restored."""
+    """Return in a few words why something could not be stored or restored."""
     text = str(error).strip().partition("\n")[0]
     found = re.search(r"(?:cannot|can't) pickle '?([\w.]+)'? objects?", text, re.IGNORECASE)
     if found:

@@ -1,8 +1,8 @@
-"""Byte strings cut into pieces that are known by their hash.
+"""Byte strings cut into pieces that are addressed by their hash.
 
 A reference to a piece is its hash, or, for a piece that is shorter than that, "=" and the
 piece itself. A stored piece begins with one byte that says whether it is compressed. New
-pieces are written one after the other into a pack; an index tells where each of them lies.
+pieces are appended to a pack, which has an index.
 
 No input or output but of packs; standard library only.
 """
@@ -17,13 +17,12 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-# Small enough that one changed column of a large table is little to send, large enough that
-# a gigabyte is a thousand pieces.
+# One changed column of a large table is little to send, and a gigabyte is a thousand pieces.
 PIECE_BYTES = 1 << 20
 
 _DIGEST_BYTES = 20
 
-# What is no longer than this stands in the manifest, instead of a reference to it.
+# Up to this length a piece stands in the manifest itself.
 _INLINE_BYTES = 30
 
 # zlib is tried on so much of a piece, and used if that shrinks to this share.
@@ -33,14 +32,13 @@ _SMALLEST_COMPRESSED = 256
 
 
 class DamagedPiece(Exception):
-    """A piece is missing, or is not what it was."""
+    """A piece that is missing or does not match its hash."""
 
 
 class Pack:
-    """Writes pieces that are not known yet.
+    """A file of new pieces.
 
-    known: hashes of the pieces that the kernel has. index: place and length in the pack of
-    those that have been written.
+    known: hashes of the pieces that the kernel has. index: offset and length of each piece here.
     """
 
     def __init__(self, path: str, known: set[str]) -> None:
@@ -76,7 +74,7 @@ class Pack:
 
 
 def piece_name(data: bytes | memoryview) -> str:
-    """Return the hash that a piece is known by."""
+    """Return the hash of a piece."""
     return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
 
 
@@ -91,9 +89,9 @@ def _compress(data: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
 
 
 class PieceWriter:
-    """A file that a pickler writes to; what it writes becomes pieces.
+    """A file that cuts a pickle into pieces.
 
-    Raises TooLarge from `write` when more than most_bytes have been written.
+    `write` raises TooLarge when more than most_bytes have been written.
     """
 
     def __init__(self, pack: Pack, most_bytes: int) -> None:
@@ -104,7 +102,7 @@ class PieceWriter:
         self._held = bytearray()
 
     def write(self, data: Any) -> int:
-        """Take bytes, or anything that has them."""
+        """Write bytes, or any buffer."""
         view = memoryview(data).cast("B")
         self.size += len(view)
         if self.size > self._most_bytes:
@@ -130,11 +128,11 @@ class PieceWriter:
 
 
 class TooLarge(Exception):
-    """More was written than is allowed."""
+    """A pickle exceeds its limit."""
 
 
 class Pieces:
-    """Reads pieces out of a pack."""
+    """A reader of a pack."""
 
     def __init__(self, path: str, index: dict[str, tuple[int, int]]) -> None:
         self._index = index
@@ -162,11 +160,11 @@ class Pieces:
             yield self.read(reference)
 
     def open(self, references: list[str]) -> io.BufferedReader:
-        """Return a file to read what the pieces hold together."""
+        """Return the concatenated pieces as a file."""
         return io.BufferedReader(_PieceReader(self.read_all(references)), PIECE_BYTES)
 
     def buffer(self, references: list[str], size: int) -> bytearray:
-        """Return what the pieces hold together. Raises DamagedPiece."""
+        """Return the concatenated pieces. Raises DamagedPiece."""
         data = bytearray(size)
         end = 0
         for piece in self.read_all(references):
@@ -180,7 +178,7 @@ class Pieces:
 
 
 class _PieceReader(io.RawIOBase):
-    """What pieces hold together, as a raw file."""
+    """Concatenated pieces as a raw file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces

@@ -1,7 +1,7 @@
-"""What pickles of a checkpoint call when they are loaded.
+"""Functions that the pickles of a checkpoint call when they are loaded.
 
-The names of this module stand in checkpoints: none may be renamed, none may lose an
-argument. Imports of numpy happen where arrays are: elsewhere it may be missing.
+Checkpoints refer to them by name: none may be renamed or lose an argument. numpy may be missing
+and is imported in the functions that need it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _namespace: dict[str, Any] = {}
 
 
 def restore_into(namespace: dict[str, Any]) -> None:
-    """Say which namespace the pickles that are loaded next belong to."""
+    """Set the namespace that the pickles loaded next belong to."""
     global _namespace  # noqa: PLW0603 - pickles call functions that have no other context
     _namespace = namespace
 
 
 class NotRestored(Exception):
-    """What is referred to did not come back."""
+    """Something that a pickle refers to did not come back."""
 
 
 def named(name: str) -> Any:
@@ -63,7 +63,7 @@ def function(code: types.CodeType, name: str, closure: tuple[Any, ...] | None) -
 
 
 def set_function(target: Any, state: dict[str, Any]) -> None:
-    """Give a function what it has beside its code."""
+    """Set the attributes of a function."""
     target.__dict__.update(state.pop("__dict__"))
     for name, value in state.items():
         setattr(target, name, value)
@@ -75,13 +75,13 @@ def cell() -> Any:
 
 
 def fill_cell(target: Any, state: tuple[Any, ...]) -> None:
-    """Put in what it held, if anything."""
+    """Set the contents of a cell, if it had any."""
     if state:
         target.cell_contents = state[0]
 
 
 def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any]) -> Any:
-    """Put an empty functools.lru_cache round a function."""
+    """Wrap a function in an empty functools.lru_cache."""
     value = functools.lru_cache(**parameters)(wrapped)
     value.__dict__.update(attributes)
     return value
@@ -98,7 +98,7 @@ def dispatching(name: str) -> Any:
 
 
 def set_dispatching(target: Any, state: dict[str, Any]) -> None:
-    """Register what was registered."""
+    """Register the functions of functools.singledispatch again."""
     for kind, function_of_kind in state["registry"].items():
         target.register(kind, function_of_kind)
     target.__dict__.update(state["attributes"])
@@ -117,17 +117,17 @@ def cached_property() -> Any:
 
 
 def set_attributes(target: Any, state: dict[str, Any]) -> None:
-    """Give an object its attributes, as they are."""
+    """Set the attributes of an object, past any `__setattr__`."""
     target.__dict__.update(state)
 
 
 def new_type() -> Any:
-    """Make what typing.NewType makes."""
+    """Make a typing.NewType."""
     return typing.NewType("", object)
 
 
 def type_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
-    """Make what the statement `type` makes, as if in a cell: it is of the module that makes it."""
+    """Make an alias as the statement `type` does in a cell: its module is the caller's."""
     kind = vars(typing)["TypeAliasType"]
     make = types.FunctionType(_make_alias.__code__, _namespace)
     return make(kind, name, value, parameters)
@@ -146,15 +146,14 @@ def type_variable(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
 
 # -- classes -----------------------------------------------------------------------
 
-# What cells may have written to be told of new classes. Their variables come back and know of
-# these classes already, or would not be there yet.
+# Hooks of cells for new classes. What they did to variables comes back with the variables.
 _HOOKS_OF_BASES = ("__init_subclass__",)
 _HOOKS_OF_METACLASSES = ("__prepare__", "__new__", "__init__", "__setattr__")
 
 
 def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
-    """Make a class that has nothing yet; maker: one of cloudpickle's, with its arguments."""
-    # Those for an enumeration begin with the bases, those for another class with its metaclass.
+    """Make an empty class; maker: one of cloudpickle's, with its arguments."""
+    # For an enumeration they begin with the bases, for another class with its metaclass.
     bases = arguments[0] if isinstance(arguments[0], tuple) else arguments[2]
     bases = types.resolve_bases(bases)
     kinds = [type(base) for base in bases]
@@ -165,7 +164,7 @@ def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def set_class(target: Any, state: tuple[Callable[[Any, Any], Any], Any]) -> None:
-    """Give a class what it has; state: a function of cloudpickle's, and what it takes."""
+    """Set the attributes of a class; state: a function of cloudpickle's, and its argument."""
     setter, attributes = state
     with _quiet((), [type(target)]):
         setter(target, attributes)
@@ -173,15 +172,12 @@ def set_class(target: Any, state: tuple[Callable[[Any, Any], Any], Any]) -> None
 
 @contextlib.contextmanager
 def _quiet(bases: Iterable[type], metaclasses: Iterable[type]) -> Iterator[None]:
-    """Pass over what cells have written to be called when classes are made; not what modules have.
+    """Skip the hooks for new classes that cells have defined.
 
-    What was changed in a module is lost, so that it must be told of the class.
+    Those of modules run: a module is imported again and has lost what they did.
     """
     hooks: dict[tuple[int, str], tuple[type, str, Any]] = {}
-    for classes, names in (
-        (bases, _HOOKS_OF_BASES),
-        (metaclasses, _HOOKS_OF_METACLASSES),
-    ):
+    for classes, names in ((bases, _HOOKS_OF_BASES), (metaclasses, _HOOKS_OF_METACLASSES)):
         for owner in (one for kind in classes for one in kind.__mro__):
             if vars(owner).get("__module__") == "__main__":
                 hooks.update(
@@ -217,7 +213,7 @@ def _passing_on(owner: type, name: str) -> Any:
 def array(
     data: Any, dtype: Any, shape: tuple[int, ...], order: str, writeable: bool, kind: Any = None
 ) -> Any:
-    """Make an array that owns its memory, as the one that was stored did."""
+    """Make an array that owns its memory."""
     import numpy as np
 
     made: Any = np.ndarray.__new__(
@@ -273,7 +269,7 @@ def memmap(
         raise NotRestored(f"its file {path} is not there") from None
     if has_bytes < offset + math.prod(shape) * dtype.itemsize:
         raise NotRestored(f"its file {path} is shorter than it was")
-    # Not made anew, as it was then.
+    # Opened, not created as it was then.
     made = np.memmap(path, dtype, "r+" if mode == "w+" else mode, offset, shape, order)  # type: ignore[call-overload]
     if data is not None:
         flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
@@ -292,14 +288,14 @@ def flat(owner: Any) -> Any:
 
 
 def block_refs() -> Any:
-    """Make the record by which pandas knows which objects share memory (copy on write)."""
+    """Make pandas' record of the objects that share memory (copy on write)."""
     from pandas._libs.internals import BlockValuesRefs
 
     return BlockValuesRefs()
 
 
 def manager(kind: type, blocks: tuple[Any, ...], axes: list[Any]) -> Any:
-    """Make what holds the parts of a DataFrame or Series, of these very parts."""
+    """Make the block manager of a DataFrame or Series."""
     made: Any = kind
     if len(axes) == 1:
         return made(blocks[0], axes[0], verify_integrity=False)
@@ -307,7 +303,7 @@ def manager(kind: type, blocks: tuple[Any, ...], axes: list[Any]) -> Any:
 
 
 def block(maker: Any, arguments: tuple[Any, ...], refs: Any) -> Any:
-    """Make a part of a DataFrame, and tell pandas with whom it shares its memory."""
+    """Make a block of a DataFrame, and register it with those that share its memory."""
     made = maker(*arguments)
     made.refs = refs
     refs.add_reference(made)

@@ -1,9 +1,9 @@
-"""Bringing a notebook's state back, in a remote kernel that has run no cell of the user's.
+"""Restore of a notebook's state, in a remote kernel that has run no cell of the user's.
 
-In this order: files, the process (directory, variables of the environment, path), modules,
-variables, settings of libraries, history. What fails is told by name and the rest goes on.
+In this order: files, the process (directory, environment variables, path), modules, variables,
+settings of libraries, history. A failure is reported by name, and the rest goes on.
 
-Runs in the main thread, like a cell, and is interrupted like one.
+Runs in the main thread, like a cell, and can be interrupted like one.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ LOADING = "loading"
 def restore(
     shell: Any, origin: Origin, manifest: dict[str, Any], pack: str, *, is_in_cell: bool = False
 ) -> dict[str, Any]:
-    """Bring back what a manifest describes; return a report.
+    """Restore a manifest; return a report.
 
-    pack: the file with the pieces, whose places manifest["pack"] tells. Should this process
-    die, a file `loading` beside it holds the names of what was being loaded.
+    pack: the file with the pieces, of which manifest["pack"] is the index. If this process dies,
+    a file `loading` beside it holds the names that were being loaded.
     is_in_cell: the running cell asks for it.
     The report: `variables` and `files` (how many), `seconds`, `missing`, pairs of a name and
-    the reason, those included that had not been stored, and `python`, the version that the
-    variables are of, if that is not this one: then only modules and files have come back; and
-    `left`, {"names", "paths"} of what the checkpoint holds and is not here now.
-    Of one that was interrupted: `is_interrupted`, `variables`, and `files` if all are here.
+    the reason, those included that had not been stored, `python`, the version of the variables
+    if that is not this one: then only modules and files have come back; and `left`,
+    {"names", "paths"} of what the checkpoint holds and is not here now.
+    After an interrupt: `is_interrupted`, `variables`, and `files` if all are here.
     """
     started = time.monotonic()
     if manifest["format"] != FORMAT:
@@ -65,11 +65,7 @@ def restore(
 
 
 def _restore(
-    loader: _Loader,
-    origin: Origin,
-    manifest: dict[str, Any],
-    is_in_cell: bool,
-    report: dict[str, Any],
+    loader: _Loader, origin: Origin, manifest: dict[str, Any], is_in_cell: bool, report: Any
 ) -> None:
     loader.missing += [(name, reason) for name, reason in manifest["skipped"]]
     written, told, paths = write_files(
@@ -82,13 +78,12 @@ def _restore(
     report["files"] = written
     with _silent(), session_state.findable(manifest["process"]["directory"]):
         settings = manifest["settings"]
-        # A figure that is loaded belongs to the backend that is chosen by then. Once more
-        # afterwards, because modules change settings when they are imported.
-        loader.settings(
-            [one for one in settings if one[0] in session_state.NEEDED_EARLY], is_early=True
-        )
+        # A figure that is loaded belongs to the backend chosen by then. Set again afterwards,
+        # because modules change settings when they are imported.
+        early = [one for one in settings if one[0] in session_state.NEEDED_EARLY]
+        loader.settings(early, is_early=True)
         loader.modules(manifest["imports"], manifest["submodules"])
-        # What pickles hold of functions and classes is bytecode, which changes with Python.
+        # Pickles hold bytecode, which changes with Python.
         if list(manifest["python"]) == list(sys.version_info[:2]):
             loader.variables(manifest["groups"])
             loader.settings(settings)
@@ -104,16 +99,16 @@ def _restore(
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Show nothing that modules and classes print or warn of while they are loaded."""
+    """Discard what modules and classes print while they are loaded."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
 
 class _Loader:
-    """Loads into one namespace.
+    """A loader into one namespace.
 
     count: variables and modules that have come back, of those that the user has named.
-    missing: what failed, by name, with the reason. left: names that are not here now.
+    missing: names that failed, with the reason. left: names that are not here now.
     """
 
     def __init__(self, shell: Any, pieces: Pieces, loading: Any) -> None:
@@ -132,8 +127,7 @@ class _Loader:
             try:
                 self.shell.user_ns[name] = importlib.import_module(module)
                 self.count += 1
-            # A module may raise anything while it is imported.
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - an import may raise anything
                 self.missing.append((name, reason_of(error)))
                 self.left.append(name)
         for module in submodules:
@@ -153,24 +147,19 @@ class _Loader:
                 values = self._load(group)
             except KeyboardInterrupt:  # of the user's
                 raise
-            # What the user's classes raise may be anything, SystemExit included.
-            except BaseException as error:  # noqa: BLE001
-                reason = reason_of(error)
-                if isinstance(error, rebuild.NotRestored):
-                    reason = str(error)
+            except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
+                is_ours = isinstance(error, rebuild.NotRestored)
+                reason = str(error) if is_ours else reason_of(error)
                 self.missing.extend((name, reason) for name in names)
                 self.left += names
                 continue
             for number, aliases in enumerate(group["names"]):
                 for name in aliases:
-                    self._set(name, values[number])
+                    if session_state.is_output(name):
+                        session_state.set_output(self.shell, name, values[number], self._names)
+                    else:
+                        self.shell.user_ns[name] = values[number]
             self.count += sum(session_state.is_shown(name) for name in names)
-
-    def _set(self, name: str, value: Any) -> None:
-        if session_state.is_output(name):
-            session_state.set_output(self.shell, name, value, self._names)
-        else:
-            self.shell.user_ns[name] = value
 
     def _load(self, group: dict[str, Any]) -> Any:
         python = group.get("python", list(sys.version_info[:2]))
@@ -187,17 +176,18 @@ class _Loader:
     def settings(
         self, settings: list[tuple[str, dict[str, Any]]], *, is_early: bool = False
     ) -> None:
-        """Bring back the settings of libraries. is_early: what fails now is tried again."""
+        """Restore the settings of libraries. is_early: they are set again later."""
         for name, group in settings:
             try:
-                importlib.import_module(session_state.module_of_setting(name))
-                session_state.set_setting(name, self._load(group)[0])
+                setting = session_state.SETTINGS[name]
+                importlib.import_module(setting.module)
+                setting.write(self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version
                 if not is_early:
                     self.missing.append((name, reason_of(error)))
 
     def history(self, references: list[str], is_in_cell: bool) -> None:
-        """Bring back inputs and execution count."""
+        """Restore inputs, execution count and extensions."""
         try:
             state = json.loads(b"".join(self.pieces.read_all(references)))
         except DamagedPiece as error:

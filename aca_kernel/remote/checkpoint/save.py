@@ -1,20 +1,19 @@
-"""Taking a checkpoint: a copy of the process does it, and the notebook goes on.
+"""Checkpoints, taken by a forked child while the notebook goes on.
 
-`start` forks. The copy shares the memory as it was, at no cost beyond some milliseconds for
-a gigabyte, so that all variables are of one moment though cells run meanwhile, and whatever
-pickling does happens to the copy: what a `__reduce__` changes, prints, imports or crashes.
+`start` forks. The child has a snapshot of the memory, at the cost of some milliseconds for a
+gigabyte. What a `__reduce__` changes, prints, imports or crashes happens in the child.
 
-Forking a process with threads is dangerous where the copy goes on as before: a lock that
-another thread held is held for ever. This copy does not go on. It pickles, writes two files
-and leaves by `_exit`: no event loop, no zmq, no linear algebra, no exit handlers, no
-finalizers (garbage is not collected). What could still wait for such a lock is a `__reduce__`
-of the user's or of a library's; it has a time limit, like everything here. Where there is
-no safe fork (not Linux) the process does it itself, and cells wait.
+Forking a process with threads is dangerous where the child goes on as before: a lock that
+another thread held is held for ever. This child pickles, writes two files and leaves by `_exit`:
+no event loop, no zmq, no linear algebra, no exit handlers, no finalizers (garbage is not
+collected). Only a `__reduce__` of the user's or of a library's could still wait for such a lock;
+it has a time limit, like everything here. Where there is no safe fork (not Linux) the process
+takes the checkpoint itself, and cells wait.
 
-The copy supervises a copy of its own that does the work. If that crashes, or does not end with
-a variable in time, it is started again without that variable.
+The child supervises a worker, a child of its own. If that crashes, or exceeds a variable's time
+limit, it is started again without that variable.
 
-In the folder that `start` is given: `pack` with the new pieces, and `manifest` once all is done.
+`start` writes into its folder: `pack` with the new pieces, and `manifest` once all is done.
 """
 
 from __future__ import annotations
@@ -45,20 +44,20 @@ FORMAT = 1
 PACK = "pack"
 MANIFEST = "manifest"
 
-# A worker that lets its time limit pass by so much is stuck where no signal reaches it.
+# A worker that exceeds its time limit by this is stuck where no signal reaches it.
 _STUCK_SECONDS = 3.0
 
 # So many variables may crash or block a worker before the checkpoint is given up.
 _MOST_WORKERS = 8
 
-# A linked list is pickled by recursion. The stack grows as far, and a copy may try.
+# A linked list is pickled by recursion.
 _RECURSION_LIMIT = 20_000
 _STACK_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be in a checkpoint, and how long a variable may take."""
+    """The limits of a checkpoint, in size and time."""
 
     variable_bytes: int
     total_bytes: int
@@ -71,7 +70,8 @@ class Limits:
 class CheckpointJob:
     """One checkpoint to be taken.
 
-    known: hashes of the pieces that need not be written. began: the moment that it is of.
+    known: hashes of the pieces that need not be written. began: the time of the snapshot.
+    is_in_cell: a cell asks for it, which is not counted yet.
     """
 
     shell: Any
@@ -79,10 +79,9 @@ class CheckpointJob:
     folder: str
     limits: Limits
     known: set[str]
-    # Whether it is a cell that asks for it, which is not counted yet.
     is_in_cell: bool = False
     began: float = field(default_factory=time.time)
-    # Read before the fork: Python seeds the copy's generator anew.
+    # Read before the fork: Python seeds the child's generator again.
     random_state: Any = field(default_factory=random.getstate)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -90,19 +89,19 @@ class CheckpointJob:
 def start(job: CheckpointJob) -> int:
     """Begin a checkpoint; return the process that takes it, 0 if it has been taken already.
 
-    Raises OSError: the process cannot be copied.
+    Raises OSError: the process cannot fork.
     """
     if not sys.platform.startswith("linux"):
-        _take(job, _no_limit, lambda _: None)
+        _take(job, contextlib.nullcontext, lambda _: None)
         return 0
-    # An interrupt is for the cell, and must not hit the copy before it ignores it.
+    # An interrupt is for the cell, and must not hit the child before it ignores it.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12 warns of what is said above
+            warnings.simplefilter("ignore")  # Python 3.12 warns of threads, see above
             pid = os.fork()
-        # A group of its own, by which it can be ended together with what it starts. By both, so
-        # that it is there for whoever comes first.
+        # A process group of its own, so that it can be ended with its children. Parent and child
+        # both set it: either may come first.
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         if not pid:
@@ -113,10 +112,10 @@ def start(job: CheckpointJob) -> int:
 
 
 def _leave_after(action: Any, *arguments: Any) -> None:
-    """Do something in a copy of the process and end it, whatever happens."""
+    """Do something in a forked child and end the child, whatever happens."""
     code = 1
     try:
-        _become_a_copy()
+        _become_child()
         action(*arguments)
         code = 0
     except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
@@ -128,8 +127,8 @@ def _leave_after(action: Any, *arguments: Any) -> None:
         os._exit(code)
 
 
-def _become_a_copy() -> None:
-    """Let go of what makes this process the notebook's."""
+def _become_child() -> None:
+    """Let go of signal handlers, streams and priority of the notebook's process."""
     gc.disable()
     sys.settrace(None)
     threading.settrace(None)
@@ -143,7 +142,7 @@ def _become_a_copy() -> None:
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     with contextlib.suppress(OSError):
         os.nice(5)
-    # If memory runs out it is this process that must go.
+    # If memory runs out this process must go.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
@@ -166,7 +165,7 @@ def _supervise(job: CheckpointJob) -> None:
         if not reason:
             if os.path.exists(os.path.join(job.folder, MANIFEST)):
                 return
-            # Something has ended the process as if all was done.
+            # A `__reduce__` has ended the process with status 0.
             reason = "storing it ended the process"
         if not culprits:
             raise RuntimeError(reason)
@@ -177,9 +176,9 @@ def _supervise(job: CheckpointJob) -> None:
 def _watch(
     pid: int, reading: int, notebook: int, deadline: float, seconds: float
 ) -> tuple[list[str], str]:
-    """Wait for a worker; return the variables it ended at, and why if it did not by itself."""
+    """Wait for a worker; return the variables it ended at, and why if it failed."""
     names: list[str] = []
-    begun = time.monotonic()
+    started = time.monotonic()
     buffered = b""
     while True:
         if is_readable(reading, 0.5):
@@ -188,9 +187,9 @@ def _watch(
                 break
             *lines, buffered = (buffered + data).split(b"\n")
             if lines:
-                names, begun = json.loads(lines[-1]), time.monotonic()
+                names, started = json.loads(lines[-1]), time.monotonic()
         now = time.monotonic()
-        is_stuck = bool(names) and now > begun + seconds + _STUCK_SECONDS
+        is_stuck = bool(names) and now > started + seconds + _STUCK_SECONDS
         if is_stuck or now > deadline or os.getppid() != notebook:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -227,17 +226,12 @@ def _limit(seconds: float) -> Iterator[None]:
         raise TooSlow(_too_slow(seconds))
 
     signal.signal(signal.SIGALRM, stop)
-    # Again and again, should something catch it all the same.
+    # Repeated, in case something catches it all the same.
     signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-@contextlib.contextmanager
-def _no_limit(_: float) -> Iterator[None]:
-    yield
 
 
 # -- the work ----------------------------------------------------------------------
@@ -254,7 +248,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
             tell([])
 
     pack = Pack(os.path.join(job.folder, PACK), job.known)
-    # First, because cells that run meanwhile may write to them.
+    # First: cells that run meanwhile may write to them.
     files = ChangedFiles(job.origin, pack, job.limits.files_bytes)
     taken = files.take()
     found = session_state.variables(job.shell)
@@ -263,7 +257,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     grouping = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
     groups = _within(grouping, grouping.make(found, job.refused), job.limits.total_bytes)
     variables = [_entry(group, pack) for group in groups]
-    # Each on its own, by the same rules; their names are no variables'.
+    # Settings are grouped apart: their names are no variables'.
     known = grouping.names_of(groups)
     asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited, known)
     history = pack.add_all(
@@ -296,9 +290,10 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
 
 def _settings(job: CheckpointJob, failed: list[tuple[str, str]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, read in session_state.settings():
+    for name, setting in session_state.SETTINGS.items():
         try:
-            found[name] = read()
+            if setting.module in sys.modules:
+                found[name] = setting.read()
         except Exception as error:  # noqa: BLE001 - a library of another version
             failed.append((name, reason_of(error)))
     found["the random state of random"] = job.random_state
@@ -306,7 +301,7 @@ def _settings(job: CheckpointJob, failed: list[tuple[str, str]]) -> dict[str, An
 
 
 def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Group]:
-    """Leave out the largest groups until all fit, and what needs them."""
+    """Leave out the largest groups until all fit, and those that need them."""
     left = most_bytes
     kept: set[int] = set()
     for group in sorted(groups, key=lambda one: one.size):
@@ -325,7 +320,7 @@ def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Gr
 
 
 def _entry(group: Group, pack: Pack) -> dict[str, Any]:
-    """Write what is large of a group; return what the manifest says of it."""
+    """Write the buffers of a group; return its entry in the manifest."""
     entry: dict[str, Any] = {"names": group.names, "stream": group.stream}
     if group.needs:
         entry["needs"] = sorted(group.needs)

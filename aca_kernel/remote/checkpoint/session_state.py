@@ -1,12 +1,12 @@
-"""What a notebook's state is beside its variables: modules, directory, settings, history.
+"""A notebook's state beside its variables: modules, directory, settings, history.
 
-Settings of libraries are looked for only where the library is in use. Each is pickled on
-its own, so that one that fails is missing alone.
+Settings are stored of loaded libraries only, each pickled on its own, so that failures stay apart.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import linecache
 import os
 import random
@@ -15,11 +15,11 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..origin import Origin
 
-# Names that IPython gives to its own things, also where they hold something of the user's.
+# Names that IPython defines, also where they hold something of the user's.
 _UNDERSCORES = ("_", "__", "___")
 _OUTPUT = "Out["
 _NOT_VARIABLES = frozenset(
@@ -31,7 +31,7 @@ _NOT_VARIABLES = frozenset(
 
 
 def variables(shell: Any) -> dict[str, Any]:
-    """Return the user's variables, by name, and what `Out` and `_` hold as `Out[…]`."""
+    """Return the user's variables by name, and the contents of `Out` and `_` as `Out[…]`."""
     hidden, missing = shell.user_ns_hidden, object()
     found: dict[str, Any] = {}
     for name, value in list(shell.user_ns.items()):
@@ -47,7 +47,7 @@ def variables(shell: Any) -> dict[str, Any]:
             continue  # nothing has been shown yet
         found[f"{_OUTPUT}{name}]"] = value
         if found.get(name, missing) is value:
-            del found[name]  # not one that the user has taken for something else
+            del found[name]  # unless the user has assigned to this name
     return found
 
 
@@ -57,7 +57,7 @@ def is_shown(name: str) -> bool:
 
 
 def _is_numbered(shell: Any, name: str, value: Any) -> bool:
-    """Tell whether it is one of IPython's `_7` and `_i7`, and not a user's of such a name."""
+    """Tell whether it is IPython's `_7` or `_i7`, and not the user's variable of that name."""
     if re.fullmatch("_[0-9]+", name):
         return value is shell.user_ns.get("_oh", {}).get(int(name[1:]), shell)
     if re.fullmatch("_i[0-9]+", name) and type(value) is str:
@@ -70,10 +70,7 @@ def _is_numbered(shell: Any, name: str, value: Any) -> bool:
 
 
 def take_modules(found: dict[str, Any]) -> tuple[list[tuple[str, str]], list[str]]:
-    """Take the modules out of the variables; return names with modules, and submodules.
-
-    Submodules are those that a later `import` of the modules alone would not bring.
-    """
+    """Remove the modules from the variables; return names with modules, and loaded submodules."""
     imports: list[tuple[str, str]] = []
     for name, value in list(found.items()):
         # By the type alone: the value itself might run code of the user's.
@@ -103,22 +100,23 @@ def process_state(origin: Origin) -> dict[str, Any]:
         name: value for name, value in os.environ.items() if origin.environ.get(name) != value
     }
     return {
-        "directory": _directory(),
+        "directory": working_directory(),
         "environ": environ,
         "environ_gone": [name for name in origin.environ if name not in os.environ],
         "path": list(sys.path) if sys.path != origin.path else None,
     }
 
 
-def _directory() -> str | None:
+def working_directory() -> str | None:
+    """Return the working directory; None: it has been removed."""
     try:
         return os.getcwd()
-    except FileNotFoundError:  # it has been removed
+    except FileNotFoundError:
         return None
 
 
 def set_process_state(state: dict[str, Any]) -> None:
-    """Bring back environment variables and path."""
+    """Restore environment variables and path."""
     os.environ.update(state["environ"])
     for name in state["environ_gone"]:
         os.environ.pop(name, None)
@@ -128,7 +126,7 @@ def set_process_state(state: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def findable(directory: str | None) -> Iterator[None]:
-    """Let modules be found in a directory that the process will go to."""
+    """Let modules be found in the future working directory."""
     if directory is None:
         yield
         return
@@ -141,7 +139,7 @@ def findable(directory: str | None) -> Iterator[None]:
 
 
 def set_directory(directory: str | None) -> list[tuple[str, str]]:
-    """Go to the directory; return what failed, with the reason."""
+    """Change to the directory; return a failure with its reason."""
     if directory is not None:
         try:
             os.chdir(directory)
@@ -151,7 +149,7 @@ def set_directory(directory: str | None) -> list[tuple[str, str]]:
 
 
 def sort(shell: Any, names: list[str]) -> None:
-    """Put variables and outputs into the order that they had, which loops over them show."""
+    """Restore the order of variables and outputs, which loops over them show."""
     outputs = shell.user_ns.get("_oh", {})
     for name in names:
         key = name[len(_OUTPUT) : -1]
@@ -162,14 +160,6 @@ def sort(shell: Any, names: list[str]) -> None:
 
 
 # -- settings of libraries ---------------------------------------------------------
-
-
-def _random_state() -> Any:
-    return random.getstate()
-
-
-def _numpy_random_state() -> Any:
-    return sys.modules["numpy.random"].get_state(legacy=False)
 
 
 def _set_numpy_random_state(state: Any) -> None:
@@ -183,10 +173,9 @@ def _numpy_options() -> Any:
 
 def _set_numpy_options(state: Any) -> None:
     numpy: Any = sys.modules["numpy"]
-    # Some that can be read cannot be set, in some versions.
-    numpy.set_printoptions(
-        **{key: value for key, value in state[0].items() if key != "override_repr"}
-    )
+    # Some versions return it and do not take it.
+    state[0].pop("override_repr", None)
+    numpy.set_printoptions(**state[0])
     numpy.seterr(**state[1])
 
 
@@ -217,18 +206,15 @@ def _matplotlib_state() -> Any:
     backend = parameters.pop("backend", None)
     parameters.pop("backend_fallback", None)
     return {
-        # Before it is needed, it is an object that says that none was chosen.
+        # Until the first figure it is a sentinel.
         "backend": backend if isinstance(backend, str) else None,
         "pyplot": "matplotlib.pyplot" in sys.modules,
-        # It is loaded with the first figure, and with it what shows figures as images.
         "loaded": getattr(sys.modules.get("matplotlib.pyplot"), "_backend_mod", None) is not None,
         "parameters": parameters,
     }
 
 
 def _set_matplotlib_state(state: Any) -> None:
-    import importlib
-
     matplotlib = sys.modules["matplotlib"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -244,12 +230,8 @@ def _set_matplotlib_state(state: Any) -> None:
         matplotlib.rcParams.update(known)
 
 
-def _warning_filters() -> Any:
-    return list(warnings.filters)
-
-
 def _set_warning_filters(state: Any) -> None:
-    # Through the front door, so that Python notices; it puts each before the others.
+    # So that Python notices; it puts each before the others.
     warnings.resetwarnings()
     warnings.filters[:] = state  # type: ignore[index]
     getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
@@ -257,38 +239,37 @@ def _set_warning_filters(state: Any) -> None:
 
 NEEDED_EARLY = ("the settings of matplotlib",)
 
-# Name, the module that must be in use, how to read and how to set it. In this order, so that
-# the random states are set when nothing draws numbers any more.
-_SETTINGS: tuple[tuple[str, str, Callable[[], Any], Callable[[Any], None]], ...] = (
-    ("the options of numpy", "numpy", _numpy_options, _set_numpy_options),
-    ("the options of pandas", "pandas", _pandas_options, _set_pandas_options),
-    ("the settings of matplotlib", "matplotlib", _matplotlib_state, _set_matplotlib_state),
-    ("the filters of warnings", "warnings", _warning_filters, _set_warning_filters),
-    ("the random state of numpy", "numpy.random", _numpy_random_state, _set_numpy_random_state),
-    ("the random state of random", "random", _random_state, random.setstate),
-)
+
+class Setting(NamedTuple):
+    """The settings of a library. module: the one that must be loaded."""
+
+    module: str
+    read: Callable[[], Any]
+    write: Callable[[Any], None]
 
 
-def settings() -> list[tuple[str, Callable[[], Any]]]:
-    """Return what libraries in use can be asked for, by what it is called."""
-    return [(name, read) for name, module, read, _ in _SETTINGS if module in sys.modules]
-
-
-def module_of_setting(name: str) -> str:
-    """Return the module that a setting belongs to."""
-    return next(module for one, module, _, _ in _SETTINGS if one == name)
-
-
-def set_setting(name: str, state: Any) -> None:
-    """Bring a setting back; its module has been imported."""
-    next(write for one, _, _, write in _SETTINGS if one == name)(state)
+# In this order: the random states are set when nothing draws numbers any more.
+SETTINGS = {
+    "the options of numpy": Setting("numpy", _numpy_options, _set_numpy_options),
+    "the options of pandas": Setting("pandas", _pandas_options, _set_pandas_options),
+    "the settings of matplotlib": Setting("matplotlib", _matplotlib_state, _set_matplotlib_state),
+    "the filters of warnings": Setting(
+        "warnings", lambda: list(warnings.filters), _set_warning_filters
+    ),
+    "the random state of numpy": Setting(
+        "numpy.random",
+        lambda: sys.modules["numpy.random"].get_state(legacy=False),
+        _set_numpy_random_state,
+    ),
+    "the random state of random": Setting("random", random.getstate, random.setstate),
+}
 
 
 # -- history -----------------------------------------------------------------------
 
 
 def history(shell: Any, is_in_cell: bool) -> dict[str, Any]:
-    """Return inputs, execution count, and where the code of cells is looked up.
+    """Return inputs, execution count, and the sources of cells.
 
     is_in_cell: a cell is running, which is counted at its end.
     """
@@ -309,9 +290,9 @@ def history(shell: Any, is_in_cell: bool) -> dict[str, Any]:
 
 
 def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool, taken: set[str]) -> None:
-    """Bring it back; the next cell continues the count, or the one that is running does.
+    """Restore the history; the next cell continues the count, or the running one does.
 
-    taken: names that the user has given to something else.
+    taken: names that the user has assigned to.
     """
     manager = shell.history_manager
     if is_in_cell and manager.input_hist_raw:
@@ -341,9 +322,9 @@ def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool, taken: set[
 
 
 def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
-    """Bring back an entry of `Out`, or what IPython has in `_`, `__` and `___`.
+    """Restore an entry of `Out`, or IPython's `_`, `__` and `___`.
 
-    taken: names that the user has given to something else.
+    taken: names that the user has assigned to.
     """
     key = name[len(_OUTPUT) : -1]
     if key.isdigit():

@@ -1,24 +1,22 @@
 """Files beside the notebook: the half in the remote kernel.
 
-The working directory that the remote kernel starts in stands for the notebook's folder. What code
-looks for there and does not find is asked of the kernel on the user's machine, which decides what
-it lets out (aca_kernel/host/notebook_files/).
+The working directory that the remote kernel starts in stands for the notebook's folder. Files that
+code looks for there and does not find are asked of the kernel on the user's machine, which decides
+what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file costs nothing.
 
-    facade          puts it together for one remote kernel
-    hooks           notice that code opens, looks for or lists something
-    mirror          the files that have come: brings those that are missing or out of date
-    copies          what has come, and what of it the code has changed or removed
-    lookup_cache    what there is on the user's machine, as far as it has been asked
-    receiving       one file on its way here
-    entries         files that are only there, as `os.stat` and `os.scandir` show files
+    facade          all parts, for one remote kernel
+    hooks           audit events and functions of `os`
+    mirror          the local copy of the folder: fetches files that are missing or out of date
+    copies          the record of fetched files, and of those that the code has changed or removed
+    lookup_cache    cached answers about files on the user's machine
+    receiving       the transfer of one file
+    entries         stat results and directory entries of files that have not been fetched
     fetching        files are sent when code opens them
-    hinting         files are not sent: the error of code that misses one says what sends it
-    missing_errors  the errors of code that opens or imports what is missing here
+    hinting         files are not sent: the error of code that misses one names the remedy
+    missing_errors  errors of code that opens or imports a missing file
     importing       modules beside the notebook; libraries that open files in C
     file_mentions   names of files in the command of a `!` line or a child process
-    write_back      what the code has written, and how it gets back
-
-Nothing of it is done before code misses a file: a cell that opens none costs nothing.
+    write_back      files that the code has written, and their way back
 
 Standard library only; oldest Python 3.9.
 """
@@ -39,7 +37,7 @@ _QUIET = _Quiet()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let this thread see the environment's files as they are, and fetch none."""
+    """Show this thread the environment's own files, and fetch none."""
     _QUIET.depth += 1
     try:
         yield

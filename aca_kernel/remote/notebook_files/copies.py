@@ -1,11 +1,10 @@
-"""What has come from the user's machine into the working directory, and what has become of it.
+"""The record of files fetched from the user's machine, and of their changes and removal.
 
-A file that has come and is not here any more was removed by the code, whoever did it: a call of
-Python, a command of the shell, a process of the code's. It stays away, with everything in it. So
-does a folder that was made because it is there.
+A fetched file or folder that is missing here was removed by the code: by Python, a shell command
+or a child process. It is not fetched again.
 
-All of it is kept in a journal in the agent's folder, for the next remote kernel and for processes
-that the notebook forks: what one of them fetches, the others read there.
+The record is a journal in the agent's folder, shared with the next remote kernel and with
+processes that the notebook forks.
 """
 
 from __future__ import annotations
@@ -24,14 +23,15 @@ from typing import Any
 from .. import agent_folder
 from ..origin import Stamp, stamp
 from . import quiet
+from .entries import FileFacts
 
-# Of the environment, not of what is beside the notebook: hooks.py replaces it in `os`.
+# The environment's own: hooks.py replaces it in `os`.
 _lstat = os.lstat
 
-# Who wrote to the journal last: the process, and how often it has.
+# The process that wrote to the journal last, and how often it has.
 _MARK = struct.Struct("qq")
 
-# A path that leads through more links than this leads nowhere, as in Linux.
+# The limit of symlinks in a path, as in Linux.
 _MOST_LINKS = 40
 
 # The stamp of no file.
@@ -39,42 +39,29 @@ _NONE: Stamp = (-1, -1, -1)
 
 
 @dataclass(frozen=True)
-class FileFacts:
-    """A file or folder on the user's machine. changed: in nanoseconds since 1970.
-
-    link: of a folder that is a link, the path of the folder that it leads to; otherwise None.
-    """
-
-    is_folder: bool
-    size: int
-    changed: int
-    link: str | None = None
-
-
-@dataclass(frozen=True)
 class Copy:
-    """A file that has come. size, changed: the user's then; own: the copy's stamp since."""
+    """A fetched file. size, changed: of the user's file then; own: the copy's stamp."""
 
     size: int
     changed: int
     own: Stamp
 
     def is_of(self, item: FileFacts) -> bool:
-        """Tell whether the user's file is as it was."""
+        """Tell whether the user's file is unchanged."""
         return (self.size, self.changed) == (item.size, item.changed)
 
 
 class Copies:
-    """All that has come to one remote kernel, by paths relative to the root.
+    """The record of one remote kernel, by paths relative to the root.
 
-    known: stamps of files that are not the code's, which those of the copies are added to.
+    known: stamps of files that are not the code's, to which those of the copies are added.
     """
 
     def __init__(self, root: str, journal: str, known: dict[str, Stamp]) -> None:
         self.files: dict[str, Copy] = {}
-        # Folders that were made because they are there, with where they lead if they are links.
+        # Folders made here, with the targets of those that are symlinks.
         self.folders: dict[str, str | None] = {}
-        # Of those the links: where they lead.
+        # The symlinks among them.
         self.links: dict[str, str] = {}
         self._removed: set[str] = set()
         # The names of all these by their folders.
@@ -82,8 +69,8 @@ class Copies:
         self._root = root
         self._journal = journal
         self._known = known
-        # How far the journal was read, and what says that somebody has written to it since: memory
-        # that forked processes share, because to look at the file each time would take longer.
+        # How far the journal was read, and the mark of the last writer, in memory that forked
+        # processes share: quicker than a look at the file.
         self._position = 0
         self._last = mmap.mmap(-1, _MARK.size)
         self._seen = b""
@@ -98,7 +85,7 @@ class Copies:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other thread or process change what has come, and know what they have changed.
+        """Lock the record against other threads and processes, and read what they have noted.
 
         Not to be held while the kernel is asked for something.
         """
@@ -116,45 +103,45 @@ class Copies:
             finally:
                 self._depth -= 1
                 if lock >= 0:
-                    # Said, because a process that was forked meanwhile has it open, too.
+                    # A process that was forked meanwhile has it open, too.
                     fcntl.flock(lock, fcntl.LOCK_UN)
                     os.close(lock)
 
     def path_of(self, relative: str) -> str:
-        """Return the absolute path of what is inside."""
+        """Return the absolute path."""
         return f"{self._root}/{relative}" if relative else self._root
 
     def stamp_of(self, relative: str) -> Stamp | None:
-        """Return the stamp of what is here; None: nothing."""
+        """Return the stamp of the file here; None: there is none."""
         try:
             return stamp(_lstat(self.path_of(relative)))
         except (OSError, ValueError):
             return None
 
-    # -- what is noted -------------------------------------------------------------
+    # -- notes ---------------------------------------------------------------------
 
     def note_file(self, relative: str, copy: Copy) -> None:
-        """A file has come."""
+        """Note a fetched file."""
         self._note("file", relative, copy.size, copy.changed, copy.own)
 
     def note_same(self, relative: str, changed: int, own: Stamp) -> None:
-        """A file of the code's is the same there: it stays the code's."""
+        """Note that a file of the code's is the same on the user's machine."""
         self._note("same", relative, changed, own)
 
     def note_folder(self, relative: str, link: str | None) -> None:
-        """A folder that is there has been made."""
+        """Note a folder that was made here."""
         self._note("folder", relative, link, self.stamp_of(relative) or _NONE)
 
     def note_own(self, relative: str) -> None:
-        """Something of the code's has the name of a file there: removed, it does not uncover it."""
+        """Note a file of the code's in the place of a user's, which stays away if it is removed."""
         self._note("same", relative, -1, _NONE)
 
     def note_removed(self, relative: str) -> None:
-        """The code has removed something: it stays away, even if the code makes another."""
+        """Note that the code has removed something: it is not fetched again."""
         self._note("removed", relative)
 
     def drop(self, relative: str) -> None:
-        """Something is gone there. To be called before it is removed here."""
+        """Note that something is gone on the user's machine, before it is removed here."""
         self._note("gone", relative)
 
     def _note(self, kind: str, *facts: Any) -> None:
@@ -167,7 +154,7 @@ class Copies:
             self._last[:] = _MARK.pack(os.getpid(), self._written)
 
     def keep(self) -> None:
-        """Write the journal again, if there was one and code has removed it. Raises OSError."""
+        """Write the journal again if code has removed it. Raises OSError."""
         if not self._names or os.path.exists(self._journal):
             return
         with self._lock:
@@ -178,7 +165,7 @@ class Copies:
             self._position = len(text)
 
     def _lines(self) -> Iterator[list[Any]]:
-        """Yield what a journal has to say to tell all that is known."""
+        """Yield the lines of a complete journal."""
         for relative in self._removed:
             yield ["removed", relative]
         for relative, link in self.folders.items():
@@ -220,7 +207,7 @@ class Copies:
                 self._names[folder].discard(name)
 
     def read(self) -> None:
-        """Take in what other processes have noted since."""
+        """Read the notes of other processes."""
         if self._last[:] == self._seen:
             return
         with self._lock, contextlib.suppress(FileNotFoundError):  # there is none yet
@@ -232,16 +219,16 @@ class Copies:
                 whole = file.read().rpartition(b"\n")[0]
             if not whole:
                 return
-            # Its own are among them: they lead to the same.
+            # Its own notes are among them and change nothing.
             self._position += len(whole) + 1
             for line in whole.split(b"\n"):
-                with contextlib.suppress(ValueError, TypeError):  # one that a death cut off
+                with contextlib.suppress(ValueError, TypeError):  # cut off by a death
                     self._apply(*json.loads(line))
 
-    # -- what is asked -------------------------------------------------------------
+    # -- questions -----------------------------------------------------------------
 
     def is_removed(self, relative: str) -> bool:
-        """Tell whether the code has removed something, or what it was in."""
+        """Tell whether the code has removed something, or a folder above it."""
         self.read()
         end = relative.find("/")
         while end >= 0:
@@ -264,7 +251,7 @@ class Copies:
         return path in self.files or path in self.folders
 
     def without_removed(self, relative: str, found: dict[str, FileFacts]) -> dict[str, FileFacts]:
-        """Return what is in a folder there but for what the code has removed from it."""
+        """Return the listing of a folder there without what the code has removed."""
         self.read()
         prefix = relative + "/" if relative else ""
         noted = list(self._names.get(relative, ()))
@@ -272,35 +259,35 @@ class Copies:
         return {name: item for name, item in found.items() if name not in gone} if gone else found
 
     def is_unchanged(self, relative: str) -> bool:
-        """Tell whether a file has come and is here as it came."""
+        """Tell whether a file was fetched and the code has not changed it."""
         copy = self.files.get(relative)
         return copy is not None and copy.own == self.stamp_of(relative)
 
     def is_free(self, relative: str) -> bool:
-        """Tell whether a file may come: nothing of the code's has its place."""
+        """Tell whether a file may be fetched: nothing of the code's has its place."""
         if self.is_removed(relative):
             return False
         return self.stamp_of(relative) is None or self.is_unchanged(relative)
 
     def is_known(self, relative: str) -> bool:
-        """Tell whether a file that has come is none of the code's."""
+        """Tell whether a fetched file is none of the code's."""
         return self.path_of(relative) in self._known
 
     def in_folder(self, relative: str) -> list[str]:
-        """Return the names of files in a folder that have come."""
+        """Return the names of fetched files in a folder."""
         prefix = relative + "/" if relative else ""
         noted = list(self._names.get(relative, ()))
         return [name for name in noted if prefix + name in self.files]
 
     def within(self, relative: str) -> tuple[list[str], list[str]]:
-        """Return the paths of files and folders beneath one, the deepest first."""
+        """Return the paths of files and folders beneath a folder, the deepest first."""
         prefix = relative + "/"
         files = [path for path in list(self.files) if path.startswith(prefix)]
         folders = [path for path in list(self.folders) if path.startswith(prefix)]
         return files, sorted(folders, reverse=True)
 
     def canonical(self, relative: str) -> str:
-        """Return where a path leads that goes through links, as far as they have been made."""
+        """Resolve the symlinks in a path, as far as they have been made here."""
         for _ in range(_MOST_LINKS if self.links else 0):
             parts = relative.split("/")
             for end in range(1, len(parts)):

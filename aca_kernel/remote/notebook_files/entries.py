@@ -1,4 +1,4 @@
-"""Files that are on the user's machine only, as `os.stat` and `os.scandir` show files."""
+"""Facts about files on the user's machine, as `os.stat` and `os.scandir` show them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from .copies import FileFacts
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A file or folder on the user's machine. size: in bytes, 0 of a folder.
+
+    changed: in nanoseconds since 1970. link: target of a folder that is a symlink.
+    """
+
+    is_folder: bool
+    size: int
+    changed: int
+    link: str | None = None
 
 
 def status_of(item: FileFacts, relative: str, device: int) -> os.stat_result:
-    """Return what os.stat would say of a file, as far as it is known.
-
-    device: the number of the one that the working directory is on.
-    """
+    """Return the stat result of a file. device: that of the working directory."""
     mode = stat.S_IFREG | 0o644
     seconds = item.changed // 10**9
     row = (
@@ -30,13 +39,13 @@ def status_of(item: FileFacts, relative: str, device: int) -> os.stat_result:
 
 
 def _inode(relative: str) -> int:
-    """Return a number of its own: files with the same one count as the same file."""
+    """Return a unique number: files with the same inode count as the same file."""
     digest = hashlib.sha256(os.fsencode(relative)).digest()[:7]
     return int.from_bytes(digest, "big") | 1 << 56
 
 
 class _Entry:
-    """As os.DirEntry, of a file that has not come yet."""
+    """An os.DirEntry of a file that has not been fetched."""
 
     def __init__(self, folder: str, name: str, item: FileFacts, relative: str, device: int) -> None:
         self.name = name
@@ -67,48 +76,40 @@ class _Entry:
         return _inode(self._relative)
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        if self._item.is_folder:  # it is made by this
+        if self._item.is_folder:  # which makes it
             return os.stat(self.path, follow_symlinks=follow_symlinks)
         return status_of(self._item, self._relative, self._device)
 
 
+@dataclass(eq=False)
 class Scan:
-    """As what os.scandir returns: what is here, then what is there only.
+    """A result of os.scandir: entries of the folder here, then those on the user's machine only.
 
-    here: what is here; folder: its path as the code has written it; there: what is there, by the
-    names; relative: the folder's path below the root; device: as for `status_of`.
-    is_outdated: tells whether what is here is shown as it is there.
+    here: of os.scandir; folder: its path as the code has written it; there: files there by name;
+    relative: the folder's path below the root; device: as for `status_of`.
+    is_outdated: tells whether a copy here is shown as the file is there.
     """
 
-    def __init__(
-        self,
-        here: Any,
-        folder: str,
-        there: dict[str, FileFacts],
-        relative: str,
-        device: int,
-        is_outdated: Callable[[str, FileFacts], bool],
-    ) -> None:
-        self._here = here
-        self._folder = folder
-        self._there = dict(there)
-        self._prefix = relative + "/" if relative else ""
-        self._device = device
-        self._is_outdated = is_outdated
+    here: Any
+    folder: str
+    there: dict[str, FileFacts]
+    relative: str
+    device: int
+    is_outdated: Callable[[str, FileFacts], bool]
+
+    def __post_init__(self) -> None:
         self._entries = self._all()
 
     def _all(self) -> Iterator[Any]:
-        for entry in self._here:
-            item = self._there.pop(entry.name, None)
-            if item is not None and self._is_outdated(self._prefix + entry.name, item):
-                yield self._entry(entry.name, item)
-            else:
+        there = dict(self.there)
+        prefix = self.relative + "/" if self.relative else ""
+        for entry in self.here:
+            item = there.get(entry.name)
+            if item is None or not self.is_outdated(prefix + entry.name, item):
+                there.pop(entry.name, None)
                 yield entry
-        for name in sorted(self._there):
-            yield self._entry(name, self._there[name])
-
-    def _entry(self, name: str, item: FileFacts) -> _Entry:
-        return _Entry(self._folder, name, item, self._prefix + name, self._device)
+        for name, item in sorted(there.items()):
+            yield _Entry(self.folder, name, item, prefix + name, self.device)
 
     def __iter__(self) -> Scan:
         return self
@@ -123,5 +124,5 @@ class Scan:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder."""
-        self._here.close()
+        """Close the scan of the folder here."""
+        self.here.close()

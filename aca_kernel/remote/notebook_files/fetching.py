@@ -1,8 +1,8 @@
-"""Files are sent when code opens them; what only looks sees them in their place.
+"""Files that are fetched when code opens them.
 
-The environment is asked first, always. A file that is missing in it is shown with the size and
-time that it has on the user's machine, and fetched when it is opened; a folder is made when it
-is looked at, which costs nothing. A folder's names are those of both.
+The environment's own files come first. A file that is missing there is shown with its size and
+time on the user's machine, and fetched when it is opened. A folder is made when it is looked at,
+and lists the names of both.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from typing import Any
 
 from ..paged_files import FileProblem
 from . import file_mentions, is_quiet, quiet
-from .copies import FileFacts
-from .entries import Scan, status_of
+from .entries import FileFacts, Scan, status_of
 from .mirror import Mirror, Refused, text_of
 from .missing_errors import bring, missing
 
-# Of the environment, not of what is beside the notebook: hooks.py replaces it in `os`.
+# The environment's own: hooks.py replaces it in `os`.
 _readlink = os.readlink
 
 
 def bring_tree(mirror: Mirror, path: Any, relative: str, *, with_links: bool = False) -> None:
-    """Fetch a file, or all of a folder, before something gets at it that does not say what.
+    """Fetch a file, or a whole folder, for code that does not open each file by itself.
 
     path: as the code has written it. Raises MissingFile: not all of it can come.
     """
@@ -44,28 +43,25 @@ def bring_tree(mirror: Mirror, path: Any, relative: str, *, with_links: bool = F
 
 
 class _Opening(threading.local):
-    """What a thread's call of `os.open` is told and its audit event does not tell."""
+    """The dir_fd of a thread's call of `os.open`, which its audit event does not have."""
 
     dir_fd: int | None = None
 
 
 class Fetching:
-    """What is done when code opens, looks for, lists or removes something."""
+    """Handlers for code that opens, looks for, lists or removes files."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
         self._opening = _Opening()
 
-    def prepare(self, error: Any) -> None:
-        """An error is about to be shown: it says what is to be said already."""
-
     # -- audit events --------------------------------------------------------------
 
     def handlers(self) -> dict[str, Callable[..., OSError | None]]:
-        """Return what handles audit events, by their names.
+        """Return the handlers of audit events, by their names.
 
-        They run before the act, and return the error that it has, where what is in its way is
-        only on the user's machine.
+        They run before the act, and return its error where a file that is only on the user's
+        machine is in the way.
         """
         return {
             "open": self._on_open,
@@ -76,12 +72,12 @@ class Fetching:
             "os.rmdir": self._on_rmdir,
             "shutil.rmtree": self._on_rmtree,
             "os.rename": self._on_rename,
-            "os.truncate": self._on_truncate,
-            "os.chmod": self._on_chmod,
-            "os.utime": self._on_utime,
+            "os.truncate": self._on_use,
+            "os.chmod": self._on_change,
+            "os.utime": self._on_change,
             "os.link": self._on_link,
             "os.symlink": self._on_symlink,
-            "ctypes.dlopen": self._on_dlopen,
+            "ctypes.dlopen": self._on_use,
             "subprocess.Popen": self._on_process,
             "os.system": self._on_process,
             "os.exec": self._on_process,
@@ -89,17 +85,17 @@ class Fetching:
         }
 
     def _inside(self, path: Any, dir_fd: int | None = -1) -> str:
-        """Return a path relative to the root, or nothing: it is not ours to look at.
+        """Return a path relative to the root, "" where nothing is mirrored.
 
         dir_fd: the directory that it is relative to; None or -1: the working directory.
         """
         return self._mirror.inside(_seen_from(path, dir_fd)) or ""
 
     def _inside_root(self, path: Any, dir_fd: int | None) -> str:
-        """As `_inside`, of what is removed; of a dir_fd the root's own counts only.
+        """As `_inside`, for a removal; with a dir_fd only the root's own counts.
 
-        shutil.rmtree removes by those of all folders, having told which tree: to ask the kernel
-        about each file in it again would take longer than to remove it.
+        shutil.rmtree has told its tree and removes by the dir_fd of each folder: a question about
+        each file would take longer than the removal.
         """
         is_told = dir_fd not in (-1, None) and not os.path.isabs(text_of(path))
         if is_told and _directory(dir_fd) != self._mirror.root:
@@ -112,21 +108,13 @@ class Fetching:
         if relative:
             bring(self._mirror, path, relative)
 
-    def _on_truncate(self, path: Any, _: int) -> None:
+    def _on_use(self, path: Any, *_: Any) -> None:
         __tracebackhide__ = True
         self._bring(path)
 
-    def _on_chmod(self, path: Any, _: int, dir_fd: int = -1) -> None:
+    def _on_change(self, path: Any, *values: Any) -> None:
         __tracebackhide__ = True
-        self._bring(path, dir_fd)
-
-    def _on_utime(self, path: Any, _: Any, __: Any, dir_fd: int = -1) -> None:
-        __tracebackhide__ = True
-        self._bring(path, dir_fd)
-
-    def _on_dlopen(self, path: Any) -> None:
-        __tracebackhide__ = True
-        self._bring(path)
+        self._bring(path, values[-1])  # the dir_fd
 
     def _bring_folder(self, path: Any, *_: Any) -> None:
         relative = self._inside(path)
@@ -144,7 +132,7 @@ class Fetching:
         dir_fd = self._opening.dir_fd if mode is None else None
         if flags & os.O_CREAT and flags & os.O_EXCL:
             return self._on_mkdir(path, dir_fd=dir_fd)
-        if not flags & os.O_TRUNC:  # what is in the file matters
+        if not flags & os.O_TRUNC:  # its content matters
             self._bring(path, dir_fd)
         if flags & os.O_CREAT:
             self._bring_parent(self._inside(path, dir_fd))
@@ -160,7 +148,7 @@ class Fetching:
     def _only_there(self, relative: str) -> FileFacts | None:
         try:
             return self._mirror.is_only_there(relative)
-        except FileProblem:  # it cannot be asked: as if it were not there
+        except FileProblem:  # no answer: as if it were not there
             return None
 
     def _on_connect(self, database: Any) -> None:
@@ -168,7 +156,7 @@ class Fetching:
         path, log = file_mentions.of_database(database)
         self._bring(path)
         relative = self._mirror.inside(log)
-        # Its log belongs to it; most have none.
+        # Most have no log.
         if relative and self._mirror.look(relative) is not None:
             self._bring(log)
 
@@ -189,7 +177,7 @@ class Fetching:
         return None
 
     def _holds_something(self, relative: str, found: FileFacts) -> bool:
-        """Tell whether there is something in a folder there that was not removed."""
+        """Tell whether a folder there holds something that was not removed."""
         return found.is_folder and found.link is None and bool(self._mirror.names(relative))
 
     def _on_rmtree(self, path: Any, dir_fd: int | None = None) -> None:
@@ -199,8 +187,8 @@ class Fetching:
         with contextlib.suppress(FileProblem):
             found = self._mirror.before_removal(relative)
             if found is not None and found.is_folder and found.link is None:
-                # Now: as its folders go one by one, they must not seem to hold something.
-                self._mirror.note_removed(relative)
+                # Now: its folders go one by one and must not seem to hold something.
+                self._mirror.copies.note_removed(relative)
 
     def _on_rename(
         self, source: Any, target: Any, source_fd: int = -1, target_fd: int = -1
@@ -223,7 +211,7 @@ class Fetching:
     def _target_of_rename(
         self, source: Any, target: Any, relative: str, *, is_folder: bool
     ) -> OSError | None:
-        """Prepare what is renamed to. is_folder: whether what is renamed is one."""
+        """Prepare the target. is_folder: whether the source is one."""
         if not relative:
             return None
         self._bring_parent(relative)
@@ -255,7 +243,7 @@ class Fetching:
     def _on_symlink(self, source: Any, target: Any, dir_fd: int = -1) -> OSError | None:
         __tracebackhide__ = True
         with contextlib.suppress(TypeError):  # text and bytes: the act says so itself
-            # Who opens the link opens what it leads to, and no name of that.
+            # Code that opens the symlink raises no event for its target.
             self._bring(os.path.join(os.path.dirname(target), source), dir_fd)
         return self._refuse_link(source, target, dir_fd)
 
@@ -265,7 +253,7 @@ class Fetching:
     # -- functions of os -------------------------------------------------------------
 
     def functions(self) -> dict[str, Callable[..., Any]]:
-        """Return what replaces functions of `os`, by their names."""
+        """Return the replacements for functions of `os`, by their names."""
         look = self._looking(os.stat)
         return {
             "open": self._open(),
@@ -313,7 +301,7 @@ class Fetching:
             # A folder has been made by now.
             if found.is_folder:
                 return original(path, dir_fd=dir_fd, **options)
-            if _text(path).endswith("/"):
+            if text_of(path).endswith("/"):
                 raise _error(errno.ENOTDIR, path)
             return status_of(found, relative, mirror.device)
 
@@ -325,7 +313,7 @@ class Fetching:
                 found = self._mirror.look(relative)
                 if found is not None and found.is_folder:
                     self._mirror.bring_folder(relative)
-        except FileProblem:  # it cannot be asked: as if it were not there
+        except FileProblem:  # no answer: as if it were not there
             return None
         return found
 
@@ -343,7 +331,7 @@ class Fetching:
                 look(path)
             except OSError:
                 return False
-            if self._only_there(relative) is None:  # it has been made by now, or is forbidden
+            if self._only_there(relative) is None:  # made by now, or forbidden
                 return original(path, mode)
             return not mode & os.X_OK
 
@@ -390,7 +378,7 @@ class Fetching:
         return readlink
 
     def _names(self, path: Any) -> tuple[str, dict[str, FileFacts]]:
-        """Return where a folder is and what is in it there; one that is only there is made."""
+        """Return a folder's path and its listing there; make it if it is missing here."""
         relative = None
         if isinstance(path, (str, os.PathLike)) and not is_quiet():
             relative = self._mirror.inside(path)
@@ -404,7 +392,7 @@ class Fetching:
                 relative = self._mirror.leads_to(relative)
                 names = self._mirror.names(relative) or {}
             for name, item in names.items():
-                if item.link is not None:  # who sees one asks where it leads
+                if item.link is not None:  # code that sees one asks for its target
                     self._mirror.bring_folder(f"{relative}/{name}" if relative else name)
         except FileProblem:
             return "", {}
@@ -412,7 +400,7 @@ class Fetching:
 
 
 def _seen_from(path: Any, dir_fd: int | None) -> Any:
-    """Return a path, of one that is relative to a directory the whole; nothing: it is not known.
+    """Return a path with the directory that it is relative to, "" if that is unknown.
 
     dir_fd: the directory; None or -1: the working directory.
     """
@@ -424,7 +412,7 @@ def _seen_from(path: Any, dir_fd: int | None) -> Any:
 
 
 def _directory(dir_fd: int | None) -> str:
-    """Return where an open directory is; nothing: it is not known."""
+    """Return the path of an open directory, "" if it is unknown."""
     try:
         return _readlink(f"/proc/self/fd/{dir_fd}")
     except OSError:
@@ -432,11 +420,5 @@ def _directory(dir_fd: int | None) -> str:
 
 
 def _error(number: int, path: Any, target: Any = None) -> OSError:
-    """Return the error that the environment would have if all files were in it."""
-    if target is None:
-        return OSError(number, os.strerror(number), path)
+    """Return the error that code would get if all files were here."""
     return OSError(number, os.strerror(number), path, None, target)
-
-
-def _text(path: Any) -> str:
-    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else ""

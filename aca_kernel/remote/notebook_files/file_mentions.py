@@ -1,4 +1,4 @@
-"""Names of files in what code says to others: a command, a database's address."""
+"""Names of files in commands and in addresses of databases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from ..paged_files import FileProblem
 from . import is_quiet
-from .mirror import Mirror, Refused
+from .mirror import Mirror, Refused, text_of
 
 # A command names a few files; a pattern in it may mean many.
 _MOST_NAMED = 1000
@@ -23,7 +23,7 @@ _TAKE_FOLDERS = frozenset({"cp", "mv", "rsync", "tar", "zip"})
 
 def of_database(database: Any) -> tuple[str, str]:
     """Return the paths of an SQLite database and its log, empty for one in memory."""
-    path = os.fsdecode(database) if isinstance(database, (str, bytes, os.PathLike)) else ""
+    path = text_of(database)
     if path.startswith("file:"):
         path = unquote(path[5:].partition("?")[0].partition("#")[0])
         path = "/" + path.lstrip("/") if path.startswith("//") else path
@@ -31,10 +31,10 @@ def of_database(database: Any) -> tuple[str, str]:
 
 
 def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
-    """Fetch the files that a command names: the words in it that are paths of some.
+    """Fetch the files whose paths are words of a command.
 
-    What a command opens without naming it on its line cannot be known. Of a folder everything
-    comes if the command is one that takes all of it, and its name only for every other.
+    Files that a command opens without naming them are not known. A folder comes with its contents
+    for commands that take all of it, and empty for others.
     """
     if is_quiet() or mirror.is_hinting:
         return
@@ -47,7 +47,7 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
     try:
         for begin in range(0, len(paths), 50):
             mirror.look_at(paths[begin : begin + 50])
-    except FileProblem:  # the command finds what is here
+    except FileProblem:  # the command sees the files that are here
         return
     for path in paths:
         try:

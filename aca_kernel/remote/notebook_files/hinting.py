@@ -1,4 +1,4 @@
-"""Files are not sent by themselves: the error of code that misses one says what sends it."""
+"""Hints in the errors of code that misses a file, where files are not sent by themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from ..paged_files import FileProblem
 from ..wrapping import wrapped
 from . import file_mentions, quiet
-from .copies import FileFacts
+from .entries import FileFacts
 from .mirror import Mirror, hint_of
 from .missing_errors import MissingFile, is_ours, missing
 
@@ -23,30 +23,26 @@ _LONGEST_NAME = 1000
 
 _NO_FILE = os.strerror(errno.ENOENT)
 
-# What is raised of a missing file or module: by what opens it, by imports, by `%load`.
+# Errors of a missing file or module: of open, of imports, of `%load`.
 _HINTED_AT = (OSError, ModuleNotFoundError, ValueError)
 
-# What `%run` and `%load` say of a file.
+# Messages of `%run` and `%load` about a file.
 _SEARCHED = re.compile(r"^File .* not found\.|was not found in history, as a file")
 
 
 class Hinting:
-    """What is done when code opens or looks for something."""
+    """Handlers for code that opens a missing file."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
 
-    def handlers(self) -> dict[str, Callable[..., None]]:
-        """Return what handles audit events, by their names."""
+    def handlers(self) -> dict[str, Callable[..., OSError | None]]:
+        """Return the handlers of audit events, by their names."""
         return {"open": self._on_open, "sqlite3.connect": self._on_connect}
-
-    def functions(self) -> dict[str, Callable[..., Any]]:
-        """Return what replaces functions of `os`, by their names: none is."""
-        return {}
 
     def _on_open(self, path: Any, mode: Any, flags: int) -> None:
         __tracebackhide__ = True
-        # os.open, which has no mode, may be told a folder that this event does not tell.
+        # os.open, which has no mode, may have a dir_fd, which this event does not tell.
         if mode is None or flags & os.O_CREAT:
             return
         relative = self._missed(path)
@@ -56,11 +52,11 @@ class Hinting:
     def _on_connect(self, database: Any) -> None:
         relative = self._missed(file_mentions.of_database(database)[0])
         if relative:
-            # It is no error: a new and empty database is what comes of it.
+            # No error: the code gets a new and empty database.
             self._mirror.tell_once(relative, hint_of(relative))
 
     def _missed(self, path: Any) -> str:
-        """Return where a file is on the user's machine that is missing here, or nothing."""
+        """Return the path of a file that is only on the user's machine, "" if it is not."""
         mirror = self._mirror
         relative = mirror.inside(path)
         if not relative:
@@ -70,22 +66,18 @@ class Hinting:
                 return ""
             try:
                 found = mirror.look(relative)
-            except FileProblem:  # it cannot be asked: as if it were not there
+            except FileProblem:  # no answer: as if it were not there
                 return ""
-            if found is None or found.is_folder:
-                return ""
-        return relative
+        return "" if found is None or found.is_folder else relative
 
-    def prepare(self, error: Any) -> None:
-        """Add its hint to an error of who has looked before, as numpy does, or opens in C."""
-        if isinstance(error, _HINTED_AT):
-            self._add_hint(error)
-
-    def _add_hint(self, error: Any) -> None:
-        if isinstance(error, MissingFile):
+    def prepare(self, error: Any, _: Any) -> None:
+        """Add a hint to an error of code that looks before it opens, as numpy, or opens in C."""
+        is_hinted = isinstance(error, _HINTED_AT) and not isinstance(error, MissingFile)
+        if not is_hinted:
             return
         text = str(error)
-        hint = wrapped(self._hint_for(error, text))
+        with quiet():
+            hint = wrapped(self._hint_for(error, text))
         if not hint or hint in text:
             return
         if isinstance(error, ImportError):
@@ -122,7 +114,7 @@ class Hinting:
         return "" if module is None else self._hint(paths[1], module)
 
     def _hint_for_names(self, names: list[Any]) -> str:
-        """Return the hint for the first of some names that is missing here and is there."""
+        """Return the hint for the first name of a file that is only on the user's machine."""
         mirror = self._mirror
         found = [mirror.inside(name) for name in names[:_MOST_NAMES]]
         paths = [
@@ -130,12 +122,8 @@ class Hinting:
             for path in found
             if path and len(path) < _LONGEST_NAME and not os.path.lexists(mirror.path_of(path))
         ]
-        items = mirror.look_at(paths)
-        for place, path in enumerate(paths):
-            item = items[place]
-            if item is not None:
-                return self._hint(path, item)
-        return ""
+        items = zip(paths, mirror.look_at(paths))  # noqa: B905 - not in Python 3.9
+        return next((self._hint(path, item) for path, item in items if item is not None), "")
 
     def _hint(self, path: str, item: FileFacts) -> str:
         if item.is_folder:
@@ -147,7 +135,7 @@ class Hinting:
         return hint_of(path)
 
     def tell_of_run(self, result: Any) -> None:
-        """Say after a cell what `%run` has not found: its error is of no type of its own."""
+        """Show after a cell the hint for `%run`, whose error has no type of its own."""
         error = result.error_in_exec
         if type(error) is Exception and _SEARCHED.search(str(error)):
             with contextlib.suppress(FileProblem), quiet():
@@ -158,7 +146,7 @@ class Hinting:
 
 def _names_opener() -> bool:
     """Tell whether the code that opens a file names an opener, which may find it elsewhere."""
-    frame: Any = sys._getframe(1)  # noqa: SLF001 - what the audit event does not tell
+    frame: Any = sys._getframe(1)  # noqa: SLF001 - the audit event does not tell
     while frame is not None and is_ours(frame.f_code):
         frame = frame.f_back
     if frame is None:
@@ -169,7 +157,7 @@ def _names_opener() -> bool:
 
 
 class _Hinted(str):
-    """The name of a file in an error, as it is shown: with the hint behind it."""
+    """The name of a file in an error, shown with a hint after it."""
 
     __slots__ = ("_shown",)
     _shown: str
@@ -187,7 +175,7 @@ class _Hinted(str):
 
 
 def _names_in(text: str) -> list[str]:
-    """Return what may be a file's name: all, what is quoted, and words with a dot or slash."""
+    """Return candidates for a file's name: the text, quoted parts, words with a dot or slash."""
     quoted = re.findall(r"'([^'\n]+)'|\"([^\"\n]+)\"|`([^`\n]+)`", text)
     words = [word.strip(".,:;!?()[]{}<>'\"`") for word in text.split()]
     return [

@@ -1,8 +1,8 @@
 """Modules beside the notebook, and libraries that open files in C.
 
-A module that is not found in the environment is looked for beside the notebook, as one of the
-working directory would be found locally; one that came from there is refreshed before it is
-loaded again. pyarrow, which opens files by itself, is changed when it is imported.
+A module that is missing in the environment is looked for beside the notebook. One that came from
+there is refreshed before it is loaded again. pyarrow, which opens files in C, is patched when it
+is imported.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .fetching import bring_tree
 from .mirror import Mirror, Refused
 from .missing_errors import MissingModule
 
-# What Python imports modules from without unpacking it.
+# Archives that Python imports modules from.
 _ARCHIVES = (".zip", ".egg", ".whl")
 
 
 def install(mirror: Mirror) -> None:
-    """Begin to look for modules."""
+    """Install the finders."""
     patches: dict[str, Callable[[Any], None]] = {
         "pyarrow": functools.partial(_patch_pyarrow, mirror),
         "pyarrow.util": functools.partial(_patch_pyarrow_util, mirror),
@@ -42,7 +42,7 @@ def install(mirror: Mirror) -> None:
 
 
 class _First:
-    """Comes before the finders that there are: refreshes, and changes what is imported."""
+    """The first finder: refreshes copies, and patches libraries."""
 
     def __init__(self, mirror: Mirror, patches: dict[str, Callable[[Any], None]]) -> None:
         self._mirror = mirror
@@ -62,7 +62,7 @@ class _First:
         return None
 
     def _bring_places(self) -> None:
-        """Bring what lies beside the notebook and modules are looked for in: folders, archives."""
+        """Bring the folders and archives beside the notebook that are on the search path."""
         for place in list(sys.path):
             # Python has not looked there, or has found nothing.
             if sys.path_importer_cache.get(place) is None:
@@ -80,7 +80,7 @@ class _First:
             for path in (package, module):
                 if mirror.is_copy(path):
                     mirror.bring(path)
-            # A folder that has come without its files would be taken for a whole package.
+            # A folder without its files would pass for a namespace package.
             if not mirror.is_hinting and not mirror.is_copy(package):
                 with quiet():
                     is_folder = os.path.isdir(mirror.path_of(relative))
@@ -103,7 +103,7 @@ class _First:
 
 
 class _Last:
-    """Comes behind the finders that there are: what they do not find may be beside the notebook."""
+    """The last finder: looks beside the notebook."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
@@ -122,7 +122,7 @@ class _Last:
                     continue
             except (FileProblem, Refused) as error:
                 raise MissingModule(f"No module named {name!r}. {error}", name=name) from None
-            # Past the caches of folders, which may not have noticed.
+            # The caches of folders may be stale.
             importlib.machinery.PathFinder.invalidate_caches()
             return importlib.machinery.PathFinder.find_spec(name, [folder])
         return None
@@ -135,7 +135,7 @@ class _Last:
         for path, item in ((package, found[1]), (module, found[2])):
             if item is not None and not item.is_folder:
                 if mirror.is_hinting:
-                    # No error of ours: who only looks for a module gets None. See hinting.py.
+                    # No error of ours: code that only looks for a module gets None (hinting.py).
                     return False
                 mirror.bring(path)
                 return True
@@ -145,7 +145,7 @@ class _Last:
 
 
 def _folders(mirror: Mirror, path: Sequence[str] | None) -> Iterator[tuple[str, str]]:
-    """Yield where a module may be beside the notebook: as the beginning of a path, and the path."""
+    """Yield the folders beside the notebook that may hold a module, as a prefix and as a path."""
     seen: set[str] = set()
     for folder in [mirror.root, *sys.path] if path is None else list(path):
         # Python means the working directory by an empty one.
@@ -156,7 +156,7 @@ def _folders(mirror: Mirror, path: Sequence[str] | None) -> Iterator[tuple[str, 
 
 
 def _files_of(name: str) -> tuple[str, str]:
-    """Return where the module of a name lies, as a package and as a file."""
+    """Return the paths of a module, as a package and as a file."""
     return f"{name}/__init__.py", f"{name}.py"
 
 
@@ -164,9 +164,9 @@ def _files_of(name: str) -> tuple[str, str]:
 
 
 def _patch_pyarrow_util(mirror: Mirror, module: Any) -> None:
-    """Let a path be noticed when pyarrow makes a text of it, as it does with nearly all.
+    """Notice paths where pyarrow makes a text of them, as it does with nearly all.
 
-    The function's code is replaced, not the function: others have imported it already.
+    The function's code is replaced, not the function: other modules have imported it already.
     """
     function = module._stringify_path  # noqa: SLF001 - there is no public way in
     module._aca_original = types.FunctionType(  # noqa: SLF001
@@ -177,7 +177,7 @@ def _patch_pyarrow_util(mirror: Mirror, module: Any) -> None:
 
 
 def _stringify_path(path: Any) -> Any:
-    """Runs with the names of pyarrow.util."""
+    """Replacement for pyarrow's function; its globals are those of pyarrow.util."""
     text = _aca_original(path)  # type: ignore[name-defined]  # noqa: F821
     _aca_notice(text)  # type: ignore[name-defined]  # noqa: F821
     return text
@@ -197,5 +197,5 @@ def _patch_pyarrow(mirror: Mirror, module: Any) -> None:
 def _notice(mirror: Mirror, path: Any) -> None:
     relative = None if is_quiet() or mirror.is_hinting else mirror.inside(path)
     if relative is not None:
-        # Of a folder everything: which of its files are read is decided in C.
+        # A folder with all its files: C code decides which of them it reads.
         bring_tree(mirror, path, relative, with_links=True)

@@ -1,7 +1,7 @@
-"""What there is on the user's machine, as far as it has been asked.
+"""Cached answers about files on the user's machine.
 
-An answer counts for a second in the same cell. Where a folder is asked about again and again, it
-is listed instead.
+An answer is fresh for a second in the same cell. After several questions about a folder it is
+listed instead.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any
 
 from ..asking import HostClient
 from . import quiet
-from .copies import FileFacts
+from .entries import FileFacts
 
-# What is known is taken for true so long, in the same cell.
+# How long an answer is fresh, in the same cell.
 FRESH_SECONDS = 1.0
 
-# After so many questions about a folder in one cell it is listed.
+# Questions about a folder in one cell before it is listed.
 _QUESTIONS_BEFORE_LIST = 8
 
 
 class LookupCache:
-    """Questions about files, and what is known from answers.
+    """Questions about files, and cached answers.
 
-    asking: connects to the kernel. on_list: hears what is in a folder that has been listed, None
-    if it is none. is_listing: whether folders may be listed.
+    asking: connects to the kernel. on_list: called with a folder's listing, None if it is no
+    folder. is_listing: whether folders may be listed.
     """
 
     def __init__(
@@ -47,27 +47,26 @@ class LookupCache:
         self._questions: dict[str, int] = {}
 
     def forget(self) -> None:
-        """A cell begins: take nothing for known any more."""
+        """Drop all answers, since a cell begins."""
         self._cell += 1
         for known in (self._found, self._lists, self._questions):
             known.clear()
 
     def look_at(self, paths: list[str]) -> list[FileFacts | None]:
-        """Return what is there, with one question for all that is not known.
+        """Return facts about files, with one question for all that are unknown.
 
-        Raises FileProblem: it cannot be asked.
+        Raises FileProblem: there is no answer.
         """
         unknown = [path for path in paths if not self.knows(path)]
         if unknown:
             with quiet(), self._asking() as kernel:
                 answer = kernel.ask("files_look", paths=unknown).head["found"]
-            for place, path in enumerate(unknown):
-                row = answer[place]
+            for path, row in zip(unknown, answer):  # noqa: B905 - not in Python 3.9
                 self.note(path, None if row is None else FileFacts(*row))
         return [self.item(path) for path in paths]
 
     def knows(self, relative: str) -> bool:
-        """Tell whether something is known; lists its folder if it was asked about often."""
+        """Tell whether there is a fresh answer; list the folder if it was asked about often."""
         if not relative or self._is_fresh(self._found.get(relative)):
             return True
         folder = os.path.dirname(relative)
@@ -80,7 +79,7 @@ class LookupCache:
         return True
 
     def item(self, relative: str) -> FileFacts | None:
-        """Return what is known last."""
+        """Return the last answer."""
         if not relative:
             return FileFacts(True, 0, 0)
         folder, name = os.path.split(relative)
@@ -90,7 +89,7 @@ class LookupCache:
         return found[2] if found is not None else None
 
     def note(self, relative: str, found: FileFacts | None) -> None:
-        """Something has become known."""
+        """Cache an answer."""
         self._found[relative] = self._cell, time.monotonic(), found
 
     def _is_fresh(self, known: Any) -> bool:
@@ -101,7 +100,7 @@ class LookupCache:
         )
 
     def names(self, relative: str) -> dict[str, FileFacts] | None:
-        """Return what is in a folder there; None: it is none. Raises FileProblem."""
+        """Return the listing of a folder; None: it is none. Raises FileProblem."""
         known = self._lists.get(relative)
         if known is not None and self._is_fresh(known):
             return known[2]

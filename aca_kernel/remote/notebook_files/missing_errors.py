@@ -1,4 +1,4 @@
-"""The errors of code that opens or imports what is missing here and is on the user's machine."""
+"""Errors of code that opens or imports a file that is only on the user's machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class MissingFile(FileNotFoundError):
-    """With one sentence more than code would get elsewhere."""
+    """A FileNotFoundError with one sentence more."""
 
     sentence = ""
 
@@ -27,13 +27,13 @@ class MissingFile(FileNotFoundError):
 
 
 class MissingModule(ModuleNotFoundError):
-    """By its own type, so that its traceback can be told."""
+    """A ModuleNotFoundError that can be told from others."""
 
     def __reduce__(self) -> Any:
         return ModuleNotFoundError, self.args
 
 
-# Whatever else code sees of them is what it would get elsewhere.
+# Code cannot tell them from the plain ones.
 for _own in (MissingFile, MissingModule):
     _own.__name__ = _own.__qualname__ = _own.__base__.__name__  # type: ignore[union-attr]
     _own.__module__ = "builtins"

@@ -1,7 +1,4 @@
-"""One file on its way here.
-
-Calls to the kernel: see aca_kernel/host/notebook_files/sending.py.
-"""
+"""The transfer of one file from the user's machine (host/notebook_files/sending.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ from ..origin import stamp
 from ..paged_files import PartialFile
 from ..paging import LATER_SECONDS, receive_pages
 from ..transfer_progress import TransferProgress
-from .copies import Copies, Copy, FileFacts
+from .copies import Copies, Copy
+from .entries import FileFacts
 
 
 def ask(kernel: HostClient, relative: str, copy: Copy | None) -> Any:
@@ -30,7 +28,7 @@ def ask(kernel: HostClient, relative: str, copy: Copy | None) -> Any:
 def receive(
     kernel: HostClient, relative: str, answer: Any, copies: Copies, stream: Any
 ) -> FileFacts | None:
-    """Take what is sent, and note it; return what it is there, None if it changed meanwhile.
+    """Write a file and note it; return the facts about it, None if it changed meanwhile.
 
     stream: where a slow transfer shows its progress. Raises FileProblem.
     """

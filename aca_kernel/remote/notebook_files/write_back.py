@@ -1,16 +1,16 @@
-"""What the code has written into the working directory, and how it gets to the user's machine.
+"""Files that the code has written into the working directory, and their way to the user's machine.
 
-Written is what was not there before the first cell, has not come from the user's machine, or
-has changed since. With the setting `files_back` it is sent at the end of each cell; whether it is
-taken, the kernel there decides (aca_kernel/host/notebook_files/write_back.py).
+These are files that are new since the first cell and were not fetched, or have changed since. With
+the setting `files_back` they are sent at the end of each cell; the kernel on the user's machine
+decides whether it takes them (aca_kernel/host/notebook_files/write_back.py).
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..asking import HostClient, asking
@@ -18,55 +18,46 @@ from ..origin import Stamp, stamp
 from ..paged_files import FileProblem, SourceFile
 from ..paging import send_pages
 from ..transfer_progress import TransferProgress, shown_size
-from ..wrapping import wrapped
+from ..wrapping import tell
 from . import quiet
 from .mirror import Mirror
 
-# What is no larger goes along with the question whether it may.
+# Up to this size a file goes along with the question.
 _AT_ONCE_BYTES = 1_000_000
 
 # Folders of tools, beside the hidden ones.
 _TOOLS_FOLDERS = frozenset({"__pycache__", "node_modules"})
 
-# A list is for reading: more files than this are only counted.
+# Files beyond this are only counted in a list.
 _MOST_LISTED = 100
 
 
+@dataclass(eq=False)
 class Writing:
     """The files of one remote kernel that are the code's.
 
-    known: stamps of files that are not, by their absolute paths; grows as files come.
-    mirror: None where no files come.
+    known: stamps of all other files, by their absolute paths; grows as files are fetched.
+    mirror: None where none are.
     """
 
-    def __init__(
-        self,
-        root: str,
-        calls_path: str,
-        known: dict[str, Stamp],
-        stream: Any,
-        mirror: Mirror | None,
-    ) -> None:
-        self._root = root
-        self._calls_path = calls_path
-        self._known = known
-        self._stream = stream
-        self._mirror = mirror
-        # What was sent back, or was refused, as it was then.
-        self._sent: dict[str, Stamp] = {}
-        self._told: set[str] = set()
+    root: str
+    calls_path: str
+    known: dict[str, Stamp]
+    stream: Any
+    mirror: Mirror | None
+    # Stamps of the files that were sent back or refused.
+    _sent: dict[str, Stamp] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield the regular files that the code has written, in order of their paths."""
+        """Yield the regular files that the code has written, by path."""
         with quiet():
             found = list(self._files())
         yield from sorted(found)
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        for folder, folders, names in os.walk(self._root):
-            folders[:] = [
-                one for one in folders if not one.startswith(".") and one not in _TOOLS_FOLDERS
-            ]
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = [one for one in set(folders) - _TOOLS_FOLDERS if not one.startswith(".")]
             for name in names:
                 path = os.path.join(folder, name)
                 if name.startswith("."):
@@ -75,88 +66,71 @@ class Writing:
                     status = os.lstat(path)
                 except OSError:  # it was there a moment ago
                     continue
-                if stat.S_ISREG(status.st_mode) and self._known.get(path) != stamp(status):
-                    yield os.path.relpath(path, self._root), status
+                if stat.S_ISREG(status.st_mode) and self.known.get(path) != stamp(status):
+                    yield os.path.relpath(path, self.root), status
 
     def send_back(self) -> None:
-        """Send what is new since the last cell; what is refused is told once."""
+        """Send the files that are new since the last cell; a refusal is shown once."""
         try:
             with quiet():
                 self._send_new()
         except KeyboardInterrupt:
-            self._tell("Interrupted; what has not come back yet comes after the next cell.")
+            tell("Interrupted; what has not come back yet comes after the next cell.")
 
     def _send_new(self) -> None:
-        changed = [
-            (path, status) for path, status in self.files() if self._sent.get(path) != stamp(status)
-        ]
-        for path, status in changed:
+        for path, status in list(self.files()):
+            if self._sent.get(path) == stamp(status):
+                continue
             try:
                 answer = self._send(path)
             except FileProblem as error:
-                self._tell_once(str(error))
                 answer = {}
+                if str(error) not in self._told:
+                    self._told.add(str(error))
+                    tell(str(error))
             self._sent[path] = stamp(status)
             if answer.get("size") == status.st_size:
                 self._note(path, int(answer["changed"]), stamp(status))
 
     def is_same(self, path: str, beside: str) -> bool:
         """Tell whether a path here stands for one in the notebook's folder."""
-        return path == os.path.join(self._root, beside)
+        return path == os.path.join(self.root, beside)
 
     def note_same(self, relative: str, changed: int | None) -> None:
-        """A file has come by the user's will: it need not go back.
+        """Note a file that the user has uploaded: it need not go back.
 
-        changed: when, on the user's machine; None: it would not be sent again.
+        changed: its time on the user's machine; None: it would not be sent again.
         """
         with quiet():
-            own = self._sent[relative] = stamp(os.lstat(os.path.join(self._root, relative)))
+            own = self._sent[relative] = stamp(os.lstat(os.path.join(self.root, relative)))
         if changed is not None:
             self._note(relative, changed, own)
 
     def _note(self, relative: str, changed: int, own: Stamp) -> None:
-        if self._mirror is not None:
-            self._mirror.keep_same(relative, changed, own)
-
-    def _tell_once(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.add(sentence)
-            self._tell(sentence)
-
-    def _tell(self, sentence: str) -> None:
-        sys.stderr.write(wrapped(sentence) + "\n")
-        sys.stderr.flush()
+        if self.mirror is not None:
+            self.mirror.keep_same(relative, changed, own)
 
     def _send(self, path: str) -> dict[str, Any]:
-        file = SourceFile(os.path.join(self._root, path), path)
-        progress = TransferProgress(file.size, f"{path}: ", self._stream)
+        file = SourceFile(os.path.join(self.root, path), path)
+        progress = TransferProgress(file.size, f"{path}: ", self.stream)
         try:
-            with asking(self._calls_path) as kernel:
+            with asking(self.calls_path) as kernel:
+                started: dict[str, Any] = {"path": path, "size": file.size}
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
-                    kernel.send(
-                        "back",
-                        data,
-                        path=path,
-                        size=file.size,
-                        digest=file.digest,
-                        is_executable=file.is_executable,
-                    )
+                    ended = {"digest": file.digest, "is_executable": file.is_executable}
+                    kernel.send("back", data, **started, **ended)
                     return kernel.receive().head
-                begun = kernel.ask("back", path=path, size=file.size).head
-                send_pages(kernel, "back_page", begun, file, progress)
-                return kernel.ask(
-                    "back_end",
-                    transfer=begun["transfer"],
-                    digest=file.digest,
-                    is_executable=file.is_executable,
-                ).head
+                transfer = kernel.ask("back", **started).head
+                send_pages(kernel, "back_page", transfer, file, progress)
+                ended = {"digest": file.digest, "is_executable": file.is_executable}
+                return kernel.ask("back_end", transfer=transfer["transfer"], **ended).head
         finally:
             file.close()
             progress.end()
 
     def listing(self, kernel: HostClient) -> str:
-        """Return what `%aca files` shows. Raises FileProblem."""
+        """Return the text of `%aca files`. Raises FileProblem."""
         answer = kernel.ask("files_sent").head
         sent = [(str(path), int(size)) for path, size in answer["rows"]]
         written = [(path, status.st_size) for path, status in self.files()]

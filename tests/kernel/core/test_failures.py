@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +13,13 @@ import pytest
 from aca_kernel.app import AcaKernelApp
 from aca_kernel.checkpoint.schedule import Schedule
 from aca_kernel.host import checkpoint_commands
-from aca_kernel.host.call import Call
-from aca_kernel.host.checkpoint_commands import CheckpointCommands
+from aca_kernel.host.call import Call, Later
+from aca_kernel.host.calls import Calls
+from aca_kernel.kernel import commands as do
 from aca_kernel.kernel import events as on
 from aca_kernel.kernel.driver import Driver
+from aca_kernel.kernel.jobs import Jobs
+from aca_kernel.kernel.tasks import Tasks
 from aca_kernel.remote.wire import Record
 from aca_kernel.settings import AcaKernel
 
@@ -27,6 +30,10 @@ NewWorld = Callable[..., World]
 LOG = logging.getLogger("test")
 
 FULL = OSError(28, "No space left on device")
+
+
+async def fail() -> None:
+    raise FULL
 
 
 def test_every_request_ends_if_the_core_or_its_driver_fails(new_world: NewWorld) -> None:
@@ -44,6 +51,20 @@ def test_every_request_ends_if_the_core_or_its_driver_fails(new_world: NewWorld)
     check(world)
 
 
+@pytest.mark.parametrize("latency", [0.002, 0.04])
+def test_a_cell_that_finds_its_environment_gone_runs_in_the_next(
+    new_world: NewWorld, latency: float
+) -> None:
+    world = new_world(latency=latency)
+    world.cell("a")
+    world.settle()
+    world.faults[world.calls + 1] = "gone"
+    cells = [world.cell("b"), world.cell("c")]
+    world.settle()
+    assert [world.text(cell) for cell in cells] == ["b", "c"]
+    check(world)
+
+
 def test_what_failed_beside_the_cells_is_told_with_the_next_one(new_world: NewWorld) -> None:
     world = new_world()
     world.tell(on.DriverFailed(world.clock.now, "interrupt", is_fatal=False))
@@ -56,22 +77,55 @@ def test_what_failed_beside_the_cells_is_told_with_the_next_one(new_world: NewWo
 
 
 def test_a_task_that_fails_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    handled: list[on.Event] = []
-
-    async def fail() -> None:
-        raise FULL
+    inbox: asyncio.Queue[on.Event] = asyncio.Queue()
 
     async def run() -> None:
-        kernel: Any = Driver.__new__(Driver)
-        kernel._tasks, kernel._log, kernel._handle = set(), LOG, handled.append
-        await asyncio.wait([kernel._start(fail(), "end a call early")])
+        await asyncio.wait([Tasks(inbox, LOG).start(fail(), "end a call early")])
         await asyncio.sleep(0)
 
     asyncio.run(run())
     assert "could not end a call early" in caplog.text
     assert "No space left on device" in caplog.text
-    (event,) = handled
+    assert isinstance(inbox.get_nowait(), on.DriverFailed)
+
+
+def test_a_job_that_fails_ends_its_turn(caplog: pytest.LogCaptureFixture) -> None:
+    inbox: asyncio.Queue[on.Event] = asyncio.Queue()
+
+    async def run() -> on.Event:
+        launcher: Any = SimpleNamespace(launch=lambda: asyncio.ensure_future(fail()))
+        none: Any = None
+        jobs = Jobs(none, launcher, none, none, none, none, inbox, LOG)
+        running = asyncio.ensure_future(jobs.run())
+        jobs.put(do.Launch())
+        event = await inbox.get()
+        running.cancel()
+        return event
+
+    event = asyncio.run(asyncio.wait_for(run(), 10))
     assert isinstance(event, on.DriverFailed)
+    assert event.is_fatal
+    assert event.ends_turn
+    assert "No space left on device" in caplog.text
+
+
+def test_a_kernel_whose_core_cannot_go_on_ends_and_says_why() -> None:
+    def fail_at_once(_: on.Event) -> list[do.Command]:
+        raise FULL
+
+    async def run() -> None:
+        kernel: Any = Driver.__new__(Driver)
+        kernel._log, kernel._stopped, kernel._inbox = LOG, asyncio.Event(), asyncio.Queue()
+        kernel._core = SimpleNamespace(start=lambda _: [], handle=fail_at_once)
+        kernel._channels = SimpleNamespace(listen=lambda _: None)
+        kernel._tasks = Tasks(kernel._inbox, LOG)
+        kernel._schedule = kernel._jobs = SimpleNamespace(run=asyncio.Event().wait)
+        kernel._close = lambda: asyncio.sleep(0)
+        kernel.interrupt()
+        await kernel.serve()
+
+    with pytest.raises(OSError, match="No space left on device"):
+        asyncio.run(asyncio.wait_for(run(), 10))
 
 
 def test_automatic_checkpoints_go_on_after_an_error_that_nobody_expected(
@@ -86,13 +140,15 @@ def test_automatic_checkpoints_go_on_after_an_error_that_nobody_expected(
         return "stored"
 
     checkpoints: Any = SimpleNamespace(
-        take=take, cells_since=1, is_busy=False, is_claimed=False, problem="", ran_cell=lambda: None
+        take=take, cells_since=1, is_busy=False, is_claimed=False, ran_cell=lambda: None
     )
     settings = AcaKernel(checkpoint_after_seconds=1e-9)
 
+    inbox: asyncio.Queue[Any] = asyncio.Queue()
+
     async def run() -> None:
-        schedule = Schedule(settings, checkpoints, lambda: None, LOG)
-        running = asyncio.ensure_future(schedule.run(lambda: True))
+        schedule = Schedule(settings, checkpoints, inbox, LOG)
+        running = asyncio.ensure_future(schedule.run())
         schedule.begin(SimpleNamespace(idle_seconds=lambda: 0.0))  # type: ignore[arg-type]
         for number in (1, 2):
             schedule.ran_cell(1.0)
@@ -101,7 +157,7 @@ def test_automatic_checkpoints_go_on_after_an_error_that_nobody_expected(
         running.cancel()
 
     asyncio.run(asyncio.wait_for(run(), 10))
-    assert "No space left on device" in checkpoints.problem
+    assert "No space left on device" in inbox.get_nowait().problem
     assert "No space left on device" in caplog.text
 
 
@@ -109,25 +165,16 @@ def test_automatic_checkpoints_go_on_after_an_error_that_nobody_expected(
 def test_a_cell_that_stores_or_restores_is_answered_whatever_happens(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail() -> None:
-        raise FULL
-
     monkeypatch.setattr(checkpoint_commands, "find_permission", lambda *_: None)
-    later: list[Coroutine[Any, Any, Record]] = []
     checkpoints: Any = SimpleNamespace(begin=fail, end=fail, begin_restoring=fail)
-    commands = CheckpointCommands(
-        None,  # type: ignore[arg-type]
-        AcaKernel(),
-        checkpoints,
-        None,  # type: ignore[arg-type]
-        later.append,
-        LOG,
-    )
-    call = Call({"id": "7", "line": "checkpoint"}, (), None)  # type: ignore[arg-type]
+    none: Any = None
+    calls = Calls(none, none, AcaKernel(), checkpoints, none, none, LOG)
+    call = Call({"id": "7", "op": name, "line": "checkpoint"}, (), none)
 
     async def run() -> Record:
-        await getattr(commands, name)(call)
-        return await later[0]
+        later = await calls.answer(call)
+        assert isinstance(later, Later)
+        return await calls.finish(later)
 
     answer = asyncio.run(run())
     assert answer.head["id"] == "7"

@@ -9,7 +9,7 @@ import pytest
 
 from aca_kernel.environment.exchange import Exchange
 from aca_kernel.kernel import core as core_module
-from aca_kernel.kernel import exchange_pacing
+from aca_kernel.kernel import exchange_loop
 from aca_kernel.kernel.core import Core
 from aca_kernel.kernel.interrupt import Interrupter
 from aca_kernel.kernel.outputs import Forwarder
@@ -57,12 +57,12 @@ def forget_who_waits(patch: pytest.MonkeyPatch) -> None:
 
 def spin(patch: pytest.MonkeyPatch) -> None:
     """As it was: whatever is believed to be unfinished is asked about at once, and for ever."""
-    patch.setattr(exchange_pacing, "FIRST_PAUSE_SECONDS", 0.0)
-    patch.setattr(Core, "_end_unknown", lambda *_: None)
+    patch.setattr(exchange_loop, "FIRST_PAUSE_SECONDS", 0.0)
+    patch.setattr(core_module.SendQueue, "end_unknown", lambda *_: None)
 
 
 def try_again_after_a_final_error(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(exchange_pacing.ExchangePacing, "failed", lambda _: None)
+    patch.setattr(exchange_loop.ExchangeLoop, "failed", lambda self: self.exchange.end())
 
 
 def send_again_what_has_run(patch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def lose_a_record(patch: pytest.MonkeyPatch) -> None:
 def interrupt_what_is_queued(patch: pytest.MonkeyPatch) -> None:
     def ask_for_the_last(self: Any, _: Any) -> Any:
         self._targets = [[one.msg_id for one in self._table][-1]]
-        return None, None
+        return None
 
     patch.setattr(Interrupter, "ask", ask_for_the_last)
 

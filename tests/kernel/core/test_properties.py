@@ -12,7 +12,7 @@ from aca_kernel.kernel import events as on
 from aca_kernel.remote import wire
 
 from .invariants import check
-from .world import FAULTS, World
+from .world import FAULTS, LATENCY, World
 
 NewWorld = Callable[..., World]
 Act = tuple[Any, ...]
@@ -91,11 +91,20 @@ def act(world: World, what: Act) -> None:  # noqa: C901, PLR0912
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(acts=ACTS, faults=FAULTS_AT, has_checkpoint=st.booleans())
+@given(
+    acts=ACTS,
+    faults=FAULTS_AT,
+    has_checkpoint=st.booleans(),
+    latency=st.sampled_from([LATENCY, 0.04]),
+)
 def test_the_invariants_hold(
-    new_world: NewWorld, acts: list[Act], faults: dict[int, str], has_checkpoint: bool
+    new_world: NewWorld,
+    acts: list[Act],
+    faults: dict[int, str],
+    has_checkpoint: bool,
+    latency: float,
 ) -> None:
-    world = new_world(faults=faults, has_checkpoint=has_checkpoint)
+    world = new_world(faults=faults, has_checkpoint=has_checkpoint, latency=latency)
     for one in acts:
         act(world, one)
         check(world, must_end=False)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from aca_kernel.environment.exchange import NO_AGENT, Exchange
+from aca_kernel.environment.exchange import NO_AGENT, Exchange, ToolCall
 from aca_kernel.errors import (
     AccessDenied,
     EnvironmentGone,
@@ -306,6 +306,7 @@ class MemoryAgent(agent_module.Agent):
         self.config = {"session": "s"}
         self.outgoing, self.incoming = wire.SendLog(), wire.ReceiveLog()
         self.exchange_number = self.woken_number = 0
+        self.answered_end = self.question_end = 0
         self.open_requests = {}
         self.background = False
         self.loud_offset = 0
@@ -367,19 +368,28 @@ class World:
     """One kernel, its front end, its pool. faults: by the number of a call, from 1 on."""
 
     def __init__(
-        self, faults: dict[int, str] | None = None, *, has_checkpoint: bool = False
+        self,
+        faults: dict[int, str] | None = None,
+        *,
+        has_checkpoint: bool = False,
+        latency: float = LATENCY,
     ) -> None:
         self.clock = Clock()
         self.faults = faults or {}
         self.said: list[Said] = []
         self.sent: dict[str, tuple[str, str]] = {}
+        self.sent_at: dict[str, float] = {}
         self.ran: list[str] = []
         self.signals: list[str] = []
         self.kernels: list[RemoteKernel] = []
         self.asked: list[wire.Record] = []
         self.answers: list[wire.Record] = []
         self.is_start_impossible = False
-        self.calls = 0
+        self.calls = self.calls_ahead = 0
+        self.latency = latency
+        # Answers that have come while no exchange was pending.
+        self._arrived: list[Callable[[], None]] = []
+        self._is_exchanging = False
         self.launches = 0
         self.exchanges: list[float] = []
         # When an exchange has brought something.
@@ -389,13 +399,13 @@ class World:
         self.strands: list[Strand] = []
         self.agent: MemoryAgent | None = None
         self.exchange: Exchange | None = None
-        self.facts = SimpleNamespace(has_any=has_checkpoint, problem="")
         self._stop: list[int | None] = []
         self._restoring: tuple[int, str] | None = None
         self._turn = 0
         self._ids = itertools.count(1)
-        self.core = Core(CoreOptions(300.0, "auto"), self.facts, LOG)
+        self.core = Core(CoreOptions(300.0, "auto"), LOG)
         self._carry_out(self.core.start(self.clock.now))
+        self.tell(on.CheckpointKept(self.clock.now, has_checkpoint))
 
     # -- the front end -------------------------------------------------------------
 
@@ -404,6 +414,7 @@ class World:
     ) -> str:
         msg_id = f"m{next(self._ids)}"
         self.sent[msg_id] = (msg_type, channel)
+        self.sent_at[msg_id] = self.clock.now
         head = {"msg_id": msg_id, "msg_type": msg_type, "session": "front", **header}
         content = {} if content is None else content
         frames = [json.dumps(part).encode() for part in (head, {}, {}, content)]
@@ -471,7 +482,10 @@ class World:
             case do.DoExchange():
                 self.exchanges.append(now)
                 self._stop = []
-                self.clock.later(0, lambda: self._call(self._begin_turn(), now))
+                self._is_exchanging = True
+                self.clock.later(0, self._make_calls)
+            case do.SendAlong():
+                self.clock.later(0, self._make_calls)
             case do.StopWaiting():
                 self._stop = [command.place]
             case do.Wake():
@@ -494,6 +508,8 @@ class World:
                 self.clock.later(0, lambda: self.tell(on.LaunchInterrupted(self.clock.now)))
             case do.Forget():
                 self.exchange = None
+                self._arrived.clear()
+                self._is_exchanging = False
                 if self.agent is not None:
                     self.agent.expire()
             case do.Leave():
@@ -586,64 +602,126 @@ class World:
 
     # -- calls to the pool -------------------------------------------------------------
 
-    def _call(self, turn: int, began: float) -> None:  # noqa: C901, PLR0912, PLR0915
-        """Make the next call of the pending exchange, and let befall it what is to."""
-        exchange, agent = self.exchange, self.agent
-        if exchange is None or agent is None or turn != self._turn:
+    def _make_calls(self) -> None:
+        """Make the calls that the pending exchange wants now, as relay.py does."""
+        while self._arrived and self._is_exchanging:
+            self._arrived.pop(0)()
+        exchange, agent, now = self.exchange, self.agent, self.clock.now
+        if exchange is None or agent is None or not exchange.is_pending:
+            self._is_exchanging = False
+        if not self._is_exchanging:
             return
-        call = exchange.next_call()
+        exchange.windows.round_trip_seconds = 2 * self.latency
+        call = exchange.next_call(now)
+        if call is not None:
+            self._perform(exchange, agent, call, now)
+        at = exchange.ahead_at()
+        if at is not None:
+            self.clock.at(at, lambda: self._call_ahead(exchange, agent))
+
+    def _call_ahead(self, exchange: Exchange, agent: MemoryAgent) -> None:
+        if exchange is self.exchange and self._is_exchanging:
+            call = exchange.ahead_call(self.clock.now)
+            if call is not None:
+                self.calls_ahead += 1
+                self._perform(exchange, agent, call, self.clock.now)
+
+    def _in_exchange(self, exchange: Exchange, what: Callable[[], None]) -> None:
+        """Do it while an exchange is pending: now, or with the next one."""
+        if exchange is not self.exchange:
+            return
+        if self._is_exchanging:
+            what()
+        else:
+            self._arrived.append(what)
+
+    def _fail(self, exchange: Exchange, error: Any) -> None:
+        exchange.end()
+        self._arrived.clear()
+        self._is_exchanging = False
+        self.tell(on.ExchangeFailed(self.clock.now, exchange.nonce, error))
+
+    def _take(self, exchange: Exchange, call: ToolCall, printed: str) -> None:
+        try:
+            records = exchange.answered(call, printed, self.clock.now)
+        except (EnvironmentGone, Exception) as error:  # noqa: BLE001
+            self._fail(exchange, error)
+            return
+        if records is None:
+            self.clock.later(0, self._make_calls)
+        else:
+            self._is_exchanging = False
+            self.progress += [self.clock.now] * exchange.has_progressed
+            self.tell(on.Exchanged(self.clock.now, exchange.nonce, records))
+
+    def _perform(  # noqa: C901, PLR0912, PLR0915
+        self, exchange: Exchange, agent: MemoryAgent, call: ToolCall, began: float
+    ) -> None:
+        """Make a call, and let befall it what is to."""
         self.calls += 1
         fault = self.faults.get(self.calls, "")
         text = call.code.split('"')[-2]
 
         def again(error: Any, pause: float) -> None:
+            if call.is_ahead:
+                is_refused = not isinstance(error, (PoolUnreachable, ResultUnknown))
+                exchange.dropped(call, is_refused=is_refused)
+                self.clock.later(0, self._make_calls)
+                return
             self.tell(on.CallRepeated(self.clock.now, error))
             if self._stop and (self._stop[0] is None or exchange.is_safe_to_repeat(self._stop[0])):
                 fail(WaitInterrupted("Interrupted."))
             elif self.clock.now - began > PATIENCE_SECONDS:
                 fail(error)
             else:
-                self.clock.later(pause, lambda: self._call(turn, began))
+                self.clock.later(pause, once_more)
+
+        def once_more() -> None:
+            if exchange is self.exchange and exchange.is_under_way(call):
+                self._perform(exchange, agent, call, began)
 
         def fail(error: Any) -> None:
-            exchange.end()
-            self.tell(on.ExchangeFailed(self.clock.now, exchange.nonce, error))
+            if call.is_ahead and not isinstance(error, EnvironmentGone):
+                exchange.dropped(call, is_refused=True)
+                self.clock.later(0, self._make_calls)
+            elif exchange.is_under_way(call):
+                exchange.failed(call)
+                self._in_exchange(exchange, lambda: self._fail(exchange, error))
 
         def lost() -> None:
-            exchange.lost(call)
-            agent.woken_number = max(agent.woken_number, call.number)
-            agent.notice()
+            if exchange is not self.exchange or not exchange.is_under_way(call):
+                return
+            if not call.is_ahead:
+                exchange.lost(call)
+                self._wake()
             again(ResultUnknown("The answer was lost."), 0.02)
 
         def arrive(answered: Callable[[str], None]) -> None:
-            self.clock.later(LATENCY, lambda: self._serve(agent, text, answered))
+            self.clock.later(self.latency, lambda: self._serve(agent, text, answered))
 
         def answered(printed: str) -> None:
-            self.clock.later(LATENCY, lambda: take(printed))
+            self.clock.later(self.latency, lambda: take(printed))
 
         def take(printed: str) -> None:
-            if turn != self._turn:
-                return
             if agent.is_gone and NO_AGENT not in printed:
                 # It ended while the call was under way.
                 lost()
-                return
-            try:
-                records = exchange.answered(printed, self.clock.now)
-            except (EnvironmentGone, Exception) as error:  # noqa: BLE001
-                fail(error)
-                return
-            if records is None:
-                self.clock.later(0.05, lambda: self._call(turn, began))
             else:
-                self.progress += [self.clock.now] * exchange.has_progressed
-                self.tell(on.Exchanged(self.clock.now, exchange.nonce, records))
+                self._in_exchange(exchange, lambda: self._take(exchange, call, printed))
+
+        def refuse() -> None:
+            try:
+                exchange.refused(call, LocalProtocolError("It is too large."))
+            except LocalProtocolError as error:
+                self._fail(exchange, error)
+            else:
+                self._make_calls()
 
         match fault:
             case "unreachable":
-                again(PoolUnreachable("The pool cannot be reached."), 0.5)
+                self.clock.later(0, lambda: again(PoolUnreachable("It cannot be reached."), 0.5))
             case "busy":
-                again(PoolBusy("The pool is busy."), 0.5)
+                self.clock.later(0, lambda: again(PoolBusy("The pool is busy."), 0.5))
             case "lost before":
                 self.clock.later(LOST_SECONDS, lost)
             case "lost after":
@@ -652,28 +730,23 @@ class World:
             case "cut":
                 arrive(lambda printed: answered(printed[:CUT_CHARACTERS]))
             case "empty":
-                self.clock.later(LATENCY, lambda: take(""))
+                self.clock.later(self.latency, lambda: take(""))
             case "slow":
                 arrive(lambda printed: self.clock.later(4.0, lambda: take(printed)))
             case "refused":
                 refusal = AccessDenied("The pool refuses the key.")
-                self.clock.later(LATENCY, lambda: fail(refusal))
+                self.clock.later(self.latency, lambda: fail(refusal))
             case "too large":
-                try:
-                    exchange.refused(LocalProtocolError("It is too large."))
-                except LocalProtocolError as error:
-                    fail(error)
-                else:
-                    self._call(turn, began)
+                self._in_exchange(exchange, refuse)
             case "gone":
                 agent.expire()
-                fail(EnvironmentGone("It is gone."))
+                self.clock.later(0, lambda: fail(EnvironmentGone("It is gone.")))
             case "replaced":
                 agent.expire()
-                self.clock.later(LATENCY, lambda: take(NO_AGENT))
+                self.clock.later(self.latency, lambda: take(NO_AGENT))
             case "killed":
                 arrive(answered)
-                self.clock.later(3 * LATENCY, lambda: self._die(agent, -9))
+                self.clock.later(3 * self.latency, lambda: self._die(agent, -9))
             case "died":
                 self._die(agent, 1)
                 arrive(answered)

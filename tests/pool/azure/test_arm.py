@@ -223,12 +223,12 @@ def delete(url: str, **options: Any) -> list[str]:
 
     async def once(arm: Arm) -> None:
         pool = pool_id(SUBSCRIPTION, "rg", "west")
-        await SessionPools(arm).delete(pool, timeout_seconds=options.pop("timeout_seconds", 30))
+        await SessionPools(arm).delete(pool)
 
     def progress(what: str, _waited: float) -> None:
         told.append(what)
 
-    asyncio.run(with_arm(local_cloud(url), once, progress=progress))
+    asyncio.run(with_arm(local_cloud(url), once, progress=progress, **options))
     return told
 
 
@@ -278,7 +278,7 @@ def test_an_operation_is_left_alone_when_it_takes_too_long(url: str) -> None:
         (200, {}, {"status": "InProgress"}),
     ]
     with pytest.raises(errors.PoolBusy, match="aca-kernel pool show"):
-        delete(url, timeout_seconds=0.2)
+        delete(url, operation_timeout_seconds=0.2)
 
 
 # -- certificates and proxies --------------------------------------------------------

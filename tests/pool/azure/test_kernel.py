@@ -142,15 +142,15 @@ def test_a_rotation_during_a_cell_does_not_end_it() -> None:
 
 
 def test_a_key_that_is_not_accepted_yet_is_waited_for_visibly() -> None:
-    with running_control_plane(key_rotation_seconds=6) as plane:
+    with running_control_plane(key_rotation_seconds=6) as plane, azure_kernel(plane) as kernel:
+        # The kernel is there before: however long it takes to start, it comes too early.
         rotate(plane)
-        with azure_kernel(plane) as kernel:
-            cell = kernel.run("6 * 7")
-            assert cell.error is None
-            assert cell.result == "42"
-            waiting = "does not accept yet the API key that Azure gives for it"
-            assert cell.said.count(waiting) == 1
-            assert "Waiting…" in cell.said
+        cell = kernel.run("6 * 7")
+        assert cell.error is None
+        assert cell.result == "42"
+        waiting = "does not accept yet the API key that Azure gives for it"
+        assert cell.said.count(waiting) == 1
+        assert "Waiting…" in cell.said
 
 
 def test_a_key_that_is_never_accepted_is_one_sentence() -> None:
@@ -296,10 +296,11 @@ def test_a_kernel_that_is_shut_down_does_not_wait_for_a_login(
 
 
 def test_a_pool_that_is_being_made_is_waited_for_visibly() -> None:
-    with running_control_plane(operation_seconds=3) as plane:
+    with running_control_plane(operation_seconds=4) as plane:
         body = plane.request("GET", plane.pool_path()).json()
-        plane.request("PUT", plane.pool_path("west"), body).raise_for_status()
+        # The kernel is there before: however long it takes to start, it comes too early.
         with running_kernel({**plane.env, "ACA_SESSION_POOL": "west"}) as kernel:
+            plane.request("PUT", plane.pool_path("west"), body).raise_for_status()
             cell = kernel.run("6 * 7")
             assert cell.result == "42"
             assert "west is not ready yet" in cell.said

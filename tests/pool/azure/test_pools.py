@@ -91,7 +91,7 @@ def feature(state: str) -> tuple[int, dict[str, str], Any]:
 
 
 def register(url: str) -> str:
-    said = asked(url, lambda arm: register_mcp_feature(arm, SUBSCRIPTION, timeout_seconds=5))
+    said = asked(url, lambda arm: register_mcp_feature(arm, SUBSCRIPTION))
     assert isinstance(said, str)
     return said
 

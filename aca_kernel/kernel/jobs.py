@@ -1,0 +1,224 @@
+"""Jobs of one kernel: launches, exchanges, host calls and cells in plain mode, one at a time.
+
+Each job ends in an event, also one that fails. What must not wait for its end (an interrupt, a
+wake, a restore) goes beside it; see driver.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import AcaKernelError, EnvironmentGone
+from ..host.call import Call, Later
+from . import commands as do
+from . import events as on
+from .plain_mode import CELL_TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    import logging
+
+    from ..checkpoint.checkpoints import Checkpoints
+    from ..checkpoint.schedule import Schedule
+    from ..environment.environment import Environment
+    from ..environment.launch import Launched, Launcher
+    from ..environment.relay import Relay
+    from ..host.calls import Calls
+    from ..messaging.inbox import Inbox
+    from ..pool.backend import Backend
+    from ..pool.mcp_client import ToolResult
+    from .tasks import Tasks
+
+
+class Jobs:
+    """Does the jobs of one kernel. relay: of the present environment, None in plain mode too."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        launcher: Launcher,
+        checkpoints: Checkpoints,
+        schedule: Schedule,
+        calls: Calls,
+        tasks: Tasks,
+        inbox: Inbox[on.Event],
+        log: logging.Logger,
+    ) -> None:
+        self.relay: Relay | None = None
+        self._backend = backend
+        self._launcher = launcher
+        self._checkpoints = checkpoints
+        self._schedule = schedule
+        self._calls = calls
+        self._tasks = tasks
+        self._inbox = inbox
+        self._log = log
+        self._wanted: asyncio.Queue[do.Job] = asyncio.Queue()
+        self._environment: Environment | None = None
+        # The one that was forgotten last.
+        self._left: Relay | None = None
+        self._launching: asyncio.Task[Launched] | None = None
+        self._running_code: asyncio.Task[ToolResult] | None = None
+
+    def put(self, job: do.Job) -> None:
+        """Have a job done; there is one at a time."""
+        self._wanted.put_nowait(job)
+
+    async def run(self) -> None:
+        """Do jobs until cancelled."""
+        while True:
+            job = await self._wanted.get()
+            try:
+                event = await self._do(job)
+            except Exception:  # noqa: BLE001 - it is logged, and every request ends
+                self._log.exception("%s failed", type(job).__name__)
+                event = on.DriverFailed(time.monotonic(), "go on", is_fatal=True, ends_turn=True)
+            self._inbox.put_nowait(event)
+
+    async def _do(self, job: do.Job) -> on.Event:
+        match job:
+            case do.DoExchange():
+                return await self._exchange()
+            case do.CallHost():
+                return await self._call_host(job)
+            case do.Launch():
+                return await self._launch()
+            case do.Leave():
+                return await self._leave(job)
+            case do.RunCode():
+                return await self._run_code(job.code)
+
+    # -- what goes round the jobs ----------------------------------------------------
+
+    def cancel_launch(self) -> None:
+        """Give up launching: `LaunchInterrupted`."""
+        if self._launching is not None:
+            self._launching.cancel()
+        elif not self._wanted.empty():
+            # It has not begun.
+            self._wanted.get_nowait()
+            self._inbox.put_nowait(on.LaunchInterrupted(time.monotonic()))
+
+    def stop_code(self) -> None:
+        """Wait no longer for the text of a cell."""
+        if self._running_code is not None:
+            self._running_code.cancel()
+
+    def forget(self) -> None:
+        """The environment has ended, or is given up: no kernel is to have it."""
+        if self.relay is not None:
+            self.relay.close()
+        if self._environment is not None:
+            self._environment.release(keep=False)
+        self._left, self.relay, self._environment = self.relay, None, None
+        self._schedule.end()
+        self._checkpoints.forget_environment()
+
+    async def close(self, *, for_restart: bool) -> None:
+        """End the remote kernel, if that can be done at once, and release its environment."""
+        if self._launching is not None:
+            self._launching.cancel()
+        self._launcher.close()
+        if self.relay is not None:
+            self.relay.close()
+        await self._kill(self.relay)
+        if self._environment is not None:
+            self._environment.release(keep=True, for_restart=for_restart)
+
+    async def _kill(self, relay: Relay | None) -> None:
+        if relay is not None and not self._backend.is_embedded:
+            await relay.kill()
+
+    # -- jobs ------------------------------------------------------------------------
+
+    async def _exchange(self) -> on.Event:
+        relay = self._present()
+        # Whoever has just got an answer may have the next question, which then goes along: one
+        # turn of the event loop to ask it, and one for the core to take it.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        generation = relay.exchange.nonce
+        try:
+            records = await relay.do_exchange()
+        except AcaKernelError as error:
+            return on.ExchangeFailed(time.monotonic(), generation, error)
+        return on.Exchanged(time.monotonic(), generation, records)
+
+    def _present(self) -> Relay:
+        if self.relay is None:
+            raise EnvironmentGone("The session environment has ended.")
+        return self.relay
+
+    async def _call_host(self, job: do.CallHost) -> on.Event:
+        relay = self._present()
+        generation, answers, size = relay.exchange.nonce, [], 0
+        for record in job.calls:
+            try:
+                answer = await self._calls.answer(Call(record.head, record.parts, relay, size))
+            except EnvironmentGone as error:
+                return on.LossFound(time.monotonic(), generation, error)
+            if isinstance(answer, Later):
+                self._tasks.start(self._answer_later(answer, generation), "answer the environment")
+            elif answer is not None:
+                answers.append(answer)
+                size += sum(map(len, answer.parts))
+        return on.HostAnswered(
+            time.monotonic(),
+            generation,
+            tuple(answers),
+            restart=self._calls.take_restart(),
+            may_continue=self._calls.has_sent_file(),
+        )
+
+    async def _answer_later(self, later: Later, generation: str) -> None:
+        answer = await self._calls.finish(later)
+        if answer is not None:
+            now = time.monotonic()
+            self._inbox.put_nowait(on.HostAnswered(now, generation, (answer,), is_late=True))
+
+    async def _launch(self) -> on.Event:
+        launching = self._launching = self._launcher.launch()
+        try:
+            await asyncio.wait([launching])
+        finally:
+            self._launching = None
+            launching.cancel()
+        if launching.cancelled():
+            return on.LaunchInterrupted(time.monotonic())
+        try:
+            launched = launching.result()
+        except AcaKernelError as error:
+            return on.LaunchFailed(time.monotonic(), error)
+        self._environment, self.relay = launched.environment, launched.relay
+        if launched.relay is None:
+            return on.EnvironmentReady(time.monotonic(), None, launched.notices)
+        self._schedule.begin(launched.environment)
+        return on.EnvironmentReady(time.monotonic(), launched.relay.exchange, launched.notices)
+
+    async def _leave(self, job: do.Leave) -> on.Event:
+        await self._kill(self._left)
+        await self._backend.discard_environment()
+        if job.keeps_state:
+            self._checkpoints.cells_since = 0
+        else:
+            await self._checkpoints.clear()
+        return on.Left(time.monotonic())
+
+    async def _run_code(self, code: str) -> on.Event:
+        if self._environment is None:
+            raise EnvironmentGone("The session environment has ended.")
+        running = self._running_code = asyncio.ensure_future(
+            self._environment.run_python(code, timeout_seconds=CELL_TIMEOUT_SECONDS)
+        )
+        try:
+            await asyncio.wait([running])
+        finally:
+            self._running_code = None
+            running.cancel()
+        if running.cancelled():
+            return on.CodeFailed(time.monotonic(), None)
+        try:
+            return on.CodeRan(time.monotonic(), running.result())
+        except AcaKernelError as error:
+            return on.CodeFailed(time.monotonic(), error)

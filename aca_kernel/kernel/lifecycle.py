@@ -1,0 +1,227 @@
+"""The life of one kernel's environments, and what their ends mean for requests.
+
+    launched ──► ready ──► lost:   it has ended by itself; the next one gets what was stored
+                   │  ├──► left:   the user has asked for another one
+                   │  └──► buried: its remote kernel has ended. Another one is started in it, or
+                   └───────────────it is given up if none starts
+
+However it ends, each request that was sent ends too, or is sent once more if it has certainly not
+run. What of the variables comes back says recovery.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import (
+    CheckpointFailed,
+    EnvironmentGone,
+    RemoteKernelDied,
+    RemoteKernelExited,
+    RemoteProtocolError,
+)
+from ..messaging.loss_wording import death_of
+from .commands import Command, FailCarried, Forget, LoseVariables
+from .exchange_loop import ExchangeLoop
+from .plain_mode import PlainMode
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable
+
+    from ..environment.exchange import Exchange
+    from ..host.call import Restart
+    from ..messaging.early_status import EarlyStatus
+    from ..messaging.publisher import Publisher
+    from ..messaging.requests import RequestTable
+    from ..messaging.setup_code import SetupCode
+    from ..messaging.subshells import Subshells
+    from .recovery import Recovery
+    from .send_queue import SendQueue
+
+# So many environments may be gone before anything has come from them, one after the other.
+_MOST_LOST_UNUSED = 3
+
+# So often a remote kernel may end before it was ready, one after the other, before its
+# environment is given up.
+_MOST_FAILED_STARTS = 2
+
+
+class Lifecycle:
+    """The present environment.
+
+    loop: the exchanges with its remote kernel. plain: runs cells where there is none. Without an
+    environment both are None.
+    remote_info: the remote kernel's kernel_info, None before it is ready.
+    holds_state: whether something is lost when it ends: a cell has begun in it, or variables
+    were brought there.
+    """
+
+    def __init__(
+        self,
+        table: RequestTable,
+        publisher: Publisher,
+        backlog: SendQueue,
+        recovery: Recovery,
+        setup: SetupCode,
+        subshells: Subshells,
+        announcer: EarlyStatus,
+        notices: list[str],
+        out: list[Command],
+        log: logging.Logger,
+    ) -> None:
+        self.loop: ExchangeLoop | None = None
+        self.plain: PlainMode | None = None
+        self.remote_info: dict[str, Any] | None = None
+        self.holds_state = False
+        self._table = table
+        self._publisher = publisher
+        self._backlog = backlog
+        self._recovery = recovery
+        self._setup = setup
+        self._subshells = subshells
+        self._announcer = announcer
+        self._notices = notices
+        self._out = out
+        self._log = log
+        self._failed_starts = 0
+        # Environments, one after the other, that have ended before anything came from them.
+        self._lost_unused = 0
+        # The end of the last call, and how long the environment had not been used then.
+        self._last_call = 0.0
+        self._idle_seconds = 0.0
+
+    # -- its use -------------------------------------------------------------------
+
+    def is_current(self, generation: str) -> bool:
+        """Tell whether something is said of the present environment, and not of one before it."""
+        return self.loop is not None and self.loop.exchange.nonce == generation
+
+    def idle_seconds(self, now: float) -> float:
+        """Return the time since the last call."""
+        return now - self._last_call
+
+    def call_begins(self, now: float) -> None:
+        """It is being used."""
+        self._idle_seconds = self.idle_seconds(now)
+
+    def call_ended(self, now: float) -> None:
+        """It has been used."""
+        self._last_call = now
+
+    def answered(self) -> None:
+        """Something has come from it."""
+        self._lost_unused = 0
+
+    # -- its beginning -------------------------------------------------------------
+
+    def launched(self, exchange: Exchange | None, notices: Iterable[str]) -> None:
+        """There is another one; exchange: None where only plain mode is possible."""
+        self._failed_starts = 0
+        self._notices += notices
+        if exchange is None:
+            self.plain = PlainMode(self._publisher, self._backlog)
+            self._recovery.tell()
+        else:
+            self.loop = ExchangeLoop(exchange)
+        self._setup.begin_anew()
+
+    def ready(self, head: dict[str, Any]) -> None:
+        """The remote kernel answers. head: of the record that says so."""
+        info = head.get("info")
+        self.remote_info = info if isinstance(info, dict) else None
+        self._failed_starts = 0
+        self._log.info("remote kernel is ready, pid %s", head.get("pid"))
+
+    # -- its end -------------------------------------------------------------------
+
+    def lose(self, error: EnvironmentGone) -> RemoteProtocolError | None:
+        """End what ran in it; return what is wrong if it happens again and again."""
+        loop, held_state = self.loop, self.holds_state
+        self._forget()
+        self._log.info("environment lost: %s", error.message)
+        if loop is not None:
+            is_safe = loop.exchange.is_safe_to_repeat
+            self._backlog.put_back(one for one in self._table if one.is_sent and is_safe(one.place))
+        self._backlog.end_sent(
+            "EnvironmentGone",
+            "The session environment ended while this was running. Its variables and files "
+            "are lost, and this was not run again. The next cell gets a new environment.",
+        )
+        if held_state:
+            self._recovery.lost_environment(self._idle_seconds)
+        self._lost_unused += 1
+        if self._lost_unused <= _MOST_LOST_UNUSED:
+            return None
+        self._lost_unused = 0
+        return RemoteProtocolError(
+            "Every environment that the session pool launches is gone before its first "
+            "use. Check the pool, then run the cell again."
+        )
+
+    def leave(self, restart: Restart, *, has_failed: bool) -> None:
+        """Do what `%aca restart` asked for; what is queued behind its cell runs in the next one.
+
+        The remote kernel begins no other cell by then (remote/magic.py), so none runs twice.
+        has_failed: its cell has.
+        """
+        self._log.info("the environment is left on request")
+        self._forget()
+        self._backlog.put_back(
+            one for one in self._table if one.is_sent and not one.is_replied and one.waits_in_turn
+        )
+        if has_failed:
+            self._backlog.abort(None)
+        self._backlog.end_sent(
+            "EnvironmentGone", "The session environment was restarted by another cell."
+        )
+        self._recovery.left(keeps_state=restart.keeps_state)
+
+    def bury(self, head: dict[str, Any]) -> bool:
+        """End what its remote kernel was doing, and start another one; False: it is given up.
+
+        head: of the record that says that it has ended.
+        """
+        code, reason = int(head.get("code", 0)), str(head.get("failure", ""))
+        if not head.get("ready"):
+            self._log.warning("the remote kernel did not start: %s", head.get("text"))
+            self._failed_starts += 1
+        self._log.warning("the remote kernel ended with status %s", code)
+        if reason or self._failed_starts >= _MOST_FAILED_STARTS:
+            self._give_up(reason or f"it {death_of(code)}")
+            return False
+        told = self._recovery.died(code)
+        self._out += [
+            LoseVariables(),
+            FailCarried(CheckpointFailed("The remote kernel ended meanwhile.")),
+        ]
+        self._subshells.forget()
+        self._announcer.forget()
+        kind = RemoteKernelDied if code < 0 else RemoteKernelExited
+        is_seen = self._backlog.end_sent(kind.ename, told, kind.reason)
+        if not self._recovery.is_restoring:
+            if not is_seen:
+                self._recovery.tell_later(told)
+            self._backlog.abort(None)
+        if self.loop is not None:
+            self.loop.restart()
+        self._setup.begin_anew()
+        return True
+
+    def _give_up(self, reason: str) -> None:
+        told = f"The remote kernel ended and could not be started again: {reason}."
+        self._forget(told)
+        self._backlog.end_sent(
+            "RemoteKernelDied",
+            f"{told} The environment was given up, its variables and files are lost. "
+            "The next cell gets a new one.",
+        )
+        self._recovery.gave_up(f"{told[:-1]}, so its environment was given up")
+
+    def _forget(self, told: str = "The session environment has ended.") -> None:
+        self._out += [Forget(), FailCarried(EnvironmentGone(told))]
+        self.loop = self.plain = self.remote_info = None
+        self.holds_state = False
+        self._recovery.lost_while_restoring()
+        self._subshells.forget()
+        self._announcer.forget()

@@ -1,0 +1,153 @@
+"""Over a distance, exchanges overlap: what follows meets a call that waits for it over there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from aca_kernel.environment.windows import SETTLE_FAR_SECONDS, WINDOW_CONCURRENT_SECONDS
+
+from .invariants import check
+from .test_faults import SCENARIOS
+from .world import FAULTS, World
+
+NewWorld = Callable[..., World]
+
+# Forty milliseconds each way, as a region of Azure on the same continent.
+FAR = 0.04
+ROUND_TRIP = 2 * FAR
+
+# What the product may add to what physics takes.
+ROOM = 0.04
+
+CALLS = 16
+
+
+def warm(new_world: NewWorld, **options: object) -> World:
+    """Return a world whose kernel knows that its environment is far, and its tools overlap."""
+    world = new_world(latency=FAR, **options)
+    world.cell("a")
+    world.settle()
+    world.exchange.windows.tools_overlap = True
+    world.run(1.0)
+    return world
+
+
+def took(world: World, msg_id: str) -> float:
+    """Return from the cell to its idle, in seconds."""
+    return world.heard(msg_id)[-1].at - world.sent_at[msg_id]
+
+
+def test_a_short_cell_is_one_call(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    before = world.calls
+    cell = world.cell("a")
+    world.settle()
+    assert world.calls == before + 1
+    assert took(world, cell) < ROUND_TRIP + ROOM
+
+
+@pytest.mark.parametrize(("pauses", "out"), [(0.05, "ab"), (0.25, "a"), (0.25, "ab"), (0.1, "abc")])
+def test_a_cell_takes_one_round_trip_more_than_its_own_time(
+    new_world: NewWorld, pauses: float, out: str
+) -> None:
+    world = warm(new_world)
+    cell = world.cell(*out, seconds=pauses)
+    world.settle()
+    assert world.text(cell) == out
+    assert took(world, cell) < ROUND_TRIP + pauses * len(out) + ROOM
+
+
+def test_each_line_of_a_loop_arrives_half_a_round_trip_later(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    cell = world.cell(*(f"{n}\n" for n in range(50)), seconds=0.1)
+    world.settle()
+    times = [one.at for one in world.heard(cell) if one.msg_type == "stream"]
+    began = times[0]
+    printed = [began + 0.1 * n for n in range(len(times))]
+    late = [at - when for at, when in zip(times, printed, strict=True)]
+    assert max(late) - min(late) <= SETTLE_FAR_SECONDS
+    assert world.calls <= 55
+
+
+def test_a_slider_is_one_round_trip_while_a_cell_runs(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    world.cell("a", seconds=30.0)
+    world.run(3.0)
+    asked = world.clock.now
+    msg = world.send("debug_request", {"command": "x"}, channel="control")
+    world.run(1.0)
+    assert world.heard(msg)[-1].at - asked < ROUND_TRIP + ROOM
+
+
+def test_cells_that_come_while_one_runs_follow_without_a_round_trip(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    first = world.cell("a", seconds=1.0)
+    world.run(0.5)
+    second = world.cell("b", seconds=0.2)
+    world.settle()
+    between = world.heard(second)[-1].at - world.heard(first)[-1].at
+    assert between < 0.2 + ROOM
+    check(world)
+
+
+def test_short_cells_behind_a_long_one_are_one_call_each(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    before = world.calls
+    world.cell(*"abcde", seconds=0.1)
+    for _ in range(10):
+        while len(world.core.table):
+            world.run(0.001)
+        last = world.cell("b")
+    world.settle()
+    assert world.text(last) == "b"
+    assert world.calls - before <= 20
+
+
+def test_a_pool_that_takes_one_call_at_a_time_is_given_one(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    ahead = world.calls + 2
+    world.faults[ahead] = "busy"
+    cell = world.cell("a", "b", seconds=0.5)
+    world.settle()
+    assert not world.exchange.windows.queues_calls
+    assert world.text(cell) == "ab"
+    before = world.calls_ahead
+    world.cell("a", "b", seconds=0.5)
+    world.settle()
+    assert world.calls_ahead == before
+    check(world)
+
+
+def test_an_idle_notebook_makes_no_calls(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    world.cell("a", seconds=5.0)
+    world.settle()
+    before = world.calls
+    world.run(3600.0)
+    assert world.calls == before
+
+
+def test_no_call_waits_longer_than_the_service_lets_it(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    world.cell("a", seconds=200.0)
+    world.settle()
+    # Of two that are held one after the other, the second waits for both.
+    assert 2 * WINDOW_CONCURRENT_SECONDS < 220
+    assert world.calls < 15
+
+
+@pytest.mark.parametrize("number", range(1, CALLS + 1))
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("scenario", SCENARIOS[2:], ids=lambda one: one.__name__)
+def test_each_request_is_answered_once(
+    new_world: NewWorld, scenario: Callable[[World], None], fault: str, number: int
+) -> None:
+    world = new_world(latency=FAR, faults={number: fault})
+    scenario(world)
+    world.settle()
+    check(world)
+    before = world.calls
+    world.run(3600.0)
+    assert world.calls - before <= 1
