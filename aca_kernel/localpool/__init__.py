@@ -7,6 +7,7 @@
     hosted                     one pool with its protocol, key and files
     faults, keys               failures on demand and counters; the API key
     mcp                        JSON-RPC and the methods of the protocol
+    stateless                  how requests of the protocol's stateless revision differ
     tools                      the tools, their arguments and results
     session_pool               environments, their life, and how many there may be
     session, channel           one session on the event loop: calls and time limits

@@ -36,6 +36,7 @@ class HostedPool:
         self.mcp = McpServer(
             Tools(self.pool, options, offers_python=offers_python),
             pool_full_status=404 if options.quirks.pool_full_as_404 else 429,
+            handshake_only=options.quirks.handshake_only,
         )
         self.isolation = prepared.launcher.isolation
         self._directory = prepared.directory

@@ -17,13 +17,17 @@ def new_key() -> str:
 
 
 class ApiKeys:
-    """The key that is shown to whoever may fetch it, and the keys that are accepted."""
+    """The key that is shown to whoever may fetch it, and the keys that are accepted.
+
+    is_disabled: none is, as an administrator may have it.
+    """
 
     def __init__(self, key: str | None, rotation_seconds: float) -> None:
         self.current = key or new_key()
         self._accepted = self.current
         self._rotation_seconds = rotation_seconds
         self._rotated_at: float | None = None
+        self.is_disabled = False
 
     def rotate(self) -> str:
         """Make and return a new key, which is accepted when the rotation window is over."""
@@ -37,7 +41,7 @@ class ApiKeys:
         """Tell, in constant time, whether this key opens the pool now."""
         self._settle()
         given = (presented or "").encode("utf-8", "surrogateescape")
-        return hmac.compare_digest(given, self._accepted.encode())
+        return hmac.compare_digest(given, self._accepted.encode()) and not self.is_disabled
 
     def _settle(self) -> None:
         if (

@@ -1,7 +1,8 @@
 """JSON-RPC 2.0 and the methods of the Model Context Protocol, without HTTP.
 
 Works on one request body at a time and keeps nothing between them: the service has no
-MCP sessions, and its methods answer before `initialize`, too.
+MCP sessions, and its methods answer before `initialize`, too. Requests of the revision without
+`initialize` are told apart, and checked, by `stateless`.
 Source: MCP specification 2025-03-26, "Transports" and "Lifecycle"; the tutorial.
 """
 
@@ -11,6 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PoolBusy
+from .stateless import (
+    STATELESS_VERSION,
+    HeadProblem,
+    completed,
+    head_problem,
+    is_stateless,
+)
 from .tools import InvalidArguments, Json, UnknownTool
 
 if TYPE_CHECKING:
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
 
 PROTOCOL_VERSION = "2025-03-26"
 SERVER_NAME = "Microsoft Container Apps MCP Server"
+_SERVER = {"name": SERVER_NAME, "version": "1.0.0"}
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -50,23 +59,64 @@ class _RpcError(Exception):
         self.answer = answer or Answer(200)
 
 
-def error_object(request_id: Any, code: int, message: str) -> Json:
+def error_object(request_id: Any, code: int, message: str, data: Any = None) -> Json:
     """Return a JSON-RPC error."""
-    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
+    error = {"code": code, "message": message}
+    if data is not None:
+        error["data"] = data
+    return {"jsonrpc": "2.0", "id": request_id, "error": error}
 
 
 class McpServer:
-    """Answers request bodies with the tools of a pool."""
+    """Answers request bodies with the tools of a pool.
 
-    def __init__(self, tools: Tools, *, pool_full_status: int = 429) -> None:
+    handshake_only: the stateless revision is unknown here.
+    """
+
+    def __init__(
+        self, tools: Tools, *, pool_full_status: int = 429, handshake_only: bool = False
+    ) -> None:
         self._tools = tools
         self._pool_full_status = pool_full_status
+        self._handshake_only = handshake_only
 
-    async def answer(self, message: Any) -> Answer:
+    async def answer(self, message: Any, headers: Mapping[str, str]) -> Answer:
         """Answer one decoded body: a request, a notification, or a batch of them."""
+        if not self._handshake_only and is_stateless(message, headers):
+            return await self._answer_stateless(message, headers)
         if isinstance(message, list):
             return await self._answer_batch(message)
         return await self._answer_one(message)
+
+    async def _answer_stateless(self, message: Any, headers: Mapping[str, str]) -> Answer:
+        problem = _envelope_problem(message)
+        if not problem and "method" not in message:
+            problem = "A client sends requests and notifications only."
+        if problem:
+            return Answer(400, error_object(_request_id(message), INVALID_REQUEST, problem))
+        refusal = head_problem(message, headers)
+        if refusal is not None:
+            return _refused(message.get("id"), refusal)
+        if "id" not in message:
+            return Answer(202)
+        method = message["method"]
+        try:
+            result = await self._stateless_result(method, message["params"])
+        except _RpcError as error:
+            answer = error.answer
+            if answer.status == 200:
+                answer.status = 404 if error.code == METHOD_NOT_FOUND else 400
+            answer.body = error_object(message["id"], error.code, error.message)
+            return answer
+        result = completed(method, result, _SERVER)
+        return Answer(200, {"jsonrpc": "2.0", "id": message["id"], "result": result})
+
+    async def _stateless_result(self, method: str, params: Json) -> Json:
+        if method == "server/discover":
+            return {"supportedVersions": [STATELESS_VERSION], "capabilities": {"tools": {}}}
+        if method in ("initialize", "ping"):  # which this revision has not
+            raise _unknown_method(method)
+        return await self._dispatch(method, params)
 
     async def _answer_batch(self, messages: list[Any]) -> Answer:
         if not messages:
@@ -78,10 +128,7 @@ class McpServer:
     async def _answer_one(self, message: Any) -> Answer:
         problem = _envelope_problem(message)
         if problem:
-            request_id = message.get("id") if isinstance(message, dict) else None
-            if not _is_request_id(request_id):
-                request_id = None
-            return Answer(400, error_object(request_id, INVALID_REQUEST, problem))
+            return Answer(400, error_object(_request_id(message), INVALID_REQUEST, problem))
         if "method" not in message or "id" not in message:
             return Answer(202)  # a notification, or an answer to a question never asked
         request_id = message["id"]
@@ -103,11 +150,11 @@ class McpServer:
             return {
                 "protocolVersion": PROTOCOL_VERSION,
                 "capabilities": {"tools": {"call": True, "list": True}},
-                "serverInfo": {"name": SERVER_NAME, "version": "1.0.0"},
+                "serverInfo": _SERVER,
             }
         if method == "ping":
             return {}
-        raise _RpcError(METHOD_NOT_FOUND, f"There is no method '{method[:100]}'.")
+        raise _unknown_method(method)
 
     async def _call_tool(self, params: Json) -> Json:
         name = params.get("name")
@@ -135,6 +182,14 @@ class McpServer:
             raise _RpcError(INTERNAL_ERROR, message, Answer(500)) from error
 
 
+def _unknown_method(method: str) -> _RpcError:
+    return _RpcError(METHOD_NOT_FOUND, f"There is no method '{method[:100]}'.")
+
+
+def _refused(request_id: Any, problem: HeadProblem) -> Answer:
+    return Answer(400, error_object(request_id, problem.code, problem.message, problem.data))
+
+
 def _envelope_problem(message: Any) -> str:
     """Say what is wrong with a JSON-RPC message, or ""."""
     if not isinstance(message, dict):
@@ -149,6 +204,12 @@ def _envelope_problem(message: Any) -> str:
     if not _is_request_id(message.get("id", 0)):
         return "The member 'id' must be a string or a number."
     return "" if isinstance(message.get("params", {}), dict) else _PARAMS_PROBLEM
+
+
+def _request_id(message: Any) -> Any:
+    """Return the id that the answer to a malformed message may bear, None if it has none."""
+    request_id = message.get("id") if isinstance(message, dict) else None
+    return request_id if _is_request_id(request_id) else None
 
 
 def _is_request_id(value: Any) -> bool:

@@ -53,6 +53,8 @@ class Quirks:
     decode_base64: bool = False
     # Failed code shows in `status` only; `isError` stays false.
     failed_without_is_error: bool = False
+    # The protocol's stateless revision is unknown, as its pages of 2026 say: 2025-03-26 only.
+    handshake_only: bool = False
     # Control plane: reading a pool says null for mcpServerSettings although it has them.
     mcp_settings_null: bool = False
     # Control plane: isMcpServerEnabled, as the published specification writes it.
@@ -61,6 +63,11 @@ class Quirks:
     provisioning_fails: bool = False
     # Control plane: the subscription has not registered Microsoft.App.
     provider_not_registered: bool = False
+    # Control plane: the feature SessionPoolsSupportMCP is not registered, without which pools get
+    # no MCP server.
+    feature_not_registered: bool = False
+    # Control plane: keys are rotated by the action of the published specification only.
+    rotation_as_specified: bool = False
     # Control plane: the caller has no role (403 for all), or the role Reader (403 for the rest).
     no_role: bool = False
     reader_role: bool = False

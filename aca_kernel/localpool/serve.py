@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--launch-tools",
         choices=["both", "python", "shell"],
-        help="offer launchPythonEnvironment, launchShell, or both (default: both)",
+        help="offer launchShell, launchPythonEnvironment, or both (default: both)",
     )
     add(
         "--output-limit",
@@ -161,7 +161,7 @@ def _introduction(
 ) -> str:
     control_plane = "\n".join(f"    export {name}={value}" for name, value in environment.items())
     memory = f"{options.memory_bytes >> 20} MiB" if options.memory_bytes else "no limit"
-    launch = "launchShell" if options.launch_tools == "shell" else "launchPythonEnvironment"
+    launch = "launchPythonEnvironment" if options.launch_tools == "python" else "launchShell"
     return f"""\
 Session pool at {endpoint}
 API key {key}

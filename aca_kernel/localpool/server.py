@@ -243,7 +243,7 @@ class _Request(HTTPMessageDelegate):
             del body
             fault = self._due_fault(message)
             if fault is None:
-                self._send(await self._hosted.mcp.answer(message))
+                self._send(await self._hosted.mcp.answer(message, self._headers))
             else:
                 await self._fail(fault, message)
         except Exception:  # noqa: BLE001  the seam: whatever it is, the client gets an answer
@@ -293,9 +293,9 @@ class _Request(HTTPMessageDelegate):
             self._send(self._server.unauthorized(message.get("id")))
         elif fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
-            self._send(await self._hosted.mcp.answer(message))
+            self._send(await self._hosted.mcp.answer(message, self._headers))
         else:
-            answer = await self._hosted.mcp.answer(message)
+            answer = await self._hosted.mcp.answer(message, self._headers)
             if fault.kind == "drop_after":
                 self._close()
             elif fault.kind == "garbage":

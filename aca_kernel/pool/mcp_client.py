@@ -2,12 +2,18 @@
 
 Streamable HTTP of MCP 2025-03-26, one POST a request (transport/), the API key in
 `x-ms-apikey`. Here HTTP statuses and JSON-RPC errors become ours (errors.py), and
-camelCase becomes ours too. Nothing is ever repeated here: the caller knows what is
+camelCase becomes ours too. Nothing is repeated here that may have run: the caller knows what is
 idempotent.
+
+A server may keep an MCP session, which has nothing to do with a session of the pool: its id comes
+with the answer to `initialize`, and goes back with every later request. The service keeps none, as
+far as is known; the official SDKs' servers do. When it has ended, the next one begins here.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import json
 import re
@@ -36,9 +42,9 @@ from .transport.factory import open_transport
 
 PROTOCOL_VERSION = "2025-03-26"
 
-# Either may be offered for a Python pool: the tutorial names the first, newer pages of
-# the vendor (mcp-overview, 2026-02) the second.
-LAUNCH_TOOLS = ("launchPythonEnvironment", "launchShell")
+# Either may be offered for a Python pool, the first is preferred: mcp-overview and the tutorial of
+# 2026-02-19 name it for all pools, only older pages name the second.
+LAUNCH_TOOLS = ("launchShell", "launchPythonEnvironment")
 RUN_PYTHON = "runPythonCodeInRemoteEnvironment"
 RUN_SHELL = "runShellCommandInRemoteEnvironment"
 
@@ -53,7 +59,14 @@ _FULL = re.compile(
     r"|too many sessions|no (available|free) sessions?|at capacity)\b",
     re.IGNORECASE,
 )
+_SESSION = re.compile(r"\bsession\b", re.IGNORECASE)
+_ENVIRONMENT = re.compile(r"\benvironment", re.IGNORECASE)
 _DENIED = re.compile(r"\b(unauthori[sz]ed|api[ -]?key|authentication)\b", re.IGNORECASE)
+
+# Source: MCP 2025-03-26, "Session Management". The SDKs say with -32001 that there is no such MCP
+# session, the service perhaps that the key is wrong.
+_SESSION_HEADER = "mcp-session-id"
+_SESSION_NOT_FOUND = -32001
 
 # Statuses of a run that succeeded, as the sibling REST API and the tools spell them.
 _SUCCESS = frozenset({"success", "succeeded", "ok", "0", ""})
@@ -87,6 +100,18 @@ class ToolResult:
     structured: dict[str, Any]
 
 
+class _SessionEnded(Exception):
+    """The answer may say that the MCP session of a request does not exist, any more or yet.
+
+    error: what it says if it is not about that. has_not_run: the request was refused by its head.
+    """
+
+    def __init__(self, error: AcaKernelError, *, has_not_run: bool) -> None:
+        super().__init__(error.detail)
+        self.error = error
+        self.has_not_run = has_not_run
+
+
 class McpClient:
     """A connection to one MCP endpoint, kept alive between calls.
 
@@ -106,7 +131,7 @@ class McpClient:
         connect_timeout_seconds: float = 10.0,
         renew_key: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
-        if not (api_key.isascii() and api_key.isprintable()):
+        if not _is_header_value(api_key):
             raise SettingInvalid(
                 "The API key holds characters that no key has. Set ACA_MCP_API_KEY to the key "
                 "alone, without line breaks."
@@ -117,12 +142,18 @@ class McpClient:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._ids = itertools.count(1)
         self._transport: Transport | None = None
+        self._session_id: str | None = None
+        self._has_begun = False
+        self._beginning = asyncio.Lock()
+        self._announcing: asyncio.Future[None] | None = None
         self.calls_made = 0
         self.least_seconds = 0.0
         self.offered_tools: list[str] | None = None
 
     async def close(self) -> None:
         """Close the connections; pending calls end with ResultUnknown, later ones open new ones."""
+        if self._announcing is not None:
+            self._announcing.cancel()
         if self._transport is not None:
             await self._transport.close()
 
@@ -140,10 +171,16 @@ class McpClient:
         await self._post("ping", {}, timeout_seconds, self._api_key)
 
     async def initialize(self, *, timeout_seconds: float = 30.0) -> dict[str, Any]:
-        """Begin the conversation; return the server's answer.
+        """Begin the conversation, in a new MCP session if the server keeps any.
 
+        Returns the server's answer.
         Raises RemoteProtocolError: what answers is no MCP server.
         """
+        async with self._beginning:
+            return await self._initialize(timeout_seconds)
+
+    async def _initialize(self, timeout_seconds: float = 30.0) -> dict[str, Any]:
+        self._session_id, self._has_begun = None, False
         params = {
             "protocolVersion": PROTOCOL_VERSION,
             "capabilities": {},
@@ -155,7 +192,24 @@ class McpClient:
                 "The endpoint does not answer like an MCP server. "
                 "Check that ACA_MCP_ENDPOINT is the mcpServerEndpoint of the session pool."
             )
+        self._has_begun = True
+        self._announcing = asyncio.ensure_future(self._announce())
+        if self._session_id is not None:
+            # Servers with sessions may refuse what comes before it; nobody else is waited for.
+            await self._announcing
         return result
+
+    async def _announce(self) -> None:
+        """Say that the answer to `initialize` has come, as the specification asks."""
+        # If it does not arrive, the server says so to the next request, or does not mind.
+        with contextlib.suppress(AcaKernelError):
+            await self._post("notifications/initialized", {}, 30.0, self._api_key)
+
+    async def _begin_again(self, ended: str | None) -> None:
+        """Begin a new MCP session in place of one, unless that has been done meanwhile."""
+        async with self._beginning:
+            if self._session_id == ended:
+                await self._initialize()
 
     async def list_tools(self, *, timeout_seconds: float = 30.0) -> list[str]:
         """Return the names of the tools that the pool offers."""
@@ -193,22 +247,46 @@ class McpClient:
         self, method: str, params: dict[str, Any], *, timeout_seconds: float
     ) -> dict[str, Any]:
         """Send one JSON-RPC request and return its result object; raises as call_tool."""
+        is_first = True
         while True:
-            api_key = self._api_key
+            api_key, session_id = self._api_key, self._session_id
             try:
                 return await self._request(method, params, timeout_seconds, api_key)
             except KeyRefused:
                 if self._renew_key is None:
                     raise
                 self._api_key = await self._renew_key(api_key)
+            except _SessionEnded as ended:
+                if not is_first:
+                    raise ended.error from ended
+                is_first = False
+                await self._begin_again(session_id)
+                if self._session_id is None:  # the server keeps none: it is not about that
+                    raise ended.error from ended
+                if method == "tools/call" and not ended.has_not_run:
+                    raise ResultUnknown(
+                        "The MCP session ended before the session pool's answer arrived.",
+                        detail=ended.error.detail,
+                    ) from ended
 
     async def _request(
         self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
     ) -> dict[str, Any]:
+        session_id, is_initialize = self._session_id, method == "initialize"
+        may_be_ended = not is_initialize and (session_id is not None or not self._has_begun)
         answer = await self._post(method, params, timeout_seconds, api_key)
-        if answer.status != 200:
-            raise _from_status(answer)
-        return _result(_body(answer))
+        try:
+            if answer.status != 200:
+                raise _from_status(answer)
+            result = _result(_body(answer))
+        except AcaKernelError as error:
+            if may_be_ended and _is_about_session(answer, error, session_id):
+                raise _SessionEnded(error, has_not_run=answer.status != 200) from error
+            raise
+        if is_initialize:
+            given = answer.headers.get(_SESSION_HEADER, "")
+            self._session_id = given if _is_header_value(given) else None
+        return result
 
     async def _post(
         self, method: str, params: dict[str, Any], timeout_seconds: float, api_key: str
@@ -223,16 +301,43 @@ class McpClient:
                 },
                 connect_timeout_seconds=self._connect_timeout_seconds,
             )
-        message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if not method.startswith("notifications/"):
+            message["id"] = next(self._ids)
+        headers = {"x-ms-apikey": api_key}
+        if self._session_id is not None:
+            headers[_SESSION_HEADER] = self._session_id
         started = time.monotonic()
         answer = await self._transport.post(
-            json.dumps(message).encode("ascii"),
-            headers={"x-ms-apikey": api_key},
-            timeout_seconds=timeout_seconds,
+            json.dumps(message).encode("ascii"), headers=headers, timeout_seconds=timeout_seconds
         )
         seconds = time.monotonic() - started
         self.least_seconds = min(self.least_seconds or seconds, seconds)
         return answer
+
+
+def _is_header_value(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()
+
+
+def _is_about_session(answer: HttpAnswer, error: AcaKernelError, session_id: str | None) -> bool:
+    """Tell whether an answer may say that the MCP session of its request does not exist.
+
+    error: what the answer is otherwise. session_id: of the request, None if it had none.
+    """
+    if isinstance(error, PoolBusy):
+        return False
+    if answer.status == 200:
+        said = _body(answer).get("error") if not isinstance(error, ResultUnknown) else None
+        if not isinstance(said, dict) or said.get("code") != _SESSION_NOT_FOUND:
+            return False
+        text = str(said.get("message", ""))
+        return bool(_SESSION.search(text)) and not _ENVIRONMENT.search(text)
+    text = _message_of(answer)
+    if answer.status not in (400, 404) or _ENVIRONMENT.search(text):
+        return False
+    # 404 is the specification's answer to an id that has ended, whatever it says.
+    return (answer.status == 404 and session_id is not None) or bool(_SESSION.search(text))
 
 
 def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table

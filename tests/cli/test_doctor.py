@@ -166,7 +166,7 @@ def test_without_bubblewrap_it_warns(
 
 
 def test_a_pool_by_its_endpoint(doctor: Any, pool: Pool) -> None:
-    before = pool.calls().get("launchPythonEnvironment", 0)
+    before = pool.calls().get("launchShell", 0)
     findings = doctor(pool.env)
     assert findings.names == ENDPOINT
     assert findings.status == 0
@@ -174,7 +174,7 @@ def test_a_pool_by_its_endpoint(doctor: Any, pool: Pool) -> None:
     assert "api_key = set (environment variable ACA_MCP_API_KEY)" in findings["settings"]["detail"]
     assert findings["egress"]["detail"].startswith("cells reach http://127.0.0.1:")
     # One place of the pool, and it says so.
-    assert pool.calls()["launchPythonEnvironment"] == before + 1
+    assert pool.calls()["launchShell"] == before + 1
     assert "takes one of the pool's places" in findings["launch"]["detail"]
 
 

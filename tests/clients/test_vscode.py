@@ -106,7 +106,7 @@ def test_on_the_embedded_pool_the_question_for_widgets_waits_for_the_environment
 
 
 def test_what_is_asked_while_an_environment_is_launched_anyway_waits_for_it(pool: Pool) -> None:
-    pool.fault(kind="delay", seconds=4, every=1, tool="launchPythonEnvironment")
+    pool.fault(kind="delay", seconds=4, every=1, tool="launchShell")
     with running_kernel(pool.env, arguments=("--AcaKernel.start=kernel",)) as client:
         code = VsCode(client)
         # Without an environment nothing is printed.

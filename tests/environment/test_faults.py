@@ -90,10 +90,19 @@ def test_the_services_own_kind_of_interpreter_works_as_well() -> None:
         assert cell.result == "100000"
 
 
-def test_only_the_shell_launch_tool_is_enough() -> None:
-    with running_pool(launch_tools="shell") as pool, running_kernel(pool.env) as kernel:
+@pytest.mark.parametrize(
+    ("offered", "used"),
+    [
+        ("shell", "launchShell"),
+        ("python", "launchPythonEnvironment"),
+        ("both", "launchShell"),
+    ],
+)
+def test_either_launch_tool_is_enough_and_one_is_preferred(offered: str, used: str) -> None:
+    with running_pool(launch_tools=offered) as pool, running_kernel(pool.env) as kernel:
         assert kernel.run("6 * 7").result == "42"
-        assert pool.calls().get("launchShell") == 1
+        launches = {name: n for name, n in pool.calls().items() if name.startswith("launch")}
+        assert launches == {used: 1}
 
 
 def test_live_output_continues_through_lost_answers(pool: Pool, pool_kernel: Client) -> None:

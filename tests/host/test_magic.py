@@ -10,7 +10,7 @@ from aca_kernel.remote.command_line import SUBCOMMANDS, Command, CommandInvalid,
 
 from ..support import Client, Pool, running_kernel, running_pool
 
-LAUNCH = "launchPythonEnvironment"
+LAUNCH = "launchShell"
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 
 

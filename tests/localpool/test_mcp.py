@@ -229,8 +229,17 @@ def test_the_text_is_the_structured_content(pool, environment):
     assert result["isError"] is False
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_the_official_client_connects_lists_and_calls(pool, mode):
+@pytest.mark.parametrize(
+    ("mode", "quirks", "version"),
+    [
+        ("auto", [], "2026-07-28"),
+        ("2026-07-28", [], "2026-07-28"),
+        ("legacy", [], "2025-03-26"),
+        ("auto", ["handshake_only"], "2025-03-26"),
+    ],
+)
+def test_the_official_client_connects_lists_and_calls(start, mode, quirks, version):
+    pool = start(quirks=quirks)
     mcp = pytest.importorskip("mcp")
     streamable_http = pytest.importorskip("mcp.client.streamable_http")
     http = pytest.importorskip("httpx2")
@@ -241,7 +250,7 @@ def test_the_official_client_connects_lists_and_calls(pool, mode):
         async with http.AsyncClient(headers={"x-ms-apikey": pool.info["api_key"]}) as client:
             transport = streamable_http.streamable_http_client(pool.endpoint, http_client=client)
             async with mcp.Client(transport, mode=mode) as session:
-                assert session.protocol_version == "2025-03-26"
+                assert session.protocol_version == version
                 names = {tool.name for tool in (await session.list_tools()).tools}
                 assert RUN_PYTHON in names
                 launched = await session.call_tool("launchPythonEnvironment", {})

@@ -49,10 +49,14 @@ def _bash(script):
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["--launch-tools", "shell"]])
-def test_the_printed_commands_work_as_they_are(serve, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "launch"),
+    [([], "launchShell"), (["--launch-tools", "python"], "launchPythonEnvironment")],
+)
+def test_the_printed_commands_work_as_they_are(serve, arguments, launch):
     _, shown = serve(*arguments)
     commands = shown[shown.index("    export MCP_ENDPOINT") :].split("Ctrl-C")[0]
+    assert f'"{launch}"' in commands
     done = _bash(commands)
     assert "Microsoft Container Apps MCP Server" in done.stdout
     assert sys.version.split()[0] in done.stdout, done

@@ -61,7 +61,7 @@ async def _role(found: Found) -> CheckOutcome:
     """Do all that needs the login; the checks that follow report the results."""
     pools = SessionPools(found.arm)
     try:
-        found.pool = await pools.get(found.pool_id)
+        found.pool = await pools.get_in_full(found.pool_id)
     except AcaKernelError as error:
         found.pool = error
         if isinstance(error, AccessDenied):

@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 
 from ...errors import AccessDenied, SettingInvalid
-from ...pool.azure.resource_groups import create_group, group_location, register_provider
+from ...pool.azure.refusals import keys_are_disabled
+from ...pool.azure.resource_groups import (
+    create_group,
+    group_location,
+    register_mcp_feature,
+    register_provider,
+)
 from ...pool.azure.resource_names import PROVIDER, check_location
-from ...pool.azure.shapes import PoolChoices, SessionPool, is_failure
+from ...pool.azure.shapes import LONGEST_COOLDOWN_SECONDS, PoolChoices, SessionPool, is_failure
 from ..configuration import add_cloud
 from .common import Control, add_choices, add_pool, add_timeout, choices_of, connected, settings_of
 
@@ -15,9 +21,10 @@ from .common import Control, add_choices, add_pool, add_timeout, choices_of, con
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `aca-kernel pool create`."""
     parser.description = (
-        f"Register {PROVIDER} for the subscription, make the resource group if there is none, "
-        "create a session pool for Python with its MCP server on, and say how to use it. A pool "
-        "that exists already gets the options that are given and keeps the others."
+        f"Register {PROVIDER} and its preview of MCP servers for the subscription, make the "
+        "resource group if there is none, create a session pool for Python with its MCP server "
+        "on, and say how to use it. A pool that exists already gets the options that are given "
+        "and keeps the others."
     )
     add_pool(parser, "Resource group, made if there is none (default: $ACA_RESOURCE_GROUP).")
     parser.add_argument(
@@ -39,8 +46,27 @@ async def run(namespace: argparse.Namespace) -> int:
         ready, done = await _create(control, location, options)
     print(f"The session pool {control.pool} {done}.")
     print(f"MCP endpoint: {ready.mcp_endpoint}")
-    print(f"Next: {control.install_command()}")
+    if ready.cooldown_seconds is not None:
+        print(_billing_sentence(ready.cooldown_seconds))
+    if ready.is_key_disabled:
+        print(keys_are_disabled(control.pool.name).message)
+    else:
+        print(f"Next: {control.install_command()}")
     return 0
+
+
+def _billing_sentence(cooldown_seconds: int) -> str:
+    """Say what a cooldown means for the bill. Source: docs/azure.md, "What a place costs"."""
+    text = (
+        "Billing: Azure bills an environment by the hour begun, until it has been idle for the "
+        f"cooldown. With {cooldown_seconds} s, each pause longer than that begins another hour"
+    )
+    if cooldown_seconds < LONGEST_COOLDOWN_SECONDS:
+        text += (
+            f"; a longer cooldown, up to {LONGEST_COOLDOWN_SECONDS} s, can cost less but holds a "
+            "place longer"
+        )
+    return f"{text}. More: aca-kernel help azure"
 
 
 async def _create(
@@ -56,11 +82,18 @@ async def _create(
         return await _change(control, existing, location, options)
     location = location or group_at
     assert location is not None  # noqa: S101 - _find_group has seen to it
+    await _register_feature(control)
     if group_at is None:
         await create_group(control.arm, pool.group, location)
         control.progress.say(f"Made the resource group {pool.group.name} in {location}.")
     created = await control.pools.create(pool, location, options)
     return created, "is ready"
+
+
+async def _register_feature(control: Control) -> None:
+    said = await register_mcp_feature(control.arm, control.subscription)
+    if said:
+        control.progress.say(said)
 
 
 async def _find_group(control: Control, location: str | None) -> str | None:
@@ -97,6 +130,8 @@ async def _change(
     changes = _differences(existing, options)
     if not changes and existing.is_mcp_enabled and not is_failure(existing.state):
         return existing, "exists already and was left as it is"
+    if not existing.is_mcp_enabled:
+        await _register_feature(control)
     changed = await control.pools.change(pool, options)
     if not existing.is_mcp_enabled:
         changes.append("MCP server on")

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import json
 
-from ...pool.azure.refusals import mcp_is_off
+from ...pool.azure.refusals import keys_are_disabled, mcp_is_off
 from ...pool.azure.shapes import SessionPool
 from ..configuration import add_cloud
 from .common import add_pool, connected, settings_of
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(namespace: argparse.Namespace) -> int:
     """Print a pool."""
     async with connected(settings_of(namespace, "resource_group", "session_pool")) as control:
-        pool = await control.pools.get(control.pool)
+        pool = await control.pools.get_in_full(control.pool)
     if namespace.json:
         print(json.dumps(dataclasses.asdict(pool), indent=2))
         return 0
@@ -30,7 +30,9 @@ async def run(namespace: argparse.Namespace) -> int:
     width = max(map(len, lines))
     for head, value in lines.items():
         print(f"{head.ljust(width)}  {value}")
-    if pool.is_mcp_enabled:
+    if pool.is_mcp_enabled and pool.is_key_disabled:
+        print(keys_are_disabled(pool.name).message)
+    elif pool.is_mcp_enabled:
         print(f"Next: {control.install_command()}")
     else:
         print(mcp_is_off(pool.name).message)
@@ -47,6 +49,7 @@ def _lines(pool: SessionPool) -> dict[str, str]:
         "State": pool.state,
         "Container type": pool.container_type,
         "MCP endpoint": endpoint,
+        "API key": "disabled" if pool.is_key_disabled else "enabled",
         "Max sessions": _or_unknown(pool.max_sessions),
         "Cooldown": f"{_or_unknown(pool.cooldown_seconds)} s",
         "Egress": _or_unknown(pool.egress),

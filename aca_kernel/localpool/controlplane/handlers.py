@@ -11,7 +11,7 @@ from . import names
 from .arm_errors import ArmError, invalid_content, invalid_namespace, not_found
 from .deployments import resolve, shown
 from .operations import RETRY_AFTER_SECONDS, Operation
-from .plane import NAMESPACE
+from .plane import FEATURE, NAMESPACE
 from .resources import POOL_VERSIONS, Json, PoolResource, check_name
 from .tokens import TENANT
 
@@ -71,6 +71,24 @@ class Handlers:
         if body["namespace"] == NAMESPACE:
             self._plane.register()
         return Answer(200, self._provider(request))
+
+    def get_feature(self, _request: ArmRequest) -> Answer:
+        """Answer with the state of the feature that switches MCP servers on."""
+        features = f"/subscriptions/{self._options.subscription}/providers/Microsoft.Features"
+        return Answer(
+            200,
+            {
+                "id": f"{features}/providers/{NAMESPACE}/features/{FEATURE}",
+                "name": f"{NAMESPACE}/{FEATURE}",
+                "type": "Microsoft.Features/providers/features",
+                "properties": {"state": self._plane.feature_state()},
+            },
+        )
+
+    def register_feature(self, request: ArmRequest) -> Answer:
+        """Begin to register the feature."""
+        self._plane.register_feature()
+        return self.get_feature(request)
 
     def _subscription(self) -> Json:
         subscription = self._options.subscription
@@ -175,6 +193,13 @@ class Handlers:
         """Answer with a pool's API key."""
         key = self._plane.fetch_key(request.path["group"], request.path["pool"])
         return Answer(200, {"apiKey": key}, {"Cache-Control": "no-store"})
+
+    def regenerate_key(self, request: ArmRequest) -> Answer:
+        """Do the same by the name that the documentation has for it."""
+        if self._options.quirks.rotation_as_specified:
+            # What the service would say is not known.
+            raise ArmError(404, "NotFound", "There is no action 'regenerateCredentials'.")
+        return self.rotate_key(request)
 
     def rotate_key(self, request: ArmRequest) -> Answer:
         """Make a new API key and answer with it."""

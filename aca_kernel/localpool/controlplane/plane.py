@@ -8,6 +8,7 @@ work on it, and a deletion waits for it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from .deployments import TemplateResource
 
 NAMESPACE = "Microsoft.App"
+# Source: Foundry samples, which have it registered before they create a pool.
+FEATURE = "SessionPoolsSupportMCP"
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +71,9 @@ class ControlPlane:
         self._registered_at: float | None = None
         if not options.quirks.provider_not_registered:
             self._registered_at = time.monotonic() - options.operation_seconds
+        self._feature_at: float | None = None
+        if not options.quirks.feature_not_registered:
+            self._feature_at = time.monotonic() - options.operation_seconds
         group = self._add_group(options.resource_group, options.location, {})
         pool = PoolResource(
             self._pool_id(group, options.name), options.name, group.location, settings_of(options)
@@ -79,15 +85,27 @@ class ControlPlane:
 
     def registration_state(self) -> str:
         """Return how far the registration of Microsoft.App is."""
-        if self._registered_at is None:
-            return "NotRegistered"
-        is_done = time.monotonic() - self._registered_at >= self.options.operation_seconds
-        return "Registered" if is_done else "Registering"
+        return self._state_since(self._registered_at)
 
     def register(self) -> None:
         """Begin the registration of Microsoft.App, unless it has been."""
         if self._registered_at is None:
             self._registered_at = time.monotonic()
+
+    def feature_state(self) -> str:
+        """Return how far the registration of the feature is."""
+        return self._state_since(self._feature_at)
+
+    def register_feature(self) -> None:
+        """Begin the registration of the feature, unless it has been."""
+        if self._feature_at is None:
+            self._feature_at = time.monotonic()
+
+    def _state_since(self, began: float | None) -> str:
+        if began is None:
+            return "NotRegistered"
+        is_done = time.monotonic() - began >= self.options.operation_seconds
+        return "Registered" if is_done else "Registering"
 
     # Resource groups
 
@@ -180,6 +198,8 @@ class ControlPlane:
             location = read_location(body, POOL_TYPE)
             pool = PoolResource(self._pool_id(group, name), name, location, settings)
             group.pools[name.lower()] = pool
+        if self.feature_state() != "Registered":
+            settings = dataclasses.replace(settings, has_mcp=False)
         pool.settings, pool.tags = settings, read_tags(body) or {}
         return pool, self._begin(pool), is_new
 
@@ -265,11 +285,12 @@ class ControlPlane:
         options = pool.settings.options(self.options, self._isolation)
         if pool.hosted is not None:
             await pool.hosted.reconfigure(options)
-            return
-        prepared = await asyncio.to_thread(prepare, options)
-        pool.hosted = HostedPool(
-            prepared, offers_python=pool.settings.container_type == "PythonLTS"
-        )
+        else:
+            prepared = await asyncio.to_thread(prepare, options)
+            pool.hosted = HostedPool(
+                prepared, offers_python=pool.settings.container_type == "PythonLTS"
+            )
+        pool.hosted.keys.is_disabled = pool.settings.is_key_disabled
 
     async def _delete_pool(
         self, group: ResourceGroup, pool: PoolResource, operation: Operation

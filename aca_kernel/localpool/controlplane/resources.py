@@ -35,7 +35,9 @@ GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 
 # The stable one knows no MCP settings: it drops them, and omits them when asked (observed).
 STABLE_VERSION = "2026-01-01"
-POOL_VERSIONS = (STABLE_VERSION, "2025-10-02-preview", "2025-02-02-preview")
+# The tutorial's is older than some settings, of which it tells nothing and which it drops.
+TUTORIAL_VERSION = "2025-02-02-preview"
+POOL_VERSIONS = (STABLE_VERSION, "2025-10-02-preview", TUTORIAL_VERSION)
 
 # Observed: a pool with a custom container says null for the MCP settings it was created with.
 _CONTAINERS_WITH_MCP = ("PythonLTS", "Shell")
@@ -60,6 +62,8 @@ class PoolSettings:
     cooldown_seconds: float = _DEFAULT_COOLDOWN_SECONDS
     has_egress: bool = False
     has_mcp: bool = False
+    # Of the published specification; what it does to the MCP server is not documented.
+    is_key_disabled: bool = False
 
     def options(self, base: PoolOptions, isolation: Any) -> PoolOptions:
         """Return the settings of a local pool that is so."""
@@ -132,6 +136,8 @@ class PoolResource:
                 # https://github.com/Azure/azure-rest-api-specs/pull/42917
                 flag = "isMcpServerEnabled" if quirks.mcp_settings_casing else "isMCPServerEnabled"
                 mcp = {flag: True}
+                if settings.is_key_disabled and version != TUTORIAL_VERSION:
+                    mcp["isMcpServerApiKeyDisabled"] = True
                 if self.hosted is not None:
                     mcp["mcpServerEndpoint"] = f"{endpoint}/mcp"
             properties["mcpServerSettings"] = mcp
@@ -220,14 +226,19 @@ def read_settings(
         raise invalid_value("poolManagementType", f"Dynamic for container type {container}")
     if existing is not None and container != existing.settings.container_type:
         raise cannot_change("containerType", existing.settings.container_type, container)
-    has_mcp = existing is not None and existing.settings.has_mcp
+    before = existing.settings if existing is not None else PoolSettings()
+    has_mcp, is_key_disabled = before.has_mcp, before.is_key_disabled
     if version != STABLE_VERSION:
         mcp = _object(properties, "mcpServerSettings", "mcpServerSettings")
         wanted = mcp.get("ismcpserverenabled", False)
         if not isinstance(wanted, bool):
             raise invalid_content("isMCPServerEnabled must be true or false.")
         has_mcp = wanted and container in _CONTAINERS_WITH_MCP
-    settings = PoolSettings(container_type=container, has_mcp=has_mcp)
+        flag = mcp.get("ismcpserverapikeydisabled")
+        is_key_disabled = flag is True and version != TUTORIAL_VERSION
+    settings = PoolSettings(
+        container_type=container, has_mcp=has_mcp, is_key_disabled=is_key_disabled
+    )
     return _with_limits(settings, properties, shortest_cooldown_seconds)
 
 

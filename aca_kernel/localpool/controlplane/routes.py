@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from ..mcp import Answer
 from .arm_errors import invalid_namespace, invalid_resource_type
 from .handlers import DEPLOYMENT_TYPE, ArmRequest, Handlers
-from .plane import NAMESPACE
+from .plane import FEATURE, NAMESPACE
 from .resources import POOL_TYPE
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def _route(template: str, action: str = "", **handlers: Handler) -> Route:
 
 _S = "/subscriptions/{subscription}"
 _L = _S + "/providers/Microsoft.App/locations/{location}"
+_F = f"{_S}/providers/Microsoft.Features/providers/{NAMESPACE}/features/{FEATURE}"
 _G = _S + "/resourceGroups/{group}"
 _P = _G + "/providers/Microsoft.App/sessionPools/{pool}"
 _D = _G + "/providers/Microsoft.Resources/deployments/{deployment}"
@@ -52,6 +53,12 @@ _ROUTES = (
         _S + "/providers/{namespace}/register",
         f"{NAMESPACE}/register",
         POST=Handlers.register_provider,
+    ),
+    _route(_F, "Microsoft.Features/providers/features", GET=Handlers.get_feature),
+    _route(
+        _F + "/register",
+        "Microsoft.Features/providers/features/register",
+        POST=Handlers.register_feature,
     ),
     _route(_S + "/resourceGroups", _GROUPS, GET=Handlers.list_groups),
     _route(
@@ -83,7 +90,7 @@ _ROUTES = (
     _route(
         _P + "/regenerateCredentials",
         f"{POOL_TYPE}/regenerateCredentials",
-        POST=Handlers.rotate_key,
+        POST=Handlers.regenerate_key,
     ),
     _route(
         _P + "/rotateMCPServerCredentials",

@@ -120,7 +120,8 @@ class AzureBackend(Backend):
         """Return another key than the refused one.
 
         Raises KeyPending: there is none yet; the same one may be accepted later.
-        Raises the errors of SessionPools.fetch_key.
+        Raises AccessDenied: the pool takes no key.
+        Raises the errors of SessionPools.fetch_key and get_in_full.
         """
         async with self._fetching:
             if self._key != refused:
@@ -128,8 +129,12 @@ class AzureBackend(Backend):
             now = time.monotonic()
             if self._fetched_at is None or now - self._fetched_at >= _FETCH_AGAIN_SECONDS:
                 arm, pool = await self._place()
-                self._key = await SessionPools(arm).fetch_key(pool)
+                pools = SessionPools(arm)
+                self._key = await pools.fetch_key(pool)
                 self._fetched_at = now
+                if self._key == refused:
+                    # Only a newer api-version tells that the pool takes no key.
+                    endpoint_of(await pools.get_in_full(pool))
             if self._key == refused:
                 raise KeyPending(
                     "The session pool does not accept yet the API key that Azure gives for it, "

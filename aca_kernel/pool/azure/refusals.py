@@ -123,6 +123,28 @@ def mcp_is_off(name: str, detail: str = "") -> PoolNotFound:
     )
 
 
+def keys_are_disabled(name: str) -> AccessDenied:
+    """Return the error for a pool whose MCP server takes no API key, the only way in for us."""
+    return AccessDenied(
+        f"The session pool {name} has its API keys disabled (isMcpServerApiKeyDisabled), and "
+        "kernels have no other way into it. Ask its administrator to enable them, or use another "
+        "pool."
+    )
+
+
+def is_no_such_action(error: AcaKernelError) -> bool:
+    """Tell whether a POST was refused because a resource has no action of that name.
+
+    What the service says then is not documented; its code is in the detail, see `refusal`.
+    """
+    _, status, code, *_ = f"{error.detail}  ".split(" ")
+    if status == "404":
+        # Where the pool itself, or what it is in, is missing, the code says so.
+        return not code.endswith(("ResourceNotFound", "GroupNotFound", "SubscriptionNotFound"))
+    is_named = re.search(r"\baction\b|http method", error.message, re.IGNORECASE) is not None
+    return status == "405" or (status == "400" and is_named)
+
+
 def shortened(message: str) -> str:
     """Return Resource Manager's message, which holds no secret, at a readable length."""
     text = message or "it gave no reason."

@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 
-from ...errors import AccessDenied, PoolBusy
+from ...errors import AccessDenied, AzureRefused, PoolBusy, PoolNotFound
 from .arm import Arm, found
 from .long_running import Wait
-from .resource_names import PROVIDER, RESOURCES_API_VERSION, ResourceGroupId
+from .resource_names import (
+    FEATURES_API_VERSION,
+    MCP_FEATURE,
+    PROVIDER,
+    RESOURCES_API_VERSION,
+    ResourceGroupId,
+)
 
 # So that the seconds that are shown move.
 _POLL_SECONDS = 1.0
+
+# Features that need no approval are registered in minutes.
+_LONGEST_FEATURE_SECONDS = 300.0
 
 
 async def register_provider(arm: Arm, subscription: str) -> bool:
@@ -46,6 +55,57 @@ async def register_provider(arm: Arm, subscription: str) -> bool:
     return True
 
 
+async def register_mcp_feature(arm: Arm, subscription: str) -> str:
+    """Register the preview of MCP servers for a subscription, unless it is registered.
+
+    Returns a sentence about it, empty if there was nothing to do. A refusal is no failure: whether
+    a pool needs it is not documented, and what comes of it shows when the pool is there.
+    """
+    path = (
+        f"/subscriptions/{subscription}/providers/Microsoft.Features/providers/{PROVIDER}"
+        f"/features/{MCP_FEATURE}"
+    )
+    feature = f"feature {PROVIDER}/{MCP_FEATURE}"
+    try:
+        state = await _feature_state(arm, path)
+    except (AccessDenied, AzureRefused, PoolNotFound):
+        return ""
+    if state not in ("NotRegistered", "Unregistered", "Registering"):
+        return ""
+    try:
+        if state != "Registering":
+            await arm.request("POST", f"{path}/register", FEATURES_API_VERSION)
+        arm.tell(f"Registering the {feature}")
+        state = await _settled_feature(arm, path)
+        if state == "Registered":
+            # So that the provider learns of it, says the documentation of Microsoft.Features.
+            provider = f"/subscriptions/{subscription}/providers/{PROVIDER}"
+            await arm.request("POST", f"{provider}/register", RESOURCES_API_VERSION)
+            return f"Registered the {feature} for the subscription."
+    except (AccessDenied, AzureRefused, PoolNotFound) as error:
+        return (
+            f"The {feature} is {state}, and this login could not register it ({error.detail}). If "
+            "the pool gets no MCP server, ask the owner of the subscription to register it."
+        )
+    return (
+        f"The {feature} is {state}. If the pool gets no MCP server, wait until it is registered, "
+        "then create the pool again."
+    )
+
+
+async def _settled_feature(arm: Arm, path: str) -> str:
+    """Return a feature's state when it is no longer being registered, or takes too long."""
+    longest = min(arm.operation_timeout_seconds, _LONGEST_FEATURE_SECONDS)
+    started = time.monotonic()
+    while (state := await _feature_state(arm, path)) == "Registering":
+        waited = time.monotonic() - started
+        if waited >= longest:
+            break
+        arm.tell(f"Registering the feature {PROVIDER}/{MCP_FEATURE}", waited)
+        await asyncio.sleep(_POLL_SECONDS)
+    return state
+
+
 async def group_location(arm: Arm, group: ResourceGroupId) -> str | None:
     """Return the location of a resource group, None if there is no such group."""
     answer = await found(arm.request("GET", group.path, RESOURCES_API_VERSION))
@@ -64,6 +124,12 @@ async def delete_group(arm: Arm, group: ResourceGroupId) -> None:
     """
     wait = Wait(arm, f"Deleting the resource group {group.name}", group.path)
     await wait.request("DELETE", RESOURCES_API_VERSION)
+
+
+async def _feature_state(arm: Arm, path: str) -> str:
+    answer = await arm.request("GET", path, FEATURES_API_VERSION)
+    properties = answer.body.get("properties")
+    return str(properties.get("state", "")) if isinstance(properties, dict) else ""
 
 
 async def _registration(arm: Arm, path: str) -> str:

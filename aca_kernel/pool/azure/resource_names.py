@@ -25,10 +25,21 @@ _LOCATION = re.compile(r"[a-z][a-z0-9]+")
 # Source: the tutorial. The stable 2026-01-01 has no MCP settings (service-contract).
 POOLS_API_VERSION = "2025-02-02-preview"
 
+# Source: the published specification, the first that has the action rotateMcpServerCredentials and
+# the setting isMcpServerApiKeyDisabled. Pools are created as the tutorial does.
+SPECIFIED_API_VERSION = "2025-10-02-preview"
+
+# Source: the reference of Microsoft.Features.
+FEATURES_API_VERSION = "2021-07-01"
+
 # Source: the reference of Microsoft.Resources; any of the last years will do.
 RESOURCES_API_VERSION = "2021-04-01"
 
 PROVIDER = "Microsoft.App"
+
+# Source: Foundry samples, which have it registered before they create a pool. The tutorial does
+# not speak of it.
+MCP_FEATURE = "SessionPoolsSupportMCP"
 
 
 def check_subscription(given: str) -> str:

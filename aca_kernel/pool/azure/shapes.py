@@ -24,6 +24,10 @@ _PLACE = re.compile(r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/", re.IGNORE
 
 # Set by Resource Manager; a PUT leaves them out.
 _READ_ONLY = ("provisioningState", "poolManagementEndpoint", "nodeCount")
+_READ_ONLY_OUTSIDE = ("id", "name", "type", "systemData", "etag", "properties")
+
+_MCP_SWITCHES = ("isMCPServerEnabled", "isMcpServerEnabled")
+_KEY_SWITCHES = ("isMcpServerApiKeyDisabled", "isMCPServerApiKeyDisabled")
 
 # Final states of an operation or a resource.
 SUCCEEDED = "Succeeded"
@@ -58,6 +62,7 @@ class SessionPool:
     """A session pool as Resource Manager describes it; None: unknown.
 
     is_mcp_enabled: its MCP server runs, at mcp_endpoint.
+    is_key_disabled: its MCP server takes no API key.
     has_mcp_settings: they are not null.
     state: provisioningState, "Succeeded" when it is ready.
     """
@@ -69,6 +74,7 @@ class SessionPool:
     state: str
     container_type: str
     is_mcp_enabled: bool
+    is_key_disabled: bool
     has_mcp_settings: bool
     mcp_endpoint: str | None
     max_sessions: int | None
@@ -91,7 +97,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
     place = _PLACE.match(_text(resource, "id"))
     mcp = _object(properties, "mcpServerSettings")
     # Both spellings have been seen, and null for a pool whose MCP server is off.
-    is_enabled = any(mcp.get(name) is True for name in ("isMCPServerEnabled", "isMcpServerEnabled"))
+    is_enabled = any(mcp.get(name) is True for name in _MCP_SWITCHES)
     endpoint = _text(mcp, "mcpServerEndpoint") or None
     life = _lifecycle(properties)
     egress = _text(_object(properties, "sessionNetworkConfiguration"), "status")
@@ -104,6 +110,7 @@ def pool_from(resource: dict[str, Any]) -> SessionPool:
         state=_text(properties, "provisioningState") or SUCCEEDED,
         container_type=_text(properties, "containerType"),
         is_mcp_enabled=is_enabled and endpoint is not None,
+        is_key_disabled=any(mcp.get(name) is True for name in _KEY_SWITCHES),
         has_mcp_settings=bool(mcp),
         mcp_endpoint=endpoint,
         max_sessions=_number(
@@ -132,23 +139,25 @@ def new_pool(location: str, options: PoolChoices) -> dict[str, Any]:
 
 
 def changed_pool(resource: dict[str, Any], options: PoolChoices) -> dict[str, Any]:
-    """Return the body that gives an existing pool these options and keeps the rest."""
-    kept = {
-        name: value
-        for name, value in resource["properties"].items()
-        if name not in (*_READ_ONLY, "mcpServerSettings")
-    }
+    """Return the body that gives an existing pool these options and keeps the rest.
+
+    A PUT without a property switches it off: also what is not known here is sent again.
+    """
+    kept = _without(resource["properties"], *_READ_ONLY)
     if options.max_sessions is not None:
         scale = _object(kept, "scaleConfiguration")
         kept["scaleConfiguration"] = {**scale, "maxConcurrentSessions": options.max_sessions}
     if options.cooldown_seconds is not None:
-        kept["dynamicPoolConfiguration"] = _cooldown(options.cooldown_seconds)
+        kept["dynamicPoolConfiguration"] = _with_cooldown(kept, options.cooldown_seconds)
     if options.egress is not None:
-        kept["sessionNetworkConfiguration"] = {"status": _EGRESS[options.egress]}
+        network = _object(kept, "sessionNetworkConfiguration")
+        kept["sessionNetworkConfiguration"] = {**network, "status": _EGRESS[options.egress]}
     # Only a PUT switches it on, no PATCH (service-contract).
-    kept["mcpServerSettings"] = {"isMCPServerEnabled": True}
-    body = {name: resource[name] for name in ("location", "tags", "identity") if resource.get(name)}
-    return {**body, "properties": kept}
+    mcp = _without(_object(kept, "mcpServerSettings"), "mcpServerEndpoint")
+    switch = next((name for name in _MCP_SWITCHES if name in mcp), _MCP_SWITCHES[0])
+    kept["mcpServerSettings"] = {**mcp, switch: True}
+    body = _without(resource, *_READ_ONLY_OUTSIDE)
+    return {**{name: value for name, value in body.items() if value}, "properties": kept}
 
 
 def deployment_template(
@@ -237,6 +246,20 @@ def _cooldown(seconds: int) -> dict[str, Any]:
     return {
         "lifecycleConfiguration": {"lifecycleType": "Timed", "coolDownPeriodInSeconds": seconds}
     }
+
+
+def _with_cooldown(properties: dict[str, Any], seconds: int) -> dict[str, Any]:
+    """Return a pool's dynamicPoolConfiguration with another cooldown."""
+    # Older api-versions have the cooldown, and how it counts, one level higher.
+    old = ("coolDownPeriodInSeconds", "cooldownPeriodInSeconds", "executionType")
+    dynamic = _without(_object(properties, "dynamicPoolConfiguration"), *old)
+    life = _without(_object(dynamic, "lifecycleConfiguration"), *old[:2])
+    life = {**life, **_cooldown(seconds)["lifecycleConfiguration"]}
+    return {**dynamic, "lifecycleConfiguration": life}
+
+
+def _without(parent: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in parent.items() if name not in names}
 
 
 def _lifecycle(properties: dict[str, Any]) -> dict[str, Any]:

@@ -164,6 +164,20 @@ def test_a_key_that_is_never_accepted_is_one_sentence() -> None:
             assert current_key(plane) not in str(error)
 
 
+def test_a_pool_that_takes_no_key_is_one_sentence() -> None:
+    with running_control_plane() as plane:
+        settings = {"isMCPServerEnabled": True, "isMcpServerApiKeyDisabled": True}
+        properties = {"containerType": "PythonLTS", "mcpServerSettings": settings}
+        body = {"location": "eastus", "properties": properties}
+        put = plane.request("PUT", plane.pool_path(), body, api_version="2025-10-02-preview")
+        plane.wait_for(put)
+        with azure_kernel(plane) as kernel:
+            error = kernel.run("1").error
+            assert error is not None
+            assert error["ename"] == "AccessDenied"
+            assert "has its API keys disabled" in error["evalue"]
+
+
 def test_waiting_for_a_key_can_be_interrupted() -> None:
     with running_control_plane(key_rotation_seconds=600) as plane:
         rotate(plane)

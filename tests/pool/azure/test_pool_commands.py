@@ -97,6 +97,7 @@ def test_from_nothing_to_a_pool_and_back(plane: ControlPlane, pool: Any) -> None
         "state": "Succeeded",
         "container_type": "PythonLTS",
         "is_mcp_enabled": True,
+        "is_key_disabled": False,
         "has_mcp_settings": True,
         "mcp_endpoint": f"{endpoint}/sessionPools/west/mcp",
         "max_sessions": 5,
@@ -140,6 +141,37 @@ def test_creating_again_changes_only_what_is_given(plane: ControlPlane, pool: An
     pool("delete", *place, "--yes")
 
 
+def test_a_change_keeps_disabled_keys_and_says_that_they_are(
+    plane: ControlPlane, pool: Any
+) -> None:
+    settings = {"isMCPServerEnabled": True, "isMcpServerApiKeyDisabled": True}
+    properties = {"containerType": "PythonLTS", "mcpServerSettings": settings}
+    body = {"location": "eastus", "tags": {"team": "west"}, "properties": properties}
+    path = plane.pool_path("keyless")
+    newer = "2025-10-02-preview"
+    plane.wait_for(plane.request("PUT", path, body, api_version=newer))
+    changed = pool("create", "--name", "keyless", "--cooldown", "900", "--egress", "disabled")
+    assert changed.status == 0, changed.all
+    assert "keyless has its API keys disabled" in changed.out
+    assert "aca-kernel install" not in changed.out
+    resource = plane.request("GET", path, api_version=newer).json()
+    assert resource["tags"] == {"team": "west"}
+    kept = resource["properties"]["mcpServerSettings"]
+    assert kept["isMcpServerApiKeyDisabled"] is True
+    shown = pool("show", "--name", "keyless")
+    assert re.search(r"^API key +disabled$", shown.out, re.MULTILINE)
+    assert "keyless has its API keys disabled" in shown.out
+    pool("delete", "--name", "keyless", "--yes")
+
+
+def test_creating_says_what_the_cooldown_means_for_the_bill(plane: ControlPlane, pool: Any) -> None:
+    said = pool("create", "--name", "billed", "--cooldown", "600")
+    assert "With 600 s, each pause longer than that begins another hour; a longer" in said.out
+    said = pool("create", "--name", "billed", "--cooldown", "3600")
+    assert "With 3600 s, each pause longer than that begins another hour. More" in said.out
+    pool("delete", "--name", "billed", "--yes")
+
+
 def test_a_pool_without_mcp_server_gets_one(plane: ControlPlane, pool: Any) -> None:
     body = {"location": "eastus", "properties": {"containerType": "PythonLTS"}}
     plane.wait_for(plane.request("PUT", plane.pool_path("without"), body))
@@ -171,6 +203,17 @@ def test_rotating_replaces_the_key_and_shows_none(plane: ControlPlane, pool: Any
     assert before not in said.all
     assert after not in said.all
     assert "five minutes" in said.out
+
+
+def test_a_key_is_rotated_by_the_name_that_the_service_knows(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_control_plane(quirks=["rotation_as_specified"]) as plane:
+        clean(monkeypatch, plane.env)
+        before = plane.request("POST", f"{plane.pool_path()}/fetchMCPServerCredentials").json()
+        assert pool("rotate-key").status == 0
+        after = plane.request("POST", f"{plane.pool_path()}/fetchMCPServerCredentials").json()
+        assert after["apiKey"] != before["apiKey"]
 
 
 def test_the_template_can_be_deployed(plane: ControlPlane, pool: Any) -> None:
@@ -282,6 +325,19 @@ def test_the_provider_is_registered_first(pool: Any, monkeypatch: pytest.MonkeyP
         said = pool("create", "--name", "west")
         assert said.status == 0, said.all
         assert "Registered Microsoft.App for the subscription.\n" in said.err
+
+
+def test_the_feature_is_registered_before_a_pool_is_created(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_control_plane(quirks=["feature_not_registered"]) as plane:
+        clean(monkeypatch, plane.env)
+        said = pool("create", "--name", "west")
+        assert said.status == 0, said.all
+        registered = "Registered the feature Microsoft.App/SessionPoolsSupportMCP"
+        assert f"{registered} for the subscription.\n" in said.err
+        assert "MCP endpoint: http" in said.out
+        assert registered not in pool("create", "--name", "east").err
 
 
 @pytest.mark.parametrize(
