@@ -24,12 +24,14 @@ from .support import (
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
 
 # Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
-# clients. `pytest -m "not slow"` leaves them out.
+# clients or a process for each cell. `pytest -m "not slow"` leaves them out.
 SLOW = (
     "batch",
+    "checkpoint/test_engine.py",
     "checkpoint/test_expiry.py",
     "checkpoint/test_handover.py",
     "checkpoint/test_interrupted.py",
+    "checkpoint/test_objects.py",
     "cli/test_doctor.py",
     "clients",
     "environment/test_faults.py",
@@ -43,6 +45,7 @@ SLOW = (
     "host/notebook_files/test_write_back.py",
     "host/test_transfer.py",
     "kernel/test_debugger.py",
+    "kernel/test_few_calls.py",
     "kernel/test_ipykernel_suite.py",
     "kernel/test_lifecycle.py",
     "kernel/test_nasty_input.py",
@@ -62,9 +65,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = in_order(here, items)
     for name in SLOW:
         assert (here / name).exists(), name
+    files = {item.path for item in items}
+    slow = {path for path in files if any(path.is_relative_to(here / name) for name in SLOW)}
     for item in items:
-        path = item.path.relative_to(here)
-        if any(path.is_relative_to(name) for name in SLOW):
+        if item.path in slow:
             item.add_marker(pytest.mark.slow)
 
 
