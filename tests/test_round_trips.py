@@ -80,7 +80,7 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
 @pytest.fixture(scope="module")
 def kernel(far: Far) -> Iterator[Client]:
     with running_kernel(far.env) as client:
-        far.wait_for({"launchPythonEnvironment"}, since=0)
+        far.wait_for({"launchShell"}, since=0)
         client.first_cell = far.count(lambda: client.run("1 + 1"))  # type: ignore[attr-defined]
         client.run("import collections, time; time.sleep(0.5)")
         yield client

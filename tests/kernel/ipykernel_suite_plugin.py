@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import types
+from typing import Any
 
 import pytest
 from jupyter_client import manager
@@ -23,9 +24,22 @@ _results: dict[str, list[str]] = {}
 
 # The tests name no kernel. All of them start theirs through this function, looked up in
 # its module, so that a default is all it takes.
-manager.start_new_kernel = functools.partial(
-    manager.start_new_kernel, kernel_name=os.environ["SUITE_KERNEL"]
-)
+_start = functools.partial(manager.start_new_kernel, kernel_name=os.environ["SUITE_KERNEL"])
+
+
+def _start_and_read(*arguments: Any, **options: Any) -> tuple[Any, Any]:
+    """Start a kernel; leave no answer to the questions of `wait_for_ready`.
+
+    It asks a slow one several times, and the tests take what is left for an answer of theirs.
+    """
+    started, client = _start(*arguments, **options)
+    msg_id = client.kernel_info()
+    while client.get_shell_msg(timeout=60)["parent_header"].get("msg_id") != msg_id:
+        pass
+    return started, client
+
+
+manager.start_new_kernel = _start_and_read
 
 # Their conftest.py declares in-process fixtures with this plug-in, which no test that
 # goes through a client uses. Installing it would change every other run of pytest here.

@@ -131,10 +131,11 @@ class AzureBackend(Backend):
                 arm, pool = await self._place()
                 pools = SessionPools(arm)
                 self._key = await pools.fetch_key(pool)
-                self._fetched_at = now
                 if self._key == refused:
                     # Only a newer api-version tells that the pool takes no key.
                     endpoint_of(await pools.get_in_full(pool))
+                # Not before it has answered: who asks next is told the same.
+                self._fetched_at = now
             if self._key == refused:
                 raise KeyPending(
                     "The session pool does not accept yet the API key that Azure gives for it, "

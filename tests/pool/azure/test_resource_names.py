@@ -179,7 +179,8 @@ def test_a_change_leaves_what_is_not_chosen() -> None:
         "containerType": "PythonLTS",
         "scaleConfiguration": {"maxConcurrentSessions": 9, "readySessionInstances": 2},
         "sessionNetworkConfiguration": {"status": "EgressDisabled"},
-        "mcpServerSettings": {"isMCPServerEnabled": True},
+        # By the name that the service has for it.
+        "mcpServerSettings": {"isMcpServerEnabled": True},
     }
 
 
