@@ -36,7 +36,11 @@ def _start_and_read(*arguments: Any, **options: Any) -> tuple[Any, Any]:
     msg_id = client.kernel_info()
     while client.get_shell_msg(timeout=60)["parent_header"].get("msg_id") != msg_id:
         pass
-    return started, client
+    while True:
+        message = client.get_iopub_msg(timeout=60)
+        is_its = message["parent_header"].get("msg_id") == msg_id
+        if is_its and message["content"].get("execution_state") == "idle":
+            return started, client
 
 
 manager.start_new_kernel = _start_and_read
