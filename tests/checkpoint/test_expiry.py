@@ -155,7 +155,7 @@ def test_a_kernel_that_expires_often_does_not_grow(one: Notebook) -> None:
     process = psutil.Process(one.kernel.pid)
     one.run("data = __import__('os').urandom(3_000_000); n = 0")
     sizes, descriptors, memory = [], [], []
-    for number in range(20):
+    for number in range(24):
         one.expire_when_stored()
         cell = one.run("n += 1; data = data[1:] + b'x'; print(n, len(data))")
         assert cell.text == f"{number + 1} 3000000\n"
@@ -166,7 +166,8 @@ def test_a_kernel_that_expires_often_does_not_grow(one: Notebook) -> None:
     assert len(one.files) == 1
     assert max(sizes) < 4_000_000
     assert min(descriptors[-5:]) <= max(descriptors[3:8])
-    assert memory[-1] < memory[5] * 1.2
+    # At first the allocator's own reserve grows, to some pages of files on their way.
+    assert memory[-1] < memory[12] * 1.15
 
 
 def test_variables_come_back_after_the_remote_kernel_has_died(one: Notebook) -> None:
