@@ -155,7 +155,7 @@ class Relay:
             if self.is_booted:
                 raise
             raise EnvironmentGone("The session environment cannot be used again.") from error
-        except BaseException:
+        except BaseException:  # an interrupt of the task, too: no call stays under way
             self.close()
             raise
         finally:
