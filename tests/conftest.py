@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .order import in_order, schedule
+from .ports import give_kernels_ports_of_their_own
 from .support import (
     Client,
     ControlPlane,
@@ -22,6 +23,8 @@ from .support import (
 
 # Ahead of nbformat: see tests/batch/support.py. Each worker would compile the grammars.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
+
+give_kernels_ports_of_their_own()
 
 # Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
 # clients or a process for each cell. `pytest -m "not slow"` leaves them out.
