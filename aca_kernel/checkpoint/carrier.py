@@ -9,6 +9,7 @@ piece of work asks afterwards: half of it must not happen in another environment
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import itertools
 import json
@@ -56,16 +57,49 @@ class Carrier:
         # What is to be called when a request is answered, by its id.
         self._on_reply: dict[str, Callable[[], None]] = {}
         self._failure: AcaKernelError | None = None
+        self._is_for_cell = False
+        self._has_asked = asyncio.Event()
+
+    @property
+    def _is_pressing(self) -> bool:
+        """Whether what is asked now is worth a call of its own.
+
+        Of several questions about files that is the first: its answer ends the exchange.
+        """
+        return self.is_urgent and len(self._files) <= 1
 
     # -- asking --------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """A piece of work begins; there is one at a time."""
-        self._failure = None
+    def begin(self, *, is_for_cell: bool) -> None:
+        """A piece of work begins; there is one at a time.
 
-    async def put(self, name: str, start: int, data: bytes) -> None:
+        is_for_cell: the running cell waits for it.
+        """
+        self._failure = None
+        self._is_for_cell = is_for_cell
+
+    def end(self) -> None:
+        """The piece of work is over."""
+        self._is_for_cell = False
+        self._has_asked.set()
+
+    async def await_question(self, most_seconds: float) -> None:
+        """Wait until the work that the running cell waits for has a question, or is over.
+
+        An exchange that began before would be held open for the cell, and had to be woken.
+        """
+        if not self._is_for_cell or self._files or self._requests:
+            return
+        self._has_asked.clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._has_asked.wait(), most_seconds)
+        # For whoever takes it.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def put(self, name: str, start: int, *parts: bytes) -> None:
         """Write a part of a file in the agent's folder."""
-        await self._ask("put", (data,), name=name, start=start)
+        await self._ask("put", parts, name=name, start=start)
 
     async def get(self, name: str, ranges: list[tuple[int, int]]) -> bytes:
         """Return parts of a file in the agent's folder, one after the other."""
@@ -82,6 +116,18 @@ class Carrier:
             raise CheckpointFailed("The environment does not say what there is of the checkpoint.")
         return [int(size) for size in found]
 
+    async def sizes_and_start(self, names: list[str], most_bytes: int) -> tuple[list[int], bytes]:
+        """Return how long files are, and with them the beginning of the first if it is there."""
+        start = asyncio.ensure_future(self._ask("get", name=names[0], ranges=[(0, most_bytes)]))
+        try:
+            sizes = await self.sizes(names)
+            if sizes[0] < 0:
+                return sizes, b""
+            return sizes, b"".join((await start).parts)
+        finally:
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+
     async def drop(self, names: list[str]) -> None:
         """Remove files from the agent's folder."""
         await self._ask("drop", names=names)
@@ -92,6 +138,7 @@ class Carrier:
         key = str(next(self._numbers))
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._files[key] = future
+        self._has_asked.set()
         self._carry(Record({"kind": kind, "id": key, **head}, parts))
         try:
             answer = await future
@@ -134,7 +181,7 @@ class Carrier:
         return reply
 
     def _carry(self, record: Record, msg_id: str = "") -> None:
-        self._inbox.put_nowait(CarryAsked(time.monotonic(), record, msg_id, self.is_urgent))
+        self._inbox.put_nowait(CarryAsked(time.monotonic(), record, msg_id, self._is_pressing))
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from . import leftovers, limits, wording
 from .intact import is_intact
 from .leftovers import Leftovers
 from .store import Store, remove_abandoned
+from .window import Window
 
 if TYPE_CHECKING:
     from ..messaging.inbox import Inbox
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 # for it. Where a cell waits anyway: the larger the better.
 _PAGE_BYTES = 1024 * 1024
 _LARGE_PAGE_BYTES = 3 * 1024 * 1024
+# So many of them are under way then: an exchange carries as many as fit.
+_MOST_PAGES = 8
 
 _KNOWN = "state/known"
 _PACK = "state/pack"
@@ -100,6 +103,7 @@ class Checkpoints:
         self._history = object()
         self._environment = object()
         self._variables = object()
+        self._dropping: set[asyncio.Task[None]] = set()
 
     @property
     def is_claimed(self) -> bool:
@@ -109,6 +113,10 @@ class Checkpoints:
     def _set_has_any(self, has_any: bool) -> None:
         self.has_any = has_any
         self._inbox.put_nowait(CheckpointKept(time.monotonic(), has_any))
+
+    async def await_question(self, most_seconds: float) -> None:
+        """Wait for the next question of what the running cell waits for; see the carrier."""
+        await self._carrier.await_question(most_seconds)
 
     def ran_cell(self) -> None:
         """A cell has ended."""
@@ -177,11 +185,12 @@ class Checkpoints:
             self._carrier.fail(_superseded())
 
     async def _prepare_taking(self) -> dict[str, Any]:
-        await self._send_sources()
         names = set(await asyncio.to_thread(self._store.names)) - self._damaged
         self._number += 1
         number = str(self._number)
-        await self._put(_KNOWN, "\n".join([number, *names]).encode("ascii"))
+        known = "\n".join([number, *names]).encode("ascii")
+        # In one exchange.
+        await _all_of(self._send_sources(), self._put(_KNOWN, known))
         return {"number": number, "limits": limits.of_settings(self._settings)}
 
     async def _finish_taking(self, started: float, cells: int) -> str:
@@ -205,8 +214,7 @@ class Checkpoints:
         self.skipped = skipped
         self._set_has_any(True)
         self._log.info("checkpoint taken, %s bytes sent", sent)
-        with contextlib.suppress(CheckpointFailed):
-            await self._carrier.drop([self._taken("pack"), self._taken("manifest")])
+        self._drop_later([self._taken("pack"), self._taken("manifest")])
         return wording.stored(what, skipped, sent, time.monotonic() - started)
 
     def _commit(self, manifest: dict[str, Any]) -> Leftovers:
@@ -226,16 +234,41 @@ class Checkpoints:
         """Return what the request that was made last writes under this name."""
         return f"state/{self._number}/{name}"
 
+    def _drop_later(self, names: list[str]) -> None:
+        """Remove files with the next exchange, which nobody waits for."""
+
+        async def drop() -> None:
+            # If it cannot be done, the environment keeps some space on its disk.
+            with contextlib.suppress(AcaKernelError):
+                await self._carrier.drop(names)
+
+        task = asyncio.ensure_future(drop())
+        self._dropping.add(task)
+        task.add_done_callback(self._dropping.discard)
+
     async def _manifest(self) -> dict[str, Any]:
+        size, data = await self._await_manifest()
+        ranges = _ranges(len(data), size, _PAGE_BYTES)
+        path = self._taken("manifest")
+        parts = [data, *[await self._carrier.get(path, [one]) for one in ranges]]
+        try:
+            manifest = json.loads(b"".join(parts))
+            leftovers.references(manifest), _named(manifest), float(manifest["taken"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise CheckpointFailed("The environment's checkpoint cannot be read.") from None
+        return {**manifest, "size": size}
+
+    async def _await_manifest(self) -> tuple[int, bytes]:
+        """Wait until the checkpoint is taken; return the manifest's size and its beginning."""
         deadline = time.monotonic() + _LONGEST_SECONDS
         looks = 0
-        manifest_path, failure_path = self._taken("manifest"), self._taken("failure")
+        paths = [self._taken("manifest"), self._taken("failure")]
         while True:
-            size, failure = await self._carrier.sizes([manifest_path, failure_path])
+            (size, failure), data = await self._carrier.sizes_and_start(paths, _PAGE_BYTES)
             if size >= 0:
                 break
             if failure >= 0:
-                reason = await self._carrier.get(failure_path, [(0, min(failure, 500))])
+                reason = await self._carrier.get(paths[1], [(0, min(failure, 500))])
                 text = reason.decode("utf-8", "replace").strip() or "it does not say why"
                 raise CheckpointFailed(f"The checkpoint could not be taken: {text}.")
             if time.monotonic() > deadline:
@@ -244,33 +277,31 @@ class Checkpoints:
             looks += 1
         if size > limits.LARGEST_MANIFEST_BYTES:
             raise CheckpointFailed("The checkpoint could not be taken: there is too much in it.")
-        parts = [
-            await self._carrier.get(manifest_path, [(start, min(_PAGE_BYTES, size - start))])
-            for start in range(0, size, _PAGE_BYTES)
-        ]
-        try:
-            manifest = json.loads(b"".join(parts))
-            leftovers.references(manifest), _named(manifest), float(manifest["taken"])
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise CheckpointFailed("The environment's checkpoint cannot be read.") from None
-        return {**manifest, "size": size}
+        return size, data[:size]
 
     async def _fetch(self, pack: dict[str, tuple[int, int]]) -> int:
         """Fetch pieces and keep them; return how many bytes they are."""
         sent = 0
         storing: asyncio.Task[None] | None = None
+        # A cell that stores waits for all of it anyway; another one must not.
+        count = _MOST_PAGES if self.is_claimed else 1
+        pages = list(_pages(pack, _LARGE_PAGE_BYTES if self.is_claimed else _PAGE_BYTES))
+        path = self._taken("pack")
+        window: Window[bytes] = Window(count)
+        answers = window.results(
+            self._carrier.get(path, [pack[name] for name in names]) for names in pages
+        )
         try:
-            # A cell that stores waits for all of it anyway.
-            for names in _pages(pack, _LARGE_PAGE_BYTES if self.is_claimed else _PAGE_BYTES):
-                ranges = [pack[name] for name in names]
-                data = await self._carrier.get(self._taken("pack"), ranges)
+            for names in pages:
+                data = await answers.__anext__()
                 sent += len(data)
-                # The next page comes while this one is written.
+                # The next pages come while this one is written.
                 if storing is not None:
                     await storing
-                pieces = list(_cut(names, ranges, data))
+                pieces = list(_cut(names, [pack[name] for name in names], data))
                 storing = asyncio.ensure_future(asyncio.to_thread(self._add, pieces))
         finally:
+            await window.close()
             if storing is not None:
                 await storing
         return sent
@@ -322,9 +353,9 @@ class Checkpoints:
         """Put the last checkpoint where a running cell can load it; tell whether there is one."""
         self._claim()
         async with self._at_work():
-            # What has been superseded is not to be begun later, over what is put there now.
-            await self._carrier.drop([_KNOWN])
             await asyncio.to_thread(self._store.adopt)
+            # What has been superseded is not to be begun later, over what is put there now.
+            self._drop_later([_KNOWN])
             if not await self._put_checkpoint():
                 self._set_has_any(False)
                 return False
@@ -338,12 +369,14 @@ class Checkpoints:
         if manifest is None:
             return False
         leftovers.leave_out(manifest, without, "bringing it back ends the remote kernel")
-        await self._send_sources()
         pieces = self._noted(self._store.pieces(sorted(leftovers.references(manifest))))
         index: dict[str, tuple[int, int]] = {}
-        end = 0
-        reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
+        asking: Window[None] = Window(_MOST_PAGES)
+        reading: asyncio.Future[list[tuple[str, bytes]]] | None = None
         try:
+            await asking.ask(self._send_sources())
+            end = 0
+            reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
             while page := await reading:
                 # The next page is read while this one is on its way.
                 reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
@@ -351,13 +384,17 @@ class Checkpoints:
                 for name, data in page:
                     index[name] = (end, len(data))
                     end += len(data)
-                await self._carrier.put(_PACK, start, b"".join(data for _, data in page))
+                await asking.ask(self._carrier.put(_PACK, start, *(data for _, data in page)))
+            if not index:
+                await asking.ask(self._carrier.put(_PACK, 0, b""))
+            content = json.dumps({**manifest, "pack": index}).encode("ascii")
+            await asking.ask(self._put(_MANIFEST, content))
+            await asking.finish()
         finally:
+            await asking.close()
             # It holds the store, and must not outlive this.
-            await asyncio.gather(reading, return_exceptions=True)
-        if not index:
-            await self._carrier.put(_PACK, 0, b"")
-        await self._put(_MANIFEST, json.dumps({**manifest, "pack": index}).encode("ascii"))
+            if reading is not None:
+                await asyncio.gather(reading, return_exceptions=True)
         return True
 
     def _noted(self, pieces: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
@@ -387,7 +424,7 @@ class Checkpoints:
         environment = self._environment
         files = await asyncio.to_thread(limits.remote_files)
         # All in one exchange: on a slow line each would take its time.
-        await asyncio.gather(*(self._put(name, data) for name, data in files.items()))
+        await _all_of(*(self._put(name, data) for name, data in files.items()))
         # What was sent to another one, this one does not have; the carrier ends the work then.
         self._has_sources = environment is self._environment
         # Once for each environment is more than often enough.
@@ -401,7 +438,7 @@ class Checkpoints:
     async def _at_work(self) -> Any:
         async with self._lock:
             self.is_busy = True
-            self._carrier.begin()
+            self._carrier.begin(is_for_cell=self.is_claimed)
             try:
                 yield
             except CheckpointDamaged:
@@ -417,6 +454,19 @@ class Checkpoints:
                 ) from error
             finally:
                 self.is_busy = False
+                self._carrier.end()
+
+
+async def _all_of(*work: Coroutine[Any, Any, None]) -> None:
+    """Ask for several things in one exchange; raises for the first that fails, when all ended."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _ranges(start: int, end: int, most_bytes: int) -> list[tuple[int, int]]:
+    """Return places and lengths of the pages between two places."""
+    return [(one, min(most_bytes, end - one)) for one in range(start, end, most_bytes)]
 
 
 def _superseded() -> CheckpointSuperseded:

@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING
 from ..errors import EnvironmentGone, LocalProtocolError, RemoteProtocolError
 from ..remote import wire
 from ..remote.session_ipython import EXCHANGE_BEGIN
+from ..remote.spool import Piece
 from .boot import MOST_ANSWERS_WITHOUT_FRAME
+from .page_size import SentSize
 from .windows import WINDOW_UNKNOWN_SECONDS, Windows
 
 if TYPE_CHECKING:
@@ -39,8 +41,6 @@ _EXCHANGE = EXCHANGE_BEGIN + f'lambda _:print("{NO_AGENT}"))("%s")'
 # A page's size: the agent compresses, and memory on both sides stays a few times this.
 LARGEST_PAGE_CHARACTERS = 16 * 1024 * 1024
 SMALLEST_PAGE_CHARACTERS = 512
-LARGEST_SENT_BYTES = 4 * 1024 * 1024
-SMALLEST_SENT_BYTES = 16 * 1024
 
 # Calls that are under way at a time, one that is sent ahead included.
 MOST_CALLS = 3
@@ -48,6 +48,14 @@ MOST_CALLS = 3
 # An exchange that lasts so much longer than it was to wait has been held up, and output has
 # piled up on the other side.
 _STALL_SECONDS = 2.0
+
+# Answers below this are few characters, and pieces of the log are read by several calls at a time
+# if there are so many.
+_SMALL_PAGE_CHARACTERS = 64 * 1024
+_LEAST_PIECES = 4
+
+# A call that carries more is alone under way.
+_LARGE_BYTES = 256 * 1024
 
 _WITHOUT_FRAME_PAUSE_SECONDS = 0.05
 
@@ -59,7 +67,7 @@ class ToolCall:
     wait_seconds: how long the agent may take before it answers, once it has begun with it.
     end: the offset behind what this and those before it carry. is_last: nothing else was queued
     when it was made. pause_seconds: how long to wait before it is made. is_ahead: it carries
-    nothing, so that it need not be repeated.
+    nothing, so that it need not be repeated. carried: bytes of the stream in it.
     """
 
     number: int
@@ -70,6 +78,7 @@ class ToolCall:
     is_last: bool = True
     pause_seconds: float = 0.0
     is_ahead: bool = False
+    carried: int = 0
 
 
 class Exchange:
@@ -80,6 +89,7 @@ class Exchange:
     is_pending: whether one has begun and not come to its end.
     open_count: how many requests the agent still waits for, None if it does not say.
     is_catching_up: whether what comes now has piled up while nothing could be fetched.
+    reads_side_by_side: whether a long log may be read by several calls at a time.
     has_progressed: whether the last exchange has brought something, or brought it over there.
     """
 
@@ -91,17 +101,20 @@ class Exchange:
         self.is_catching_up = False
         self.has_progressed = False
         self.open_count: int | None = None
+        self.reads_side_by_side = True
         self.remote_pid = 0
         self._log = log
         self._outgoing = wire.SendLog()
         self._incoming = wire.ReceiveLog()
+        # How much more of the log there is, as far as the last answer knew.
+        self._left_bytes = 0
         self._number = 0
         self._acknowledged = 0
         self._risked = 0
         # Messages that end there or before are dropped by the agent if they are new to it.
         self._void = 0
         self._page_characters = LARGEST_PAGE_CHARACTERS
-        self._sent_bytes = LARGEST_SENT_BYTES
+        self._sent_size = SentSize()
         # The calls that have been made and not answered, in their order.
         self._under_way: list[ToolCall] = []
         # Pages that overtook the ones before them.
@@ -127,6 +140,11 @@ class Exchange:
     def waiting_bytes(self) -> int:
         """How much is queued that has not reached the agent, as far as we know."""
         return self._outgoing.end - self._acknowledged
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something is queued that no call has carried, or that did not arrive."""
+        return self._outgoing.end > self._sent_end
 
     def has_arrived(self, place: int) -> bool:
         """Tell whether what was queued at this place has certainly reached the agent."""
@@ -176,8 +194,10 @@ class Exchange:
         """
         if not self.is_pending:
             raise LocalProtocolError("The kernel lost track of its calls. Restart it.")
-        has_more_to_send = self._outgoing.end > self._sent_end
-        if not self._under_way or (has_more_to_send and self.may_send_along):
+        # Large calls and answers are overtaken by what is sent along on another connection, and
+        # then sent again.
+        is_bulk = self.has_more or any(one.carried > _LARGE_BYTES for one in self._under_way)
+        if not self._under_way or (self.has_unsent and self.may_send_along and not is_bulk):
             return self._new_call(now)
         return None
 
@@ -188,8 +208,7 @@ class Exchange:
         (call,) = self._under_way
         # One for each call: what is late, and not held, is no reason for more.
         is_newest = call.number == self._number
-        has_more_to_send = self._outgoing.end > self._sent_end
-        if not (call.wait_seconds and self._wait_seconds and is_newest) or has_more_to_send:
+        if not (call.wait_seconds and self._wait_seconds and is_newest) or self.has_unsent:
             return None
         if self._is_streaming:
             return call.made
@@ -203,7 +222,7 @@ class Exchange:
     def _new_call(self, now: float, *, is_ahead: bool = False) -> ToolCall:
         self._number += 1
         start = self._sent_end
-        data = self._outgoing.slice(start, self._sent_bytes)
+        data = self._outgoing.slice(start, self._sent_size.count)
         is_last = start + len(data) == self._outgoing.end
         seconds = self._wait_seconds if is_last and not self._records else 0.0
         head = {
@@ -219,7 +238,9 @@ class Exchange:
         code = _EXCHANGE % wire.encode_frame(self.nonce, wire.Page(head, data))
         pause = _WITHOUT_FRAME_PAUSE_SECONDS * self._without_frame
         end = start + len(data)
-        call = ToolCall(self._number, code, seconds, end, now, is_last, pause, is_ahead)
+        call = ToolCall(
+            self._number, code, seconds, end, now, is_last, pause, is_ahead, carried=len(data)
+        )
         self._under_way.append(call)
         return call
 
@@ -253,6 +274,8 @@ class Exchange:
                 ) from None
             return None
         self._without_frame = 0
+        if not call.is_last:
+            self._sent_size.took(call.carried, now - call.made)
         self._records += self._take_in_order(page)
         return self._ended(call, now)
 
@@ -265,13 +288,51 @@ class Exchange:
         self._finish(now, records)
         return records
 
+    # -- a long log, where answers are cut short (side_by_side.py) -------------------
+
+    @property
+    def is_worth_many_calls(self) -> bool:
+        """Whether so much of the log is left that it is to be read by several calls at a time."""
+        is_cut = self._page_characters < _SMALL_PAGE_CHARACTERS
+        is_long = self._left_bytes > _LEAST_PIECES * self._piece_bytes
+        is_free = not (self._under_way or self.waiting_bytes)
+        return self.reads_side_by_side and is_cut and is_long and is_free
+
+    @property
+    def _piece_bytes(self) -> int:
+        return wire.certain_bytes(self._page_characters)
+
+    def piece_code(self, start: int) -> str:
+        """Return the code that asks for a piece of the log."""
+        head = {"spool": self._incoming.received, "start": start, "length": self._piece_bytes}
+        return _EXCHANGE % wire.encode_frame(self.nonce, wire.Page(head))
+
+    def piece_of(self, start: int, text: str) -> Piece:
+        """Return the piece that is in an answer. Raises FrameCut, FrameMissing, EnvironmentGone."""
+        page = self._page_of(text)
+        try:
+            return Piece(start, int(page.head["size"]), int(page.head["of"]), bytes(page.data))
+        except (KeyError, TypeError, ValueError) as error:
+            raise wire.FrameCut(len(text)) from error
+
+    def take_log(self, data: bytes) -> list[Record]:
+        """Take what has been read of the log, and end the pending exchange; return the records.
+
+        Raises ValueError: it cannot be right.
+        """
+        records = self._incoming.feed(self._incoming.received, data)
+        self._left_bytes = max(0, self._left_bytes - len(data))
+        # The next exchange tells whether more has come since.
+        self.has_more = self.has_progressed = True
+        self.end()
+        return records
+
     def refused(self, call: ToolCall, error: LocalProtocolError) -> None:
         """The service says that a call was wrong. Raises the error if it was not its size."""
         self._under_way.remove(call)
         # Too large for the service, most likely: try smaller pieces.
-        if self._sent_bytes <= SMALLEST_SENT_BYTES:
+        if not self._sent_size.refused():
             raise error
-        self._sent_bytes //= 4
 
     def lost(self, call: ToolCall) -> None:
         """The answer of a call was lost: what it carried may have arrived. It is repeated."""
@@ -352,7 +413,8 @@ class Exchange:
             raise _misfit(error) from error
         self._acknowledged = max(self._acknowledged, min(got, self._outgoing.end))
         self._outgoing.acknowledge(self._acknowledged)
-        self.has_more = end > self._incoming.received
+        self._left_bytes = max(0, end - self._incoming.received)
+        self.has_more = self._left_bytes > 0
         self.open_count = open_count if isinstance(open_count, int) else None
         if is_woken:
             self.windows.tools_overlap = True

@@ -42,6 +42,7 @@ from .boot import (
 from .exchange import Exchange, ToolCall
 from .line_watch import LineWatch
 from .retry import CallRepeated
+from .side_by_side import SideBySide
 from .side_channel import SideChannel
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._boot_code = ""
         self._beside_boot: Callable[[], Coroutine[Any, Any, None]] | None = None
+        self._side_by_side = SideBySide(
+            exchange=self.exchange, call=self._run_once, call_surely=self._run_surely, log=log
+        )
         self._log = log
         # The calls that are under way.
         self._calls: dict[asyncio.Future[ToolResult | None], ToolCall] = {}
@@ -146,6 +150,10 @@ class Relay:
         Raises the errors of Environment.persist, when its time is over.
         """
         try:
+            if self.exchange.is_worth_many_calls:
+                log = await self._side_by_side.read()
+                if log is not None:
+                    return log
             while True:
                 records = await self._next_answer()
                 if records is not None:
@@ -326,6 +334,12 @@ class Relay:
 
         seconds = _HELD_UP_SECONDS + 2 * self.environment.client.least_seconds
         return asyncio.get_running_loop().call_later(seconds, wake)
+
+    async def _run_once(self, code: str) -> ToolResult:
+        return await self.environment.run_python(code, timeout_seconds=_LONGEST_GRACE_SECONDS)
+
+    async def _run_surely(self, code: str) -> ToolResult:
+        return await self._make(ToolCall(0, code, 0.0, 0))
 
     async def measure_round_trip(self) -> None:
         """Add the time of a call that does nothing; only while no exchange is pending.

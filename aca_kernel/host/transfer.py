@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..environment.exchange import LARGEST_SENT_BYTES
+from ..environment.page_size import FIRST_SENT_BYTES
 from ..errors import CallRefused
 from ..remote.command_line import Command
 from ..remote.paged_files import PartialFile, SourceFile, target_path
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 Opened = TypeVar("Opened", SourceFile, PartialFile)
 
 # A page and its head fit into what one exchange carries.
-PAGE_BYTES = LARGEST_SENT_BYTES - 4096
+PAGE_BYTES = FIRST_SENT_BYTES - 4096
 
-# Pages that may wait for the next exchange: our half asks for two. Beyond this the other side
+# Pages that may wait for the next exchange: our half asks for five. Beyond this the other side
 # is not ours, and would only fill the memory here.
-MOST_WAITING_BYTES = 4 * PAGE_BYTES
+MOST_WAITING_BYTES = 6 * PAGE_BYTES
 
 # Files that are open at a time; a line `%aca` has one.
 _MOST_OPEN = 16

@@ -92,7 +92,8 @@ class ExchangeLoop:
         exchange = self.exchange
         is_waited_for = is_waiting or self.is_awaiting
         may_repeat = not self._has_failed and now >= self._retry_at
-        wants_more = is_waited_for or exchange.has_more
+        # An answer ends the exchange, also one that comes while half of a long queue is sent.
+        wants_more = is_waited_for or exchange.has_more or exchange.has_unsent
         # A call that is under way is taken whenever it comes.
         has_reason = self._has_come_in or exchange.is_called or (wants_more and may_repeat)
         if not has_reason:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from .tasks import Tasks
 
 
+# What a cell has asked for, and needs no environment to go on, is waited for so long.
+_LONGEST_BESIDE_SECONDS = 0.25
+
+
 class Jobs:
     """Does the jobs of one kernel. relay: of the present environment, None in plain mode too."""
 
@@ -138,6 +142,7 @@ class Jobs:
         # turn of the event loop to ask it, and one for the core to take it.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+        await self._checkpoints.await_question(_LONGEST_BESIDE_SECONDS)
         generation = relay.exchange.nonce
         try:
             records = await relay.do_exchange()

@@ -71,6 +71,9 @@ _SESSION_NOT_FOUND = -32001
 # Statuses of a run that succeeded, as the sibling REST API and the tools spell them.
 _SUCCESS = frozenset({"success", "succeeded", "ok", "0", ""})
 
+# Source text of megabytes is copied, not spelled out.
+_pack = large_json.quick_packer(lambda value: json.dumps(value).encode("ascii"))
+
 # What a full pool means, and the rule for its size.
 POOL_FULL = (
     "The session pool is full: every environment holds its place until its cooldown has "
@@ -309,7 +312,7 @@ class McpClient:
             headers[_SESSION_HEADER] = self._session_id
         started = time.monotonic()
         answer = await self._transport.post(
-            json.dumps(message).encode("ascii"), headers=headers, timeout_seconds=timeout_seconds
+            _pack(message), headers=headers, timeout_seconds=timeout_seconds
         )
         seconds = time.monotonic() - started
         self.least_seconds = min(self.least_seconds or seconds, seconds)

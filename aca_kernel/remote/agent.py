@@ -49,6 +49,7 @@ from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
 from .spawn import spawn
+from .spool import Spool
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
 # many seconds: most cells are over by then and cost one call in all.
@@ -146,6 +147,7 @@ class Agent:
         self.missing = _missing()
         self.outgoing = wire.SendLog()
         self.incoming = wire.ReceiveLog()
+        self.spool = Spool()
         self.exchange_number = 0
         self.woken_number = 0
         # Up to where the last answer went, and the end of the last question to this side.
@@ -251,6 +253,10 @@ class Agent:
             page = wire.Page({"stranger": True})
             return wire.frame_pieces(self.nonce, page, may_be_text=False)
         head = page.head
+        if "spool" in head:
+            page = self.spool.answer(self.outgoing, head)
+            return wire.frame_pieces(self.nonce, page, may_be_text=False)
+        self.spool.forget()
         self._mend_folder()
         # A call that was sent before the answer to the last one had come goes on behind it.
         is_next = head["after"] and head["after"] == self.exchange_number

@@ -1,7 +1,7 @@
 """Exchanges in a session interpreter that is an IPython, past its transformation of cells.
 
 IPython would tokenize each exchange and keep it as history: half a second for a megabyte, and all
-uploads would stay in memory.
+uploads would stay in memory. ipykernel would send the text back in its execute_input.
 """
 
 from __future__ import annotations
@@ -42,6 +42,21 @@ def pass_exchanges() -> None:
 
     shell.transform_cell = transform_or_pass
     shell.run_cell_async = run_or_pass
+    _echo_no_exchanges(getattr(shell, "kernel", None))
+
+
+def _echo_no_exchanges(kernel: Any) -> None:
+    """Let execute_input show a few characters instead of an exchange's megabytes."""
+    publish = getattr(kernel, "_publish_execute_input", None)
+    if publish is None:  # not ipykernel, or another version of it
+        return
+
+    @functools.wraps(publish)
+    def publish_short(code: Any, *args: Any, **options: Any) -> Any:
+        is_exchange = isinstance(code, str) and code.startswith(EXCHANGE_BEGIN)
+        return publish(EXCHANGE_BEGIN if is_exchange else code, *args, **options)
+
+    kernel._publish_execute_input = publish_short  # noqa: SLF001 - it has no public name
 
 
 def serve_text() -> None:

@@ -340,7 +340,7 @@ def fill_page(log: SendLog, head: dict[str, Any], offset: int, limit_characters:
     Text that compresses may fill a page with four times as many bytes; what does not
     compress is cut to what base64 (4 characters for 3 bytes) leaves room for.
     """
-    certain = max(64, (limit_characters - FRAME_OVERHEAD) * 3 // 4 - 256)
+    certain = certain_bytes(limit_characters)
     data = log.slice(offset, 4 * certain)
     if len(data) <= certain:
         return Page(head, data)
@@ -348,6 +348,11 @@ def fill_page(log: SendLog, head: dict[str, Any], offset: int, limit_characters:
     if packed and len(packed) <= certain:
         return Page(head, data, packed)
     return Page(head, data[:certain])
+
+
+def certain_bytes(limit_characters: int) -> int:
+    """Return how many bytes a frame of so many characters surely holds, whatever they are."""
+    return max(64, (limit_characters - FRAME_OVERHEAD) * 3 // 4 - 256)
 
 
 def _compress(data: bytes | memoryview) -> bytes:

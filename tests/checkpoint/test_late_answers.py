@@ -28,7 +28,8 @@ def test_what_the_last_environment_has_got_is_sent_to_the_next_one(
     async def sources_of_a_checkpoint(checkpoints: Checkpoints, carrier: Carrier) -> set[str]:
         """Begin one, end the environment with the answers to the sources; return their names."""
         taking = asyncio.ensure_future(checkpoints.take())
-        wanted, sent = len(limits.remote_files()), list[Record]()
+        # And what the kernel knows of the checkpoint's pieces.
+        wanted, sent = len(limits.remote_files()) + 1, list[Record]()
         while len(sent) < wanted:
             sent.append((await inbox.get()).record)
         for record in sent:
@@ -46,6 +47,6 @@ def test_what_the_last_environment_has_got_is_sent_to_the_next_one(
         checkpoints = Checkpoints(Store("one", ""), carrier, AcaKernel(), inbox, log)
         for _ in range(2):
             names = await asyncio.wait_for(sources_of_a_checkpoint(checkpoints, carrier), 60)
-            assert names == set(limits.remote_files())
+            assert names == {*limits.remote_files(), "state/known"}
 
     asyncio.run(twice())

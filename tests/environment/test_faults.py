@@ -76,6 +76,16 @@ def test_answers_that_are_cut_short_lose_nothing(limit: int) -> None:
         assert cell.text == random.Random(1).randbytes(20_000).hex() + "\n"
 
 
+def test_a_long_output_that_is_cut_comes_once_though_answers_are_lost() -> None:
+    with running_pool(output_limit=4096) as pool, running_kernel(pool.env) as kernel:
+        kernel.run("import random\nrandom.seed(1)")
+        pool.fault(kind="drop_after", every=4, tool=PYTHON)
+        cell = kernel.run("for _ in range(4): print(random.randbytes(25_000).hex())", timeout=120)
+        mine = random.Random(1)
+        assert cell.text == "".join(mine.randbytes(25_000).hex() + "\n" for _ in range(4))
+        assert count_to(kernel, 3) == "3"
+
+
 def test_a_proxy_that_decodes_base64_does_no_harm() -> None:
     with running_pool(quirks=["decode_base64"]) as pool, running_kernel(pool.env) as kernel:
         assert count_to(kernel, 3) == "3"

@@ -35,6 +35,29 @@ def test_the_last_value_is_the_result(python, code, result):
         assert (answer["status"], answer.get("executionResult")) == ("Success", result)
 
 
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        ('len("LARGE")', 100_000),
+        ('x = 1\n(lambda one, two: (one, two[:2], len(two)))(x, "LARGE")', [1, "~x", 100_000]),
+        ('len(b"LARGE")', 100_000),
+        ('len(f"{2}LARGE")', 100_001),
+        ('len(r"LARGE")', 100_000),
+        ('len("a" "LARGE")', 100_001),
+        ('len("\\nLARGE\\t")', 100_002),
+        ("len('(\"LARGE\")')", 100_004),
+        ('1 # ("LARGE")', 1),
+        ('[len("LARGE")][0]', 100_000),
+        ('max("b", "LARGE")', "~LARGE"),
+    ],
+)
+def test_a_large_literal_at_the_end_means_what_it_says(python, code, result):
+    large = "~" + "x" * 99_999
+    if result == "~LARGE":
+        result = large
+    assert python(code.replace("LARGE", large))["executionResult"] == result
+
+
 @pytest.mark.parametrize("code", ["x = 1", "None", "1 + 1;", "", "# nothing", "if True:\n    5"])
 def test_no_value_is_no_result(python, code):
     answer = python(code)

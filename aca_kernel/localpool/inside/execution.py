@@ -1,7 +1,8 @@
 """Runs one piece of source in the session's namespace and returns its last value.
 
-Plain Python is compiled and run directly. Top-level await gets an event loop when
-one is first needed; what does not compile is given to IPython, if there is one.
+Plain Python is compiled and run directly, without the literal of megabytes in which programs
+send data. Top-level await gets an event loop when one is first needed; what does not compile is
+given to IPython, if there is one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _IPYTHON_NAMES = frozenset({"display", "get_ipython"})
 # Sources of definitions are kept for tracebacks; beyond these bounds the oldest go.
 _KEPT_SOURCES = 500
 _KEPT_SOURCE_CHARACTERS = 1 << 20
+# The tokenizer needs ten milliseconds for a megabyte; a shorter literal is not worth a look.
+_LARGE_LITERAL_CHARACTERS = 1 << 16
+_PLACEHOLDER = "~ aca: a large literal ~"
 
 
 class Executor:
@@ -69,6 +73,12 @@ class Executor:
 
     def _parse(self, source: str, name: str) -> Any:
         flags = self._flags | _ONLY_AST | _TOP_LEVEL_AWAIT
+        literal = _last_literal(source)
+        if literal:
+            shorter = f'{source[: -len(literal) - 2]}{_PLACEHOLDER}")'
+            tree = compile(shorter, name, "exec", flags, dont_inherit=True)
+            if _put_literal(tree, literal):
+                return tree
         return compile(source, name, "exec", flags, dont_inherit=True)
 
     def _run_tree(self, tree: Any, name: str) -> Any:
@@ -159,6 +169,32 @@ class Executor:
         if self._last_name is not None:
             linecache.cache.pop(self._last_name, None)
             self._last_name = None
+
+
+def _last_literal(source: str) -> str:
+    """Return the text of the large plain string that is the last argument of the source's call.
+
+    Empty if there is none: the compiler has to look.
+    """
+    if len(source) < _LARGE_LITERAL_CHARACTERS or not source.endswith('")'):
+        return ""
+    start = source.rfind('"', 0, -2) + 1
+    is_large = start > 1 and len(source) - start >= _LARGE_LITERAL_CHARACTERS
+    if not is_large or source[start - 2] != "(" or _PLACEHOLDER in source:
+        return ""
+    literal = source[start:-2]
+    is_plain = literal.isascii() and not any(one in literal for one in "\\\r\n\0")
+    return literal if is_plain else ""
+
+
+def _put_literal(tree: Any, literal: str) -> bool:
+    """Put the text into the call that ends the tree; False: its placeholder is not there."""
+    value: Any = getattr(tree.body[-1], "value", None) if tree.body else None
+    argument: Any = value.args[-1] if isinstance(value, _ast.Call) and value.args else None
+    if getattr(argument, "value", None) != _PLACEHOLDER:
+        return False
+    argument.value = literal
+    return True
 
 
 class _ChooseAgg:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from aca_kernel.checkpoint.carrier import CarryAsked
+from aca_kernel.environment.page_size import FIRST_SENT_BYTES
+from aca_kernel.kernel import commands as do
 from aca_kernel.remote import wire
 
 from .invariants import check
@@ -166,4 +169,26 @@ def test_calls_of_the_remote_side_are_answered_with_the_next_exchange(new_world:
         world.run(0.3)
     world.settle()
     assert [one.head["id"] for one in world.answers] == [str(n) for n in range(20)]
+    check(world)
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.04])
+def test_what_does_not_fit_into_a_call_follows_though_the_answer_ends_the_exchange(
+    new_world: NewWorld, latency: float
+) -> None:
+    world = new_world(latency=latency)
+    world.cell("a")
+    world.settle()
+    part = bytes(FIRST_SENT_BYTES * 3 // 4)
+    for number in range(6):
+        head = {"kind": "look", "id": str(number), "names": []}
+        world.tell(CarryAsked(world.clock.now, wire.Record(head, (part,)), "", is_urgent=True))
+    world.run(60.0)
+    delivered = [
+        command.record.head["id"]
+        for _, commands in world.handled
+        for command in commands
+        if isinstance(command, do.Deliver)
+    ]
+    assert delivered == [str(number) for number in range(6)]
     check(world)

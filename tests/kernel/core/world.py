@@ -38,6 +38,7 @@ from aca_kernel.kernel.core import Core, CoreOptions
 from aca_kernel.messaging import outgoing
 from aca_kernel.remote import agent as agent_module
 from aca_kernel.remote import wire
+from aca_kernel.remote.spool import Spool
 
 LOG = logging.getLogger("test.core")
 
@@ -305,6 +306,7 @@ class MemoryAgent(agent_module.Agent):
         self.nonce = nonce
         self.config = {"session": "s"}
         self.outgoing, self.incoming = wire.SendLog(), wire.ReceiveLog()
+        self.spool = Spool()
         self.exchange_number = self.woken_number = 0
         self.answered_end = self.question_end = 0
         self.open_requests = {}
