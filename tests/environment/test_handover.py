@@ -22,6 +22,15 @@ from aca_kernel.environment.lock_files import forget_pool
 
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
+# A package that ends each Python that imports ipykernel, as a wrong version of traitlets does.
+BREAK = """
+import os, sysconfig
+folder = os.path.join(sysconfig.get_path("purelib"), "ipykernel")
+os.mkdir(folder)
+with open(os.path.join(folder, "__init__.py"), "w") as file:
+    file.write("raise ImportError('no such thing')")
+"""
+BROKEN = "ImportError: no such thing"
 START = "%%writefile left.txt\nsomething"
 CHECK = "import os; (os.listdir(), 'kept' in globals())"
 FRESH = "([], False)"
@@ -132,6 +141,36 @@ def test_what_ran_in_plain_mode_is_not_handed_over(runtime: Path) -> None:
                 assert kernel.run("'kept' in globals()").result == "False"
                 kernel.run("kept = 1")
                 assert list(runtime.glob("aca-kernel/*/*.json")) == []
+
+
+@pytest.mark.parametrize("interpreter", ["light", "ipykernel"])
+def test_an_environment_whose_packages_are_broken_is_handed_to_nobody(
+    runtime: Path, interpreter: str
+) -> None:
+    assert runtime.is_dir()
+    with running_pool(max_concurrent_sessions=8, interpreter=interpreter) as pool:
+        # Its next remote kernel, the next kernel, and the kernel of somebody else.
+        with running_kernel(pool.env) as kernel:
+            assert kernel.run(BREAK).status == "ok"
+            kernel.run("import os; os._exit(1)")
+            cell = kernel.run("1 + 1")
+            assert cell.result == "2"
+            assert f"could not be started again: {BROKEN}," in cell.said
+            assert kernel.run(BREAK).status == "ok"
+            kernel.restart()
+            cell = kernel.run("1 + 1")
+            assert cell.result == "2"
+            assert f"that an earlier kernel has left: {BROKEN}." in cell.said
+            assert kernel.run(BREAK).status == "ok"
+        with running_kernel(pool.env) as kernel:
+            cell = kernel.run("1 + 1")
+            assert cell.result == "2"
+            assert f"that an earlier kernel has left: {BROKEN}." in cell.said
+            assert kernel.run("1 + 1").said == ""
+        assert sessions(pool) == 4
+        with running_kernel(pool.env) as kernel:
+            assert kernel.run("1 + 1").said == ""
+        assert sessions(pool) == 4
 
 
 def test_an_environment_that_has_gone_meanwhile_is_not_missed(runtime: Path) -> None:
