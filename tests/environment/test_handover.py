@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -171,6 +172,37 @@ def test_an_environment_whose_packages_are_broken_is_handed_to_nobody(
         with running_kernel(pool.env) as kernel:
             assert kernel.run("1 + 1").said == ""
         assert sessions(pool) == 4
+
+
+LACKS_ZMQ = "import sys; sys.modules['zmq'] = None"
+ODD_ZMQ = "import sys, types; sys.modules['zmq'] = types.SimpleNamespace(__spec__=1)"
+
+
+@pytest.mark.parametrize("code", [LACKS_ZMQ, ODD_ZMQ])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_environment_whose_interpreter_is_broken_is_handed_to_nobody(
+    runtime: Path, code: str, is_restarted: bool
+) -> None:
+    with running_pool(max_concurrent_sessions=8) as pool:
+        with running_kernel(pool.env) as kernel:
+            use(kernel)
+            (file,) = runtime.glob("aca-kernel/*/*.json")
+            run_in_session_interpreter(pool, json.loads(file.read_text())["environment_id"], code)
+            if is_restarted:
+                kernel.restart()
+                use(kernel)
+        with running_kernel(pool.env) as kernel:
+            use(kernel)
+            assert kernel.run("1").said == ""
+        assert sessions(pool) == 2
+
+
+def run_in_session_interpreter(pool: Pool, environment_id: str, code: str) -> None:
+    arguments = {"environmentId": environment_id, "pythonCode": code}
+    params = {"name": "runPythonCodeInRemoteEnvironment", "arguments": arguments}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = httpx.post(pool.endpoint, headers=pool.headers, json=request, timeout=TIMEOUT)
+    assert answer.json()["result"]["isError"] is False
 
 
 def test_an_environment_that_has_gone_meanwhile_is_not_missed(runtime: Path) -> None:
