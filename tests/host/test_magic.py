@@ -232,6 +232,25 @@ finally:
     assert told == "It failed in the environment: [Errno 12] Cannot allocate memory."
 
 
+@pytest.mark.parametrize("does", ["print('loud', file=sys.stderr)", "raise RuntimeError"])
+def test_a_checkpoint_may_be_taken_beside_a_debugger(shared_kernel: Client, does: str) -> None:
+    """A debugger puts a function of its own in the place of `sys.settrace`."""
+    code = f"""
+import sys
+kept = sys.settrace
+def settrace(function):
+    {does}
+sys.settrace = settrace
+try:
+    %aca checkpoint
+finally:
+    sys.settrace = kept
+"""
+    cell = shared_kernel.run(code)
+    assert cell.text.startswith("Stored ")
+    assert cell.said == ""
+
+
 def test_plain_mode_says_in_one_sentence_that_there_is_none() -> None:
     with (
         running_pool(quirks=["no_ipykernel"], egress="disabled") as pool,
