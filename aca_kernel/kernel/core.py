@@ -405,6 +405,8 @@ class Core:
 
     def _exit(self, *, for_restart: bool = False) -> None:
         self._has_exited = True
+        if self._life.is_suspect:
+            self._out.append(do.Forget())
         self._out.append(do.Exit(for_restart))
 
     # -- from the remote side --------------------------------------------------------

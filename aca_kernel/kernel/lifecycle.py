@@ -107,6 +107,11 @@ class Lifecycle:
         """Return the time since the last call."""
         return now - self._last_call
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether no kernel should have it: the last attempt to start a remote kernel failed."""
+        return self._failed_starts > 0
+
     def call_begins(self, now: float) -> None:
         """It is being used."""
         self._idle_seconds = self.idle_seconds(now)

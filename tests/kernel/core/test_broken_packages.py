@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from aca_kernel.kernel import commands as do
+
 from .invariants import check
 from .world import FAULTS, World
 
@@ -147,6 +149,22 @@ def test_a_start_that_fails_once_costs_nothing(new_world: NewWorld) -> None:
     assert [one.msg_type for one in world.heard(comm)] == ["status", "status"]
     assert world.launches == 1
     check(world)
+
+
+def test_an_environment_in_which_a_start_has_failed_is_left_to_nobody(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell("a")
+    world.settle()
+    break_from(world, 1, 2)
+    world.cell(end="die")
+    world.settle()
+    world.cell("b")
+    # One start has failed, and another is being tried.
+    while len(world.kernels) < 3:
+        world.run(0.001)
+    world.send("shutdown_request", {"restart": True}, channel="control")
+    _, commands = world.handled[-1]
+    assert [type(one) for one in commands][-2:] == [do.Forget, do.Exit]
 
 
 @pytest.mark.parametrize("milliseconds", range(0, 200, 5))
