@@ -220,7 +220,7 @@ class Lifecycle:
         self._backlog.put_back(one for one in self._table if one.is_sent)
         self._recovery.start_failed()
         if failure or self._failed_starts >= _MOST_FAILED_STARTS:
-            return self._give_up(failure or failed_start(code, log))
+            return self._give_up(failed_start(code, failure or log))
         self._start_another()
         return None
 
