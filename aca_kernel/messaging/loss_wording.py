@@ -7,6 +7,9 @@ import re
 # Where a traceback begins; the lines between that and the error are indented.
 _TRACEBACK = "Traceback (most recent call last):"
 
+# An error without one, as Python has it that does not even start.
+_ERROR = re.compile(r"[\w.]*(Error|Exception): ")
+
 _LONGEST_QUOTE = 300
 
 # Colours first: of them, more than one character is no text.
@@ -29,8 +32,11 @@ def failed_start(code: int, log: str) -> str:
     """
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     begins = [n for n, line in enumerate(lines) if line.startswith(_TRACEBACK)]
-    # The first line of an error's message, which may have more.
-    errors = [line for line in lines[begins[-1] + 1 :] if line[0] != " "] if begins else []
+    if begins:
+        # The first line of an error's message, which may have more.
+        errors = [line for line in lines[begins[-1] + 1 :] if line[0] != " "]
+    else:
+        errors = [line for line in lines if _ERROR.match(line)][-1:]
     quoted = (errors or lines[-1:] or [f"it {death_of(code)}"])[0]
     return _CONTROLS.sub("", quoted)[:_LONGEST_QUOTE].strip().rstrip(".")
 

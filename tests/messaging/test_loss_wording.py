@@ -24,6 +24,10 @@ TRACEBACK = """Traceback (most recent call last):
             "[IPKernelApp] ERROR | bad\n[IPKernelApp] CRITICAL | worse\n",
             "[IPKernelApp] CRITICAL | worse",
         ),
+        (
+            "Fatal Python error: init\nImportError: no\n\nCurrent thread:\n  <no>\n",
+            "ImportError: no",
+        ),
         ("No space left on device", "No space left on device"),
         ("\n \n", "it ended with exit status 1"),
         ("", "it ended with exit status 1"),
