@@ -16,6 +16,7 @@
     ├── EnvironmentGone         cooled down or silently replaced: launch another
     ├── RemoteKernelDied        killed, for instance by lack of memory: another one follows
     │   └── RemoteKernelExited    the user's code has ended it: it would do so again
+    ├── RemoteKernelNotStarted  none starts in a new environment: show why, stop
     ├── RequestLost             the environment has forgotten it: say so, run nothing again
     ├── NotSupported            this environment cannot do it: name the missing part
     ├── ToolFailed              the tool ran and reported a failure: show its text
@@ -133,6 +134,10 @@ class RemoteKernelExited(RemoteKernelDied):
     """The process that runs the cells has ended itself, as its code wanted."""
 
     ename = "RemoteKernelDied"
+
+
+class RemoteKernelNotStarted(AcaKernelError):
+    """The process that runs cells ends before it is ready, in a new environment."""
 
 
 class RequestLost(AcaKernelError):

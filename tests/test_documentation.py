@@ -21,6 +21,9 @@ from aca_kernel.kernel.recovery import Recovery
 from aca_kernel.localpool import options, serve
 from aca_kernel.settings import VARIABLES, AcaKernel
 
+from .clients.foreign.__main__ import parts_of
+from .clients.foreign.differences import DIFFERENCES
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
@@ -115,6 +118,13 @@ def test_quirk_table_lists_every_quirk() -> None:
 def test_troubleshooting_quotes_what_the_program_says(message: str) -> None:
     pattern = re.compile(".*?".join(re.escape(part.strip()) for part in message.split("…")))
     assert any(pattern.search(text) for text in sentences_of_the_package()), message
+
+
+def test_the_table_of_tools_has_the_versions_that_are_run() -> None:
+    parts = parts_of(testbook=ROOT)
+    pinned = [part.requirements[0].partition("==")[2] for part in parts.values()]
+    assert list(table("clients", "tool | version").values()) == pinned
+    assert set(DIFFERENCES) <= set(parts)
 
 
 def test_check_table_lists_every_check_of_the_doctor_in_order() -> None:

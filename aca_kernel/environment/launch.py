@@ -58,11 +58,13 @@ class Launched:
     """An environment that is ready.
 
     relay: None where only plain mode is possible. notices: sentences for the user.
+    is_taken_over: another kernel has used it.
     """
 
     environment: Environment
     relay: Relay | None
     notices: tuple[str, ...]
+    is_taken_over: bool = False
 
 
 class Launcher:
@@ -256,12 +258,24 @@ class Launcher:
                 ending = partial(self._end_last, environment, claim.nonce)
                 relay = self._trusted = self._begin_generation(environment)
                 relay.boot_with_first_exchange(ending)
-                launched = Launched(environment, relay, self._backend_notices())
+                launched = Launched(environment, relay, self._backend_notices(), is_taken_over=True)
             else:
                 await self._end_last(environment, claim.nonce)
-                launched = await self._boot(environment)
+                launched = await self._boot_again(environment)
         self._log.info("environment %s is taken over", claim.environment_id)
         return launched
+
+    async def _boot_again(self, environment: Environment) -> Launched:
+        """Boot where a kernel has been. Raises EnvironmentGone, too, for what that has broken."""
+        relay = self._begin_generation(environment)
+        try:
+            greeting = await relay.boot()
+        except RemoteProtocolError as error:
+            self._log.info("what is left there cannot be used: %s", error.detail)
+            raise EnvironmentGone("The session environment cannot be used again.") from error
+        if greeting.missing:
+            raise EnvironmentGone("The session environment has lost its ipykernel.")
+        return Launched(environment, relay, self._backend_notices(), is_taken_over=True)
 
     async def _end_last(self, environment: Environment, nonce: str) -> None:
         """End what still runs of the last kernel, which may hold up the agent.

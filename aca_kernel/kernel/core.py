@@ -225,10 +225,7 @@ class Core:
                 self._fail_with(event.error)
             case on.LaunchInterrupted():
                 self._end_turn()
-                self._early.answer_hidden(self._backlog)
-                self._backlog.fail_all(
-                    "KeyboardInterrupt", "Interrupted while waiting for an environment."
-                )
+                self._fail_waiting()
             case on.Left():
                 self._end_turn()
             case on.Restored() if self._recovery.is_current(event.number):
@@ -408,6 +405,8 @@ class Core:
 
     def _exit(self, *, for_restart: bool = False) -> None:
         self._has_exited = True
+        if self._life.is_suspect:
+            self._out.append(do.Forget())
         self._out.append(do.Exit(for_restart))
 
     # -- from the remote side --------------------------------------------------------
@@ -498,10 +497,19 @@ class Core:
         if self._forwarder.asks_exit:
             self._log.info("the remote kernel was told to quit")
             self._exit()
-        elif not self._life.bury(head):
-            # No remote kernel can be started in it.
+            return
+        failure = self._life.bury(head)
+        if self._life.loop is None:
+            # No remote kernel starts in it.
+            is_interrupted = self._interrupter.has_something_waiting
             self._forget_environment()
             self._begin(Doing.LEAVE, do.Leave(keeps_state=True))
+            if is_interrupted:
+                self._fail_all(WaitInterrupted("Interrupted while the remote kernel was started."))
+            elif failure is not None:
+                self._fail_all(failure)
+        else:
+            self._end_restore()
 
     # -- calls of the remote side, and the checkpoint engine -------------------------
 
@@ -551,6 +559,8 @@ class Core:
         """Interrupt what runs; what is queued behind it follows ipykernel's rules."""
         if self.doing is Doing.LAUNCH:
             self._out.append(do.CancelLaunch())
+        elif self.doing is Doing.LEAVE:
+            self._fail_waiting()
         elif self._life.plain is not None:
             self._out.append(do.StopCode())
         elif self._life.loop is None:
@@ -566,6 +576,11 @@ class Core:
                 self._out.append(do.Interrupt(""))
             self._wake()
 
+    def _fail_waiting(self) -> None:
+        """End what was to run in the next environment, and is interrupted."""
+        self._early.answer_hidden(self._backlog)
+        self._backlog.fail_all("KeyboardInterrupt", "Interrupted while waiting for an environment.")
+
     def _check_interrupt(self) -> None:
         loop = self._life.loop
         if self._interrupter.is_again_due(self._now) and loop and self._recovery.is_restoring:
@@ -578,7 +593,7 @@ class Core:
 
     def _launched(self, event: on.EnvironmentReady) -> None:
         self._end_turn()
-        self._life.launched(event.exchange, event.notices)
+        self._life.launched(event.exchange, event.notices, is_taken_over=event.is_taken_over)
 
     def _lose_environment(self, error: EnvironmentGone) -> None:
         self._forget_environment()

@@ -112,11 +112,15 @@ class LossFound:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentReady:
-    """There is an environment. exchange: with its agent, None where only plain mode is possible."""
+    """There is an environment. exchange: with its agent, None where only plain mode is possible.
+
+    is_taken_over: another kernel has used it.
+    """
 
     now: float
     exchange: Exchange | None
     notices: tuple[str, ...] = ()
+    is_taken_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

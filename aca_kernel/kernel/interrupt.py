@@ -50,6 +50,11 @@ class Interrupter:
         """Whether what is to be interrupted has not begun, as far as is known."""
         return bool(self._targets)
 
+    @property
+    def has_something_waiting(self) -> bool:
+        """Whether that, or what waits for a restore, is not to run at all where it still can be."""
+        return self.is_waiting or self.is_restore_interrupted
+
     def ask(self, ended: Collection[str]) -> Request | None:
         """Interrupt what runs; if nothing does, return the first of what is waited for.
 

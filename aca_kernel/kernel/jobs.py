@@ -199,7 +199,9 @@ class Jobs:
         if launched.relay is None:
             return on.EnvironmentReady(time.monotonic(), None, launched.notices)
         self._schedule.begin(launched.environment)
-        return on.EnvironmentReady(time.monotonic(), launched.relay.exchange, launched.notices)
+        return on.EnvironmentReady(
+            time.monotonic(), launched.relay.exchange, launched.notices, launched.is_taken_over
+        )
 
     async def _leave(self, job: do.Leave) -> on.Event:
         await self._kill(self._left)

@@ -1,12 +1,14 @@
 """The life of one kernel's environments, and what their ends mean for requests.
 
-    launched ──► ready ──► lost:   it has ended by itself; the next one gets what was stored
-                   │  ├──► left:   the user has asked for another one
-                   │  └──► buried: its remote kernel has ended. Another one is started in it, or
-                   └───────────────it is given up if none starts
+    launched ──► ready ──► lost:     it has ended by itself; the next one gets what was stored
+       │           │  └──► left:     the user has asked for another one
+       │           └─────► buried:   its remote kernel has ended, and another one is started in it
+       └─────────────────► given up: none starts in it, most likely for what cells have installed
 
 However it ends, each request that was sent ends too, or is sent once more if it has certainly not
-run. What of the variables comes back says recovery.py.
+run. After an environment that was used, or taken over, is given up, there is another one; if none
+starts in a new environment, that is what requests end with. What of the variables comes back says
+recovery.py.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from ..errors import (
     EnvironmentGone,
     RemoteKernelDied,
     RemoteKernelExited,
+    RemoteKernelNotStarted,
     RemoteProtocolError,
 )
-from ..messaging.loss_wording import death_of
+from ..messaging.loss_wording import failed_start
 from .commands import Command, FailCarried, Forget, LoseVariables
 from .exchange_loop import ExchangeLoop
 from .plain_mode import PlainMode
@@ -85,6 +88,9 @@ class Lifecycle:
         self._out = out
         self._log = log
         self._failed_starts = 0
+        # Whether no remote kernel has been ready in it yet, and whether it was another kernel's.
+        self._is_unused = True
+        self._is_taken_over = False
         # Environments, one after the other, that have ended before anything came from them.
         self._lost_unused = 0
         # The end of the last call, and how long the environment had not been used then.
@@ -101,6 +107,11 @@ class Lifecycle:
         """Return the time since the last call."""
         return now - self._last_call
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether no kernel should have it: the last attempt to start a remote kernel failed."""
+        return self._failed_starts > 0
+
     def call_begins(self, now: float) -> None:
         """It is being used."""
         self._idle_seconds = self.idle_seconds(now)
@@ -115,9 +126,12 @@ class Lifecycle:
 
     # -- its beginning -------------------------------------------------------------
 
-    def launched(self, exchange: Exchange | None, notices: Iterable[str]) -> None:
+    def launched(
+        self, exchange: Exchange | None, notices: Iterable[str], *, is_taken_over: bool
+    ) -> None:
         """There is another one; exchange: None where only plain mode is possible."""
         self._failed_starts = 0
+        self._is_unused, self._is_taken_over = True, is_taken_over
         self._notices += notices
         if exchange is None:
             self.plain = PlainMode(self._publisher, self._backlog)
@@ -131,6 +145,7 @@ class Lifecycle:
         info = head.get("info")
         self.remote_info = info if isinstance(info, dict) else None
         self._failed_starts = 0
+        self._is_unused = False
         self._log.info("remote kernel is ready, pid %s", head.get("pid"))
 
     # -- its end -------------------------------------------------------------------
@@ -177,46 +192,71 @@ class Lifecycle:
         )
         self._recovery.left(keeps_state=restart.keeps_state)
 
-    def bury(self, head: dict[str, Any]) -> bool:
-        """End what its remote kernel was doing, and start another one; False: it is given up.
+    def bury(self, head: dict[str, Any]) -> RemoteKernelNotStarted | None:
+        """End what its remote kernel was doing; start another one, or give the environment up.
 
-        head: of the record that says that it has ended.
+        head: of the record that says that it has ended. Returns what is wrong if none starts in a
+        new environment.
         """
-        code, reason = int(head.get("code", 0)), str(head.get("failure", ""))
-        if not head.get("ready"):
-            self._log.warning("the remote kernel did not start: %s", head.get("text"))
-            self._failed_starts += 1
+        code = int(head.get("code", 0))
         self._log.warning("the remote kernel ended with status %s", code)
-        if reason or self._failed_starts >= _MOST_FAILED_STARTS:
-            self._give_up(reason or f"it {death_of(code)}")
-            return False
+        if not head.get("ready"):
+            return self._bury_unready(code, str(head.get("failure", "")), str(head.get("text", "")))
         told = self._recovery.died(code)
-        self._out += [
-            LoseVariables(),
-            FailCarried(CheckpointFailed("The remote kernel ended meanwhile.")),
-        ]
-        self._subshells.forget()
-        self._announcer.forget()
         kind = RemoteKernelDied if code < 0 else RemoteKernelExited
         is_seen = self._backlog.end_sent(kind.ename, told, kind.reason)
         if not self._recovery.is_restoring:
             if not is_seen:
                 self._recovery.tell_later(told)
             self._backlog.abort(None)
+        self._start_another()
+        return None
+
+    def _bury_unready(self, code: int, failure: str, log: str) -> RemoteKernelNotStarted | None:
+        """Try once more, then give the environment up. failure: why there was no process at all."""
+        self._log.warning("the remote kernel did not start: %s", failure or log)
+        self._failed_starts += 1
+        # The agent holds back what is sent to a remote kernel that is not ready.
+        self._backlog.put_back(one for one in self._table if one.is_sent)
+        self._recovery.start_failed()
+        if failure or self._failed_starts >= _MOST_FAILED_STARTS:
+            return self._give_up(failed_start(code, failure or log))
+        self._start_another()
+        return None
+
+    def _start_another(self) -> None:
+        self._out += [
+            LoseVariables(),
+            FailCarried(CheckpointFailed("The remote kernel ended meanwhile.")),
+        ]
+        self._subshells.forget()
+        self._announcer.forget()
         if self.loop is not None:
             self.loop.restart()
         self._setup.begin_anew()
-        return True
 
-    def _give_up(self, reason: str) -> None:
-        told = f"The remote kernel ended and could not be started again: {reason}."
-        self._forget(told)
-        self._backlog.end_sent(
-            "RemoteKernelDied",
-            f"{told} The environment was given up, its variables and files are lost. "
-            "The next cell gets a new one.",
-        )
-        self._recovery.gave_up(f"{told[:-1]}, so its environment was given up")
+    def _give_up(self, reason: str) -> RemoteKernelNotStarted | None:
+        """Leave an environment in which no remote kernel starts; reason: without a full stop."""
+        is_new = self._is_unused and not self._is_taken_over
+        held_state = self.holds_state
+        self._forget(f"The remote kernel could not be started: {reason}.")
+        if is_new:
+            return RemoteKernelNotStarted(
+                f"The remote kernel does not start in a new session environment: {reason}. "
+                "The next cell tries another one."
+            )
+        if held_state:
+            self._recovery.gave_up(
+                f"The remote kernel ended and could not be started again: {reason}, "
+                "so its environment was given up"
+            )
+        else:
+            which = "an earlier kernel has left" if self._is_taken_over else "was used until now"
+            self._notices.append(
+                f"No remote kernel starts in the environment that {which}: {reason}. "
+                "It was given up. This cell runs in a new one."
+            )
+        return None
 
     def _forget(self, told: str = "The session environment has ended.") -> None:
         self._out += [Forget(), FailCarried(EnvironmentGone(told))]

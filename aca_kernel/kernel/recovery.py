@@ -79,6 +79,10 @@ class Recovery:
         )
         return f"{text} {_ON_REQUEST}" if self._may_be_asked() else text
 
+    def start_failed(self) -> None:
+        """A remote kernel has ended before it was ready: the next one gets what this one was to."""
+        self.abandon()
+
     def tell_later(self, death: str) -> None:
         """Have the next cell told of a death that no cell was told of. death: from `died`."""
         text = death.replace("The next cell runs", "This cell runs")
@@ -109,7 +113,7 @@ class Recovery:
 
     def begin(self) -> None:
         """Bring the last checkpoint back now."""
-        self._deaths = self._deaths_before = 0
+        self._deaths_before = self._deaths
         self._restore(after_death=False)
 
     def _restore(self, *, after_death: bool) -> None:
@@ -125,7 +129,7 @@ class Recovery:
 
     def restored(self, report: dict[str, Any] | None, cells_since: int) -> None:
         """It has been brought back."""
-        self._number, self.is_due = None, False
+        self._number, self.is_due, self._deaths = None, False, 0
         if report is None:
             self.tell(wording.LOST)
         elif report.get("is_interrupted"):
@@ -160,7 +164,7 @@ class Recovery:
 
     def _give_up(self, reason: str) -> None:
         """Do not try again by itself. reason: a sentence."""
-        self.is_due = False
+        self.is_due, self._deaths = False, 0
         self.tell(wording.not_restored(reason, is_kept=self.has_any))
 
     def tell(self, restored: str = "") -> None:

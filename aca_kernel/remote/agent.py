@@ -363,7 +363,7 @@ class Agent:
         try:
             self._start_kernel()
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no remote kernel
-            why = getattr(error, "strerror", None) or type(error).__name__
+            why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._log({"kind": "dead", "code": 0, "ready": False, "text": "", "failure": why})
             self.open_requests.clear()
             self.is_urgent = True

@@ -5,6 +5,7 @@ Runs in the remote kernel, for one `%aca` line at a time, or in a thread that mi
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,15 @@ from typing import Any
 from . import call_socket, wire
 from .paged_files import FileProblem
 
+# Of a connection: nobody listens there, or there is no way for this process.
+_NOT_REACHABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.EACCES})
+
 
 class HostClient:
     """A client of the kernel on the user's machine; answers come in the order of the calls.
 
-    Raises FileProblem, with the kernel's sentence, where that refuses or fails.
+    Raises FileProblem, with the kernel's sentence, where that refuses or fails, or with one that
+    says that the connection was lost.
     """
 
     def __init__(
@@ -38,14 +43,16 @@ class HostClient:
 
     def send(self, op: str, *parts: bytes, **arguments: Any) -> None:
         """Ask; the answer is for `receive`."""
-        self._connection.call(op, parts, parent=self._parent, **arguments)
+        with _noticing_loss():
+            self._connection.call(op, parts, parent=self._parent, **arguments)
 
     def receive(self) -> wire.Record:
         """Wait for the next answer."""
         while not self._arrived:
             if self._patience is not None:
                 self._patience(self._connection)
-            self._arrived.extend(self._connection.receive())
+            with _noticing_loss():
+                self._arrived.extend(self._connection.receive())
         answer = self._arrived.popleft()
         if answer.head.get("error"):
             raise FileProblem(str(answer.head["error"]))
@@ -71,10 +78,26 @@ def asking(
     try:
         kernel = HostClient(calls_path, parent, patience)
     except OSError as error:
-        raise FileProblem("The kernel on your machine cannot be reached from here.") from error
+        raise FileProblem(_unasked(error)) from error
     try:
         yield kernel
     except OSError as error:
-        raise FileProblem("The connection to the kernel on your machine was lost.") from error
+        raise FileProblem(f"It failed in the environment: {error}.") from error
     finally:
         kernel.close()
+
+
+def _unasked(error: OSError) -> str:
+    """Return why there is no connection."""
+    if error.errno in _NOT_REACHABLE:
+        return "The kernel on your machine cannot be reached from here."
+    # There is a way, and this process cannot take it: it has too many open files, for instance.
+    return f"The kernel on your machine was not asked: {error}."
+
+
+@contextmanager
+def _noticing_loss() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FileProblem("The connection to the kernel on your machine was lost.") from error

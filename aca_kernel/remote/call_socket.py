@@ -19,6 +19,9 @@ from . import wire
 
 _RECEIVED_BYTES = 1 << 20
 
+# Code may put another class into the module, as it does for proxies (PySocks, gevent).
+_Socket = socket.socket
+
 # Descriptors of sockets that were kept open, by their paths.
 _KEPT: dict[str, int] = {}
 
@@ -46,7 +49,9 @@ class Connection:
     """The caller's end. It blocks, and `is_readable` can wait for it."""
 
     def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = _Socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Whatever code has set by `socket.setdefaulttimeout`: a checkpoint takes its time.
+        self._socket.settimeout(None)
         self._incoming = wire.ReceiveLog()
         try:
             self._connect(path)
@@ -57,10 +62,11 @@ class Connection:
     def _connect(self, path: str) -> None:
         try:
             self._socket.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            if path not in _KEPT:
-                raise
-            self._socket.connect(f"/proc/self/fd/{_KEPT[path]}")
+        except OSError as error:  # removed, replaced, or without permission
+            try:
+                self._socket.connect(f"/proc/self/fd/{_KEPT[path]}")
+            except (KeyError, OSError):  # code has closed it
+                raise error from None
 
     def fileno(self) -> int:
         """Return the socket's descriptor."""

@@ -326,7 +326,15 @@ def _inherited() -> dict[str, Any]:
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "limits": {kind: resource.getrlimit(kind) for kind in limits},
         "processors": None if affinity is None else affinity(0),
+        "ignored": [int(one) for one in signal.valid_signals() if _is_ignored(one)],
+        "blocked": [int(one) for one in signal.pthread_sigmask(signal.SIG_BLOCK, [])],
     }
+
+
+def _is_ignored(number: int) -> bool:
+    """Tell whether code has this process ignore a signal; Python itself ignores two."""
+    by_python = (signal.SIGPIPE, signal.SIGXFSZ)
+    return number not in by_python and signal.getsignal(number) is signal.SIG_IGN
 
 
 def _umask() -> int:

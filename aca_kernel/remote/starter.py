@@ -13,6 +13,7 @@ Run by path with the path of a job, a marshalled dict that shell.py writes:
     umask, nice its file mode mask and niceness
     limits      its resource limits, soft and hard, by their numbers
     processors  its CPU affinity, None where there is none
+    ignored     the numbers of signals that it ignores; `blocked`: that it blocks
 
 Lines to the FIFO: `pid NUMBER` of the command, `failed ERRNO` if it could not be executed, and
 `end STATUS`, negative for a signal. If the FIFO ends before, this program was killed.
@@ -99,6 +100,9 @@ def _become_command(job: dict[str, Any], status: int, output: int) -> None:
             _try(posix.sched_setaffinity, 0, job["processors"])
         for one in _SIGNALS:
             _signal.signal(one, _signal.SIG_DFL)
+        for one in job["ignored"]:
+            _signal.signal(one, _signal.SIG_IGN)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, job["blocked"])
         _limit(job["limits"])
         number = _execute(job["programs"], job["arguments"], job["variables"])
     except OSError as error:

@@ -18,7 +18,7 @@ from .server import JupyterServer
 DISPLAY_NAME = "Python (Azure Container Apps)"
 
 # Without the last of these, Chromium looks for hosts that no test needs.
-_CHROMIUM_ARGUMENTS = [
+CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -172,7 +172,7 @@ class Notebook:
 def browser_window(server: JupyterServer, chromium: str, screenshots: Path) -> Iterator[Lab]:
     """Open JupyterLab of a server."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_CHROMIUM_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.set_default_timeout(TIMEOUT)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -22,6 +23,15 @@ from aca_kernel.environment.lock_files import forget_pool
 
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
 
+# A package that ends each Python that imports ipykernel, as a wrong version of traitlets does.
+BREAK = """
+import os, sysconfig
+folder = os.path.join(sysconfig.get_path("purelib"), "ipykernel")
+os.mkdir(folder)
+with open(os.path.join(folder, "__init__.py"), "w") as file:
+    file.write("raise ImportError('no such thing')")
+"""
+BROKEN = "ImportError: no such thing"
 START = "%%writefile left.txt\nsomething"
 CHECK = "import os; (os.listdir(), 'kept' in globals())"
 FRESH = "([], False)"
@@ -132,6 +142,67 @@ def test_what_ran_in_plain_mode_is_not_handed_over(runtime: Path) -> None:
                 assert kernel.run("'kept' in globals()").result == "False"
                 kernel.run("kept = 1")
                 assert list(runtime.glob("aca-kernel/*/*.json")) == []
+
+
+@pytest.mark.parametrize("interpreter", ["light", "ipykernel"])
+def test_an_environment_whose_packages_are_broken_is_handed_to_nobody(
+    runtime: Path, interpreter: str
+) -> None:
+    assert runtime.is_dir()
+    with running_pool(max_concurrent_sessions=8, interpreter=interpreter) as pool:
+        # Its next remote kernel, the next kernel, and the kernel of somebody else.
+        with running_kernel(pool.env) as kernel:
+            assert kernel.run(BREAK).status == "ok"
+            kernel.run("import os; os._exit(1)")
+            cell = kernel.run("1 + 1")
+            assert cell.result == "2"
+            assert f"could not be started again: {BROKEN}," in cell.said
+            assert kernel.run(BREAK).status == "ok"
+            kernel.restart()
+            cell = kernel.run("1 + 1")
+            assert cell.result == "2"
+            assert f"that an earlier kernel has left: {BROKEN}." in cell.said
+            assert kernel.run(BREAK).status == "ok"
+        with running_kernel(pool.env) as kernel:
+            cell = kernel.run("1 + 1")
+            assert cell.result == "2"
+            assert f"that an earlier kernel has left: {BROKEN}." in cell.said
+            assert kernel.run("1 + 1").said == ""
+        assert sessions(pool) == 4
+        with running_kernel(pool.env) as kernel:
+            assert kernel.run("1 + 1").said == ""
+        assert sessions(pool) == 4
+
+
+LACKS_ZMQ = "import sys; sys.modules['zmq'] = None"
+ODD_ZMQ = "import sys, types; sys.modules['zmq'] = types.SimpleNamespace(__spec__=1)"
+
+
+@pytest.mark.parametrize("code", [LACKS_ZMQ, ODD_ZMQ])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_environment_whose_interpreter_is_broken_is_handed_to_nobody(
+    runtime: Path, code: str, is_restarted: bool
+) -> None:
+    with running_pool(max_concurrent_sessions=8) as pool:
+        with running_kernel(pool.env) as kernel:
+            use(kernel)
+            (file,) = runtime.glob("aca-kernel/*/*.json")
+            run_in_session_interpreter(pool, json.loads(file.read_text())["environment_id"], code)
+            if is_restarted:
+                kernel.restart()
+                use(kernel)
+        with running_kernel(pool.env) as kernel:
+            use(kernel)
+            assert kernel.run("1").said == ""
+        assert sessions(pool) == 2
+
+
+def run_in_session_interpreter(pool: Pool, environment_id: str, code: str) -> None:
+    arguments = {"environmentId": environment_id, "pythonCode": code}
+    params = {"name": "runPythonCodeInRemoteEnvironment", "arguments": arguments}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = httpx.post(pool.endpoint, headers=pool.headers, json=request, timeout=TIMEOUT)
+    assert answer.json()["result"]["isError"] is False
 
 
 def test_an_environment_that_has_gone_meanwhile_is_not_missed(runtime: Path) -> None:

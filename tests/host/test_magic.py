@@ -186,6 +186,71 @@ def test_only_a_line_of_the_cell_restarts(shared_kernel: Client) -> None:
     assert shared_kernel.run("x").result == "1"
 
 
+FOLDER = """
+import os, shutil, sys
+folder = os.path.dirname(os.path.dirname(sys.modules["_aca_remote"].__file__))
+"""
+
+# What code does before a line, and how it is undone.
+STRANGE = {
+    "timeout": ("import socket; socket.setdefaulttimeout(1e-6)", "socket.setdefaulttimeout(None)"),
+    "proxy": (
+        "import socket; kept = socket.socket\nsocket.socket = open",
+        "socket.socket = kept",
+    ),
+    "permission": (FOLDER + "os.chmod(folder, 0)", "os.chmod(folder, 0o700)"),
+    # The agent makes its folder again.
+    "renamed": (FOLDER + "os.rename(folder, folder + '-')", "shutil.rmtree(folder + '-')"),
+    "file": (
+        FOLDER + "os.rename(folder, folder + '-')\nopen(folder, 'w').close()",
+        "os.unlink(folder); shutil.rmtree(folder + '-')",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_line_reaches_this_machine_whatever_code_has_changed(
+    shared_kernel: Client, name: str
+) -> None:
+    change, undo = STRANGE[name]
+    cell = shared_kernel.run(f"{change}\ntry:\n    %aca status\nfinally:\n    {undo}")
+    assert cell.evalue == ""
+    assert len(cell.of_type("display_data")) == 1
+
+
+def test_a_checkpoint_that_fails_in_the_environment_says_why(shared_kernel: Client) -> None:
+    code = """
+import os
+def fail(): raise OSError(12, "Cannot allocate memory")
+kept, os.fork = os.fork, fail
+try:
+    %aca checkpoint
+finally:
+    os.fork = kept
+"""
+    told = sentence_of(shared_kernel, code)
+    assert told == "It failed in the environment: [Errno 12] Cannot allocate memory."
+
+
+@pytest.mark.parametrize("does", ["print('loud', file=sys.stderr)", "raise RuntimeError"])
+def test_a_checkpoint_may_be_taken_beside_a_debugger(shared_kernel: Client, does: str) -> None:
+    """A debugger puts a function of its own in the place of `sys.settrace`."""
+    code = f"""
+import sys
+kept = sys.settrace
+def settrace(function):
+    {does}
+sys.settrace = settrace
+try:
+    %aca checkpoint
+finally:
+    sys.settrace = kept
+"""
+    cell = shared_kernel.run(code)
+    assert cell.text.startswith("Stored ")
+    assert cell.said == ""
+
+
 def test_plain_mode_says_in_one_sentence_that_there_is_none() -> None:
     with (
         running_pool(quirks=["no_ipykernel"], egress="disabled") as pool,

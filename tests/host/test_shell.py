@@ -157,6 +157,20 @@ def test_a_command_inherits_what_a_child_process_does(pair: Pair) -> None:
     pair.check("os.remove('made')\nos.chdir('/')\nos.rmdir(folder)")
 
 
+def test_signals_that_code_ignores_or_blocks_are_so_for_a_command(pair: Pair) -> None:
+    pair.check("import signal\nsignal.signal(signal.SIGUSR1, signal.SIG_IGN)")
+    pair.check("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])")
+    survive = "kill -USR1 $$; echo survived"
+    assert pair.check(f"!{survive}\n_exit_code").text == "survived\r\n"
+    pair.check(f"x = !{survive}\nlist(x)")
+    # dash blocks nothing, whatever it inherits.
+    cell = pair.check("%env SHELL=/bin/bash\nx = !grep SigBlk /proc/self/status\nx[0][8:]")
+    assert cell.result == "'0000000000000800'"
+    pair.check("signal.signal(signal.SIGUSR1, signal.SIG_DFL)")
+    pair.check("signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])")
+    pair.check("!kill -USR1 $$\n_exit_code")
+
+
 def test_a_working_directory_that_was_removed_is_one(pair: Pair) -> None:
     pair.check("import os, tempfile\ngone = tempfile.mkdtemp()\nos.chdir(gone)\nos.rmdir(gone)")
     code = "echo said; ls; touch made; cd /; pwd"

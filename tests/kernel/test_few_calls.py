@@ -116,6 +116,25 @@ def test_a_remote_kernel_that_cannot_be_started_again_is_told_and_replaced(
     assert calls < 3 * FEW
 
 
+def test_remote_kernels_that_start_nowhere_are_told_and_cost_an_environment_a_cell(
+    pool: Pool,
+) -> None:
+    nowhere = ("--AcaKernel.environment=PYTHONHOME=/nowhere", "--AcaKernel.reuse=never")
+    before, allocated = settled_calls(pool), pool.stats()["sessions"]["allocated"]
+    with running_kernel(pool.env, arguments=nowhere) as kernel:
+        for _ in range(2):
+            queued = [kernel.send("1 + 1") for _ in range(3)]
+            for msg_id in queued:
+                cell = kernel.collect(msg_id)
+                assert cell.error is not None
+                assert cell.error["ename"] == "RemoteKernelNotStarted"
+                assert (
+                    "environment: ModuleNotFoundError: No module named 'encodings'." in cell.evalue
+                )
+        assert settled_calls(pool) - before < FEW
+        assert pool.stats()["sessions"]["allocated"] - allocated == 2
+
+
 def test_an_interrupt_reaches_the_callback_of_a_widget_and_the_queued_cell_runs(
     pool_kernel: Client,
 ) -> None:

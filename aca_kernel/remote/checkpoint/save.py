@@ -130,8 +130,6 @@ def _leave_after(action: Any, *arguments: Any) -> None:
 def _become_child() -> None:
     """Let go of signal handlers, streams and priority of the notebook's process."""
     gc.disable()
-    sys.settrace(None)
-    threading.settrace(None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
@@ -140,6 +138,10 @@ def _become_child() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    # A debugger that is being used says something to that, or refuses it (Python 3.12).
+    with contextlib.suppress(RuntimeError):
+        sys.settrace(None)
+        threading.settrace(None)
     with contextlib.suppress(OSError):
         os.nice(5)
     # If memory runs out this process must go.

@@ -41,6 +41,8 @@ OTHERS = st.sampled_from(
         ("kill",),
         ("full disk",),
         ("room again",),
+        ("break packages",),
+        ("leave it to others",),
         ("call",),
         ("carry",),
         ("poke",),
@@ -74,6 +76,11 @@ def act(world: World, what: Act) -> None:  # noqa: C901, PLR0912
             world.is_start_impossible = True
         case ("room again",):
             world.is_start_impossible = False
+        case ("break packages",):
+            broken = world.launches
+            world.start_failure = lambda launch, _number: "ImportError" * (launch == broken)
+        case ("leave it to others",):
+            world.taken_over.add(world.launches + 1)
         case ("call",):
             world.asked.append(wire.Record({"kind": "call", "id": "1", "op": "x"}))
         case ("carry",):

@@ -46,6 +46,8 @@ LOG = logging.getLogger("test.core")
 LATENCY = 0.002
 SHELL_SECONDS = 0.01
 LAUNCH_SECONDS = 0.05
+# After which a remote kernel has met packages that end it.
+START_SECONDS = 0.03
 # After which a lost answer counts as lost, and repeated calls are given up.
 LOST_SECONDS = 3.0
 PATIENCE_SECONDS = 60.0
@@ -110,17 +112,21 @@ class RemoteKernel:
     running: str = ""
     code: int | None = None
     is_aborting: bool = False
+    # What it writes when it starts, which it does not survive then.
+    failure: str = ""
     exit_fd = 1
     _life: int = 0
 
     def __post_init__(self) -> None:
         self.process = SimpleNamespace(pid=1000 + self.number)
         self.iopub = SimpleNamespace(poll=lambda _: False)
+        if self.failure:
+            self.world.clock.later(START_SECONDS, lambda: self.die(1))
 
     # -- as remote/process.py has it ---------------------------------------------
 
     def send(self, channel: str, frames: list[bytes]) -> None:
-        if self.code is not None:
+        if self.code is not None or self.failure:
             return
         if channel == "control":
             self._serve(channel, frames)
@@ -136,7 +142,7 @@ class RemoteKernel:
         return self.code
 
     def startup_log(self) -> str:
-        return ""
+        return self.failure
 
     def close(self) -> None:
         self.code = -9 if self.code is None else self.code
@@ -303,6 +309,7 @@ class MemoryAgent(agent_module.Agent):
 
     def __init__(self, world: World, nonce: str) -> None:
         self.world = world
+        self.launch = world.launches
         self.nonce = nonce
         self.config = {"session": "s"}
         self.outgoing, self.incoming = wire.SendLog(), wire.ReceiveLog()
@@ -315,6 +322,7 @@ class MemoryAgent(agent_module.Agent):
         self.is_urgent = False
         self.kernel: Any = None
         self.kernel_number = 0
+        self.ready_at = 0.0
         self.reply_poller = SimpleNamespace(poll=self._pass)
         self.calls = SimpleNamespace(
             read=self._read_calls,
@@ -353,7 +361,8 @@ class MemoryAgent(agent_module.Agent):
     def _open_kernel(self) -> None:
         if self.world.is_start_impossible:
             raise OSError(28, "No space left on device")
-        self.kernel = RemoteKernel(self.world, self.kernel_number)
+        failure = self.world.start_failure(self.launch, self.kernel_number)
+        self.kernel = RemoteKernel(self.world, self.kernel_number, failure=failure)
         self.world.kernels.append(self.kernel)
 
     def _read_wake(self) -> None:
@@ -387,6 +396,10 @@ class World:
         self.asked: list[wire.Record] = []
         self.answers: list[wire.Record] = []
         self.is_start_impossible = False
+        # What a remote kernel writes that ends when it starts, by its environment and its number
+        # in it; which environments have been another kernel's.
+        self.start_failure: Callable[[int, int], str] = lambda _launch, _number: ""
+        self.taken_over: set[int] = set()
         self.calls = self.calls_ahead = 0
         self.latency = latency
         # Answers that have come while no exchange was pending.
@@ -557,7 +570,10 @@ class World:
             self.launches += 1
             self.exchange = Exchange(LOG)
             self.agent = MemoryAgent(self, self.exchange.nonce)
-            self.tell(on.EnvironmentReady(self.clock.now, self.exchange))
+            is_taken_over = self.launches in self.taken_over
+            self.tell(
+                on.EnvironmentReady(self.clock.now, self.exchange, is_taken_over=is_taken_over)
+            )
 
         return launched
 

@@ -1,0 +1,1 @@
+"""Foreign tools and suites, run with this kernel and with ipykernel's: see __main__.py."""
