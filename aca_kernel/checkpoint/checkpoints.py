@@ -89,6 +89,8 @@ class Checkpoints:
         self._has_sources = False
         # By which the remote kernel knows a request that has been superseded, and where it writes.
         self._number = 0
+        # Whether the last one left out what the next one can store.
+        self._has_deferred = False
         # Names of pieces that are not what they were: they are to be sent again.
         self._damaged: set[str] = set()
         # What the store holds and the environment does not; None: all of it.
@@ -142,18 +144,26 @@ class Checkpoints:
 
     async def _take(self) -> str:
         async with self._at_work():
-            started, cells = time.monotonic(), 0
-            asked = await self._prepare_taking()
-            if self.is_claimed:
-                raise _superseded()
+            told = await self._take_once()
+            if self._has_deferred:
+                # What its copy could not store, the remote kernel now prepares itself.
+                with contextlib.suppress(CheckpointFailed):
+                    told = await self._take_once()
+            return told
 
-            def count() -> None:
-                nonlocal cells
-                cells = self.cells_since
+    async def _take_once(self) -> str:
+        started, cells = time.monotonic(), 0
+        asked = await self._prepare_taking()
+        if self.is_claimed:
+            raise _superseded()
 
-            # Not before: cells that wait over there already run before it.
-            await self._carrier.request({"op": "take", **asked}, count)
-            return await self._finish_taking(started, cells)
+        def count() -> None:
+            nonlocal cells
+            cells = self.cells_since
+
+        # Not before: cells that wait over there already run before it.
+        await self._carrier.request({"op": "take", **asked}, count)
+        return await self._finish_taking(started, cells)
 
     async def begin(self) -> dict[str, Any]:
         """Prepare a checkpoint that a running cell takes itself; return what it needs for that.
@@ -203,6 +213,7 @@ class Checkpoints:
         # Cells that ran meanwhile are not in it.
         self.cells_since -= cells
         self.skipped = skipped
+        self._has_deferred = bool(manifest.get("deferred"))
         self._set_has_any(True)
         self._log.info("checkpoint taken, %s bytes sent", sent)
         with contextlib.suppress(CheckpointFailed):

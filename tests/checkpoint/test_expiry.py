@@ -15,6 +15,7 @@ import pytest
 from ..support import TIMEOUT, Cell, eventually
 from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, is_running, notebook
 from .notebooks import IN_A_FRONT_END
+from .test_engine import POOL
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,16 @@ def test_a_notebook_shows_the_same_though_it_expires_after_each_cell(
             assert "came back in" in sentence
             assert "not restored" not in sentence
         assert shown(cell) == shown(uninterrupted.run(code)), code
+
+
+def test_what_hangs_in_a_copy_is_stored_between_cells(one: Notebook) -> None:
+    one.run(POOL.replace("slow, ", "").replace("Slow(), ", ""))
+    assert eventually(lambda: "model7" in one.stored_names(), TIMEOUT)
+    one.expire_when_stored()
+    cell = one.run("print(precious, best is models[3], best.data, model7.data)")
+    assert cell.text == "days of work True [3, ['in common']] 7\n"
+    assert "not restored: pool (" in cell.said
+    assert "model" not in cell.said
 
 
 def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> None:

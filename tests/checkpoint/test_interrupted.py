@@ -65,7 +65,9 @@ class Slow:
     seconds = '{}'
     def __getstate__(self):
         {}
-        subprocess.run(['sleep', self.seconds])
+        sleep = subprocess.Popen(['sleep', self.seconds])
+        # What sleeps itself would be taken for hanging.
+        while sleep.poll() is None: sum(range(100_000))
         return {{}}
 slow = Slow()
 """

@@ -13,6 +13,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     rebuild        functions that pickles call when they are loaded
     arrays         pickling of numpy arrays
     pickler        pickling beyond what cloudpickle does
+    hanging        objects that wait for threads, which a fork does not take along
     groups         variables that belong together, in the order of their restore
     session_state  modules, directory, settings of libraries, history
     changed_files  files in the working directory

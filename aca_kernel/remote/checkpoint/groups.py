@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import functools
 import graphlib
+import math
 import pickle
 import re
+import time
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -22,12 +24,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .atoms import Atoms, NotStorable, module_of
+from .hanging import NotReady, Reducer
 from .pickler import Pickler
 from .pieces import Pack, PieceWriter, TooLarge
 
 # functools.lru_cache has no public name for what it makes.
 _CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
 _ALIAS: Any = getattr(typing, "TypeAliasType", None)  # since Python 3.12
+# Of a variable that was not looked at, because storing others has taken all the time.
+_NO_TIME = "there was no time left to store it"
+
 _FUNCTIONS: tuple[Any, ...] = (types.FunctionType, _CACHED, typing.NewType, _ALIAS)
 
 
@@ -61,7 +67,10 @@ class Grouping:
 
     skipped: names that are left out, each with its reason, a text that begins lower case.
     limited: gives each pickle a time limit, by the names it is for; raises TooSlow.
+    guard: see Pickler.
     known: names of another grouping, restored before, that these values may refer to.
+    only: names that may be stored; None: all. deadline: of the first look at the variables.
+    deferred: names of those skipped that hold objects which the copy cannot reduce.
     """
 
     def __init__(
@@ -70,13 +79,21 @@ class Grouping:
         pack: Pack,
         most_bytes: int,
         limited: Callable[[list[str]], AbstractContextManager[None]],
+        guard: Callable[[type, Reducer], Reducer],
         known: dict[int, str] | None = None,
+        *,
+        only: set[str] | None = None,
+        deadline: float = math.inf,
     ) -> None:
         self.skipped: list[tuple[str, str]] = []
+        self.deferred: set[str] = set()
         self._shell = shell
         self._pack = pack
         self._most_bytes = most_bytes
         self._limited = limited
+        self._guard = guard
+        self._only = only
+        self._deadline = deadline
         self._atoms = Atoms()
         self._known = known or {}
         self._names: dict[int, str] = {}
@@ -92,7 +109,7 @@ class Grouping:
         }
         pickled = []
         for group in groups:
-            reason = self._try(group)
+            reason = _NO_TIME if time.monotonic() > self._deadline else self._try(group)
             if reason is None:
                 pickled.append(group)
             else:
@@ -116,8 +133,9 @@ class Grouping:
         groups: list[Group] = []
         by_id: dict[int, Group] = {}
         for name, value in variables.items():
-            if name in refused:
-                self.skipped.append((name, refused[name]))
+            is_wanted = self._only is None or name in self._only
+            if name in refused or not is_wanted:
+                self.skipped.append((name, refused.get(name, _NO_TIME)))
                 continue
             if id(value) in by_id:
                 by_id[id(value)].names[0].append(name)
@@ -140,12 +158,14 @@ class Grouping:
         writer = PieceWriter(self._pack, self._most_bytes)
         buffers: list[pickle.PickleBuffer] = []
         own = {id(value) for value in group.values}
-        pickler = Pickler(writer, self._shell, self._names, own, buffers.append)
+        pickler = Pickler(writer, self._shell, self._names, own, buffers.append, self._guard)
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)
                 group.met = set(self._mutable(pickler))
         except NotStorable as error:
+            if isinstance(error, NotReady):
+                self.deferred.update(group.all_names())
             return f"it is, or holds, {error}"
         except TooLarge:
             return _too_large(self._most_bytes)

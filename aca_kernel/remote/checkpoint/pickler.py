@@ -28,6 +28,7 @@ import cloudpickle
 
 from . import arrays, rebuild
 from .atoms import NotStorable, module_of
+from .hanging import Reducer
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
@@ -46,6 +47,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     names: of the variables for functions and classes of cells, by the `id` of those.
     own: ids of the values of this group, which are not stored by their names.
+    guard: is given a type and what reduces its objects by code of others, and returns a reducer.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
     """
@@ -57,6 +59,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         names: dict[int, str],
         own: set[int],
         keep_buffer: Callable[[pickle.PickleBuffer], None],
+        guard: Callable[[type, Reducer], Reducer],
     ) -> None:
         def take(buffer: pickle.PickleBuffer) -> bool:
             if memoryview(buffer).nbytes < _SMALLEST_BUFFER:
@@ -71,6 +74,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._globals = shell.user_ns
         self._names = names
         self._own = own
+        self._guard = guard
         self._numpy: Any = sys.modules.get("numpy")
         self._reducers: dict[type, Callable[[Any], Any]] = {
             types.FunctionType: self._by_name_or(self._function),
@@ -117,7 +121,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Only a class that defines its pickling may say that a name is enough.
         methods = ("__reduce_ex__", "__reduce__")
         is_plain = all(getattr(kind, name) == getattr(object, name) for name in methods)
-        return default if is_plain or kind in self.dispatch_table else _reduce
+        return self._guard(kind, default if is_plain or kind in self.dispatch_table else _reduce)
 
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield the reducers for classes of libraries that are loaded."""
