@@ -111,8 +111,72 @@ left, right, third = [shared, bytes(700_000)], [shared, bytes(700_001)], {'share
     assert cell["text"] == "1 2 700000 700000 200000 <class '__main__.Conn'>\n"
     reasons = missing(cell)
     assert set(reasons) == {"conn", "query", "shared", "left", "right", "third"}
-    assert reasons["query"] == "ValueError: closed"
+    assert reasons["query"] == "it holds a Conn, which did not come back: ValueError: closed"
     assert reasons["left"] == "together with `shared`, `right` and 1 more: it is larger than 1 MB"
+
+
+FAILING = """
+import collections, functools, numpy as np, pandas as pd
+class Fails:
+    def __init__(self, *parts): self.parts = parts
+    def __setstate__(self, state): raise ValueError('no way back')
+class Refuses:
+    def __new__(cls, *parts):
+        if parts: raise KeyError('cannot be made')
+        return super().__new__(cls)
+    def __getnewargs__(self): return ('x',)
+class Filled(list):
+    def append(self, one): raise IndexError('full')
+    def extend(self, many): raise IndexError('full')
+class Box:
+    def __init__(self, **parts): self.__dict__.update(parts)
+class Set(set):
+    def __reduce__(self): return Set, (list(self),)
+data = np.arange(5.)
+table = pd.DataFrame({'a': [1, 2], 'b': [3., 4.]})
+common, view, column = [data, table], data[1:], table['b']
+fails = Fails(common)
+one, two = [common, fails], {'common': common, 'two': 2}
+refuses, full = [common, Refuses()], Filled(); list.append(full, common)
+def later(x=common, y=fails): return x
+def good(x=common): return x
+def closing():
+    inner, other = common, fails
+    def bad(): return other
+    def fine(): return inner
+    return bad, fine
+bad, fine = closing()
+box, holder = Box(c=common), Box(c=common, f=[[fails]])
+keyed = {fails: common}
+od, members = collections.OrderedDict(c=common), Set([good])
+wrapped = functools.partial(good, common)
+circle = Box(c=common); circle.me = circle
+mixed = Box(c=common); mixed.other = Box(back=mixed, fails=[fails])
+"""
+
+
+def test_of_variables_that_share_something_only_those_that_fail_are_lost(tmp_path: Path) -> None:
+    cell = come_back(
+        tmp_path,
+        FAILING,
+        """
+print(good() is fine() is box.c is common is two['common'] is od['c'] is wrapped())
+data[1] = 10; table.loc[0, 'b'] = 7
+print(common[0] is data, view[0], common[1] is table, list(column), two['two'])
+print(circle.me is circle, circle.c is common, members == {good})
+""",
+    )
+    assert (cell["text"], cell["error"]) == (
+        "True\nTrue 10.0 True [3.0, 4.0] 2\nTrue True True\n",
+        "",
+    )
+    held = "it holds a Fails, which did not come back: ValueError: no way back"
+    assert missing(cell) == {
+        "fails": "ValueError: no way back",
+        **dict.fromkeys(("one", "later", "bad", "holder", "keyed", "mixed"), held),
+        "refuses": "it holds a Refuses, which did not come back: KeyError: 'cannot be made'",
+        "full": "IndexError: full",
+    }
 
 
 CLASSES = """

@@ -19,6 +19,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     changed_files  files in the working directory
     save           the fork, its supervision, the manifest
     restore        the way back
+    partial        what can be loaded of variables one of which fails
 
 Standard library, IPython and cloudpickle. These files are sent with a kernel's first checkpoint.
 """

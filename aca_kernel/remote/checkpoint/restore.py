@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..origin import Origin
-from . import rebuild, session_state
+from . import partial, rebuild, session_state
 from .changed_files import write_files
 from .groups import reason_of
 from .pieces import DamagedPiece, Pieces
@@ -143,35 +143,46 @@ class _Loader:
             self._loading.seek(0)
             self._loading.truncate()
             self._loading.write(json.dumps(names).encode("ascii"))
-            try:
-                values = self._load(group)
-            except KeyboardInterrupt:  # of the user's
-                raise
-            except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
-                is_ours = isinstance(error, rebuild.NotRestored)
-                reason = str(error) if is_ours else reason_of(error)
-                self.missing.extend((name, reason) for name in names)
-                self.left += names
-                continue
-            for number, aliases in enumerate(group["names"]):
+            values = self._load_whole(group)
+            for aliases, (value, reason) in zip(group["names"], values):  # noqa: B905 - Python 3.9
+                if reason:
+                    self.missing.extend((name, reason) for name in aliases)
+                    self.left += aliases
+                    continue
                 for name in aliases:
                     if session_state.is_output(name):
-                        session_state.set_output(self.shell, name, values[number], self._names)
+                        session_state.set_output(self.shell, name, value, self._names)
                     else:
-                        self.shell.user_ns[name] = values[number]
-            self.count += sum(session_state.is_shown(name) for name in names)
+                        self.shell.user_ns[name] = value
+                self.count += sum(session_state.is_shown(name) for name in aliases)
+
+    def _load_whole(self, group: dict[str, Any]) -> list[tuple[Any, str]]:
+        """Return the values of a group, each with "" or the reason why it has not come back."""
+        try:
+            return [(value, "") for value in self._load(group)]
+        except KeyboardInterrupt:  # of the user's
+            raise
+        except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
+            is_ours = isinstance(error, rebuild.NotRestored)
+            reason = str(error) if is_ours else reason_of(error)
+        count = len(group["names"])
+        if count > 1 and _is_of_this_python(group):
+            try:
+                with self.pieces.open(group["stream"]) as file:
+                    return partial.load(file, _Buffers(self.pieces, group))
+            except KeyboardInterrupt:  # of the user's
+                raise
+            except BaseException as error:  # noqa: BLE001 - as above
+                reason = reason_of(error)
+        return [(None, reason)] * count
 
     def _load(self, group: dict[str, Any]) -> Any:
-        python = group.get("python", list(sys.version_info[:2]))
-        if list(python) != list(sys.version_info[:2]):
-            version = ".".join(str(part) for part in python)
+        if not _is_of_this_python(group):
+            version = ".".join(str(part) for part in group["python"])
             raise rebuild.NotRestored(f"it was stored by Python {version}")
-        buffers = (
-            self.pieces.buffer(references, size) for size, references in group.get("buffers", ())
-        )
         with self.pieces.open(group["stream"]) as file:
             # Stored by this user's own notebook, and loaded where its cells run.
-            return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301
+            return pickle.Unpickler(file, buffers=_Buffers(self.pieces, group)).load()  # noqa: S301
 
     def settings(
         self, settings: list[tuple[str, dict[str, Any]]], *, is_early: bool = False
@@ -200,6 +211,26 @@ class _Loader:
                     self.shell.extension_manager.load_extension(name)
                 except Exception as error:  # noqa: BLE001 - an extension may raise anything
                     self.missing.append((f"the extension {name}", reason_of(error)))
+
+
+class _Buffers:
+    """The buffers of a group. One that is damaged does not keep the others back."""
+
+    def __init__(self, pieces: Pieces, group: dict[str, Any]) -> None:
+        self._pieces = pieces
+        self._left = iter(group.get("buffers", ()))
+
+    def __iter__(self) -> _Buffers:
+        return self
+
+    def __next__(self) -> Any:
+        size, references = next(self._left)
+        return self._pieces.buffer(references, size)
+
+
+def _is_of_this_python(group: dict[str, Any]) -> bool:
+    here = list(sys.version_info[:2])
+    return list(group.get("python", here)) == here
 
 
 def _names(group: dict[str, Any]) -> list[str]:
