@@ -86,6 +86,23 @@ def test_what_hangs_in_a_copy_is_stored_between_cells(one: Notebook) -> None:
     assert "model" not in cell.said
 
 
+HASHES = "print(list({str(number) for number in range(50)}), hash('text'))"
+
+
+def test_texts_have_the_same_hashes_in_the_next_environment(one: Notebook) -> None:
+    before = one.run(f"import os, signal, subprocess, sys\n{HASHES}").text
+    one.expire_when_stored()
+    cell = one.run(HASHES)
+    assert cell.text == before
+    assert "not restored" not in cell.said
+    one.run("os.kill(os.getpid(), signal.SIGKILL)")
+    assert one.run(HASHES).text == before
+    # Nobody has set anything: cells and the processes that they start see none of it.
+    assert one.run("os.environ.get('PYTHONHASHSEED')").result is None
+    code = f"subprocess.check_output([sys.executable, '-c', {HASHES!r}], text=True) == {before!r}"
+    assert one.run(code).result == "False"
+
+
 def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> None:
     one.run("import math\nx, y = 1, [2]\nopen('f', 'w').write('')\ng = (n for n in y)")
     one.expire_when_stored()

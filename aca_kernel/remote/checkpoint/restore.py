@@ -72,7 +72,7 @@ def _restore(
         manifest["files"], loader.pieces, origin.directory, manifest["taken"]
     )
     loader.missing += told
-    session_state.set_process_state(manifest["process"])
+    loader.missing += session_state.set_process_state(manifest["process"])
     # Modules may have come that were looked for in vain before.
     importlib.invalidate_caches()
     report["files"] = written

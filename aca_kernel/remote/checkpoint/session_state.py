@@ -30,6 +30,10 @@ _NOT_VARIABLES = frozenset(
 )
 
 
+# Its hash tells processes with different seeds apart.
+_HASHED = "aca-kernel"
+
+
 def variables(shell: Any) -> dict[str, Any]:
     """Return the user's variables by name, and the contents of `Out` and `_` as `Out[…]`."""
     hidden, missing = shell.user_ns_hidden, object()
@@ -104,6 +108,7 @@ def process_state(origin: Origin) -> dict[str, Any]:
         "environ": environ,
         "environ_gone": [name for name in origin.environ if name not in os.environ],
         "path": list(sys.path) if sys.path != origin.path else None,
+        "hashing": hash(_HASHED),
     }
 
 
@@ -115,13 +120,16 @@ def working_directory() -> str | None:
         return None
 
 
-def set_process_state(state: dict[str, Any]) -> None:
-    """Restore environment variables and path."""
+def set_process_state(state: dict[str, Any]) -> list[tuple[str, str]]:
+    """Restore environment variables and path; return what cannot be as it was, with its reason."""
     os.environ.update(state["environ"])
     for name in state["environ_gone"]:
         os.environ.pop(name, None)
     if state["path"] is not None:
         sys.path[:] = state["path"]
+    if state.get("hashing", hash(_HASHED)) != hash(_HASHED):
+        return [("the order of sets of texts", "this process hashes with another seed")]
+    return []
 
 
 @contextlib.contextmanager
