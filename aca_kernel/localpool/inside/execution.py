@@ -168,8 +168,8 @@ class _ChooseAgg:
     and have a default of their own.
     """
 
-    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
-        if name == "matplotlib.pyplot":
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if fullname == "matplotlib.pyplot":
             sys.meta_path.remove(self)
             params = sys.modules["matplotlib"].rcParams
             # The public lookup would resolve, and thereby choose, a backend.
