@@ -103,6 +103,29 @@ def test_texts_have_the_same_hashes_in_the_next_environment(one: Notebook) -> No
     assert one.run(code).result == "False"
 
 
+KEEPS = '''
+open("keeps.py", "w").write("""
+import logging, sys
+print("imported")
+out, write, error = sys.stdout, sys.stdout.write, sys.stderr
+log = logging.getLogger("keeps")
+log.addHandler(logging.StreamHandler())
+""")
+import keeps
+'''
+
+
+def test_what_keeps_a_stream_while_it_is_restored_is_heard_afterwards(one: Notebook) -> None:
+    one.run(KEEPS)
+    one.expire_when_stored()
+    cell = one.run(
+        "import sys\nprint('by out', file=keeps.out); keeps.write('by write\\n')\n"
+        "keeps.log.warning('by log'); print(keeps.out is sys.stdout, keeps.error is sys.stderr)"
+    )
+    assert cell.text == "by out\nby write\nTrue True\n"
+    assert cell.said.endswith(" by log")
+
+
 def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> None:
     one.run("import math\nx, y = 1, [2]\nopen('f', 'w').write('')\ng = (n for n in y)")
     one.expire_when_stored()

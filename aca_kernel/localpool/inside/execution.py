@@ -168,7 +168,12 @@ class _ChooseAgg:
     and have a default of their own.
     """
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(
+        self,
+        fullname: str,
+        path: Any = None,  # noqa: ARG002 - the protocol's
+        target: Any = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
         if fullname == "matplotlib.pyplot":
             sys.meta_path.remove(self)
             params = sys.modules["matplotlib"].rcParams

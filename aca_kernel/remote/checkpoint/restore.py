@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 import json
 import os
 import pickle
@@ -99,9 +98,42 @@ def _restore(
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Discard what modules and classes print while they are loaded."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    """Discard what modules and classes print while they are loaded.
+
+    The streams themselves stay in their place: a module may keep one, or make a handler of it.
+    """
+    gates = []
+    for stream in {id(one): one for one in (sys.stdout, sys.stderr)}.values():
+        attributes = getattr(stream, "__dict__", None)
+        if attributes is not None:  # another one is the user's own, and stays as it is
+            gates += [_Gate(stream, name) for name in ("write", "writelines")]
+    try:
         yield
+    finally:
+        for gate in gates:
+            gate.open()
+
+
+class _Gate:
+    """A stream's method that does nothing until it is opened; whoever keeps it has the method."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self._write = getattr(stream, name)
+        self._is_shut = True
+        self._attributes, self._name = vars(stream), name
+        self._before = self._attributes.get(name)
+        self._attributes[name] = self
+
+    def __call__(self, text: Any) -> Any:
+        """Write, or tell that it was done."""
+        return len(text) if self._is_shut else self._write(text)
+
+    def open(self) -> None:
+        """Give the stream its method back."""
+        self._is_shut = False
+        del self._attributes[self._name]
+        if self._before is not None:
+            self._attributes[self._name] = self._before
 
 
 class _Loader:

@@ -49,7 +49,10 @@ class _First:
         self._patches = patches
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: Any = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: Any = None,  # noqa: ARG002 - the protocol's
     ) -> ModuleSpec | None:
         """See importlib.abc.MetaPathFinder: whoever wraps a finder may pass all by keyword."""
         if fullname in self._patches:
@@ -109,7 +112,10 @@ class _Last:
         self._mirror = mirror
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: Any = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: Any = None,  # noqa: ARG002 - the protocol's
     ) -> ModuleSpec | None:
         """See importlib.abc.MetaPathFinder: whoever wraps a finder may pass all by keyword."""
         __tracebackhide__ = True
