@@ -115,6 +115,84 @@ left, right, third = [shared, bytes(700_000)], [shared, bytes(700_001)], {'share
     assert reasons["left"] == "together with `shared`, `right` and 1 more: it is larger than 1 MB"
 
 
+OF_MODULES = '''
+open('algebra.py', 'w').write("""
+import functools, threading
+def keep(function):
+    @functools.wraps(function)
+    def kept(*a): return function(*a)
+    kept.__qualname__ = 'keep.<locals>.kept'
+    return kept
+@keep
+def simplify(one): return one, len(seen)
+@functools.lru_cache
+def slow(one): return one
+slow.__wrapped__.__qualname__ = slow.__qualname__ = 'elsewhere'
+def make():
+    class Field:
+        def __init__(self, name): self.name, self.lock = name, threading.Lock()
+    return Field
+Kind = make()
+RR, CC = Kind('reals'), Kind('complex')
+seen = []
+__all__ = ['simplify', 'slow', 'Kind', 'RR', 'CC']
+""")
+import sys; sys.path.insert(0, '')
+from algebra import *
+held, table = [RR, {'c': CC}, simplify], {RR: slow}
+# %%
+import algebra
+print([globals()[name] is getattr(algebra, name) for name in algebra.__all__])
+print(held[0] is RR, held[1]['c'] is CC, held[2] is simplify, table[RR] is slow)
+algebra.seen.append(1); print(simplify('x'), slow(2), CC.name)
+# %%
+print(len(algebra.seen), held[0] is algebra.RR)
+'''
+
+
+def test_what_is_a_modules_own_is_it_again(tmp_path: Path) -> None:
+    cells = OF_MODULES.split("# %%\n")
+    cell = come_back(tmp_path, *cells[:2])
+    assert missing(cell) == {}
+    assert cell["text"] == (
+        "[True, True, True, True, True]\nTrue True True True\n('x', 1) 2 complex\n"
+    )
+
+
+FIGURES = """
+import matplotlib; matplotlib.use('agg')
+import matplotlib.pyplot as plt
+first = plt.figure(7); plt.plot([1, 2])
+plt.figure('named', figsize=(3, 4)); nameless = plt.gca()
+closed = plt.figure(1); plt.close(closed)
+last = plt.figure(2)
+plt.figure(7)
+# %%
+print(plt.get_fignums(), plt.gcf() is first, plt.gcf().number, plt.figure('named').number)
+print(plt.gca() is nameless, plt.figure(2) is last, len(plt.figure(7).axes[0].lines))
+plt.close(2); print(plt.get_fignums(), plt.figure().number)
+# %%
+print(plt.get_fignums(), plt.gcf().number, plt.figure(7) is first, closed.axes)
+"""
+
+
+def test_pyplot_goes_on_with_its_figures(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, FIGURES)
+
+
+ZONES = """
+import os, time
+noon = 43_200
+os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()
+# %%
+print(time.localtime(noon).tm_hour, time.tzname)
+"""
+
+
+def test_times_are_told_in_the_time_zone_that_was_set(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ZONES)
+
+
 FAILING = """
 import collections, functools, numpy as np, pandas as pd
 class Fails:

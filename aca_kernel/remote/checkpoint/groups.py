@@ -25,6 +25,7 @@ from typing import Any
 
 from .atoms import Atoms, NotStorable, module_of
 from .hanging import NotReady, Reducer
+from .module_names import ModuleNames
 from .pickler import Pickler
 from .pieces import Pack, PieceWriter, TooLarge
 
@@ -92,6 +93,8 @@ class Grouping:
         self._most_bytes = most_bytes
         self._limited = limited
         self._guard = guard
+        self._modules = ModuleNames()
+        self._by_module: dict[int, tuple[str, str]] = {}
         self._only = only
         self._deadline = deadline
         self._atoms = Atoms()
@@ -107,13 +110,18 @@ class Grouping:
             for value in group.values
             if _is_made_in_a_cell(value)
         }
-        pickled = []
-        for group in groups:
-            reason = _NO_TIME if time.monotonic() > self._deadline else self._try(group)
-            if reason is None:
-                pickled.append(group)
-            else:
-                self.skip(group, reason)
+        pickled: list[Group] = []
+        failed = self._try_all(groups, pickled)
+        # Objects that cannot be pickled, and are a module's own: they, and what holds them.
+        for group, _ in failed:
+            where = self._modules.of(group.values[0])
+            if where is not None and not _is_made_in_a_cell(group.values[0]):
+                self._by_module[id(group.values[0])] = where
+        if self._by_module:
+            failed = self._try_all([group for group, _ in failed], pickled)
+            pickled.sort(key=groups.index)
+        for group, reason in failed:
+            self.skip(group, reason)
         joined = map(self._joined, self._connected(pickled))
         groups = [group for group in joined if group is not None]
         self._leave_out_dependants(groups)
@@ -153,12 +161,32 @@ class Grouping:
 
     # -- pickling ------------------------------------------------------------------
 
+    def _try_all(self, groups: list[Group], pickled: list[Group]) -> list[tuple[Group, str]]:
+        """Pickle groups, add them to those that are; return the others with their reasons."""
+        failed: list[tuple[Group, str]] = []
+        for group in groups:
+            reason = _NO_TIME if time.monotonic() > self._deadline else self._try(group)
+            if reason is None:
+                pickled.append(group)
+            else:
+                failed.append((group, reason))
+        return failed
+
     def _try(self, group: Group) -> str | None:
         """Pickle a group; return why it cannot be stored, None if it can."""
         writer = PieceWriter(self._pack, self._most_bytes)
         buffers: list[pickle.PickleBuffer] = []
         own = {id(value) for value in group.values}
-        pickler = Pickler(writer, self._shell, self._names, own, buffers.append, self._guard)
+        pickler = Pickler(
+            writer,
+            self._shell,
+            self._names,
+            own,
+            buffers.append,
+            self._guard,
+            self._modules,
+            self._by_module,
+        )
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)

@@ -29,6 +29,7 @@ import cloudpickle
 from . import arrays, rebuild
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
+from .module_names import ModuleNames
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
@@ -47,6 +48,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     names: of the variables for functions and classes of cells, by the `id` of those.
     own: ids of the values of this group, which are not stored by their names.
+    modules: names of what is a module's own; by_module: those of objects that cannot be pickled.
     guard: is given a type and what reduces its objects by code of others, and returns a reducer.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
@@ -60,6 +62,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         own: set[int],
         keep_buffer: Callable[[pickle.PickleBuffer], None],
         guard: Callable[[type, Reducer], Reducer],
+        modules: ModuleNames,
+        by_module: dict[int, tuple[str, str]],
     ) -> None:
         def take(buffer: pickle.PickleBuffer) -> bool:
             if memoryview(buffer).nbytes < _SMALLEST_BUFFER:
@@ -75,6 +79,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._names = names
         self._own = own
         self._guard = guard
+        self._modules = modules
+        self._by_module = by_module
         self._numpy: Any = sys.modules.get("numpy")
         self._reducers: dict[type, Callable[[Any], Any]] = {
             types.FunctionType: self._by_name_or(self._function),
@@ -107,6 +113,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce an object; pickle asks for all but plain values."""
+        if id(obj) in self._by_module:
+            return rebuild.attribute, self._by_module[id(obj)]
         kind = type(obj)
         reducer = self._reducers.get(kind)
         if reducer is None:
@@ -161,6 +169,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         reduced = super().reducer_override(obj)
         # Those of Python that have no name in a module are looked up, and not made.
         if isinstance(reduced, tuple) and len(reduced) > 2:
+            if (where := self._modules.of(obj)) is not None:
+                return rebuild.attribute, where
             self.made.add(id(obj))
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
             made, state = (maker, *_with_slots(arguments, obj)), (setter, state)
@@ -174,6 +184,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return _reduce_dispatching(obj)
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented:
+                if (where := self._modules.of(obj)) is not None:
+                    return rebuild.attribute, where
                 self.made.add(id(obj))
             return reduced
         self.made.add(id(obj))
@@ -202,7 +214,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Store a function with functools.lru_cache; its cache is empty when it comes back."""
         wrapped = obj.__wrapped__
         if getattr(wrapped, "__globals__", None) is not self._globals:
-            return super().reducer_override(obj)
+            where = self._modules.of(obj)
+            return super().reducer_override(obj) if where is None else (rebuild.attribute, where)
         self.made.add(id(obj))
         attributes = {key: value for key, value in vars(obj).items() if key != "__wrapped__"}
         return rebuild.cached, (wrapped, obj.cache_parameters(), attributes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import math
 import os
 import types
@@ -35,6 +36,14 @@ def named(name: str) -> Any:
         return _namespace[name]
     except KeyError:
         raise NotRestored(f"it needs `{name}`, which did not come back") from None
+
+
+def attribute(module: str, name: str) -> Any:
+    """Return what is a module's own."""
+    try:
+        return getattr(importlib.import_module(module), name)
+    except AttributeError:
+        raise NotRestored(f"the module {module} has no `{name}`") from None
 
 
 def shell() -> Any:

@@ -50,6 +50,7 @@ from .hanging import (
     activity,
     reduce_ahead,
 )
+from .module_names import ModuleNames
 from .pickler import Pickler
 from .pieces import Pack, PieceWriter
 
@@ -146,7 +147,9 @@ def start(job: CheckpointJob) -> int:
 def _reduce_ahead(job: CheckpointJob) -> None:
     def pickle_value(value: Any, recorder: Recorder) -> None:
         nowhere = PieceWriter(Pack(os.devnull, set()), job.limits.variable_bytes)
-        pickler = Pickler(nowhere, job.shell, {}, set(), lambda _: None, recorder.guard)
+        pickler = Pickler(
+            nowhere, job.shell, {}, set(), lambda _: None, recorder.guard, ModuleNames(), {}
+        )
         try:
             pickler.dump(value)
         finally:

@@ -12,6 +12,7 @@ import os
 import random
 import re
 import sys
+import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from ..origin import Origin
 # Names that IPython defines, also where they hold something of the user's.
 _UNDERSCORES = ("_", "__", "___")
 _OUTPUT = "Out["
+# The open figures of pyplot, the current one last: not one of the user's names either.
+_FIGURES = "Out[pyplot]"
 _NOT_VARIABLES = frozenset(
     {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii"}
     # What every module has.
@@ -45,6 +48,10 @@ def variables(shell: Any) -> dict[str, Any]:
             found[name] = value
     for number, value in list(shell.user_ns.get("_oh", {}).items()):
         found[f"{_OUTPUT}{number}]"] = value
+    figures: Any = getattr(sys.modules.get("matplotlib._pylab_helpers"), "Gcf", None)
+    if getattr(figures, "figs", None):
+        # With the variables, because these may be the same figures.
+        found[_FIGURES] = [(key, one.canvas.figure) for key, one in figures.figs.items()]
     for name in _UNDERSCORES:
         value = getattr(shell.displayhook, name, "")
         if type(value) is str and not value:
@@ -109,7 +116,13 @@ def process_state(origin: Origin) -> dict[str, Any]:
         "environ_gone": [name for name in origin.environ if name not in os.environ],
         "path": list(sys.path) if sys.path != origin.path else None,
         "hashing": hash(_HASHED),
+        "zone": _zone(),
     }
+
+
+def _zone() -> list[Any]:
+    """Return the time zone that times are told in."""
+    return [*time.tzname, time.timezone, time.altzone]
 
 
 def working_directory() -> str | None:
@@ -127,6 +140,9 @@ def set_process_state(state: dict[str, Any]) -> list[tuple[str, str]]:
         os.environ.pop(name, None)
     if state["path"] is not None:
         sys.path[:] = state["path"]
+    # The variable alone says nothing: somebody must have had it read.
+    if list(state.get("zone", _zone())) != _zone() and hasattr(time, "tzset"):
+        time.tzset()
     if state.get("hashing", hash(_HASHED)) != hash(_HASHED):
         return [("the order of sets of texts", "this process hashes with another seed")]
     return []
@@ -334,6 +350,9 @@ def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
 
     taken: names that the user has assigned to.
     """
+    if name == _FIGURES:
+        _set_figures(value)
+        return
     key = name[len(_OUTPUT) : -1]
     if key.isdigit():
         shell.user_ns["_oh"][int(key)] = value
@@ -342,6 +361,19 @@ def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
         setattr(shell.displayhook, key, value)
     if key not in taken:
         shell.user_ns[key] = shell.user_ns_hidden[key] = value
+
+
+def _set_figures(figures: list[tuple[int, Any]]) -> None:
+    """Give the figures of pyplot, which come back in any order, their numbers and their order."""
+    registered = sys.modules["matplotlib._pylab_helpers"].Gcf.figs
+    registered.clear()
+    for number, figure in figures:
+        manager = getattr(figure.canvas, "manager", None)
+        if manager is not None:
+            manager.num = number
+            registered[number] = manager
+            # In a property since matplotlib 3.10.
+            setattr(figure, "_number" if hasattr(figure, "_number") else "number", number)
 
 
 def is_output(name: str) -> bool:
