@@ -111,7 +111,7 @@ def test_what_waits_for_threads_is_stored_by_the_process_that_has_them(tmp_path:
         "True [0, 7]\n"
     )
     assert missing(result[1]) == {
-        "pool": "it is, or holds, a lock, which cannot be stored",
+        "pool": "it holds a lock, which cannot be stored, at `pool.asked.mutex` of a Queue",
         "slow": "cells would have to wait too long while it is stored",
     }
     # Two types hang for less than a second each, and what is slow gets its second.
@@ -127,7 +127,8 @@ def test_what_cannot_be_stored_is_named_and_spoils_nothing_else(tmp_path: Path) 
         "raises", "hangs", "crashes", "exits", "ends", "will_not", "holds", "generator", "lock",
         "thread", "would_end", "connection", "file", "deep", "large", "uses", "still",
     }  # fmt: skip
-    assert reasons["raises"] == reasons["holds"] == "ValueError: not me"
+    assert reasons["raises"] == "ValueError: not me"
+    assert reasons["holds"] == "ValueError: not me, at `holds[1]`"
     assert reasons["hangs"] == "cells would have to wait too long while it is stored"
     assert reasons["crashes"] == "storing it crashed (signal 11)"
     assert reasons["ends"] == "storing it ended the process"

@@ -159,6 +159,52 @@ def test_what_is_a_modules_own_is_it_again(tmp_path: Path) -> None:
     )
 
 
+REASONS = """
+import sys, threading, types, weakref
+class Client:
+    def __init__(self): self.name, self.session = 'n', {'pools': [1, threading.Lock()]}
+class Plain: pass
+client, plain = Client(), Plain()
+plain.fine, plain.inner = list(range(5)), (1, Plain())
+plain.inner[1].reference = weakref.ref(plain)
+module = types.ModuleType('module'); sys.modules['module'] = module
+Old = type('Old', (), {'__module__': 'module'}); module.Old = type('Old', (), {})
+class Said:
+    def __reduce__(self): raise ValueError(f'I am {object.__repr__(self)}')
+said = {'by': [Said()]}
+class Nameless:
+    def __reduce__(self): return 'module.nothing'
+Nameless.__module__ = 'module'
+nameless = Nameless()
+class Returns:
+    def __reduce__(self): return 5
+returns = [Returns()]
+import json
+json.mine = lambda: None
+class Later:
+    def __reduce__(self): return (getattr, (json, 'mine'))
+later = Later()
+"""
+
+
+def test_reasons_tell_the_culprit_and_its_place(tmp_path: Path) -> None:
+    cell = come_back(tmp_path, REASONS, "print('Old' in dir())")
+    reasons = missing(cell)
+    assert "0x" not in str(reasons)
+    assert "PicklingError" not in str(reasons)
+    assert reasons.pop("later").startswith("AttributeError: ")
+    assert reasons.pop("module")
+    assert reasons == {
+        "client": "it holds a lock, which cannot be stored, at `client.session['pools'][1]` "
+        "of a Client",
+        "plain": "it holds a weak reference, which cannot be stored, at "
+        "`plain.inner[1].reference` of a Plain",
+        "said": "ValueError: I am <__main__.Said>, at `said['by'][0]`",
+        "nameless": "it is, or holds, module.Nameless, which cannot be found under this name",
+        "returns": "__reduce__ must return a string or tuple, at `returns[0]`",
+    }
+
+
 FIGURES = """
 import matplotlib; matplotlib.use('agg')
 import matplotlib.pyplot as plt

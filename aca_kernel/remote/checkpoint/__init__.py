@@ -15,6 +15,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     module_names   the names under which modules hold objects
     pickler        pickling beyond what cloudpickle does
     hanging        objects that wait for threads, which a fork does not take along
+    reasons        why something could not be stored, and where that lies
     groups         variables that belong together, in the order of their restore
     session_state  modules, directory, settings of libraries, history
     changed_files  files in the working directory

@@ -14,7 +14,6 @@ import functools
 import graphlib
 import math
 import pickle
-import re
 import time
 import types
 import typing
@@ -24,10 +23,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .atoms import Atoms, NotStorable, module_of
-from .hanging import NotReady, Reducer
+from .hanging import NotReady, Reducer, simple_name_of
 from .module_names import ModuleNames
 from .pickler import Pickler
-from .pieces import Pack, PieceWriter, TooLarge
+from .pieces import Nowhere, Pack, PieceWriter, TooLarge
+from .reasons import place_of_failure, reason_of
 
 # functools.lru_cache has no public name for what it makes.
 _CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
@@ -51,6 +51,8 @@ class Group:
     # Ids of mutable objects in it; the pickler keeps the objects alive.
     met: set[int] = field(default_factory=set)
     pickler: Pickler | None = None
+    # Whether it cannot be stored for something that it is, or holds.
+    has_culprit: bool = False
 
     def release(self) -> None:
         """Let go of the pickler, which is needed until groups are joined."""
@@ -121,7 +123,7 @@ class Grouping:
             failed = self._try_all([group for group, _ in failed], pickled)
             pickled.sort(key=groups.index)
         for group, reason in failed:
-            self.skip(group, reason)
+            self.skip(group, self._located(group, reason))
         joined = map(self._joined, self._connected(pickled))
         groups = [group for group in joined if group is not None]
         self._leave_out_dependants(groups)
@@ -177,22 +179,14 @@ class Grouping:
         writer = PieceWriter(self._pack, self._most_bytes)
         buffers: list[pickle.PickleBuffer] = []
         own = {id(value) for value in group.values}
-        pickler = Pickler(
-            writer,
-            self._shell,
-            self._names,
-            own,
-            buffers.append,
-            self._guard,
-            self._modules,
-            self._by_module,
-        )
+        pickler = self._pickler(writer, own, buffers.append)
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)
                 group.met = set(self._mutable(pickler))
         except NotStorable as error:
-            if isinstance(error, NotReady):
+            group.has_culprit = not isinstance(error, NotReady)
+            if not group.has_culprit:
                 self.deferred.update(group.all_names())
             return f"it is, or holds, {error}"
         except TooLarge:
@@ -200,6 +194,7 @@ class Grouping:
         except TooSlow as error:
             return str(error)
         except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
+            group.has_culprit = not isinstance(error, RecursionError)
             return reason_of(error)
         group.size = writer.size + sum(memoryview(one).nbytes for one in buffers)
         if group.size > self._most_bytes:
@@ -208,6 +203,47 @@ class Grouping:
         group.needs = pickler.needs - set(group.all_names())
         group.pickler = pickler
         return None
+
+    def _pickler(
+        self, file: Any, own: set[int], keep_buffer: Callable[[pickle.PickleBuffer], None]
+    ) -> Pickler:
+        return Pickler(
+            file,
+            self._shell,
+            self._names,
+            own,
+            keep_buffer,
+            self._guard,
+            self._modules,
+            self._by_module,
+        )
+
+    def _located(self, group: Group, reason: str) -> str:
+        """Add to a reason where in the variable it lies, if that can be found out."""
+        name, value = group.names[0][0], group.values[0]
+        if not group.has_culprit or name.startswith("_"):
+            return reason
+        try:
+            with self._limited(group.all_names()):
+                fails = functools.partial(self._fails, reason)
+                place = place_of_failure(name, value, fails, simple_name_of)
+        except TooSlow:
+            return reason
+        return f"{reason.replace('it is, or holds,', 'it holds')}, at {place}" if place else reason
+
+    def _fails(self, reason: str, part: Any) -> bool:
+        pickler = self._pickler(Nowhere(), {id(part)}, lambda _: None)
+        try:
+            pickler.dump(part)
+        except TooSlow:
+            raise
+        except NotStorable as error:
+            return f"it is, or holds, {error}" == reason
+        except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
+            return reason_of(error) == reason
+        finally:
+            pickler.release()
+        return False
 
     def _mutable(self, pickler: Pickler) -> Iterator[int]:
         """Yield the ids of the mutable objects in a pickle."""
@@ -318,20 +354,6 @@ def _circle(needed: dict[Group, list[Group]], root: Callable[[Group], Group]) ->
     except graphlib.CycleError as error:
         return list(error.args[1])
     return []
-
-
-def reason_of(error: BaseException) -> str:
-    """Return in a few words why something could not be stored or restored."""
-    text = str(error).strip().partition("\n")[0]
-    found = re.search(r"(?:cannot|can't) pickle '?([\w.]+)'? objects?", text, re.IGNORECASE)
-    if found:
-        kind = found.group(1).rpartition(".")[2].strip("_")
-        return f"it is, or holds, a {kind}, which cannot be stored"
-    if "recursion" in text or isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    if len(text) > 160:
-        text = text[:159] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _listed(names: list[str]) -> str:

@@ -26,6 +26,7 @@ from typing import Any
 import cloudpickle
 
 from .atoms import NotStorable, module_of
+from .reasons import reason_of
 
 Reducer = Callable[[Any], Any]
 
@@ -90,6 +91,11 @@ def name_of(kind: type) -> str:
     return f"{module_of(kind)}.{_QUALNAME.__get__(kind)}"
 
 
+def simple_name_of(kind: type) -> str:
+    """Return the name of a type without its module; runs no code of the user's."""
+    return str(_QUALNAME.__get__(kind)).rpartition(".")[2]
+
+
 # -- in the process itself ---------------------------------------------------------
 
 
@@ -141,7 +147,6 @@ def reduce_ahead(
     refused: dict[str, str],
     *,
     seconds: float,
-    reason_of: Callable[[BaseException], str],
     is_interruptible: bool,
 ) -> dict[int, tuple[Any, tuple[Any, ...]]]:
     """Reduce the objects of variables that are known to hang; return what came of it.
@@ -264,10 +269,9 @@ class CopyGuard:
 
 
 def _refuse(obj: Any) -> Any:
-    name = _QUALNAME.__get__(type(obj))
     raise NotReady(
-        f"a {name}, which waits for threads that the copy of the process does not have; the next "
-        "checkpoint stores it"
+        f"a {simple_name_of(type(obj))}, which waits for threads that the copy of the process "
+        "does not have; the next checkpoint stores it"
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from . import rebuild
-from .groups import reason_of
+from .reasons import reason_of
 
 _ATOMS = frozenset({int, float, complex, str, bytes, bool, type(None)})
 

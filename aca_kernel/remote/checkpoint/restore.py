@@ -21,8 +21,8 @@ from typing import Any
 from ..origin import Origin
 from . import partial, rebuild, session_state
 from .changed_files import write_files
-from .groups import reason_of
 from .pieces import DamagedPiece, Pieces
+from .reasons import reason_of
 from .save import FORMAT
 
 LOADING = "loading"

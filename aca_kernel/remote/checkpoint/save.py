@@ -40,7 +40,7 @@ from ..call_socket import is_readable
 from ..origin import Origin
 from . import session_state
 from .changed_files import ChangedFiles
-from .groups import Group, Grouping, TooSlow, reason_of
+from .groups import Group, Grouping, TooSlow
 from .hanging import (
     VARIABLE_SECONDS,
     CopyGuard,
@@ -52,7 +52,8 @@ from .hanging import (
 )
 from .module_names import ModuleNames
 from .pickler import Pickler
-from .pieces import Pack, PieceWriter
+from .pieces import Nowhere, Pack
+from .reasons import reason_of
 
 FORMAT = 1
 
@@ -146,9 +147,8 @@ def start(job: CheckpointJob) -> int:
 
 def _reduce_ahead(job: CheckpointJob) -> None:
     def pickle_value(value: Any, recorder: Recorder) -> None:
-        nowhere = PieceWriter(Pack(os.devnull, set()), job.limits.variable_bytes)
         pickler = Pickler(
-            nowhere, job.shell, {}, set(), lambda _: None, recorder.guard, ModuleNames(), {}
+            Nowhere(), job.shell, {}, set(), lambda _: None, recorder.guard, ModuleNames(), {}
         )
         try:
             pickler.dump(value)
@@ -162,7 +162,6 @@ def _reduce_ahead(job: CheckpointJob) -> None:
             pickle_value,
             job.refused,
             seconds=min(VARIABLE_SECONDS, job.limits.variable_seconds),
-            reason_of=reason_of,
             is_interruptible=job.is_in_cell,
         )
 
