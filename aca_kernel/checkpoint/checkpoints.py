@@ -89,6 +89,8 @@ class Checkpoints:
         self._has_sources = False
         # By which the remote kernel knows a request that has been superseded, and where it writes.
         self._number = 0
+        # When the running cell asked for what it stores or restores.
+        self._claimed_at = 0.0
         # Whether the last one left out what the next one can store.
         self._has_deferred = False
         # Names of pieces that are not what they were: they are to be sent again.
@@ -171,13 +173,14 @@ class Checkpoints:
         Raises CheckpointFailed, EnvironmentGone.
         """
         self._claim()
+        self._claimed_at = time.monotonic()
         async with self._at_work():
             return await self._prepare_taking()
 
     async def end(self) -> str:
         """Fetch what a running cell has taken; return a sentence about it."""
         async with self._at_work():
-            return await self._finish_taking(time.monotonic(), self.cells_since)
+            return await self._finish_taking(self._claimed_at, self.cells_since)
 
     def _claim(self) -> None:
         """The running cell is to do it, until `ran_cell`."""
@@ -324,6 +327,11 @@ class Checkpoints:
             raise CheckpointFailed("The remote kernel ended meanwhile.")
         return {str(name) for name in json.loads(await self._carrier.get(_LOADING, [(0, size)]))}
 
+    def restored_in_cell(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Take note of what the running cell has restored; return the report with the whole time."""
+        self.restored(report)
+        return {**report, "seconds": time.monotonic() - self._claimed_at}
+
     def restored(self, report: dict[str, Any]) -> None:
         """The checkpoint has been brought back, as far as this report of the environment's says."""
         self._left = leftovers.of_report(report)
@@ -332,6 +340,7 @@ class Checkpoints:
     async def begin_restoring(self) -> bool:
         """Put the last checkpoint where a running cell can load it; tell whether there is one."""
         self._claim()
+        self._claimed_at = time.monotonic()
         async with self._at_work():
             # What has been superseded is not to be begun later, over what is put there now.
             await self._carrier.drop([_KNOWN])

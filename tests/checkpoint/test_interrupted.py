@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -71,6 +72,12 @@ class Slow:
         return {{}}
 slow = Slow()
 """
+
+
+def test_the_time_that_is_told_is_the_time_that_it_took(one: Notebook) -> None:
+    one.run(SLOW.format("0.7", "pass"))
+    (told,) = re.findall(r" in ([\d.]+) s, ", store(one))
+    assert float(told) >= 0.7
 
 
 def test_what_stores_ends_with_the_interrupt(one: Notebook) -> None:

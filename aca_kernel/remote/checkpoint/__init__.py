@@ -16,6 +16,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     pickler        pickling beyond what cloudpickle does
     hanging        objects that wait for threads, which a fork does not take along
     reasons        why something could not be stored, and where that lies
+    sharing        which variables belong together
     groups         variables that belong together, in the order of their restore
     session_state  modules, directory, settings of libraries, history
     changed_files  files in the working directory

@@ -43,7 +43,7 @@ def restore(
     After an interrupt: `is_interrupted`, `variables`, and `files` if all are here.
     """
     started = time.monotonic()
-    if manifest["format"] != FORMAT:
+    if manifest["format"] not in (1, FORMAT):
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
     pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
     progress = os.path.join(os.path.dirname(pack), LOADING)
@@ -201,20 +201,21 @@ class _Loader:
         if count > 1 and _is_of_this_python(group):
             try:
                 with self.pieces.open(group["stream"]) as file:
-                    return partial.load(file, _Buffers(self.pieces, group))
+                    return partial.load(file, _Buffers(self.pieces, group), group.get("parts", 1))
             except KeyboardInterrupt:  # of the user's
                 raise
             except BaseException as error:  # noqa: BLE001 - as above
                 reason = reason_of(error)
         return [(None, reason)] * count
 
-    def _load(self, group: dict[str, Any]) -> Any:
+    def _load(self, group: dict[str, Any]) -> list[Any]:
         if not _is_of_this_python(group):
             version = ".".join(str(part) for part in group["python"])
             raise rebuild.NotRestored(f"it was stored by Python {version}")
         with self.pieces.open(group["stream"]) as file:
             # Stored by this user's own notebook, and loaded where its cells run.
-            return pickle.Unpickler(file, buffers=_Buffers(self.pieces, group)).load()  # noqa: S301
+            unpickler = pickle.Unpickler(file, buffers=_Buffers(self.pieces, group))  # noqa: S301
+            return [value for _ in range(group.get("parts", 1)) for value in unpickler.load()]
 
     def settings(
         self, settings: list[tuple[str, dict[str, Any]]], *, is_early: bool = False

@@ -40,7 +40,7 @@ from ..call_socket import is_readable
 from ..origin import Origin
 from . import session_state
 from .changed_files import ChangedFiles
-from .groups import Group, Grouping, TooSlow
+from .groups import Grouping, TooSlow
 from .hanging import (
     VARIABLE_SECONDS,
     CopyGuard,
@@ -54,8 +54,10 @@ from .module_names import ModuleNames
 from .pickler import Pickler
 from .pieces import Nowhere, Pack
 from .reasons import reason_of
+from .sharing import Group
 
-FORMAT = 1
+# 1 has no groups of more than one pickle.
+FORMAT = 2
 
 PACK = "pack"
 MANIFEST = "manifest"
@@ -440,6 +442,8 @@ def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Gr
 def _entry(group: Group, pack: Pack) -> dict[str, Any]:
     """Write the buffers of a group; return its entry in the manifest."""
     entry: dict[str, Any] = {"names": group.names, "stream": group.stream}
+    if group.parts > 1:
+        entry["parts"] = group.parts
     if group.needs:
         entry["needs"] = sorted(group.needs)
     if group.buffers:
