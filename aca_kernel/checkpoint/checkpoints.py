@@ -328,7 +328,7 @@ class Checkpoints:
         return {str(name) for name in json.loads(await self._carrier.get(_LOADING, [(0, size)]))}
 
     def restored_in_cell(self, report: dict[str, Any]) -> dict[str, Any]:
-        """Take note of what the running cell has restored; return the report with the whole time."""
+        """Note what the running cell has restored; return the report with the whole time."""
         self.restored(report)
         return {**report, "seconds": time.monotonic() - self._claimed_at}
 

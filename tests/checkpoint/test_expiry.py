@@ -103,6 +103,34 @@ def test_texts_have_the_same_hashes_in_the_next_environment(one: Notebook) -> No
     assert one.run(code).result == "False"
 
 
+SOURCES = """
+import inspect
+def divide(x):
+    # by it
+    return 1 / x
+class Holder:
+    def hold(self): return divide(0)
+twice = lambda y: y * 2
+"""
+
+
+def test_functions_of_cells_have_their_source(one: Notebook) -> None:
+    one.run(SOURCES)
+    for _ in range(2):
+        one.expire_when_stored()
+        cell = one.run("print(inspect.getsource(divide), inspect.getsource(twice), sep='')")
+        assert cell.text == (
+            "def divide(x):\n    # by it\n    return 1 / x\ntwice = lambda y: y * 2\n\n"
+        )
+        assert (
+            "hold(self): return divide(0)" in one.run("print(inspect.getsource(Holder.hold))").text
+        )
+        assert "# by it" in str(one.run("%psource divide").reply["content"]["payload"])
+        error = one.run("Holder().hold()").error
+        assert error is not None
+        assert re.sub("\x1b\\[[0-9;]*m", "", "\n".join(error["traceback"])).count("# by it") == 1
+
+
 KEEPS = '''
 open("keeps.py", "w").write("""
 import logging, sys

@@ -583,6 +583,71 @@ os.unlink(other)
     assert cell["text"] == "[0 9] [0 0 9]\n"
 
 
+VIEWS = """
+import array, numpy as np
+raw, numbers, text = bytearray(range(20)), array.array('d', range(10)), b'constant'
+grid = np.arange(12.).reshape(3, 4)
+views = [memoryview(raw), memoryview(raw)[5:9], memoryview(raw)[::2], memoryview(raw)[10:2:-3],
+         memoryview(raw).cast('i'), memoryview(raw)[4:12].cast('h', (2, 2)),
+         memoryview(raw).toreadonly(), memoryview(text)[1:]]
+of_numbers, of_grid = memoryview(numbers)[2:5], memoryview(grid)
+rows = memoryview(grid.ravel())[4:8]
+def f(v=views[1]): return v
+# %%
+raw[5:11] = bytes(range(100, 106)); numbers[3] = -1; grid[1, 1] = 77
+print([(v.tolist(), v.format, v.readonly, v.shape) for v in views])
+print(of_numbers.tolist(), of_grid.tolist(), rows.tolist(), f() is views[1], views[0].obj is raw)
+try: raw.append(1)
+except BufferError as error: print(error)
+# %%
+print([v.tolist() for v in views], of_grid.obj is grid)
+"""
+
+
+def test_memoryviews_share_the_memory_that_they_are_of(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, VIEWS)
+
+
+def test_a_memoryview_that_cannot_come_back_is_named(tmp_path: Path) -> None:
+    before = """
+import numpy as np
+released = memoryview(b'text'); released.release()
+column = memoryview(np.arange(6).reshape(2, 3).T)[1:]
+"""
+    reasons = missing(come_back(tmp_path, before, ""))
+    assert reasons == {
+        "released": "it is, or holds, a memoryview of what is not there any more",
+        "column": "it is, or holds, a memoryview of a part that is not in one piece",
+    }
+
+
+WINDOWS = """
+import numpy as np
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+series = np.arange(20_000.)
+windows = sliding_window_view(series, 10_000)
+tall, overlapping = np.broadcast_to(series, (5_000, 20_000)), as_strided(series, (9, 3), (8, 8))
+# %%
+series[5] = -5
+print(windows.shape, windows[3, 2], tall[7, 5], overlapping[4], windows.flags.writeable)
+overlapping[0, 0] = 9; print(series[0], windows[0, 0])
+# %%
+print(windows.strides, tall.strides, windows[5, 0], series[0])
+"""
+
+
+def test_windows_of_an_array_take_its_size_and_not_their_own(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, WINDOWS)
+
+
+def test_a_file_comes_back_whose_name_is_as_long_as_can_be(tmp_path: Path) -> None:
+    before = "name = 'n' * 251 + '.txt'; open(name, 'w').write('long')"
+    cell = come_back(
+        tmp_path, before, "import os; print(open(name).read(), os.listdir() == [name])"
+    )
+    assert (cell["text"], missing(cell)) == ("long True\n", {})
+
+
 UNDERSCORES = """
 1 + 1
 # %%

@@ -12,6 +12,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     atoms          immutable objects, which may be stored twice
     rebuild        functions that pickles call when they are loaded
     arrays         pickling of numpy arrays
+    views          pickling of memoryviews
     module_names   the names under which modules hold objects
     pickler        pickling beyond what cloudpickle does
     hanging        objects that wait for threads, which a fork does not take along

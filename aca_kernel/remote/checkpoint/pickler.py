@@ -26,7 +26,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import arrays, rebuild
+from . import arrays, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -86,6 +86,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.FunctionType: self._by_name_or(self._function),
             types.CodeType: _reduce_code,
             types.CellType: _reduce_cell,
+            memoryview: views.reduce,
             # It has no public name.
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
             functools.cached_property: _reduce_cached_property,

@@ -11,10 +11,11 @@ import functools
 import importlib
 import math
 import os
+import struct
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 # The namespace that is being restored; functions of cells look up their globals in it.
 _namespace: dict[str, Any] = {}
@@ -291,6 +292,28 @@ def flat(owner: Any) -> Any:
 
     plain: Any = np.ndarray.view(owner, np.ndarray)
     return (plain if plain.flags.c_contiguous else plain.T).reshape(-1)
+
+
+def whole_memory(owner: Any, is_read_only: bool) -> memoryview:
+    """Make a memoryview of all that an object has."""
+    view = memoryview(owner)
+    return view.toreadonly() if is_read_only else view
+
+
+def part_of_memory(
+    owner: Any, start: int, form: Any, shape: tuple[int, ...], step: int, is_read_only: bool
+) -> memoryview:
+    """Make a memoryview of a part. start: the byte of the first element; step: in elements."""
+    plain = memoryview(owner).cast("B")
+    size = struct.calcsize(form)
+    count = math.prod(shape)
+    if step < 0:
+        # The part begins with its last element.
+        start += (count - 1) * step * size
+    length = ((count - 1) * abs(step) + 1) * size
+    view: Any = plain[start : start + length].cast(form)
+    view = view[::step] if len(shape) == 1 else view.cast("B").cast(form, shape)
+    return cast("memoryview", view.toreadonly() if is_read_only else view)
 
 
 # -- pandas ------------------------------------------------------------------------
