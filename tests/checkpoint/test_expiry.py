@@ -76,6 +76,19 @@ def test_a_notebook_shows_the_same_though_it_expires_after_each_cell(
         assert shown(cell) == shown(uninterrupted.run(code)), code
 
 
+def test_decimal_and_settings_of_ipython_are_as_they_were(one: Notebook) -> None:
+    one.run("import decimal; decimal.getcontext().prec = 5\n%precision 2")
+    one.run("%config IPCompleter.greedy = True\n%cd /\n%load_ext autoreload\n%autoreload 2")
+    one.expire_when_stored()
+    cell = one.run(
+        "print(decimal.Decimal(1) / 3, get_ipython().Completer.greedy, len(_dh)); 3.14159"
+    )
+    assert (cell.text, cell.result) == ("0.33333 True 2\n", "3.14")
+    assert "not restored" not in cell.said
+    reloader = "get_ipython().magics_manager.magics['line']['autoreload'].__self__._reloader"
+    assert one.run(f"{reloader}.enabled, {reloader}.check_all").result == "(True, True)"
+
+
 def test_what_hangs_in_a_copy_is_stored_between_cells(one: Notebook) -> None:
     one.run(POOL.replace("slow, ", "").replace("Slow(), ", ""))
     assert eventually(lambda: "model7" in one.stored_names(), TIMEOUT)
@@ -129,6 +142,36 @@ def test_functions_of_cells_have_their_source(one: Notebook) -> None:
         error = one.run("Holder().hold()").error
         assert error is not None
         assert re.sub("\x1b\\[[0-9;]*m", "", "\n".join(error["traceback"])).count("# by it") == 1
+
+
+LOGGING = """
+import logging, sys
+logging.basicConfig(level='DEBUG', format='%(levelname)s | %(message)s', stream=sys.stdout)
+log, quiet = logging.getLogger('mine'), logging.getLogger('mine.quiet')
+quiet.setLevel('ERROR')
+class Only(logging.Filter):
+    def filter(self, record): return 'secret' not in record.getMessage()
+log.addHandler(logging.FileHandler('kept.log')); log.handlers[0].setLevel('WARNING')
+log.addFilter(Only())
+other = logging.getLogger('other'); other.propagate = False
+logging.getLogger('errors').addHandler(logging.StreamHandler())
+def write():
+    log.debug('debug'); quiet.warning('not this'); log.error('a secret'); log.warning('warning')
+    logging.getLogger('errors').critical('to stderr')
+    print(open('kept.log').read(), len(logging.root.handlers), len(log.handlers), other.propagate)
+"""
+
+
+def test_what_is_logged_where_is_as_it_was(one: Notebook, uninterrupted: Notebook) -> None:
+    for notebook_ in (one, uninterrupted):
+        notebook_.run(LOGGING)
+    for _ in range(2):
+        one.expire_when_stored()
+        cell, plain = one.run("write()"), uninterrupted.run("write()")
+        assert cell.text == plain.text
+        assert cell.text.startswith("DEBUG | debug\nWARNING | warning\n")
+        assert "not restored" not in cell.said
+        assert cell.said.endswith(" to stderr")
 
 
 KEEPS = '''

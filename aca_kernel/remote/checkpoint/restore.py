@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..origin import Origin
-from . import partial, rebuild, session_state
+from . import partial, process_settings, rebuild, session_state
 from .changed_files import write_files
 from .pieces import DamagedPiece, Pieces
 from .reasons import reason_of
@@ -76,16 +76,14 @@ def _restore(
     importlib.invalidate_caches()
     report["files"] = written
     with _silent(), session_state.findable(manifest["process"]["directory"]):
-        settings = manifest["settings"]
-        # A figure that is loaded belongs to the backend chosen by then. Set again afterwards,
-        # because modules change settings when they are imported.
-        early = [one for one in settings if one[0] in session_state.NEEDED_EARLY]
-        loader.settings(early, is_early=True)
+        # Those that are early are set again: modules change settings when they are imported.
+        stored = manifest["settings"]
+        loader.settings([one for one in stored if _is_early(one[0])], is_early=True)
         loader.modules(manifest["imports"], manifest["submodules"])
         # Pickles hold bytecode, which changes with Python.
         if list(manifest["python"]) == list(sys.version_info[:2]):
             loader.variables(manifest["groups"])
-            loader.settings(settings)
+            loader.settings(stored)
             loader.history(manifest["history"], is_in_cell)
             session_state.sort(loader.shell, manifest["order"])
         else:
@@ -217,15 +215,13 @@ class _Loader:
             unpickler = pickle.Unpickler(file, buffers=_Buffers(self.pieces, group))  # noqa: S301
             return [value for _ in range(group.get("parts", 1)) for value in unpickler.load()]
 
-    def settings(
-        self, settings: list[tuple[str, dict[str, Any]]], *, is_early: bool = False
-    ) -> None:
-        """Restore the settings of libraries. is_early: they are set again later."""
-        for name, group in settings:
+    def settings(self, stored: list[tuple[str, dict[str, Any]]], *, is_early: bool = False) -> None:
+        """Restore settings of the process. is_early: they are set again later."""
+        for name, group in stored:
             try:
-                setting = session_state.SETTINGS[name]
-                importlib.import_module(setting.module)
-                setting.write(self._load(group)[0])
+                row = process_settings.ROWS[name]
+                importlib.import_module(row.module)
+                row.write(self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version
                 if not is_early:
                     self.missing.append((name, reason_of(error)))
@@ -244,6 +240,11 @@ class _Loader:
                     self.shell.extension_manager.load_extension(name)
                 except Exception as error:  # noqa: BLE001 - an extension may raise anything
                     self.missing.append((f"the extension {name}", reason_of(error)))
+
+
+def _is_early(name: str) -> bool:
+    row = process_settings.ROWS.get(name)
+    return row is not None and row.is_early
 
 
 class _Buffers:

@@ -25,7 +25,6 @@ import itertools
 import json
 import math
 import os
-import random
 import signal
 import sys
 import threading
@@ -38,7 +37,7 @@ from typing import Any
 
 from ..call_socket import is_readable
 from ..origin import Origin
-from . import session_state
+from . import process_settings, session_state
 from .changed_files import ChangedFiles
 from .groups import Grouping, TooSlow
 from .hanging import (
@@ -111,8 +110,9 @@ class CheckpointJob:
     known: set[str]
     is_in_cell: bool = False
     began: float = field(default_factory=time.time)
-    # Read before the fork: Python seeds the child's generator again.
-    random_state: Any = field(default_factory=random.getstate)
+    # Settings that are not the same in the copy.
+    noted: dict[str, Any] = field(default_factory=dict)
+    failed: list[tuple[str, str]] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     hanging: Hanging = field(default_factory=Hanging)
     ready: dict[int, Any] = field(default_factory=dict)
@@ -127,8 +127,10 @@ def start(job: CheckpointJob) -> int:
     Raises OSError: the process cannot fork.
     """
     if not sys.platform.startswith("linux"):
+        _note(job)
         _take(job, contextlib.nullcontext, lambda _: None)
         return 0
+    _note(job)
     _reduce_ahead(job)
     # An interrupt is for the cell, and must not hit the child before it ignores it.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -145,6 +147,16 @@ def start(job: CheckpointJob) -> int:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return pid
+
+
+def _note(job: CheckpointJob) -> None:
+    """Read what is not the same any more in the copy."""
+
+    def unlimited(_: list[str]) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    job.noted, failed = _settings(job, unlimited, is_before_fork=True)
+    job.failed += [*failed, *process_settings.unkept()]
 
 
 def _reduce_ahead(job: CheckpointJob) -> None:
@@ -371,9 +383,14 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     history = pack.add_all(
         memoryview(json.dumps(session_state.history(job.shell, job.is_in_cell)).encode("ascii"))
     )
-    asked = _settings(job, limited, asides.skipped)
-    stored = asides.make(asked, job.refused)
-    settings = [(group.names[0][0], _entry(group, pack)) for group in stored]
+    found, failed = _settings(job, limited, is_before_fork=False)
+    asides.skipped += [*job.failed, *failed]
+    found.update(job.noted)
+    # In the order in which they are set again.
+    stored = asides.make(
+        {name: found[name] for name in process_settings.ROWS if name in found}, job.refused
+    )
+    rows = [(group.names[0][0], _entry(group, pack)) for group in stored]
     pack.close()
     if job.hanging.kinds:
         job.hanging.tell(job.folder, grouping.deferred)
@@ -386,7 +403,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
         "imports": imports,
         "submodules": submodules,
         "process": session_state.process_state(job.origin),
-        "settings": settings,
+        "settings": rows,
         "history": history,
         "files": taken,
         "skipped": [*grouping.skipped, *asides.skipped, *files.skipped],
@@ -404,20 +421,27 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
 def _settings(
     job: CheckpointJob,
     limited: Callable[[list[str]], AbstractContextManager[None]],
-    failed: list[tuple[str, str]],
-) -> dict[str, Any]:
+    *,
+    is_before_fork: bool,
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return settings by their names, and the names that failed with their reasons."""
     found: dict[str, Any] = {}
-    for name, setting in session_state.SETTINGS.items():
+    failed: list[tuple[str, str]] = []
+    for name, row in process_settings.ROWS.items():
+        wanted = row.is_before_fork is is_before_fork and name not in job.refused
+        if row.module not in sys.modules or not wanted:
+            continue
         try:
-            if setting.module in sys.modules and name not in job.refused:
-                with limited([name]):
-                    found[name] = setting.read()
+            with limited([name]):
+                state = row.read()
         except TooSlow as error:
             failed.append((name, str(error)))
         except Exception as error:  # noqa: BLE001 - a library of another version
             failed.append((name, reason_of(error)))
-    found["the random state of random"] = job.random_state
-    return found
+        else:
+            if state is not None:
+                found[name] = state
+    return found, failed
 
 
 def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Group]:

@@ -1,22 +1,16 @@
-"""A notebook's state beside its variables: modules, directory, settings, history.
-
-Settings are stored of loaded libraries only, each pickled on its own, so that failures stay apart.
-"""
+"""A notebook's state beside its variables and settings: modules, directory, history."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import linecache
 import os
-import random
 import re
 import sys
 import time
 import types
-import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from ..origin import Origin
 
@@ -181,112 +175,6 @@ def sort(shell: Any, names: list[str]) -> None:
             outputs[int(key)] = outputs.pop(int(key))
         elif name in shell.user_ns:
             shell.user_ns[name] = shell.user_ns.pop(name)
-
-
-# -- settings of libraries ---------------------------------------------------------
-
-
-def _set_numpy_random_state(state: Any) -> None:
-    sys.modules["numpy.random"].set_state(state)
-
-
-def _numpy_options() -> Any:
-    numpy = sys.modules["numpy"]
-    return numpy.get_printoptions(), numpy.geterr()
-
-
-def _set_numpy_options(state: Any) -> None:
-    numpy: Any = sys.modules["numpy"]
-    # Some versions return it and do not take it.
-    state[0].pop("override_repr", None)
-    numpy.set_printoptions(**state[0])
-    numpy.seterr(**state[1])
-
-
-def _pandas_options() -> Any:
-    config = sys.modules["pandas._config.config"]
-    pandas = sys.modules["pandas"]
-    changed = {}
-    for name, option in config._registered_options.items():  # noqa: SLF001 - no public list
-        if name in config._deprecated_options:  # noqa: SLF001
-            continue
-        value = pandas.get_option(name)
-        if value is not option.defval and value != option.defval:
-            changed[name] = value
-    return changed
-
-
-def _set_pandas_options(state: Any) -> None:
-    for name, value in state.items():
-        sys.modules["pandas"].set_option(name, value)
-
-
-def _matplotlib_state() -> Any:
-    matplotlib = sys.modules["matplotlib"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parameters = {name: dict.__getitem__(matplotlib.rcParams, name)
-                      for name in matplotlib.rcParams}  # fmt: skip
-    backend = parameters.pop("backend", None)
-    parameters.pop("backend_fallback", None)
-    return {
-        # Until the first figure it is a sentinel.
-        "backend": backend if isinstance(backend, str) else None,
-        "pyplot": "matplotlib.pyplot" in sys.modules,
-        "loaded": getattr(sys.modules.get("matplotlib.pyplot"), "_backend_mod", None) is not None,
-        "parameters": parameters,
-    }
-
-
-def _set_matplotlib_state(state: Any) -> None:
-    matplotlib = sys.modules["matplotlib"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        backend = dict.__getitem__(matplotlib.rcParams, "backend")
-        if state["backend"] is not None and state["backend"] != backend:
-            matplotlib.use(state["backend"])
-        if state["pyplot"]:
-            pyplot = importlib.import_module("matplotlib.pyplot")
-            if state["loaded"] and getattr(pyplot, "_backend_mod", None) is None:
-                pyplot.switch_backend(state["backend"])
-        known = {name: one for name, one in state["parameters"].items()
-                 if name in matplotlib.rcParams}  # fmt: skip
-        matplotlib.rcParams.update(known)
-
-
-def _set_warning_filters(state: Any) -> None:
-    # So that Python notices; it puts each before the others.
-    warnings.resetwarnings()
-    warnings.filters[:] = state  # type: ignore[index]
-    getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
-
-
-NEEDED_EARLY = ("the settings of matplotlib",)
-
-
-class Setting(NamedTuple):
-    """The settings of a library. module: the one that must be loaded."""
-
-    module: str
-    read: Callable[[], Any]
-    write: Callable[[Any], None]
-
-
-# In this order: the random states are set when nothing draws numbers any more.
-SETTINGS = {
-    "the options of numpy": Setting("numpy", _numpy_options, _set_numpy_options),
-    "the options of pandas": Setting("pandas", _pandas_options, _set_pandas_options),
-    "the settings of matplotlib": Setting("matplotlib", _matplotlib_state, _set_matplotlib_state),
-    "the filters of warnings": Setting(
-        "warnings", lambda: list(warnings.filters), _set_warning_filters
-    ),
-    "the random state of numpy": Setting(
-        "numpy.random",
-        lambda: sys.modules["numpy.random"].get_state(legacy=False),
-        _set_numpy_random_state,
-    ),
-    "the random state of random": Setting("random", random.getstate, random.setstate),
-}
 
 
 # -- history -----------------------------------------------------------------------
