@@ -205,6 +205,27 @@ def test_reasons_tell_the_culprit_and_its_place(tmp_path: Path) -> None:
     }
 
 
+OF_LIBRARIES = """
+import os, matplotlib
+import matplotlib.pyplot as plt
+from os import environ
+from matplotlib import rcParams
+params, copied = {'of plt': plt.rcParams, 'env': os.environ}, dict(os.environ)
+environ['MINE'] = 'set'; rcParams['lines.linewidth'] = 7
+env, held = environ, {'parameters': rcParams}
+# %%
+print(environ is os.environ is env, environ['MINE'], rcParams is matplotlib.rcParams)
+print(held['parameters'] is rcParams is params['of plt'], rcParams['lines.linewidth'])
+print(params['env'] is os.environ, 'MINE' in copied)
+# %%
+environ['MINE'] = 'again'; print(os.environ['MINE'])
+"""
+
+
+def test_what_was_imported_out_of_a_library_is_the_librarys(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, OF_LIBRARIES)
+
+
 FIGURES = """
 import matplotlib; matplotlib.use('agg')
 import matplotlib.pyplot as plt

@@ -15,6 +15,7 @@ import functools
 import graphlib
 import math
 import pickle
+import sys
 import time
 import types
 import typing
@@ -33,6 +34,9 @@ from .sharing import Group, Sampled, connected, needed
 # functools.lru_cache has no public name for what it makes.
 _CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
 _ALIAS: Any = getattr(typing, "TypeAliasType", None)  # since Python 3.12
+# Objects of libraries that go by many names, of which a copy would have no effect.
+_SINGLE = (("os", "environ"), ("matplotlib", "rcParams"))
+
 # A pickle of this size is not made twice, if that can be avoided.
 _LARGE_BYTES = 1 << 18
 
@@ -90,14 +94,20 @@ class Grouping:
             for value in group.values
             if _is_made_in_a_cell(value)
         }
+        for module, name in _SINGLE:
+            if module in sys.modules:
+                self._by_module[id(getattr(sys.modules[module], name))] = (module, name)
+        for group in groups:
+            self._find_library(group)
         pickled: list[Group] = []
         failed = self._try_all(groups, pickled)
+        known = len(self._by_module)
         # Objects that cannot be pickled, and are a module's own: they, and what holds them.
         for group, _ in failed:
             where = self._modules.of(group.values[0])
             if where is not None and not _is_made_in_a_cell(group.values[0]):
                 self._by_module[id(group.values[0])] = where
-        if self._by_module:
+        if len(self._by_module) > known:
             failed = self._try_all([group for group, _ in failed], pickled)
             pickled.sort(key=groups.index)
         for group, reason in failed:
@@ -108,6 +118,19 @@ class Grouping:
         groups = [group for group in map(self._joined, together) if group is not None]
         self._leave_out_dependants(groups)
         return list(graphlib.TopologicalSorter(needed(groups)).static_order())
+
+    def _find_library(self, group: Group) -> None:
+        """Note where a value comes from that was imported out of a library."""
+        value = group.values[0]
+        kind = type(value)
+        # Plain containers and arrays are stored as they are, with what is in them now.
+        is_data = module_of(kind) in ("builtins", "__main__", "numpy", "types")
+        if is_data or issubclass(kind, type) or self._atoms.holds(value):
+            return
+        for name in group.names[0]:
+            where = self._modules.in_library(name, value)
+            if where is not None:
+                self._by_module[id(value)] = where
 
     def names_of(self, groups: list[Group]) -> dict[int, str]:
         """Return the names of the functions and classes in some of its groups, by their ids."""

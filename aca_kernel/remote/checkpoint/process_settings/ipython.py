@@ -175,16 +175,27 @@ def _write_custom_exceptions(state: Any) -> None:
     shell().set_custom_exc(*state)
 
 
+# Packages whose formatters are there when they are set up.
+_OF_THE_SHELL = frozenset({"IPython", "ipykernel", "matplotlib_inline"})
+
+
 def _read_formatters() -> Any:
     found = []
     for mime, one in shell().display_formatter.formatters.items():
         for kind, function in one.type_printers.items():
-            if is_of_cells(kind) or is_of_cells(function):
+            if is_of_cells(kind) or is_of_cells(function) or _is_made_by_a_call(function):
                 found.append((mime, kind, function))
         for key, function in one.deferred_printers.items():
             if is_of_cells(function):
                 found.append((mime, ".".join(key), function))
     return found or None
+
+
+def _is_made_by_a_call(function: Any) -> bool:
+    """Tell whether a library has made a function on request, as sympy.init_printing does."""
+    if type(function) is not types.FunctionType or "<locals>" not in function.__qualname__:
+        return False
+    return str(function.__module__).partition(".")[0] not in _OF_THE_SHELL
 
 
 def _write_formatters(state: Any) -> None:
