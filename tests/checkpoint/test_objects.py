@@ -306,7 +306,7 @@ def test_of_variables_that_share_something_only_those_that_fail_are_lost(tmp_pat
         FAILING,
         """
 print(good() is fine() is box.c is common is two['common'] is od['c'] is wrapped())
-data[1] = 10; table.loc[0, 'b'] = 7
+data[1] = 10
 print(common[0] is data, view[0], common[1] is table, list(column), two['two'])
 print(circle.me is circle, circle.c is common, members == {good})
 """,

@@ -27,7 +27,12 @@ _OTHER_NAME = (
 _LOCAL = r"can't (?:pickle|get) local object '?([\w.<>]+)'?"
 _GONE = r"can't get attribute '?([\w.<>]+)'? on <module '?([\w.]+)'?.*"
 
-_PLAINER = {"RLock": "lock", "ReferenceType": "weak reference", "mappingproxy": "read-only dict"}
+_PLAINER = {
+    "RLock": "lock",
+    "ReferenceType": "weak reference",
+    "weakref": "weak reference",
+    "mappingproxy": "read-only dict",
+}
 
 # And what it means.
 _MEANINGS = (

@@ -272,7 +272,10 @@ def unkept() -> Unkept:
 
 def _read_kept() -> Any:
     stored = shell().db
-    names = [*stored.keys("autorestore/*"), *stored.keys("bookmarks")] if stored else []
+    # Older versions of IPython have a stand-in where a package is missing.
+    if not hasattr(stored, "keys"):
+        return None
+    names = [*stored.keys("autorestore/*"), *stored.keys("bookmarks")]
     return {name: stored[name] for name in names} or None
 
 
