@@ -249,3 +249,34 @@ print(json.dumps([report['python'], left, open('f').read(), os.environ['V']]))
         timeout=60,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == ["3.8", [True, False], "kept", "1"]
+
+
+def test_another_hash_seed_is_named(tmp_path: Path) -> None:
+    """As for a checkpoint that was kept, and a kernel that has begun with a seed of its own."""
+    store = """
+from shells import new_shell, save_to
+shell, origin = new_shell()
+shell.run_cell("words = {'a', 'b'}")
+save_to(shell, origin, '../state', {})
+"""
+    load = """
+from shells import new_shell, restore_from
+print(restore_from(*new_shell(), '../state')['missing'])
+"""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "work").mkdir()
+    told = []
+    for seed, code in (("1", store), ("2", load), ("1", load)):
+        env = {**os.environ, "PYTHONPATH": str(SHELLS.parent), "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path / "work",
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        told.append(done.stdout.strip())
+    reason = "this process hashes with another seed"
+    assert told == ["", f"[('the order of sets of texts', '{reason}')]", "[]"]

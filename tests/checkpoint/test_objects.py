@@ -226,6 +226,35 @@ def test_what_was_imported_out_of_a_library_is_the_librarys(tmp_path: Path) -> N
     same_with_restores(tmp_path, OF_LIBRARIES)
 
 
+ODD = """
+import argparse
+parser = argparse.ArgumentParser('prog', argument_default=argparse.SUPPRESS)
+parser.add_argument('--number', type=int, default=3, help=argparse.SUPPRESS)
+commands = parser.add_subparsers(dest='command')
+commands.add_parser('go').add_argument('file')
+class Failed(Exception):
+    def __init__(self, code): super().__init__(code); self.code = code
+try:
+    try: {}['missing']
+    except KeyError as error: raise Failed(5) from error
+except Failed as error: failed = error; failed.note = ['noted']
+try:
+    try: 1 / 0
+    except ZeroDivisionError: raise ValueError('while handling') from None
+except ValueError as error: handled = error
+cause = failed.__cause__
+# %%
+print(parser.parse_args(['--number', '4', 'go', 'there']), parser.parse_args([]))
+print(parser.format_help())
+print(repr(failed), failed.code, failed.note, failed.__cause__ is cause, repr(cause))
+print(repr(handled.__context__), handled.__cause__, handled.__suppress_context__)
+"""
+
+
+def test_parsers_of_arguments_and_causes_of_exceptions_are_kept(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ODD)
+
+
 FIGURES = """
 import matplotlib; matplotlib.use('agg')
 import matplotlib.pyplot as plt

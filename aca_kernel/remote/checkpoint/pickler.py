@@ -103,6 +103,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             (type, self._by_name_or(self._class)),
             (io.IOBase, _refuse("an open file")),
             (type(shell), lambda _: (rebuild.shell, ())),
+            (BaseException, self._exception),
             *self._bases_of_libraries(),
         ]
 
@@ -132,10 +133,23 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         is_plain = all(getattr(kind, name) == getattr(object, name) for name in methods)
         return self._guard(kind, default if is_plain or kind in self.dispatch_table else _reduce)
 
+    def _exception(self, obj: Any) -> Any:
+        """Keep what an exception was raised from or while handling; its traceback is lost."""
+        reduced = self._guard(type(obj), _reduce)(obj)
+        causes = (obj.__cause__, obj.__context__, obj.__suppress_context__)
+        if not isinstance(reduced, tuple) or not any(causes) or len(reduced) > 3:
+            return reduced
+        state = reduced[2] if len(reduced) > 2 else None
+        return *reduced[:2], (state, causes), None, None, rebuild.set_exception
+
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield the reducers for classes of libraries that are loaded."""
         if self._numpy is not None:
             yield self._numpy.ndarray, arrays.reduce
+        parsing: Any = sys.modules.get("argparse")
+        if parsing is not None:
+            yield parsing._ActionsContainer, _reduce_argument  # noqa: SLF001 - of parsers and groups
+            yield parsing.Action, _reduce_argument
         widget = getattr(sys.modules.get("ipywidgets"), "Widget", None)
         if widget is not None:
             yield widget, _refuse("a widget, which lives in the front end as well")
@@ -307,6 +321,24 @@ def _reduce_dispatching_method(obj: Any) -> Any:
 def _reduce_cached_property(obj: Any) -> Any:
     state = {key: value for key, value in vars(obj).items() if key != "lock"}
     return rebuild.cached_property, (), state, None, None, rebuild.set_attributes
+
+
+class _Suppress:
+    """Stands for argparse.SUPPRESS, a text that is told from others by being the same object."""
+
+    def __reduce__(self) -> Any:
+        return rebuild.attribute, ("argparse", "SUPPRESS")
+
+
+def _reduce_argument(obj: Any) -> Any:
+    reduced = obj.__reduce_ex__(5)
+    if len(reduced) < 3 or type(reduced[2]) is not dict:
+        return reduced
+    suppressed = sys.modules["argparse"].SUPPRESS
+    state = {
+        key: _Suppress() if value is suppressed else value for key, value in reduced[2].items()
+    }
+    return (*reduced[:2], state, *reduced[3:])
 
 
 def _refuse(what: str) -> Callable[[Any], Any]:

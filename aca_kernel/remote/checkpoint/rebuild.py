@@ -131,6 +131,16 @@ def set_attributes(target: Any, state: dict[str, Any]) -> None:
     target.__dict__.update(state)
 
 
+def set_exception(target: BaseException, state: tuple[Any, tuple[Any, Any, bool]]) -> None:
+    """Set the attributes of an exception, and what it was raised from or while handling."""
+    attributes, (cause, context, is_suppressed) = state
+    if attributes is not None:
+        target.__setstate__(attributes)
+    target.__cause__, target.__context__ = cause, context
+    # Setting the cause sets it.
+    target.__suppress_context__ = is_suppressed
+
+
 def new_type() -> Any:
     """Make a typing.NewType."""
     return typing.NewType("", object)
