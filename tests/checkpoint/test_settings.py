@@ -348,6 +348,26 @@ def test_options_of_libraries_are_as_they_were(tmp_path: Path) -> None:
     same_with_restores(tmp_path, cells)
 
 
+MATPLOTLIB = """
+import matplotlib; matplotlib.use('agg')
+import matplotlib.pyplot as plt, matplotlib.scale as scale
+plt.style.use('ggplot')
+matplotlib.colormaps.register(matplotlib.colors.ListedColormap(['r', 'b']), name='mine')
+class Tenfold(scale.LinearScale):
+    name = 'tenfold'
+scale.register_scale(Tenfold)
+# %%
+print(plt.get_cmap('mine')(1.0), plt.rcParams['axes.facecolor'])
+plt.gca().set_xscale('tenfold'); print(type(plt.gca().xaxis._scale) is Tenfold)
+# %%
+print(plt.get_cmap('mine').N, plt.gca().get_xscale())
+"""
+
+
+def test_what_is_registered_with_matplotlib_is_there_again(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, MATPLOTLIB)
+
+
 def test_the_configuration_of_scikit_learn_is_as_it_was(tmp_path: Path) -> None:
     show = "print(sklearn.get_config()['assume_finite'])"
     set_it = "import sklearn; sklearn.set_config(assume_finite=True)"

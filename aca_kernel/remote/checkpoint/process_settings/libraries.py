@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .row import Row, loaded
+from .row import Row, is_of_cells, loaded
 
 # -- numpy, pandas, matplotlib -----------------------------------------------------
 
@@ -77,6 +77,29 @@ def _set_matplotlib_state(state: Any) -> None:
         known = {name: one for name, one in state["parameters"].items()
                  if name in matplotlib.rcParams}  # fmt: skip
         matplotlib.rcParams.update(known)
+
+
+def _read_colormaps() -> Any:
+    maps = getattr(loaded("matplotlib"), "colormaps", {})
+    # Some are there from the beginning; those that libraries register come with their import.
+    builtin = getattr(maps, "_builtin_cmaps", ())
+    return {name: maps[name] for name in maps if name not in builtin} or None
+
+
+def _write_colormaps(state: Any) -> None:
+    for name, one in state.items():
+        if name not in loaded("matplotlib").colormaps:
+            loaded("matplotlib").colormaps.register(one, name=name)
+
+
+def _read_scales() -> Any:
+    scales = loaded("matplotlib.scale")._scale_mapping  # noqa: SLF001 - names alone are public
+    return [one for one in scales.values() if is_of_cells(one)] or None
+
+
+def _write_scales(state: Any) -> None:
+    for one in state:
+        loaded("matplotlib.scale").register_scale(one)
 
 
 # -- others ------------------------------------------------------------------------
@@ -203,6 +226,8 @@ ROWS: dict[str, Row] = {
     "the settings of matplotlib": Row(
         "matplotlib", _matplotlib_state, _set_matplotlib_state, is_early=True
     ),
+    "the colormaps of matplotlib": Row("matplotlib", _read_colormaps, _write_colormaps),
+    "the scales of matplotlib": Row("matplotlib.scale", _read_scales, _write_scales),
     # Before its arrays: they would come back with other types.
     "the configuration of jax": Row("jax", _read_jax, _write_jax, is_early=True),
     "the settings of torch": Row("torch", _read_torch, _write_torch),
