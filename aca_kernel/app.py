@@ -115,6 +115,7 @@ class AcaKernelApp(JupyterApp):
     async def _serve(
         self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]
     ) -> None:
+        from .checkpoint.hash_seed import hash_seed
         from .environment.launch import Launcher
         from .environment.variables import variables_to_pass
 
@@ -122,11 +123,14 @@ class AcaKernelApp(JupyterApp):
         key = str(info.get("key", "")).encode("ascii")
         identity = self._identity()
         traits, refused = self._remote_traits()
+        # The same before and after a restart, which keeps the connection file.
+        kernel_id = self._kernel_id(key)
+        notebook = os.environ.get("JPY_SESSION_NAME", "")
         config = {
             **identity,
-            # The same before and after a restart, which keeps the connection file.
-            "kernel_id": self._kernel_id(key),
-            "session_name": os.environ.get("JPY_SESSION_NAME", ""),
+            "kernel_id": kernel_id,
+            "session_name": notebook,
+            "hash_seed": hash_seed(kernel_id, notebook),
             "traits": traits,
             "arguments": list(self._remote_arguments),
             "refused": refused,

@@ -2,6 +2,8 @@
 
     carrier      asks the agent for files, and the remote kernel for work, by way of the core
     store        keeps manifest and pieces in a file that only the user can read
+    place        the folder of checkpoints
+    hash_seed    the same one in all environments of a notebook
     intact       whether pieces are what they are called by
     limits       what is sent along, and what a checkpoint may hold
     leftovers    what has not come back stays in the checkpoints that follow

@@ -92,6 +92,10 @@ class Checkpoints:
         self._has_sources = False
         # By which the remote kernel knows a request that has been superseded, and where it writes.
         self._number = 0
+        # When the running cell asked for what it stores or restores.
+        self._claimed_at = 0.0
+        # Whether the last one left out what the next one can store.
+        self._has_deferred = False
         # Names of pieces that are not what they were: they are to be sent again.
         self._damaged: set[str] = set()
         # What the store holds and the environment does not; None: all of it.
@@ -150,18 +154,26 @@ class Checkpoints:
 
     async def _take(self) -> str:
         async with self._at_work():
-            started, cells = time.monotonic(), 0
-            asked = await self._prepare_taking()
-            if self.is_claimed:
-                raise _superseded()
+            told = await self._take_once()
+            if self._has_deferred:
+                # What its copy could not store, the remote kernel now prepares itself.
+                with contextlib.suppress(CheckpointFailed):
+                    told = await self._take_once()
+            return told
 
-            def count() -> None:
-                nonlocal cells
-                cells = self.cells_since
+    async def _take_once(self) -> str:
+        started, cells = time.monotonic(), 0
+        asked = await self._prepare_taking()
+        if self.is_claimed:
+            raise _superseded()
 
-            # Not before: cells that wait over there already run before it.
-            await self._carrier.request({"op": "take", **asked}, count)
-            return await self._finish_taking(started, cells)
+        def count() -> None:
+            nonlocal cells
+            cells = self.cells_since
+
+        # Not before: cells that wait over there already run before it.
+        await self._carrier.request({"op": "take", **asked}, count)
+        return await self._finish_taking(started, cells)
 
     async def begin(self) -> dict[str, Any]:
         """Prepare a checkpoint that a running cell takes itself; return what it needs for that.
@@ -169,13 +181,14 @@ class Checkpoints:
         Raises CheckpointFailed, EnvironmentGone.
         """
         self._claim()
+        self._claimed_at = time.monotonic()
         async with self._at_work():
             return await self._prepare_taking()
 
     async def end(self) -> str:
         """Fetch what a running cell has taken; return a sentence about it."""
         async with self._at_work():
-            return await self._finish_taking(time.monotonic(), self.cells_since)
+            return await self._finish_taking(self._claimed_at, self.cells_since)
 
     def _claim(self) -> None:
         """The running cell is to do it, until `ran_cell`."""
@@ -212,6 +225,7 @@ class Checkpoints:
         # Cells that ran meanwhile are not in it.
         self.cells_since -= cells
         self.skipped = skipped
+        self._has_deferred = bool(manifest.get("deferred"))
         self._set_has_any(True)
         self._log.info("checkpoint taken, %s bytes sent", sent)
         self._drop_later([self._taken("pack"), self._taken("manifest")])
@@ -344,6 +358,11 @@ class Checkpoints:
             raise CheckpointFailed("The remote kernel ended meanwhile.")
         return {str(name) for name in json.loads(await self._carrier.get(_LOADING, [(0, size)]))}
 
+    def restored_in_cell(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Note what the running cell has restored; return the report with the whole time."""
+        self.restored(report)
+        return {**report, "seconds": time.monotonic() - self._claimed_at}
+
     def restored(self, report: dict[str, Any]) -> None:
         """The checkpoint has been brought back, as far as this report of the environment's says."""
         self._left = leftovers.of_report(report)
@@ -352,6 +371,7 @@ class Checkpoints:
     async def begin_restoring(self) -> bool:
         """Put the last checkpoint where a running cell can load it; tell whether there is one."""
         self._claim()
+        self._claimed_at = time.monotonic()
         async with self._at_work():
             await asyncio.to_thread(self._store.adopt)
             # What has been superseded is not to be begun later, over what is put there now.

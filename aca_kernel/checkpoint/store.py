@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_data_dir
-
 from ..errors import CheckpointDamaged, CheckpointFailed
+from .place import directory
 
 _SUFFIX = ".sqlite"
 
@@ -54,13 +53,16 @@ class Entry:
 class Store:
     """The checkpoint of one kernel. The file is made with the first one.
 
+    hash_seed: of the kernel's remote kernels, stored with the checkpoint.
+
     Whatever reads or writes raises CheckpointFailed if it cannot, and CheckpointDamaged if what
     was stored is lost by that.
     """
 
-    def __init__(self, kernel_id: str, notebook: str) -> None:
+    def __init__(self, kernel_id: str, notebook: str, hash_seed: str = "") -> None:
         self.path = directory() / f"{kernel_id}{_SUFFIX}"
         self._notebook = notebook
+        self._hash_seed = hash_seed
         self._connection: sqlite3.Connection | None = None
         # Device and inode of the file that is connected: another one may take its place.
         self._file = (0, 0)
@@ -109,7 +111,12 @@ class Store:
                 connection.executemany(
                     "DELETE FROM pieces WHERE name = ?", [(name,) for name in there - used]
                 )
-                _describe(connection, manifest=json.dumps(manifest), kept="")
+                _describe(
+                    connection,
+                    manifest=json.dumps(manifest),
+                    kept="",
+                    hash_seed=self._hash_seed,
+                )
 
     def pieces(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
         """Yield pieces by their names. Raises CheckpointFailed: one is missing."""
@@ -137,6 +144,19 @@ class Store:
         except OSError:  # another kernel was quicker
             return False
         return True
+
+    def kept_seed(self) -> str:
+        """Return the hash seed of the checkpoint that `adopt` would find, "" if there is none."""
+        path = self.path
+        if not path.exists():
+            left = self._kept_before()
+            if not left:
+                return ""
+            path = max(left, key=lambda entry: entry.taken).path
+        with contextlib.suppress(sqlite3.Error, OSError):
+            seed = _about(path).get("hash_seed", "")
+            return seed if seed.isdecimal() else ""
+        return ""
 
     def _kept_before(self) -> list[Entry]:
         """Return what other kernels of this notebook have left."""
@@ -208,11 +228,6 @@ class Store:
                 raise CheckpointFailed(
                     f"The checkpoint cannot be kept in {self.path.parent} ({error}).",
                 ) from error
-
-
-def directory() -> Path:
-    """Return where checkpoints are kept."""
-    return Path(jupyter_data_dir()) / "aca-kernel" / "checkpoints"
 
 
 def entries() -> list[Entry]:

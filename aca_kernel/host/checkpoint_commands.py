@@ -73,8 +73,7 @@ class CheckpointCommands:
         """Take note of what came back. Raises CallRefused."""
         find_permission(self._table, "restore")
         given = call.head.get("report")
-        report = given if isinstance(given, dict) else {}
-        self._checkpoints.restored(report)
+        report = self._checkpoints.restored_in_cell(given if isinstance(given, dict) else {})
         return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
 
     async def keep(self, call: Call) -> Answer:

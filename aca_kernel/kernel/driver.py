@@ -52,7 +52,11 @@ class Driver:
         config = launcher.config
         self._carrier = Carrier(config["session"], config["username"], inbox)
         self._checkpoints = Checkpoints(
-            Store(config["kernel_id"], config["session_name"]), self._carrier, settings, inbox, log
+            Store(config["kernel_id"], config["session_name"], config["hash_seed"]),
+            self._carrier,
+            settings,
+            inbox,
+            log,
         )
         self._schedule = Schedule(settings, self._checkpoints, inbox, log)
         options = CoreOptions(

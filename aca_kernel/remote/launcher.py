@@ -15,6 +15,9 @@ from typing import Any
 # Last word of the command line of a second try, without the settings of the front end.
 _BARE = "--bare"
 
+# As in spawn.py, which cannot be imported yet.
+_SEED_VARIABLE = "PYTHONHASHSEED"
+
 
 def main() -> None:
     """Start ipykernel, load the extension, serve until the kernel is told to end."""
@@ -27,6 +30,10 @@ def main() -> None:
     config_file = connection_file.replace("kernel-", "config-")
     with open(config_file, encoding="utf-8") as file:
         config = json.load(file)
+    seed = {}
+    if config.get("hash_seed"):
+        # Processes that cells start draw their own, as those of any kernel do.
+        seed = {_SEED_VARIABLE: os.environ.pop(_SEED_VARIABLE, "")}
 
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
@@ -59,7 +66,8 @@ def main() -> None:
             raise
         # Not all can be seen beforehand. To the agent, the process stays the same.
         words = [sys.executable, __file__, *sys.argv[1:], _BARE]
-        os.execv(sys.executable, words)  # noqa: S606 - our own words
+        env_vars = {**os.environ, **seed}
+        os.execve(sys.executable, words, env_vars)  # noqa: S606 - our own words
     extension.load(app, config)
     app.start()
 

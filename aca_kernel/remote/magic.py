@@ -120,7 +120,7 @@ def _checkpoint(asked: HostClient, notebook: CheckpointState, line: str) -> str:
     """Take a checkpoint and return a sentence about it. line: the name of the command."""
     try:
         told = asked.ask("checkpoint", line=line).head
-        notebook.wait(notebook.take(told["limits"], told["number"], is_in_cell=True))
+        notebook.take_in_cell(told["limits"], told["number"])
     except KeyboardInterrupt:
         notebook.end_copies()
         raise _Interrupted(

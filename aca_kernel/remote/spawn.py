@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TUNABLES_VARIABLE = "GLIBC_TUNABLES"
+SEED_VARIABLE = "PYTHONHASHSEED"
 NONCE_VARIABLE = "ACA_KERNEL_NONCE"
 
 _SOCKETS = ("shell", "control", "stdin", "iopub", "hb")
@@ -40,16 +41,20 @@ def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
         "kernel_name": "python3",
         **{f"{name}_port": port for name, port in ports.items()},
     }
+    # What is set for this kernel, then what must be.
+    env_vars = {**os.environ, **config.get("variables", {})}
+    # What somebody has set goes before. Otherwise cells are not to see it (launcher.py).
+    seed = "" if SEED_VARIABLE in env_vars else str(config.get("hash_seed", ""))
+    if seed:
+        env_vars[SEED_VARIABLE] = seed
     connection_file = os.path.join(directory, f"kernel-{number}.json")
     with open(connection_file, "w", encoding="utf-8") as file:
         os.chmod(connection_file, 0o600)
         # %connect_info shows it as it is.
         json.dump(connection, file, indent=2)
     with open(os.path.join(directory, f"config-{number}.json"), "w", encoding="utf-8") as file:
-        json.dump({**config, "number": number, "variables": {}}, file)
+        json.dump({**config, "number": number, "variables": {}, "hash_seed": seed}, file)
     launcher = os.path.join(os.path.dirname(__file__), "launcher.py")
-    # What is set for this kernel, then what must be.
-    env_vars = {**os.environ, **config.get("variables", {})}
     # Large outputs are copied several times, and the first touch of a page costs as much as the
     # copy; huge pages reduce it to a fifth. launcher.py removes the variable.
     env_vars[TUNABLES_VARIABLE] = "glibc.malloc.hugetlb=1"

@@ -53,6 +53,8 @@ class CheckpointState:
         # its own; and the folder of the last one.
         self._copies: set[int] = set()
         self._taking = ""
+        # What is known to hang in such a process (checkpoint/hanging.py).
+        self._hanging: Any = None
 
     def keep_origin(self) -> None:
         """Write the origin again if code has removed it. Raises OSError."""
@@ -111,6 +113,7 @@ class CheckpointState:
         self._import_cloudpickle()
         save = importlib.import_module(f"{__package__}.checkpoint.save")
         self.end_copies()
+        self._learn()
         for name in filter(str.isdigit, os.listdir(self._folder)):
             shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)
         self._taking = os.path.join(self._folder, number)
@@ -119,6 +122,7 @@ class CheckpointState:
         job = save.CheckpointJob(
             self._shell, self.origin, self._taking, allowed, set(known), is_in_cell
         )
+        job.hanging = self._hanging
         # The child must see the environment's files only.
         with quiet():
             pid = int(save.start(job))
@@ -126,7 +130,20 @@ class CheckpointState:
             self._copies.add(pid)
         return pid
 
-    def wait(self, pid: int) -> None:
+    def _learn(self) -> bool:
+        """Learn from the last checkpoint what hangs; tell whether that was left out of it."""
+        hanging = importlib.import_module(f"{__package__}.checkpoint.hanging")
+        if self._hanging is None:
+            self._hanging = hanging.Hanging()
+        return bool(self._taking and self._hanging.learn(self._taking))
+
+    def take_in_cell(self, limits: dict[str, Any], number: str) -> None:
+        """Take a checkpoint for the running cell, which waits for it. Raises as `take` does."""
+        self._wait(self.take(limits, number, is_in_cell=True))
+        if self._learn():
+            self._wait(self.take(limits, number, is_in_cell=True))
+
+    def _wait(self, pid: int) -> None:
         """Wait until the last checkpoint has been taken, or has failed."""
         names = [os.path.join(self._taking, name) for name in ("manifest", "failure")]
         while not any(map(os.path.exists, names)):
@@ -147,6 +164,8 @@ class CheckpointState:
         restore = importlib.import_module(f"{__package__}.checkpoint.restore")
         manifest = restore.load_manifest(os.path.join(self._folder, "manifest"))
         pack = os.path.join(self._folder, "pack")
+        self._learn()
+        self._hanging.kinds.update(manifest.get("hanging", ()))
         report = restore.restore(self._shell, self.origin, manifest, pack, is_in_cell=is_in_cell)
         os.unlink(pack)
         return dict(report)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,52 @@ still = [uses]
 """
 
 
+POOL = """
+import queue, threading, time
+class Pool:
+    'Does work in a thread, which a fork does not take along.'
+    def __init__(self):
+        self.asked, self.answers = queue.Queue(), queue.Queue()
+        threading.Thread(target=self.serve, daemon=True).start()
+    def serve(self):
+        while True: self.answers.put(self.asked.get())
+    def do(self, work):
+        self.asked.put(work)
+        return self.answers.get()
+pool = Pool()
+class Model:
+    def __init__(self, data): self.data, self.note = data, ['untouched']
+    def __reduce__(self): return Model, (POOL().do(self.data),), {'note': self.note}
+def POOL(): return pool
+class Slow:
+    def __reduce__(self): time.sleep(600)
+precious, slow, shared = 'days of work', Slow(), ['in common']
+models = [Model([number, shared]) for number in range(8)]
+best, other = models[3], {'of': Model(shared), 'shared': shared}
+for number in range(8): globals()[f'model{number}'] = Model(number)
+best.note.append('touched')
+"""
+
+
+def test_what_waits_for_threads_is_stored_by_the_process_that_has_them(tmp_path: Path) -> None:
+    after = (
+        "print(precious, best is models[3], best.note, best.data, [m.data[0] for m in models])\n"
+        "print(other['of'].data is shared is models[7].data[1], [model0.data, model7.data])"
+    )
+    began = time.monotonic()
+    result = run([POOL, after], tmp_path, variable_seconds=1)
+    assert result[1]["text"] == (
+        "days of work True ['untouched', 'touched'] [3, ['in common']] [0, 1, 2, 3, 4, 5, 6, 7]\n"
+        "True [0, 7]\n"
+    )
+    assert missing(result[1]) == {
+        "pool": "it holds a lock, which cannot be stored, at `pool.asked.mutex` of a Queue",
+        "slow": "cells would have to wait too long while it is stored",
+    }
+    # Two types hang for less than a second each, and what is slow gets its second.
+    assert time.monotonic() - began < 20
+
+
 def test_what_cannot_be_stored_is_named_and_spoils_nothing_else(tmp_path: Path) -> None:
     cells = [BAD, "print(good, touched, type(prints).__name__, 'raises' in dir(), _)"]
     result = run(cells, tmp_path, variable_bytes=1_000_000, variable_seconds=1)
@@ -80,8 +127,9 @@ def test_what_cannot_be_stored_is_named_and_spoils_nothing_else(tmp_path: Path) 
         "raises", "hangs", "crashes", "exits", "ends", "will_not", "holds", "generator", "lock",
         "thread", "would_end", "connection", "file", "deep", "large", "uses", "still",
     }  # fmt: skip
-    assert reasons["raises"] == reasons["holds"] == "ValueError: not me"
-    assert reasons["hangs"] == "storing it takes longer than 1 s"
+    assert reasons["raises"] == "ValueError: not me"
+    assert reasons["holds"] == "ValueError: not me, at `holds[1]`"
+    assert reasons["hangs"] == "cells would have to wait too long while it is stored"
     assert reasons["crashes"] == "storing it crashed (signal 11)"
     assert reasons["ends"] == "storing it ended the process"
     assert reasons["would_end"] == "SystemExit: 3"
@@ -201,3 +249,34 @@ print(json.dumps([report['python'], left, open('f').read(), os.environ['V']]))
         timeout=60,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == ["3.8", [True, False], "kept", "1"]
+
+
+def test_another_hash_seed_is_named(tmp_path: Path) -> None:
+    """As for a checkpoint that was kept, and a kernel that has begun with a seed of its own."""
+    store = """
+from shells import new_shell, save_to
+shell, origin = new_shell()
+shell.run_cell("words = {'a', 'b'}")
+save_to(shell, origin, '../state', {})
+"""
+    load = """
+from shells import new_shell, restore_from
+print(restore_from(*new_shell(), '../state')['missing'])
+"""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "work").mkdir()
+    told = []
+    for seed, code in (("1", store), ("2", load), ("1", load)):
+        env = {**os.environ, "PYTHONPATH": str(SHELLS.parent), "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path / "work",
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        told.append(done.stdout.strip())
+    reason = "this process hashes with another seed"
+    assert told == ["", f"[('the order of sets of texts', '{reason}')]", "[]"]

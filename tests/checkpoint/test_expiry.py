@@ -15,6 +15,7 @@ import pytest
 from ..support import TIMEOUT, Cell, eventually
 from .expiring import AFTER_EACH_CELL, RELEASED, SHORT, Notebook, is_running, notebook
 from .notebooks import IN_A_FRONT_END
+from .test_engine import POOL
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,131 @@ def test_a_notebook_shows_the_same_though_it_expires_after_each_cell(
             assert "came back in" in sentence
             assert "not restored" not in sentence
         assert shown(cell) == shown(uninterrupted.run(code)), code
+
+
+def test_decimal_and_settings_of_ipython_are_as_they_were(one: Notebook) -> None:
+    one.run("import decimal; decimal.getcontext().prec = 5\n%precision 2")
+    one.run("%config IPCompleter.greedy = True\n%cd /\n%load_ext autoreload\n%autoreload 2")
+    one.expire_when_stored()
+    cell = one.run(
+        "print(decimal.Decimal(1) / 3, get_ipython().Completer.greedy, len(_dh)); 3.14159"
+    )
+    assert (cell.text, cell.result) == ("0.33333 True 2\n", "3.14")
+    assert "not restored" not in cell.said
+    reloader = "get_ipython().magics_manager.magics['line']['autoreload'].__self__._reloader"
+    assert one.run(f"{reloader}.enabled, {reloader}.check_all").result == "(True, True)"
+
+
+def test_what_hangs_in_a_copy_is_stored_between_cells(one: Notebook) -> None:
+    one.run(POOL.replace("slow, ", "").replace("Slow(), ", ""))
+    assert eventually(lambda: "model7" in one.stored_names(), TIMEOUT)
+    # The next time it is known, so that none is left out at first.
+    one.run("best.note.append('once more')")
+    one.wait_until_stored()
+    assert one.manifest()["deferred"] == []
+    one.expire_when_stored()
+    cell = one.run("print(precious, best is models[3], best.data, model7.data)")
+    assert cell.text == "days of work True [3, ['in common']] 7\n"
+    assert "not restored: pool (" in cell.said
+    assert "model" not in cell.said
+
+
+HASHES = "print(list({str(number) for number in range(50)}), hash('text'))"
+
+
+def test_texts_have_the_same_hashes_in_the_next_environment(one: Notebook) -> None:
+    before = one.run(f"import os, signal, subprocess, sys\n{HASHES}").text
+    one.expire_when_stored()
+    cell = one.run(HASHES)
+    assert cell.text == before
+    assert "not restored" not in cell.said
+    one.run("os.kill(os.getpid(), signal.SIGKILL)")
+    assert one.run(HASHES).text == before
+    # Nobody has set anything: cells and the processes that they start see none of it.
+    assert one.run("os.environ.get('PYTHONHASHSEED')").result is None
+    code = f"subprocess.check_output([sys.executable, '-c', {HASHES!r}], text=True) == {before!r}"
+    assert one.run(code).result == "False"
+
+
+SOURCES = """
+import inspect
+def divide(x):
+    # by it
+    return 1 / x
+class Holder:
+    def hold(self): return divide(0)
+twice = lambda y: y * 2
+"""
+
+
+def test_functions_of_cells_have_their_source(one: Notebook) -> None:
+    one.run(SOURCES)
+    for _ in range(2):
+        one.expire_when_stored()
+        cell = one.run("print(inspect.getsource(divide), inspect.getsource(twice), sep='')")
+        assert cell.text == (
+            "def divide(x):\n    # by it\n    return 1 / x\ntwice = lambda y: y * 2\n\n"
+        )
+        assert (
+            "hold(self): return divide(0)" in one.run("print(inspect.getsource(Holder.hold))").text
+        )
+        assert "# by it" in str(one.run("%psource divide").reply["content"]["payload"])
+        error = one.run("Holder().hold()").error
+        assert error is not None
+        assert re.sub("\x1b\\[[0-9;]*m", "", "\n".join(error["traceback"])).count("# by it") == 1
+
+
+LOGGING = """
+import logging, sys
+logging.basicConfig(level='DEBUG', format='%(levelname)s | %(message)s', stream=sys.stdout)
+log, quiet = logging.getLogger('mine'), logging.getLogger('mine.quiet')
+quiet.setLevel('ERROR')
+class Only(logging.Filter):
+    def filter(self, record): return 'secret' not in record.getMessage()
+log.addHandler(logging.FileHandler('kept.log')); log.handlers[0].setLevel('WARNING')
+log.addFilter(Only())
+other = logging.getLogger('other'); other.propagate = False
+logging.getLogger('errors').addHandler(logging.StreamHandler())
+def write():
+    log.debug('debug'); quiet.warning('not this'); log.error('a secret'); log.warning('warning')
+    logging.getLogger('errors').critical('to stderr')
+    print(open('kept.log').read(), len(logging.root.handlers), len(log.handlers), other.propagate)
+"""
+
+
+def test_what_is_logged_where_is_as_it_was(one: Notebook, uninterrupted: Notebook) -> None:
+    for notebook_ in (one, uninterrupted):
+        notebook_.run(LOGGING)
+    for _ in range(2):
+        one.expire_when_stored()
+        cell, plain = one.run("write()"), uninterrupted.run("write()")
+        assert cell.text == plain.text
+        assert cell.text.startswith("DEBUG | debug\nWARNING | warning\n")
+        assert "not restored" not in cell.said
+        assert cell.said.endswith(" to stderr")
+
+
+KEEPS = '''
+open("keeps.py", "w").write("""
+import logging, sys
+print("imported")
+out, write, error = sys.stdout, sys.stdout.write, sys.stderr
+log = logging.getLogger("keeps")
+log.addHandler(logging.StreamHandler())
+""")
+import keeps
+'''
+
+
+def test_what_keeps_a_stream_while_it_is_restored_is_heard_afterwards(one: Notebook) -> None:
+    one.run(KEEPS)
+    one.expire_when_stored()
+    cell = one.run(
+        "import sys\nprint('by out', file=keeps.out); keeps.write('by write\\n')\n"
+        "keeps.log.warning('by log'); print(keeps.out is sys.stdout, keeps.error is sys.stderr)"
+    )
+    assert cell.text == "by out\nby write\nTrue True\n"
+    assert cell.said.endswith(" by log")
 
 
 def test_one_sentence_says_what_came_back_and_what_did_not(one: Notebook) -> None:

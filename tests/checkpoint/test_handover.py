@@ -76,14 +76,17 @@ def test_what_is_kept_is_for_the_next_kernel_of_the_notebook_on_request(
     env = {"JPY_SESSION_NAME": "/a/notebook.ipynb"}
     with notebook(tmp_path, *arguments, pool=one_place, env=env) as one:
         one.run("x = [1]")
+        hashed = one.run("hash('text')").result
         one.wait_until_stored()
         if is_killed:
             one.kernel.restart(now=True)
             assert one.run("'x' in dir()\n%aca restore").error is None
             assert one.run("x").result == "[1]"
+            assert one.run("hash('text')").result == hashed
             return
     with notebook(tmp_path, *arguments, pool=one_place, env=env) as one:
         assert one.run("'x' in dir()").result == "False"
+        assert one.run("hash('text')").result == hashed
         assert len(one.files) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -65,10 +66,18 @@ class Slow:
     seconds = '{}'
     def __getstate__(self):
         {}
-        subprocess.run(['sleep', self.seconds])
+        sleep = subprocess.Popen(['sleep', self.seconds])
+        # What sleeps itself would be taken for hanging.
+        while sleep.poll() is None: sum(range(100_000))
         return {{}}
 slow = Slow()
 """
+
+
+def test_the_time_that_is_told_is_the_time_that_it_took(one: Notebook) -> None:
+    one.run(SLOW.format("0.7", "pass"))
+    (told,) = re.findall(r" in ([\d.]+) s, ", store(one))
+    assert float(told) >= 0.7
 
 
 def test_what_stores_ends_with_the_interrupt(one: Notebook) -> None:

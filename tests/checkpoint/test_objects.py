@@ -111,8 +111,246 @@ left, right, third = [shared, bytes(700_000)], [shared, bytes(700_001)], {'share
     assert cell["text"] == "1 2 700000 700000 200000 <class '__main__.Conn'>\n"
     reasons = missing(cell)
     assert set(reasons) == {"conn", "query", "shared", "left", "right", "third"}
-    assert reasons["query"] == "ValueError: closed"
+    assert reasons["query"] == "it holds a Conn, which did not come back: ValueError: closed"
     assert reasons["left"] == "together with `shared`, `right` and 1 more: it is larger than 1 MB"
+
+
+OF_MODULES = '''
+open('algebra.py', 'w').write("""
+import functools, threading
+def keep(function):
+    @functools.wraps(function)
+    def kept(*a): return function(*a)
+    kept.__qualname__ = 'keep.<locals>.kept'
+    return kept
+@keep
+def simplify(one): return one, len(seen)
+@functools.lru_cache
+def slow(one): return one
+slow.__wrapped__.__qualname__ = slow.__qualname__ = 'elsewhere'
+def make():
+    class Field:
+        def __init__(self, name): self.name, self.lock = name, threading.Lock()
+    return Field
+Kind = make()
+RR, CC = Kind('reals'), Kind('complex')
+seen = []
+__all__ = ['simplify', 'slow', 'Kind', 'RR', 'CC']
+""")
+import sys; sys.path.insert(0, '')
+from algebra import *
+held, table = [RR, {'c': CC}, simplify], {RR: slow}
+# %%
+import algebra
+print([globals()[name] is getattr(algebra, name) for name in algebra.__all__])
+print(held[0] is RR, held[1]['c'] is CC, held[2] is simplify, table[RR] is slow)
+algebra.seen.append(1); print(simplify('x'), slow(2), CC.name)
+# %%
+print(len(algebra.seen), held[0] is algebra.RR)
+'''
+
+
+def test_what_is_a_modules_own_is_it_again(tmp_path: Path) -> None:
+    cells = OF_MODULES.split("# %%\n")
+    cell = come_back(tmp_path, *cells[:2])
+    assert missing(cell) == {}
+    assert cell["text"] == (
+        "[True, True, True, True, True]\nTrue True True True\n('x', 1) 2 complex\n"
+    )
+
+
+REASONS = """
+import sys, threading, types, weakref
+class Client:
+    def __init__(self): self.name, self.session = 'n', {'pools': [1, threading.Lock()]}
+class Plain: pass
+client, plain = Client(), Plain()
+plain.fine, plain.inner = list(range(5)), (1, Plain())
+plain.inner[1].reference = weakref.ref(plain)
+module = types.ModuleType('module'); sys.modules['module'] = module
+Old = type('Old', (), {'__module__': 'module'}); module.Old = type('Old', (), {})
+class Said:
+    def __reduce__(self): raise ValueError(f'I am {object.__repr__(self)}')
+said = {'by': [Said()]}
+class Nameless:
+    def __reduce__(self): return 'module.nothing'
+Nameless.__module__ = 'module'
+nameless = Nameless()
+class Returns:
+    def __reduce__(self): return 5
+returns = [Returns()]
+import json
+json.mine = lambda: None
+class Later:
+    def __reduce__(self): return (getattr, (json, 'mine'))
+later = Later()
+"""
+
+
+def test_reasons_tell_the_culprit_and_its_place(tmp_path: Path) -> None:
+    cell = come_back(tmp_path, REASONS, "print('Old' in dir())")
+    reasons = missing(cell)
+    assert "0x" not in str(reasons)
+    assert "PicklingError" not in str(reasons)
+    assert reasons.pop("later").startswith("AttributeError: ")
+    assert reasons.pop("module")
+    assert reasons == {
+        "client": "it holds a lock, which cannot be stored, at `client.session['pools'][1]` "
+        "of a Client",
+        "plain": "it holds a weak reference, which cannot be stored, at "
+        "`plain.inner[1].reference` of a Plain",
+        "said": "ValueError: I am <__main__.Said>, at `said['by'][0]`",
+        "nameless": "it is, or holds, module.Nameless, which cannot be found under this name",
+        "returns": "__reduce__ must return a string or tuple, at `returns[0]`",
+    }
+
+
+OF_LIBRARIES = """
+import os, matplotlib
+import matplotlib.pyplot as plt
+from os import environ
+from matplotlib import rcParams
+params, copied = {'of plt': plt.rcParams, 'env': os.environ}, dict(os.environ)
+environ['MINE'] = 'set'; rcParams['lines.linewidth'] = 7
+env, held = environ, {'parameters': rcParams}
+# %%
+print(environ is os.environ is env, environ['MINE'], rcParams is matplotlib.rcParams)
+print(held['parameters'] is rcParams is params['of plt'], rcParams['lines.linewidth'])
+print(params['env'] is os.environ, 'MINE' in copied)
+# %%
+environ['MINE'] = 'again'; print(os.environ['MINE'])
+"""
+
+
+def test_what_was_imported_out_of_a_library_is_the_librarys(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, OF_LIBRARIES)
+
+
+ODD = """
+import argparse
+parser = argparse.ArgumentParser('prog', argument_default=argparse.SUPPRESS)
+parser.add_argument('--number', type=int, default=3, help=argparse.SUPPRESS)
+commands = parser.add_subparsers(dest='command')
+commands.add_parser('go').add_argument('file')
+class Failed(Exception):
+    def __init__(self, code): super().__init__(code); self.code = code
+try:
+    try: {}['missing']
+    except KeyError as error: raise Failed(5) from error
+except Failed as error: failed = error; failed.note = ['noted']
+try:
+    try: 1 / 0
+    except ZeroDivisionError: raise ValueError('while handling') from None
+except ValueError as error: handled = error
+cause = failed.__cause__
+# %%
+print(parser.parse_args(['--number', '4', 'go', 'there']), parser.parse_args([]))
+print(parser.format_help())
+print(repr(failed), failed.code, failed.note, failed.__cause__ is cause, repr(cause))
+print(repr(handled.__context__), handled.__cause__, handled.__suppress_context__)
+"""
+
+
+def test_parsers_of_arguments_and_causes_of_exceptions_are_kept(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ODD)
+
+
+FIGURES = """
+import matplotlib; matplotlib.use('agg')
+import matplotlib.pyplot as plt
+first = plt.figure(7); plt.plot([1, 2])
+plt.figure('named', figsize=(3, 4)); nameless = plt.gca()
+closed = plt.figure(1); plt.close(closed)
+last = plt.figure(2)
+plt.figure(7)
+# %%
+print(plt.get_fignums(), plt.gcf() is first, plt.gcf().number, plt.figure('named').number)
+print(plt.gca() is nameless, plt.figure(2) is last, len(plt.figure(7).axes[0].lines))
+plt.close(2); print(plt.get_fignums(), plt.figure().number)
+# %%
+print(plt.get_fignums(), plt.gcf().number, plt.figure(7) is first, closed.axes)
+"""
+
+
+def test_pyplot_goes_on_with_its_figures(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, FIGURES)
+
+
+ZONES = """
+import os, time
+noon = 43_200
+os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()
+# %%
+print(time.localtime(noon).tm_hour, time.tzname)
+"""
+
+
+def test_times_are_told_in_the_time_zone_that_was_set(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ZONES)
+
+
+FAILING = """
+import collections, functools, numpy as np, pandas as pd
+class Fails:
+    def __init__(self, *parts): self.parts = parts
+    def __setstate__(self, state): raise ValueError('no way back')
+class Refuses:
+    def __new__(cls, *parts):
+        if parts: raise KeyError('cannot be made')
+        return super().__new__(cls)
+    def __getnewargs__(self): return ('x',)
+class Filled(list):
+    def append(self, one): raise IndexError('full')
+    def extend(self, many): raise IndexError('full')
+class Box:
+    def __init__(self, **parts): self.__dict__.update(parts)
+class Set(set):
+    def __reduce__(self): return Set, (list(self),)
+data = np.arange(5.)
+table = pd.DataFrame({'a': [1, 2], 'b': [3., 4.]})
+common, view, column = [data, table], data[1:], table['b']
+fails = Fails(common)
+one, two = [common, fails], {'common': common, 'two': 2}
+refuses, full = [common, Refuses()], Filled(); list.append(full, common)
+def later(x=common, y=fails): return x
+def good(x=common): return x
+def closing():
+    inner, other = common, fails
+    def bad(): return other
+    def fine(): return inner
+    return bad, fine
+bad, fine = closing()
+box, holder = Box(c=common), Box(c=common, f=[[fails]])
+keyed = {fails: common}
+od, members = collections.OrderedDict(c=common), Set([good])
+wrapped = functools.partial(good, common)
+circle = Box(c=common); circle.me = circle
+mixed = Box(c=common); mixed.other = Box(back=mixed, fails=[fails])
+"""
+
+
+def test_of_variables_that_share_something_only_those_that_fail_are_lost(tmp_path: Path) -> None:
+    cell = come_back(
+        tmp_path,
+        FAILING,
+        """
+print(good() is fine() is box.c is common is two['common'] is od['c'] is wrapped())
+data[1] = 10
+print(common[0] is data, view[0], common[1] is table, list(column), two['two'])
+print(circle.me is circle, circle.c is common, members == {good})
+""",
+    )
+    assert (cell["text"], cell["error"]) == (
+        "True\nTrue 10.0 True [3.0, 4.0] 2\nTrue True True\n",
+        "",
+    )
+    held = "it holds a Fails, which did not come back: ValueError: no way back"
+    assert missing(cell) == {
+        "fails": "ValueError: no way back",
+        **dict.fromkeys(("one", "later", "bad", "holder", "keyed", "mixed"), held),
+        "refuses": "it holds a Refuses, which did not come back: KeyError: 'cannot be made'",
+        "full": "IndexError: full",
+    }
 
 
 CLASSES = """
@@ -393,6 +631,71 @@ os.unlink(other)
     assert reasons["view"].endswith("/large is not there")
     assert reasons["unlinked"] == "it is, or holds, an array in a file that has no name any more"
     assert cell["text"] == "[0 9] [0 0 9]\n"
+
+
+VIEWS = """
+import array, numpy as np
+raw, numbers, text = bytearray(range(20)), array.array('d', range(10)), b'constant'
+grid = np.arange(12.).reshape(3, 4)
+views = [memoryview(raw), memoryview(raw)[5:9], memoryview(raw)[::2], memoryview(raw)[10:2:-3],
+         memoryview(raw).cast('i'), memoryview(raw)[4:12].cast('h', (2, 2)),
+         memoryview(raw).toreadonly(), memoryview(text)[1:]]
+of_numbers, of_grid = memoryview(numbers)[2:5], memoryview(grid)
+rows = memoryview(grid.ravel())[4:8]
+def f(v=views[1]): return v
+# %%
+raw[5:11] = bytes(range(100, 106)); numbers[3] = -1; grid[1, 1] = 77
+print([(v.tolist(), v.format, v.readonly, v.shape) for v in views])
+print(of_numbers.tolist(), of_grid.tolist(), rows.tolist(), f() is views[1], views[0].obj is raw)
+try: raw.append(1)
+except BufferError as error: print(error)
+# %%
+print([v.tolist() for v in views], of_grid.obj is grid)
+"""
+
+
+def test_memoryviews_share_the_memory_that_they_are_of(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, VIEWS)
+
+
+def test_a_memoryview_that_cannot_come_back_is_named(tmp_path: Path) -> None:
+    before = """
+import numpy as np
+released = memoryview(b'text'); released.release()
+column = memoryview(np.arange(6).reshape(2, 3).T)[1:]
+"""
+    reasons = missing(come_back(tmp_path, before, ""))
+    assert reasons == {
+        "released": "it is, or holds, a memoryview of what is not there any more",
+        "column": "it is, or holds, a memoryview of a part that is not in one piece",
+    }
+
+
+WINDOWS = """
+import numpy as np
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
+series = np.arange(20_000.)
+windows = sliding_window_view(series, 10_000)
+tall, overlapping = np.broadcast_to(series, (5_000, 20_000)), as_strided(series, (9, 3), (8, 8))
+# %%
+series[5] = -5
+print(windows.shape, windows[3, 2], tall[7, 5], overlapping[4], windows.flags.writeable)
+overlapping[0, 0] = 9; print(series[0], windows[0, 0])
+# %%
+print(windows.strides, tall.strides, windows[5, 0], series[0])
+"""
+
+
+def test_windows_of_an_array_take_its_size_and_not_their_own(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, WINDOWS)
+
+
+def test_a_file_comes_back_whose_name_is_as_long_as_can_be(tmp_path: Path) -> None:
+    before = "name = 'n' * 251 + '.txt'; open(name, 'w').write('long')"
+    cell = come_back(
+        tmp_path, before, "import os; print(open(name).read(), os.listdir() == [name])"
+    )
+    assert (cell["text"], missing(cell)) == ("long True\n", {})
 
 
 UNDERSCORES = """

@@ -115,6 +115,7 @@ async def _ipykernel(found: Found) -> CheckOutcome:
         "session": secrets.token_hex(8),
         "username": "doctor",
         "session_name": "",
+        "hash_seed": "",
         "traits": {},
         "arguments": [],
         "refused": [],

@@ -204,8 +204,13 @@ class _ChooseAgg:
     and have a default of their own.
     """
 
-    def find_spec(self, name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
-        if name == "matplotlib.pyplot":
+    def find_spec(
+        self,
+        fullname: str,
+        path: Any = None,  # noqa: ARG002 - the protocol's
+        target: Any = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        if fullname == "matplotlib.pyplot":
             sys.meta_path.remove(self)
             params = sys.modules["matplotlib"].rcParams
             # The public lookup would resolve, and thereby choose, a backend.

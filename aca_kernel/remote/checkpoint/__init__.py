@@ -8,16 +8,23 @@ changed since the last one. That kernel keeps manifest and pieces and never look
 The process forks, and the child pickles the snapshot that it inherits while the notebook goes on
 (save.py). What a `__reduce__` does, prints, changes or crashes happens in the child.
 
-    pieces         hashing, compressing, writing and reading
-    atoms          immutable objects, which may be stored twice
-    rebuild        functions that pickles call when they are loaded
-    arrays         pickling of numpy arrays
-    pickler        pickling beyond what cloudpickle does
-    groups         variables that belong together, in the order of their restore
-    session_state  modules, directory, settings of libraries, history
-    changed_files  files in the working directory
-    save           the fork, its supervision, the manifest
-    restore        the way back
+    pieces            hashing, compressing, writing and reading
+    atoms             immutable objects, which may be stored twice
+    rebuild           functions that pickles call when they are loaded
+    arrays            pickling of numpy arrays
+    views             pickling of memoryviews
+    module_names      the names under which modules hold objects
+    pickler           pickling beyond what cloudpickle does
+    hanging           objects that wait for threads, which a fork does not take along
+    reasons           why something could not be stored, and where that lies
+    sharing           which variables belong together
+    groups            variables that belong together, in the order of their restore
+    session_state     modules, directory, history
+    process_settings  of Python, IPython and libraries
+    changed_files     files in the working directory
+    save              the fork, its supervision, the manifest
+    restore           the way back
+    partial           what can be loaded of variables one of which fails
 
 Standard library, IPython and cloudpickle. These files are sent with a kernel's first checkpoint.
 """

@@ -49,14 +49,23 @@ def owner(obj: Any) -> Any:
     """
     numpy: Any = sys.modules["numpy"]
     found = obj
-    while issubclass(type(found.base), numpy.ndarray):
-        found = found.base
+    while (base := _base(found, numpy.ndarray)) is not None:
+        found = base
     if found is obj or not _is_understood(type(found)):
         return None
     is_dense = found.flags.c_contiguous or found.flags.f_contiguous
     if not is_dense or not obj.size or found.dtype.hasobject != obj.dtype.hasobject:
         return None
     return found
+
+
+def _base(obj: Any, kind: type) -> Any:
+    """Return the array that another was made of, None if there is none."""
+    base = obj.base
+    # What numpy's stride tricks put between the two, as for sliding windows.
+    if type(base).__name__ == "DummyArray" and module_of(type(base)).startswith("numpy."):
+        base = base.base
+    return base if issubclass(type(base), kind) else None
 
 
 def _view(obj: Any, plain: Any) -> Any:

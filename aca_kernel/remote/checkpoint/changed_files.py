@@ -143,7 +143,8 @@ def _write(path: str, entry: dict[str, Any], pieces: Pieces) -> None:
         return
     os.makedirs(os.path.dirname(path), exist_ok=True)
     # Atomic: a file that cannot be written whole leaves the old one.
-    partial = f"{path}.aca-{os.getpid()}.part"
+    # Of a short name: the file's own may be as long as names can be.
+    partial = os.path.join(os.path.dirname(path), f".aca-{os.getpid()}.part")
     try:
         if "link" in entry:
             os.symlink(entry["link"], partial)

@@ -1,7 +1,8 @@
 """Groups of variables that are pickled together, in the order of their restore.
 
-Each value is pickled alone first. Values that share a mutable object become one group and are
-pickled together, so that it is one object after a restore. A group that refers to a function or
+Each value is pickled alone first, or behind a large one that it seems to share with. Values that
+share a mutable object become one group and are pickled together, so that it is one object after a
+restore (sharing.py). A group that refers to a function or
 class of another by its name comes after that; groups that refer to each other are one. A value
 that cannot be pickled is left out, with those that need it.
 
@@ -12,48 +13,37 @@ from __future__ import annotations
 
 import functools
 import graphlib
+import math
 import pickle
-import re
+import sys
+import time
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Any
 
 from .atoms import Atoms, NotStorable, module_of
+from .hanging import NotReady, Reducer, simple_name_of
+from .module_names import ModuleNames
 from .pickler import Pickler
-from .pieces import Pack, PieceWriter, TooLarge
+from .pieces import Nowhere, Pack, PieceWriter, TooLarge
+from .reasons import place_of_failure, reason_of
+from .sharing import Group, Sampled, connected, needed
 
 # functools.lru_cache has no public name for what it makes.
 _CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
 _ALIAS: Any = getattr(typing, "TypeAliasType", None)  # since Python 3.12
+# Objects of libraries that go by many names, of which a copy would have no effect.
+_SINGLE = (("os", "environ"), ("matplotlib", "rcParams"))
+
+# A pickle of this size is not made twice, if that can be avoided.
+_LARGE_BYTES = 1 << 18
+
+# Of a variable that was not looked at, because storing others has taken all the time.
+_NO_TIME = "there was no time left to store it"
+
 _FUNCTIONS: tuple[Any, ...] = (types.FunctionType, _CACHED, typing.NewType, _ALIAS)
-
-
-@dataclass(eq=False)
-class Group:
-    """Variables that are stored in one pickle. names: the variables of each value."""
-
-    names: list[list[str]]
-    values: list[Any]
-    needs: set[str] = field(default_factory=set)
-    stream: list[str] = field(default_factory=list)
-    size: int = 0
-    buffers: list[pickle.PickleBuffer] = field(default_factory=list)
-    # Ids of mutable objects in it; the pickler keeps the objects alive.
-    met: set[int] = field(default_factory=set)
-    pickler: Pickler | None = None
-
-    def release(self) -> None:
-        """Let go of the pickler, which is needed until groups are joined."""
-        if self.pickler is not None:
-            self.pickler.release()
-            self.pickler = None
-
-    def all_names(self) -> list[str]:
-        """Return the names of all its variables."""
-        return [name for names in self.names for name in names]
 
 
 class Grouping:
@@ -61,7 +51,10 @@ class Grouping:
 
     skipped: names that are left out, each with its reason, a text that begins lower case.
     limited: gives each pickle a time limit, by the names it is for; raises TooSlow.
+    guard: see Pickler.
     known: names of another grouping, restored before, that these values may refer to.
+    only: names that may be stored; None: all. deadline: of the first look at the variables.
+    deferred: names of those skipped that hold objects which the copy cannot reduce.
     """
 
     def __init__(
@@ -70,16 +63,27 @@ class Grouping:
         pack: Pack,
         most_bytes: int,
         limited: Callable[[list[str]], AbstractContextManager[None]],
+        guard: Callable[[type, Reducer], Reducer],
         known: dict[int, str] | None = None,
+        *,
+        only: set[str] | None = None,
+        deadline: float = math.inf,
     ) -> None:
         self.skipped: list[tuple[str, str]] = []
+        self.deferred: set[str] = set()
         self._shell = shell
         self._pack = pack
         self._most_bytes = most_bytes
         self._limited = limited
+        self._guard = guard
+        self._modules = ModuleNames()
+        self._by_module: dict[int, tuple[str, str]] = {}
+        self._only = only
+        self._deadline = deadline
         self._atoms = Atoms()
         self._known = known or {}
         self._names: dict[int, str] = {}
+        self._large: list[Sampled] = []
 
     def make(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
         """Return the groups, each after those that it needs. refused: names with reasons."""
@@ -90,17 +94,43 @@ class Grouping:
             for value in group.values
             if _is_made_in_a_cell(value)
         }
-        pickled = []
+        for module, name in _SINGLE:
+            if module in sys.modules:
+                self._by_module[id(getattr(sys.modules[module], name))] = (module, name)
         for group in groups:
-            reason = self._try(group)
-            if reason is None:
-                pickled.append(group)
-            else:
-                self.skip(group, reason)
-        joined = map(self._joined, self._connected(pickled))
-        groups = [group for group in joined if group is not None]
+            self._find_library(group)
+        pickled: list[Group] = []
+        failed = self._try_all(groups, pickled)
+        known = len(self._by_module)
+        # Objects that cannot be pickled, and are a module's own: they, and what holds them.
+        for group, _ in failed:
+            where = self._modules.of(group.values[0])
+            if where is not None and not _is_made_in_a_cell(group.values[0]):
+                self._by_module[id(group.values[0])] = where
+        if len(self._by_module) > known:
+            failed = self._try_all([group for group, _ in failed], pickled)
+            pickled.sort(key=groups.index)
+        for group, reason in failed:
+            self.skip(group, self._located(group, reason))
+        for group in pickled:
+            group.finish()
+        together = connected(pickled, self._atoms, self._names)
+        groups = [group for group in map(self._joined, together) if group is not None]
         self._leave_out_dependants(groups)
-        return list(graphlib.TopologicalSorter(_needed(groups)).static_order())
+        return list(graphlib.TopologicalSorter(needed(groups)).static_order())
+
+    def _find_library(self, group: Group) -> None:
+        """Note where a value comes from that was imported out of a library."""
+        value = group.values[0]
+        kind = type(value)
+        # Plain containers and arrays are stored as they are, with what is in them now.
+        is_data = module_of(kind) in ("builtins", "__main__", "numpy", "types")
+        if is_data or issubclass(kind, type) or self._atoms.holds(value):
+            return
+        for name in group.names[0]:
+            where = self._modules.in_library(name, value)
+            if where is not None:
+                self._by_module[id(value)] = where
 
     def names_of(self, groups: list[Group]) -> dict[int, str]:
         """Return the names of the functions and classes in some of its groups, by their ids."""
@@ -116,8 +146,9 @@ class Grouping:
         groups: list[Group] = []
         by_id: dict[int, Group] = {}
         for name, value in variables.items():
-            if name in refused:
-                self.skipped.append((name, refused[name]))
+            is_wanted = self._only is None or name in self._only
+            if name in refused or not is_wanted:
+                self.skipped.append((name, refused.get(name, _NO_TIME)))
                 continue
             if id(value) in by_id:
                 by_id[id(value)].names[0].append(name)
@@ -135,66 +166,125 @@ class Grouping:
 
     # -- pickling ------------------------------------------------------------------
 
+    def _try_all(self, groups: list[Group], pickled: list[Group]) -> list[tuple[Group, str]]:
+        """Pickle groups, add them to those that are; return the others with their reasons."""
+        failed: list[tuple[Group, str]] = []
+        for group in groups:
+            if time.monotonic() > self._deadline:
+                failed.append((group, _NO_TIME))
+                continue
+            if self._append_to_another(group, failed):
+                continue
+            reason = self._try(group)
+            if reason is not None:
+                failed.append((group, reason))
+                continue
+            pickled.append(group)
+            if group.written() > _LARGE_BYTES:
+                self._large.append(Sampled(group))
+        for group, _ in failed:
+            if group in pickled:
+                pickled.remove(group)
+        return failed
+
+    def _append_to_another(self, group: Group, failed: list[tuple[Group, str]]) -> bool:
+        """Pickle a variable behind a large one that it seems to share with; tell whether it was.
+
+        It would be joined with that one anyway, and both pickled once more.
+        """
+        value = group.values[0]
+        if _is_made_in_a_cell(value):
+            return False  # others know it by its name, before and behind
+        for sampled in self._large:
+            large = sampled.group
+            if large.pickler is None or not sampled.may_share(value, self._atoms):
+                continue
+            try:
+                with self._limited(group.all_names()):
+                    large.pickler.dump([value])
+                large.size = _size_of(large)
+            except BaseException:  # noqa: BLE001 - the user's classes may raise anything
+                large.size = self._most_bytes + 1
+            if large.size <= self._most_bytes:
+                large.names += group.names
+                large.values.append(value)
+                large.parts += 1
+                return True
+            # What has been written of it is of no use: the large one is pickled anew, and this one
+            # apart, which tells the reason.
+            self._large.remove(sampled)
+            reason = self._try(large)
+            if reason is not None:
+                failed.append((large, reason))
+            return False
+        return False
+
     def _try(self, group: Group) -> str | None:
         """Pickle a group; return why it cannot be stored, None if it can."""
-        writer = PieceWriter(self._pack, self._most_bytes)
-        buffers: list[pickle.PickleBuffer] = []
+        group.writer = writer = PieceWriter(self._pack, self._most_bytes)
+        group.buffers, group.parts = [], 1
         own = {id(value) for value in group.values}
-        pickler = Pickler(writer, self._shell, self._names, own, buffers.append)
+        group.pickler = pickler = self._pickler(writer, own, group.buffers.append)
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)
-                group.met = set(self._mutable(pickler))
         except NotStorable as error:
+            group.has_culprit = not isinstance(error, NotReady)
+            if not group.has_culprit:
+                self.deferred.update(group.all_names())
             return f"it is, or holds, {error}"
         except TooLarge:
             return _too_large(self._most_bytes)
         except TooSlow as error:
             return str(error)
         except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
+            group.has_culprit = not isinstance(error, RecursionError)
             return reason_of(error)
-        group.size = writer.size + sum(memoryview(one).nbytes for one in buffers)
-        if group.size > self._most_bytes:
-            return _too_large(self._most_bytes)
-        group.stream, group.buffers = writer.finish(), buffers
-        group.needs = pickler.needs - set(group.all_names())
-        group.pickler = pickler
-        return None
+        group.size = _size_of(group)
+        return _too_large(self._most_bytes) if group.size > self._most_bytes else None
 
-    def _mutable(self, pickler: Pickler) -> Iterator[int]:
-        """Yield the ids of the mutable objects in a pickle."""
-        for _, value in pickler.memo.copy().values():
-            kind = type(value)  # isinstance() would ask the value itself, too
-            if issubclass(kind, (type, types.FunctionType)) or id(value) in self._names:
-                if id(value) in pickler.made:
-                    yield id(value)
-            elif not self._atoms.holds(value):
-                yield id(value)
+    def _pickler(
+        self, file: Any, own: set[int], keep_buffer: Callable[[pickle.PickleBuffer], None]
+    ) -> Pickler:
+        return Pickler(
+            file,
+            self._shell,
+            self._names,
+            own,
+            keep_buffer,
+            self._guard,
+            self._modules,
+            self._by_module,
+        )
+
+    def _located(self, group: Group, reason: str) -> str:
+        """Add to a reason where in the variable it lies, if that can be found out."""
+        name, value = group.names[0][0], group.values[0]
+        if not group.has_culprit or name.startswith("_"):
+            return reason
+        try:
+            with self._limited(group.all_names()):
+                fails = functools.partial(self._fails, reason)
+                place = place_of_failure(name, value, fails, simple_name_of)
+        except TooSlow:
+            return reason
+        return f"{reason.replace('it is, or holds,', 'it holds')}, at {place}" if place else reason
+
+    def _fails(self, reason: str, part: Any) -> bool:
+        pickler = self._pickler(Nowhere(), {id(part)}, lambda _: None)
+        try:
+            pickler.dump(part)
+        except TooSlow:
+            raise
+        except NotStorable as error:
+            return f"it is, or holds, {error}" == reason
+        except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
+            return reason_of(error) == reason
+        finally:
+            pickler.release()
+        return False
 
     # -- what belongs together -----------------------------------------------------
-
-    def _connected(self, groups: list[Group]) -> list[list[Group]]:
-        """Return the groups that share objects, or need each other, side by side."""
-        parent: dict[Group, Group] = {group: group for group in groups}
-
-        def root(group: Group) -> Group:
-            while parent[group] is not group:
-                parent[group] = group = parent[parent[group]]
-            return group
-
-        first: dict[int, Group] = {}
-        for group in groups:
-            for key in group.met:
-                parent[root(group)] = root(first.setdefault(key, group))
-        # Most variables need no other.
-        needed = {group: others for group, others in _needed(groups).items() if others}
-        while circle := _circle(needed, root):
-            for group in circle:
-                parent[root(group)] = root(circle[0])
-        parts: dict[Group, list[Group]] = {}
-        for group in groups:
-            parts.setdefault(root(group), []).append(group)
-        return list(parts.values())
 
     def _joined(self, part: list[Group]) -> Group | None:
         for group in part:
@@ -207,6 +297,7 @@ class Grouping:
         )
         # Together they may exceed the limit.
         reason = self._try(joined)
+        joined.finish()
         joined.release()
         if reason is None:
             return joined
@@ -229,6 +320,10 @@ class Grouping:
                 there.difference_update(group.all_names())
 
 
+def _size_of(group: Group) -> int:
+    return group.written() + sum(memoryview(one).nbytes for one in group.buffers)
+
+
 class TooSlow(BaseException):
     """The end of a pickle's time; no class of the user's can catch it."""
 
@@ -245,45 +340,6 @@ def _is_made_in_a_cell(value: Any) -> bool:
         return False
     module = getattr(value, "__module__", None)
     return type(module) is str and module == "__main__"
-
-
-def _needed(groups: list[Group]) -> dict[Group, list[Group]]:
-    """Return the groups that each group needs."""
-    by_name = {name: group for group in groups for name in group.all_names()}
-    return {
-        group: [by_name[name] for name in sorted(group.needs) if name in by_name]
-        for group in groups
-    }
-
-
-def _circle(needed: dict[Group, list[Group]], root: Callable[[Group], Group]) -> list[Group]:
-    """Return groups that need each other in a circle, none if there is none.
-
-    root: the group that stands for those joined already.
-    """
-    needs: dict[Group, set[Group]] = {}
-    for group, others in needed.items():
-        own = root(group)
-        needs.setdefault(own, set()).update({root(one) for one in others} - {own})
-    try:
-        graphlib.TopologicalSorter(needs).prepare()
-    except graphlib.CycleError as error:
-        return list(error.args[1])
-    return []
-
-
-def reason_of(error: BaseException) -> str:
-    """Return in a few words why something could not be stored or restored."""
-    text = str(error).strip().partition("\n")[0]
-    found = re.search(r"(?:cannot|can't) pickle '?([\w.]+)'? objects?", text, re.IGNORECASE)
-    if found:
-        kind = found.group(1).rpartition(".")[2].strip("_")
-        return f"it is, or holds, a {kind}, which cannot be stored"
-    if "recursion" in text or isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    if len(text) > 160:
-        text = text[:159] + "…"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _listed(names: list[str]) -> str:

@@ -26,8 +26,10 @@ from typing import Any
 
 import cloudpickle
 
-from . import arrays, rebuild
+from . import arrays, rebuild, views
 from .atoms import NotStorable, module_of
+from .hanging import Reducer
+from .module_names import ModuleNames
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
@@ -46,6 +48,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     names: of the variables for functions and classes of cells, by the `id` of those.
     own: ids of the values of this group, which are not stored by their names.
+    modules: names of what is a module's own; by_module: those of objects that cannot be pickled.
+    guard: is given a type and what reduces its objects by code of others, and returns a reducer.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
     """
@@ -57,6 +61,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         names: dict[int, str],
         own: set[int],
         keep_buffer: Callable[[pickle.PickleBuffer], None],
+        guard: Callable[[type, Reducer], Reducer],
+        modules: ModuleNames,
+        by_module: dict[int, tuple[str, str]],
     ) -> None:
         def take(buffer: pickle.PickleBuffer) -> bool:
             if memoryview(buffer).nbytes < _SMALLEST_BUFFER:
@@ -71,11 +78,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._globals = shell.user_ns
         self._names = names
         self._own = own
+        self._guard = guard
+        self._modules = modules
+        self._by_module = by_module
         self._numpy: Any = sys.modules.get("numpy")
         self._reducers: dict[type, Callable[[Any], Any]] = {
             types.FunctionType: self._by_name_or(self._function),
             types.CodeType: _reduce_code,
             types.CellType: _reduce_cell,
+            memoryview: views.reduce,
             # It has no public name.
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
             functools.cached_property: _reduce_cached_property,
@@ -92,6 +103,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             (type, self._by_name_or(self._class)),
             (io.IOBase, _refuse("an open file")),
             (type(shell), lambda _: (rebuild.shell, ())),
+            (BaseException, self._exception),
             *self._bases_of_libraries(),
         ]
 
@@ -103,6 +115,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce an object; pickle asks for all but plain values."""
+        if id(obj) in self._by_module:
+            return rebuild.attribute, self._by_module[id(obj)]
         kind = type(obj)
         reducer = self._reducers.get(kind)
         if reducer is None:
@@ -117,12 +131,25 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Only a class that defines its pickling may say that a name is enough.
         methods = ("__reduce_ex__", "__reduce__")
         is_plain = all(getattr(kind, name) == getattr(object, name) for name in methods)
-        return default if is_plain or kind in self.dispatch_table else _reduce
+        return self._guard(kind, default if is_plain or kind in self.dispatch_table else _reduce)
+
+    def _exception(self, obj: Any) -> Any:
+        """Keep what an exception was raised from or while handling; its traceback is lost."""
+        reduced = self._guard(type(obj), _reduce)(obj)
+        causes = (obj.__cause__, obj.__context__, obj.__suppress_context__)
+        if not isinstance(reduced, tuple) or not any(causes) or len(reduced) > 3:
+            return reduced
+        state = reduced[2] if len(reduced) > 2 else None
+        return *reduced[:2], (state, causes), None, None, rebuild.set_exception
 
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield the reducers for classes of libraries that are loaded."""
         if self._numpy is not None:
             yield self._numpy.ndarray, arrays.reduce
+        parsing: Any = sys.modules.get("argparse")
+        if parsing is not None:
+            yield parsing._ActionsContainer, _reduce_argument  # noqa: SLF001 - of parsers and groups
+            yield parsing.Action, _reduce_argument
         widget = getattr(sys.modules.get("ipywidgets"), "Widget", None)
         if widget is not None:
             yield widget, _refuse("a widget, which lives in the front end as well")
@@ -157,6 +184,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         reduced = super().reducer_override(obj)
         # Those of Python that have no name in a module are looked up, and not made.
         if isinstance(reduced, tuple) and len(reduced) > 2:
+            if (where := self._modules.of(obj)) is not None:
+                return rebuild.attribute, where
             self.made.add(id(obj))
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
             made, state = (maker, *_with_slots(arguments, obj)), (setter, state)
@@ -170,6 +199,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return _reduce_dispatching(obj)
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented:
+                if (where := self._modules.of(obj)) is not None:
+                    return rebuild.attribute, where
                 self.made.add(id(obj))
             return reduced
         self.made.add(id(obj))
@@ -198,7 +229,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Store a function with functools.lru_cache; its cache is empty when it comes back."""
         wrapped = obj.__wrapped__
         if getattr(wrapped, "__globals__", None) is not self._globals:
-            return super().reducer_override(obj)
+            where = self._modules.of(obj)
+            return super().reducer_override(obj) if where is None else (rebuild.attribute, where)
         self.made.add(id(obj))
         attributes = {key: value for key, value in vars(obj).items() if key != "__wrapped__"}
         return rebuild.cached, (wrapped, obj.cache_parameters(), attributes)
@@ -289,6 +321,24 @@ def _reduce_dispatching_method(obj: Any) -> Any:
 def _reduce_cached_property(obj: Any) -> Any:
     state = {key: value for key, value in vars(obj).items() if key != "lock"}
     return rebuild.cached_property, (), state, None, None, rebuild.set_attributes
+
+
+class _Suppress:
+    """Stands for argparse.SUPPRESS, a text that is told from others by being the same object."""
+
+    def __reduce__(self) -> Any:
+        return rebuild.attribute, ("argparse", "SUPPRESS")
+
+
+def _reduce_argument(obj: Any) -> Any:
+    reduced = obj.__reduce_ex__(5)
+    if len(reduced) < 3 or type(reduced[2]) is not dict:
+        return reduced
+    suppressed = sys.modules["argparse"].SUPPRESS
+    state = {
+        key: _Suppress() if value is suppressed else value for key, value in reduced[2].items()
+    }
+    return (*reduced[:2], state, *reduced[3:])
 
 
 def _refuse(what: str) -> Callable[[Any], Any]:

@@ -127,6 +127,14 @@ class PieceWriter:
         return self._references
 
 
+class Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        """Take bytes, or any buffer."""
+        return memoryview(data).nbytes
+
+
 class TooLarge(Exception):
     """A pickle exceeds its limit."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import math
 import os
+import struct
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 # The namespace that is being restored; functions of cells look up their globals in it.
 _namespace: dict[str, Any] = {}
@@ -35,6 +37,14 @@ def named(name: str) -> Any:
         return _namespace[name]
     except KeyError:
         raise NotRestored(f"it needs `{name}`, which did not come back") from None
+
+
+def attribute(module: str, name: str) -> Any:
+    """Return what is a module's own."""
+    try:
+        return getattr(importlib.import_module(module), name)
+    except AttributeError:
+        raise NotRestored(f"the module {module} has no `{name}`") from None
 
 
 def shell() -> Any:
@@ -119,6 +129,16 @@ def cached_property() -> Any:
 def set_attributes(target: Any, state: dict[str, Any]) -> None:
     """Set the attributes of an object, past any `__setattr__`."""
     target.__dict__.update(state)
+
+
+def set_exception(target: BaseException, state: tuple[Any, tuple[Any, Any, bool]]) -> None:
+    """Set the attributes of an exception, and what it was raised from or while handling."""
+    attributes, (cause, context, is_suppressed) = state
+    if attributes is not None:
+        target.__setstate__(attributes)
+    target.__cause__, target.__context__ = cause, context
+    # Setting the cause sets it.
+    target.__suppress_context__ = is_suppressed
 
 
 def new_type() -> Any:
@@ -282,6 +302,28 @@ def flat(owner: Any) -> Any:
 
     plain: Any = np.ndarray.view(owner, np.ndarray)
     return (plain if plain.flags.c_contiguous else plain.T).reshape(-1)
+
+
+def whole_memory(owner: Any, is_read_only: bool) -> memoryview:
+    """Make a memoryview of all that an object has."""
+    view = memoryview(owner)
+    return view.toreadonly() if is_read_only else view
+
+
+def part_of_memory(
+    owner: Any, start: int, form: Any, shape: tuple[int, ...], step: int, is_read_only: bool
+) -> memoryview:
+    """Make a memoryview of a part. start: the byte of the first element; step: in elements."""
+    plain = memoryview(owner).cast("B")
+    size = struct.calcsize(form)
+    count = math.prod(shape)
+    if step < 0:
+        # The part begins with its last element.
+        start += (count - 1) * step * size
+    length = ((count - 1) * abs(step) + 1) * size
+    view: Any = plain[start : start + length].cast(form)
+    view = view[::step] if len(shape) == 1 else view.cast("B").cast(form, shape)
+    return cast("memoryview", view.toreadonly() if is_read_only else view)
 
 
 # -- pandas ------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 import json
 import os
 import pickle
@@ -20,10 +19,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..origin import Origin
-from . import rebuild, session_state
+from . import partial, process_settings, rebuild, session_state
 from .changed_files import write_files
-from .groups import reason_of
 from .pieces import DamagedPiece, Pieces
+from .reasons import reason_of
 from .save import FORMAT
 
 LOADING = "loading"
@@ -44,7 +43,7 @@ def restore(
     After an interrupt: `is_interrupted`, `variables`, and `files` if all are here.
     """
     started = time.monotonic()
-    if manifest["format"] != FORMAT:
+    if manifest["format"] not in (1, FORMAT):
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
     pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
     progress = os.path.join(os.path.dirname(pack), LOADING)
@@ -72,21 +71,19 @@ def _restore(
         manifest["files"], loader.pieces, origin.directory, manifest["taken"]
     )
     loader.missing += told
-    session_state.set_process_state(manifest["process"])
+    loader.missing += session_state.set_process_state(manifest["process"])
     # Modules may have come that were looked for in vain before.
     importlib.invalidate_caches()
     report["files"] = written
     with _silent(), session_state.findable(manifest["process"]["directory"]):
-        settings = manifest["settings"]
-        # A figure that is loaded belongs to the backend chosen by then. Set again afterwards,
-        # because modules change settings when they are imported.
-        early = [one for one in settings if one[0] in session_state.NEEDED_EARLY]
-        loader.settings(early, is_early=True)
+        # Those that are early are set again: modules change settings when they are imported.
+        stored = manifest["settings"]
+        loader.settings([one for one in stored if _is_early(one[0])], is_early=True)
         loader.modules(manifest["imports"], manifest["submodules"])
         # Pickles hold bytecode, which changes with Python.
         if list(manifest["python"]) == list(sys.version_info[:2]):
             loader.variables(manifest["groups"])
-            loader.settings(settings)
+            loader.settings(stored)
             loader.history(manifest["history"], is_in_cell)
             session_state.sort(loader.shell, manifest["order"])
         else:
@@ -99,9 +96,42 @@ def _restore(
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Discard what modules and classes print while they are loaded."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    """Discard what modules and classes print while they are loaded.
+
+    The streams themselves stay in their place: a module may keep one, or make a handler of it.
+    """
+    gates = []
+    for stream in {id(one): one for one in (sys.stdout, sys.stderr)}.values():
+        attributes = getattr(stream, "__dict__", None)
+        if attributes is not None:  # another one is the user's own, and stays as it is
+            gates += [_Gate(stream, name) for name in ("write", "writelines")]
+    try:
         yield
+    finally:
+        for gate in gates:
+            gate.open()
+
+
+class _Gate:
+    """A stream's method that does nothing until it is opened; whoever keeps it has the method."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self._write = getattr(stream, name)
+        self._is_shut = True
+        self._attributes, self._name = vars(stream), name
+        self._before = self._attributes.get(name)
+        self._attributes[name] = self
+
+    def __call__(self, text: Any) -> Any:
+        """Write, or tell that it was done."""
+        return len(text) if self._is_shut else self._write(text)
+
+    def open(self) -> None:
+        """Give the stream its method back."""
+        self._is_shut = False
+        del self._attributes[self._name]
+        if self._before is not None:
+            self._attributes[self._name] = self._before
 
 
 class _Loader:
@@ -143,45 +173,55 @@ class _Loader:
             self._loading.seek(0)
             self._loading.truncate()
             self._loading.write(json.dumps(names).encode("ascii"))
-            try:
-                values = self._load(group)
-            except KeyboardInterrupt:  # of the user's
-                raise
-            except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
-                is_ours = isinstance(error, rebuild.NotRestored)
-                reason = str(error) if is_ours else reason_of(error)
-                self.missing.extend((name, reason) for name in names)
-                self.left += names
-                continue
-            for number, aliases in enumerate(group["names"]):
+            values = self._load_whole(group)
+            for aliases, (value, reason) in zip(group["names"], values):  # noqa: B905 - Python 3.9
+                if reason:
+                    self.missing.extend((name, reason) for name in aliases)
+                    self.left += aliases
+                    continue
                 for name in aliases:
                     if session_state.is_output(name):
-                        session_state.set_output(self.shell, name, values[number], self._names)
+                        session_state.set_output(self.shell, name, value, self._names)
                     else:
-                        self.shell.user_ns[name] = values[number]
-            self.count += sum(session_state.is_shown(name) for name in names)
+                        self.shell.user_ns[name] = value
+                self.count += sum(session_state.is_shown(name) for name in aliases)
 
-    def _load(self, group: dict[str, Any]) -> Any:
-        python = group.get("python", list(sys.version_info[:2]))
-        if list(python) != list(sys.version_info[:2]):
-            version = ".".join(str(part) for part in python)
+    def _load_whole(self, group: dict[str, Any]) -> list[tuple[Any, str]]:
+        """Return the values of a group, each with "" or the reason why it has not come back."""
+        try:
+            return [(value, "") for value in self._load(group)]
+        except KeyboardInterrupt:  # of the user's
+            raise
+        except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
+            is_ours = isinstance(error, rebuild.NotRestored)
+            reason = str(error) if is_ours else reason_of(error)
+        count = len(group["names"])
+        if count > 1 and _is_of_this_python(group):
+            try:
+                with self.pieces.open(group["stream"]) as file:
+                    return partial.load(file, _Buffers(self.pieces, group), group.get("parts", 1))
+            except KeyboardInterrupt:  # of the user's
+                raise
+            except BaseException as error:  # noqa: BLE001 - as above
+                reason = reason_of(error)
+        return [(None, reason)] * count
+
+    def _load(self, group: dict[str, Any]) -> list[Any]:
+        if not _is_of_this_python(group):
+            version = ".".join(str(part) for part in group["python"])
             raise rebuild.NotRestored(f"it was stored by Python {version}")
-        buffers = (
-            self.pieces.buffer(references, size) for size, references in group.get("buffers", ())
-        )
         with self.pieces.open(group["stream"]) as file:
             # Stored by this user's own notebook, and loaded where its cells run.
-            return pickle.Unpickler(file, buffers=buffers).load()  # noqa: S301
+            unpickler = pickle.Unpickler(file, buffers=_Buffers(self.pieces, group))  # noqa: S301
+            return [value for _ in range(group.get("parts", 1)) for value in unpickler.load()]
 
-    def settings(
-        self, settings: list[tuple[str, dict[str, Any]]], *, is_early: bool = False
-    ) -> None:
-        """Restore the settings of libraries. is_early: they are set again later."""
-        for name, group in settings:
+    def settings(self, stored: list[tuple[str, dict[str, Any]]], *, is_early: bool = False) -> None:
+        """Restore settings of the process. is_early: they are set again later."""
+        for name, group in stored:
             try:
-                setting = session_state.SETTINGS[name]
-                importlib.import_module(setting.module)
-                setting.write(self._load(group)[0])
+                row = process_settings.ROWS[name]
+                importlib.import_module(row.module)
+                row.write(self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version
                 if not is_early:
                     self.missing.append((name, reason_of(error)))
@@ -200,6 +240,31 @@ class _Loader:
                     self.shell.extension_manager.load_extension(name)
                 except Exception as error:  # noqa: BLE001 - an extension may raise anything
                     self.missing.append((f"the extension {name}", reason_of(error)))
+
+
+def _is_early(name: str) -> bool:
+    row = process_settings.ROWS.get(name)
+    return row is not None and row.is_early
+
+
+class _Buffers:
+    """The buffers of a group. One that is damaged does not keep the others back."""
+
+    def __init__(self, pieces: Pieces, group: dict[str, Any]) -> None:
+        self._pieces = pieces
+        self._left = iter(group.get("buffers", ()))
+
+    def __iter__(self) -> _Buffers:
+        return self
+
+    def __next__(self) -> Any:
+        size, references = next(self._left)
+        return self._pieces.buffer(references, size)
+
+
+def _is_of_this_python(group: dict[str, Any]) -> bool:
+    here = list(sys.version_info[:2])
+    return list(group.get("python", here)) == here
 
 
 def _names(group: dict[str, Any]) -> list[str]:

@@ -6,12 +6,13 @@ gigabyte. What a `__reduce__` changes, prints, imports or crashes happens in the
 Forking a process with threads is dangerous where the child goes on as before: a lock that
 another thread held is held for ever. This child pickles, writes two files and leaves by `_exit`:
 no event loop, no zmq, no linear algebra, no exit handlers, no finalizers (garbage is not
-collected). Only a `__reduce__` of the user's or of a library's could still wait for such a lock;
-it has a time limit, like everything here. Where there is no safe fork (not Linux) the process
-takes the checkpoint itself, and cells wait.
+collected). Only a `__reduce__` of the user's or of a library's could still wait for such a lock,
+or for a thread: see hanging.py. Where there is no safe fork (not Linux) the process takes the
+checkpoint itself, and cells wait.
 
-The child supervises a worker, a child of its own. If that crashes, or exceeds a variable's time
-limit, it is started again without that variable.
+The child supervises a worker, a child of its own. If that crashes, or exceeds a variable's limit
+of processor time, it is started again without that variable. When much of the time is gone, the
+last worker stores what others before it could.
 
 `start` writes into its folder: `pack` with the new pieces, and `manifest` once all is done.
 """
@@ -20,35 +21,58 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import json
+import math
 import os
-import random
 import signal
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..call_socket import is_readable
 from ..origin import Origin
-from . import session_state
+from . import process_settings, session_state
 from .changed_files import ChangedFiles
-from .groups import Group, Grouping, TooSlow, reason_of
-from .pieces import Pack
+from .groups import Grouping, TooSlow
+from .hanging import (
+    VARIABLE_SECONDS,
+    CopyGuard,
+    Hanging,
+    Recorder,
+    Turn,
+    activity,
+    reduce_ahead,
+)
+from .module_names import ModuleNames
+from .pickler import Pickler
+from .pieces import Nowhere, Pack
+from .reasons import reason_of
+from .sharing import Group
 
-FORMAT = 1
+# 1 has no groups of more than one pickle.
+FORMAT = 2
 
 PACK = "pack"
 MANIFEST = "manifest"
 
-# A worker that exceeds its time limit by this is stuck where no signal reaches it.
+# A worker that exceeds its limit of processor time by this is stuck where no signal reaches it.
 _STUCK_SECONDS = 3.0
 
-# So many variables may crash or block a worker before the checkpoint is given up.
-_MOST_WORKERS = 8
+# A worker is looked at so often.
+_LOOK_SECONDS = 0.1
+
+# Variables are looked at for this share of the time, and workers started again: the rest is for
+# writing what has been found.
+_SHARE_FOR_LOOKING = 0.5
+
+# After so many workers, the next one stores only what they could.
+_MOST_WORKERS = 20
 
 # A linked list is pickled by recursion.
 _RECURSION_LIMIT = 20_000
@@ -62,8 +86,11 @@ class Limits:
     variable_bytes: int
     total_bytes: int
     files_bytes: int
+    # Of processor time.
     variable_seconds: float = 20.0
     total_seconds: float = 180.0
+    # A worker that has slept for so long waits for what does not come.
+    hanging_seconds: float = 0.7
 
 
 @dataclass
@@ -72,6 +99,8 @@ class CheckpointJob:
 
     known: hashes of the pieces that need not be written. began: the time of the snapshot.
     is_in_cell: a cell asks for it, which is not counted yet.
+    hanging: what is known to hang; `Hanging.learn` reads from the folder what was found out.
+    only: names that may be stored; None: all. looking_until: when no more variables are looked at.
     """
 
     shell: Any
@@ -81,9 +110,15 @@ class CheckpointJob:
     known: set[str]
     is_in_cell: bool = False
     began: float = field(default_factory=time.time)
-    # Read before the fork: Python seeds the child's generator again.
-    random_state: Any = field(default_factory=random.getstate)
+    # Settings that are not the same in the copy.
+    noted: dict[str, Any] = field(default_factory=dict)
+    failed: list[tuple[str, str]] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    hanging: Hanging = field(default_factory=Hanging)
+    ready: dict[int, Any] = field(default_factory=dict)
+    turn: Turn = field(default_factory=Turn)
+    only: set[str] | None = None
+    looking_until: float = math.inf
 
 
 def start(job: CheckpointJob) -> int:
@@ -92,8 +127,11 @@ def start(job: CheckpointJob) -> int:
     Raises OSError: the process cannot fork.
     """
     if not sys.platform.startswith("linux"):
+        _note(job)
         _take(job, contextlib.nullcontext, lambda _: None)
         return 0
+    _note(job)
+    _reduce_ahead(job)
     # An interrupt is for the cell, and must not hit the child before it ignores it.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -109,6 +147,37 @@ def start(job: CheckpointJob) -> int:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return pid
+
+
+def _note(job: CheckpointJob) -> None:
+    """Read what is not the same any more in the copy."""
+
+    def unlimited(_: list[str]) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    job.noted, failed = _settings(job, unlimited, is_before_fork=True)
+    job.failed += [*failed, *process_settings.unkept()]
+
+
+def _reduce_ahead(job: CheckpointJob) -> None:
+    def pickle_value(value: Any, recorder: Recorder) -> None:
+        pickler = Pickler(
+            Nowhere(), job.shell, {}, set(), lambda _: None, recorder.guard, ModuleNames(), {}
+        )
+        try:
+            pickler.dump(value)
+        finally:
+            pickler.release()
+
+    if job.hanging.kinds:
+        job.ready = reduce_ahead(
+            session_state.variables(job.shell),
+            job.hanging,
+            pickle_value,
+            job.refused,
+            seconds=min(VARIABLE_SECONDS, job.limits.variable_seconds),
+            is_interruptible=job.is_in_cell,
+        )
 
 
 def _leave_after(action: Any, *arguments: Any) -> None:
@@ -153,57 +222,98 @@ def _become_child() -> None:
 
 
 def _supervise(job: CheckpointJob) -> None:
-    notebook = os.getppid()
-    deadline = time.monotonic() + job.limits.total_seconds
-    for _ in range(_MOST_WORKERS):
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if not pid:
-            os.close(reading)
-            _leave_after(_work, job, writing)
-        os.close(writing)
-        culprits, reason = _watch(pid, reading, notebook, deadline, job.limits.variable_seconds)
-        os.close(reading)
+    worker = _Worker(job, os.getppid())
+    share = job.limits.total_seconds * _SHARE_FOR_LOOKING
+    job.looking_until = time.monotonic() + share
+    for count in itertools.count(1):
+        reason = worker.run()
         if not reason:
             if os.path.exists(os.path.join(job.folder, MANIFEST)):
                 return
             # A `__reduce__` has ended the process with status 0.
             reason = "storing it ended the process"
-        if not culprits:
+        kind = job.turn.name()
+        if reason is _HANGS and kind and kind not in job.hanging.kinds:
+            job.hanging.kinds.add(kind)
+            job.hanging.tell(job.folder, set())
+        elif worker.culprits:
+            job.refused.update(dict.fromkeys(worker.culprits, str(reason)))
+        else:
             raise RuntimeError(reason)
-        job.refused.update(dict.fromkeys(culprits, reason))
-    raise RuntimeError("too many variables could not be looked at")
+        if count > _MOST_WORKERS or time.monotonic() > job.looking_until:
+            if job.only is not None:
+                raise RuntimeError("too many variables could not be looked at")
+            job.only = worker.finished - set(worker.culprits)
+            job.looking_until = time.monotonic() + share / 2
 
 
-def _watch(
-    pid: int, reading: int, notebook: int, deadline: float, seconds: float
-) -> tuple[list[str], str]:
-    """Wait for a worker; return the variables it ended at, and why if it failed."""
-    names: list[str] = []
-    started = time.monotonic()
-    buffered = b""
-    while True:
-        if is_readable(reading, 0.5):
-            data = os.read(reading, 65536)
-            if not data:
-                break
-            *lines, buffered = (buffered + data).split(b"\n")
-            if lines:
-                names, started = json.loads(lines[-1]), time.monotonic()
-        now = time.monotonic()
-        is_stuck = bool(names) and now > started + seconds + _STUCK_SECONDS
-        if is_stuck or now > deadline or os.getppid() != notebook:
+_HANGS = "storing it waits for something that does not come in a copy of the process"
+
+
+class _Worker:
+    """Workers, one after the other.
+
+    culprits: variables that the last one was busy with when it ended. finished: variables that
+    one of them has looked at without harm.
+    """
+
+    def __init__(self, job: CheckpointJob, notebook: int) -> None:
+        self.culprits: list[str] = []
+        self.finished: set[str] = set()
+        self._job = job
+        self._notebook = notebook
+        self._deadline = time.monotonic() + job.limits.total_seconds
+
+    def run(self) -> str:
+        """Have a worker do all of it; return why it failed, "" if it did not."""
+        self._job.turn.clear()
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(reading)
+            _leave_after(_work, self._job, writing)
+        os.close(writing)
+        try:
+            reason = self._watch(pid, reading)
+        finally:
+            os.close(reading)
+        if reason:
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            if is_stuck:
-                return names, _too_slow(seconds)
-            raise RuntimeError("it took too long")
-    status = os.waitpid(pid, 0)[1]
-    if status == 0:
-        return names, ""
-    if os.WIFSIGNALED(status):
-        return names, f"storing it crashed (signal {os.WTERMSIG(status)})"
-    return names, "storing it failed"
+        status = os.waitpid(pid, 0)[1]
+        if reason or status == 0:
+            return reason
+        if os.WIFSIGNALED(status):
+            return f"storing it crashed (signal {os.WTERMSIG(status)})"
+        return "storing it failed"
+
+    def _watch(self, pid: int, reading: int) -> str:
+        """Wait until a worker has ended, or is to be ended; return why, "" if it has ended."""
+        limits = self._job.limits
+        self.culprits = []
+        buffered = b""
+        used_before = used = awake = 0.0
+        while True:
+            if is_readable(reading, _LOOK_SECONDS):
+                data = os.read(reading, 65536)
+                if not data:
+                    return ""
+                *lines, buffered = (buffered + data).split(b"\n")
+                for line in lines:
+                    self.finished.update(self.culprits)
+                    self.culprits = json.loads(line)
+                used_before, awake = used, time.monotonic()
+            now = time.monotonic()
+            sleeps, used_now = activity(pid)
+            if used_now != used or not sleeps:
+                used, awake = used_now, now
+            if self.culprits and used > used_before + limits.variable_seconds + _STUCK_SECONDS:
+                return _too_slow(limits.variable_seconds)
+            if self.culprits and now > awake + limits.hanging_seconds:
+                return _HANGS
+            if now > self._deadline or os.getppid() != self._notebook:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                raise RuntimeError("it took too long")
 
 
 def _work(job: CheckpointJob, writing: int) -> None:
@@ -227,13 +337,14 @@ def _limit(seconds: float) -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise TooSlow(_too_slow(seconds))
 
-    signal.signal(signal.SIGALRM, stop)
-    # Repeated, in case something catches it all the same.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    signal.signal(signal.SIGPROF, stop)
+    # Of processor time: the machine may be busy, and this process is the one that waits. Repeated,
+    # in case something catches it all the same.
+    signal.setitimer(signal.ITIMER_PROF, seconds, 0.5)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 # -- the work ----------------------------------------------------------------------
@@ -256,18 +367,35 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     found = session_state.variables(job.shell)
     order = list(found)
     imports, submodules = session_state.take_modules(found)
-    grouping = Grouping(job.shell, pack, job.limits.variable_bytes, limited)
+    guard = CopyGuard(job.hanging, job.ready, job.turn).guard
+    grouping = Grouping(
+        job.shell,
+        pack,
+        job.limits.variable_bytes,
+        limited,
+        guard,
+        only=job.only,
+        deadline=job.looking_until,
+    )
     groups = _within(grouping, grouping.make(found, job.refused), job.limits.total_bytes)
     variables = [_entry(group, pack) for group in groups]
     # Settings are grouped apart: their names are no variables'.
     known = grouping.names_of(groups)
-    asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited, known)
+    asides = Grouping(job.shell, pack, job.limits.variable_bytes, limited, guard, known)
     history = pack.add_all(
         memoryview(json.dumps(session_state.history(job.shell, job.is_in_cell)).encode("ascii"))
     )
-    asked = _settings(job, asides.skipped)
-    settings = [(group.names[0][0], _entry(group, pack)) for group in asides.make(asked, {})]
+    found, failed = _settings(job, limited, is_before_fork=False)
+    asides.skipped += [*job.failed, *failed]
+    found.update(job.noted)
+    # In the order in which they are set again.
+    stored = asides.make(
+        {name: found[name] for name in process_settings.ROWS if name in found}, job.refused
+    )
+    rows = [(group.names[0][0], _entry(group, pack)) for group in stored]
     pack.close()
+    if job.hanging.kinds:
+        job.hanging.tell(job.folder, grouping.deferred)
     manifest = {
         "format": FORMAT,
         "python": list(sys.version_info[:2]),
@@ -277,10 +405,12 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
         "imports": imports,
         "submodules": submodules,
         "process": session_state.process_state(job.origin),
-        "settings": settings,
+        "settings": rows,
         "history": history,
         "files": taken,
         "skipped": [*grouping.skipped, *asides.skipped, *files.skipped],
+        "deferred": sorted(grouping.deferred),
+        "hanging": sorted(job.hanging.kinds),
         "bytes": sum(group.size for group in groups),
         "pack": pack.index,
     }
@@ -290,16 +420,30 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     os.replace(path + ".part", path)
 
 
-def _settings(job: CheckpointJob, failed: list[tuple[str, str]]) -> dict[str, Any]:
+def _settings(
+    job: CheckpointJob,
+    limited: Callable[[list[str]], AbstractContextManager[None]],
+    *,
+    is_before_fork: bool,
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return settings by their names, and the names that failed with their reasons."""
     found: dict[str, Any] = {}
-    for name, setting in session_state.SETTINGS.items():
+    failed: list[tuple[str, str]] = []
+    for name, row in process_settings.ROWS.items():
+        wanted = row.is_before_fork is is_before_fork and name not in job.refused
+        if row.module not in sys.modules or not wanted:
+            continue
         try:
-            if setting.module in sys.modules:
-                found[name] = setting.read()
+            with limited([name]):
+                state = row.read()
+        except TooSlow as error:
+            failed.append((name, str(error)))
         except Exception as error:  # noqa: BLE001 - a library of another version
             failed.append((name, reason_of(error)))
-    found["the random state of random"] = job.random_state
-    return found
+        else:
+            if state is not None:
+                found[name] = state
+    return found, failed
 
 
 def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Group]:
@@ -324,6 +468,8 @@ def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Gr
 def _entry(group: Group, pack: Pack) -> dict[str, Any]:
     """Write the buffers of a group; return its entry in the manifest."""
     entry: dict[str, Any] = {"names": group.names, "stream": group.stream}
+    if group.parts > 1:
+        entry["parts"] = group.parts
     if group.needs:
         entry["needs"] = sorted(group.needs)
     if group.buffers:

@@ -1,33 +1,34 @@
-"""A notebook's state beside its variables: modules, directory, settings, history.
-
-Settings are stored of loaded libraries only, each pickled on its own, so that failures stay apart.
-"""
+"""A notebook's state beside its variables and settings: modules, directory, history."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import linecache
 import os
-import random
 import re
 import sys
+import time
 import types
-import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from ..origin import Origin
 
 # Names that IPython defines, also where they hold something of the user's.
 _UNDERSCORES = ("_", "__", "___")
 _OUTPUT = "Out["
+# The open figures of pyplot, the current one last: not one of the user's names either.
+_FIGURES = "Out[pyplot]"
 _NOT_VARIABLES = frozenset(
     {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii"}
     # What every module has.
     | {"__name__", "__doc__", "__package__", "__loader__", "__spec__"}
     | {"__builtin__", "__builtins__"}
 )
+
+
+# Its hash tells processes with different seeds apart.
+_HASHED = "aca-kernel"
 
 
 def variables(shell: Any) -> dict[str, Any]:
@@ -41,6 +42,10 @@ def variables(shell: Any) -> dict[str, Any]:
             found[name] = value
     for number, value in list(shell.user_ns.get("_oh", {}).items()):
         found[f"{_OUTPUT}{number}]"] = value
+    figures: Any = getattr(sys.modules.get("matplotlib._pylab_helpers"), "Gcf", None)
+    if getattr(figures, "figs", None):
+        # With the variables, because these may be the same figures.
+        found[_FIGURES] = [(key, one.canvas.figure) for key, one in figures.figs.items()]
     for name in _UNDERSCORES:
         value = getattr(shell.displayhook, name, "")
         if type(value) is str and not value:
@@ -104,7 +109,14 @@ def process_state(origin: Origin) -> dict[str, Any]:
         "environ": environ,
         "environ_gone": [name for name in origin.environ if name not in os.environ],
         "path": list(sys.path) if sys.path != origin.path else None,
+        "hashing": hash(_HASHED),
+        "zone": _zone(),
     }
+
+
+def _zone() -> list[Any]:
+    """Return the time zone that times are told in."""
+    return [*time.tzname, time.timezone, time.altzone]
 
 
 def working_directory() -> str | None:
@@ -115,13 +127,19 @@ def working_directory() -> str | None:
         return None
 
 
-def set_process_state(state: dict[str, Any]) -> None:
-    """Restore environment variables and path."""
+def set_process_state(state: dict[str, Any]) -> list[tuple[str, str]]:
+    """Restore environment variables and path; return what cannot be as it was, with its reason."""
     os.environ.update(state["environ"])
     for name in state["environ_gone"]:
         os.environ.pop(name, None)
     if state["path"] is not None:
         sys.path[:] = state["path"]
+    # The variable alone says nothing: somebody must have had it read.
+    if list(state.get("zone", _zone())) != _zone() and hasattr(time, "tzset"):
+        time.tzset()
+    if state.get("hashing", hash(_HASHED)) != hash(_HASHED):
+        return [("the order of sets of texts", "this process hashes with another seed")]
+    return []
 
 
 @contextlib.contextmanager
@@ -157,112 +175,6 @@ def sort(shell: Any, names: list[str]) -> None:
             outputs[int(key)] = outputs.pop(int(key))
         elif name in shell.user_ns:
             shell.user_ns[name] = shell.user_ns.pop(name)
-
-
-# -- settings of libraries ---------------------------------------------------------
-
-
-def _set_numpy_random_state(state: Any) -> None:
-    sys.modules["numpy.random"].set_state(state)
-
-
-def _numpy_options() -> Any:
-    numpy = sys.modules["numpy"]
-    return numpy.get_printoptions(), numpy.geterr()
-
-
-def _set_numpy_options(state: Any) -> None:
-    numpy: Any = sys.modules["numpy"]
-    # Some versions return it and do not take it.
-    state[0].pop("override_repr", None)
-    numpy.set_printoptions(**state[0])
-    numpy.seterr(**state[1])
-
-
-def _pandas_options() -> Any:
-    config = sys.modules["pandas._config.config"]
-    pandas = sys.modules["pandas"]
-    changed = {}
-    for name, option in config._registered_options.items():  # noqa: SLF001 - no public list
-        if name in config._deprecated_options:  # noqa: SLF001
-            continue
-        value = pandas.get_option(name)
-        if value is not option.defval and value != option.defval:
-            changed[name] = value
-    return changed
-
-
-def _set_pandas_options(state: Any) -> None:
-    for name, value in state.items():
-        sys.modules["pandas"].set_option(name, value)
-
-
-def _matplotlib_state() -> Any:
-    matplotlib = sys.modules["matplotlib"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parameters = {name: dict.__getitem__(matplotlib.rcParams, name)
-                      for name in matplotlib.rcParams}  # fmt: skip
-    backend = parameters.pop("backend", None)
-    parameters.pop("backend_fallback", None)
-    return {
-        # Until the first figure it is a sentinel.
-        "backend": backend if isinstance(backend, str) else None,
-        "pyplot": "matplotlib.pyplot" in sys.modules,
-        "loaded": getattr(sys.modules.get("matplotlib.pyplot"), "_backend_mod", None) is not None,
-        "parameters": parameters,
-    }
-
-
-def _set_matplotlib_state(state: Any) -> None:
-    matplotlib = sys.modules["matplotlib"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        backend = dict.__getitem__(matplotlib.rcParams, "backend")
-        if state["backend"] is not None and state["backend"] != backend:
-            matplotlib.use(state["backend"])
-        if state["pyplot"]:
-            pyplot = importlib.import_module("matplotlib.pyplot")
-            if state["loaded"] and getattr(pyplot, "_backend_mod", None) is None:
-                pyplot.switch_backend(state["backend"])
-        known = {name: one for name, one in state["parameters"].items()
-                 if name in matplotlib.rcParams}  # fmt: skip
-        matplotlib.rcParams.update(known)
-
-
-def _set_warning_filters(state: Any) -> None:
-    # So that Python notices; it puts each before the others.
-    warnings.resetwarnings()
-    warnings.filters[:] = state  # type: ignore[index]
-    getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
-
-
-NEEDED_EARLY = ("the settings of matplotlib",)
-
-
-class Setting(NamedTuple):
-    """The settings of a library. module: the one that must be loaded."""
-
-    module: str
-    read: Callable[[], Any]
-    write: Callable[[Any], None]
-
-
-# In this order: the random states are set when nothing draws numbers any more.
-SETTINGS = {
-    "the options of numpy": Setting("numpy", _numpy_options, _set_numpy_options),
-    "the options of pandas": Setting("pandas", _pandas_options, _set_pandas_options),
-    "the settings of matplotlib": Setting("matplotlib", _matplotlib_state, _set_matplotlib_state),
-    "the filters of warnings": Setting(
-        "warnings", lambda: list(warnings.filters), _set_warning_filters
-    ),
-    "the random state of numpy": Setting(
-        "numpy.random",
-        lambda: sys.modules["numpy.random"].get_state(legacy=False),
-        _set_numpy_random_state,
-    ),
-    "the random state of random": Setting("random", random.getstate, random.setstate),
-}
 
 
 # -- history -----------------------------------------------------------------------
@@ -326,6 +238,9 @@ def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
 
     taken: names that the user has assigned to.
     """
+    if name == _FIGURES:
+        _set_figures(value)
+        return
     key = name[len(_OUTPUT) : -1]
     if key.isdigit():
         shell.user_ns["_oh"][int(key)] = value
@@ -334,6 +249,19 @@ def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
         setattr(shell.displayhook, key, value)
     if key not in taken:
         shell.user_ns[key] = shell.user_ns_hidden[key] = value
+
+
+def _set_figures(figures: list[tuple[int, Any]]) -> None:
+    """Give the figures of pyplot, which come back in any order, their numbers and their order."""
+    registered = sys.modules["matplotlib._pylab_helpers"].Gcf.figs
+    registered.clear()
+    for number, figure in figures:
+        manager = getattr(figure.canvas, "manager", None)
+        if manager is not None:
+            manager.num = number
+            registered[number] = manager
+            # In a property since matplotlib 3.10.
+            setattr(figure, "_number" if hasattr(figure, "_number") else "number", number)
 
 
 def is_output(name: str) -> bool:

@@ -49,16 +49,19 @@ class _First:
         self._patches = patches
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, _: Any = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: Any = None,  # noqa: ARG002 - the protocol's
     ) -> ModuleSpec | None:
-        """See importlib.abc.MetaPathFinder."""
-        if name in self._patches:
-            return self._patched(name, path)
+        """See importlib.abc.MetaPathFinder: whoever wraps a finder may pass all by keyword."""
+        if fullname in self._patches:
+            return self._patched(fullname, path)
         if not is_quiet():
             if path is None and not self._mirror.is_hinting:
                 self._bring_places()
             for prefix, _folder in _folders(self._mirror, path):
-                self._refresh(prefix + name.rpartition(".")[2])
+                self._refresh(prefix + fullname.rpartition(".")[2])
         return None
 
     def _bring_places(self) -> None:
@@ -109,22 +112,27 @@ class _Last:
         self._mirror = mirror
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, _: Any = None
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: Any = None,  # noqa: ARG002 - the protocol's
     ) -> ModuleSpec | None:
-        """See importlib.abc.MetaPathFinder."""
+        """See importlib.abc.MetaPathFinder: whoever wraps a finder may pass all by keyword."""
         __tracebackhide__ = True
         if is_quiet():
             return None
         mirror = self._mirror
         for prefix, folder in _folders(mirror, path):
             try:
-                if not self._bring(prefix + name.rpartition(".")[2]):
+                if not self._bring(prefix + fullname.rpartition(".")[2]):
                     continue
             except (FileProblem, Refused) as error:
-                raise MissingModule(f"No module named {name!r}. {error}", name=name) from None
+                raise MissingModule(
+                    f"No module named {fullname!r}. {error}", name=fullname
+                ) from None
             # The caches of folders may be stale.
             importlib.machinery.PathFinder.invalidate_caches()
-            return importlib.machinery.PathFinder.find_spec(name, [folder])
+            return importlib.machinery.PathFinder.find_spec(fullname, [folder])
         return None
 
     def _bring(self, relative: str) -> bool:

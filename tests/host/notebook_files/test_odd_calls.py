@@ -30,6 +30,7 @@ class Unspeakable(ValueError):
 folder = os.open(".", os.O_RDONLY)"""
 
 CALLS = """\
+[one.find_spec(fullname="no_module", path=None, target=None) for one in sys.meta_path if one] and 1
 sqlite3.connect(":memory:").execute("select 1").fetchall()
 sqlite3.connect("").execute("select 1").fetchall()
 sqlite3.connect(b"new.db").close()

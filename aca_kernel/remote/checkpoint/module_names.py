@@ -1,0 +1,78 @@
+"""The names under which modules hold objects.
+
+Pickle stores a function or class by the name that it was made with, which is not always one that
+its module holds it by: a decorator gives another, `from x import *` brings the result. And objects
+that cannot be pickled at all may be a module's own, and are there again when it is imported.
+
+What has been imported out of a library (`from os import environ`) is that library's in any case: a
+copy would be another object than the one that the library works with. Not so with modules beside
+the notebook, objects of which may hold what cells have put into them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+
+class ModuleNames:
+    """An index of the attributes of all modules, made when it is first asked."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[str, str]] | None = None
+        self._libraries: list[tuple[str, dict[str, Any]]] | None = None
+
+    def of(self, obj: Any) -> tuple[str, str] | None:
+        """Return a module and the attribute of it that an object is, the shortest that there is."""
+        if self._names is None:
+            self._names = _index()
+        return self._names.get(id(obj))
+
+    def in_library(self, name: str, obj: Any) -> tuple[str, str] | None:
+        """Return where an object comes from that was imported out of a library under its name."""
+        if self._libraries is None:
+            self._libraries = [
+                (module, attributes)
+                for module, attributes in _importable()
+                if _is_library(attributes.get("__file__"))
+            ]
+        for module, attributes in self._libraries:
+            if attributes.get(name) is obj:
+                return module, name
+        return None
+
+
+# Where libraries are: Python's own, and those that were installed.
+_PYTHON = os.path.dirname(os.__file__) + os.sep
+_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+def _is_library(path: Any) -> bool:
+    if path is None:  # it is built in
+        return True
+    return type(path) is str and (path.startswith(_PYTHON) or any(one in path for one in _FOLDERS))
+
+
+def _index() -> dict[int, tuple[str, str]]:
+    found: dict[int, tuple[str, str]] = {}
+    for name, attributes in _importable():
+        for attribute, value in list(attributes.items()):
+            if type(attribute) is str:
+                found.setdefault(id(value), (name, attribute))
+    return found
+
+
+def _importable() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield modules by their names with their attributes, those with short names first."""
+    own = __package__.partition(".")[0]
+    modules = [(name, one) for name, one in list(sys.modules.items()) if type(name) is str]
+    for name, module in sorted(modules, key=lambda one: (one[0].count("."), len(one[0]))):
+        if not issubclass(type(module), types.ModuleType) or name.partition(".")[0] == own:
+            continue
+        attributes = object.__getattribute__(module, "__dict__")
+        # One that was made by hand cannot be imported again.
+        if attributes.get("__spec__") is not None and name != "__main__":
+            yield name, attributes

@@ -1,0 +1,296 @@
+"""Settings of the standard library."""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import locale
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from .row import Row, Unkept, is_of_cells, loaded
+
+# -- logging -----------------------------------------------------------------------
+
+_OUTPUTS = ("stdout", "stderr")
+
+# Those that ipykernel makes by itself.
+_OF_THE_KERNEL = frozenset({"IPKernelApp", "tornado", "traitlets"})
+
+
+def _loggers() -> Iterator[tuple[str, logging.Logger]]:
+    """Yield all loggers by their names, the root as ""."""
+    yield "", logging.root
+    for name, one in sorted(logging.root.manager.loggerDict.items()):
+        if isinstance(one, logging.Logger) and name not in _OF_THE_KERNEL:
+            yield name, one
+
+
+def _handler(one: logging.Handler) -> dict[str, Any] | None:
+    """Describe a handler; None: it is of another kind."""
+    found: dict[str, Any] = {
+        "level": one.level,
+        "formatter": one.formatter,
+        "filters": list(one.filters),
+    }
+    if type(one) is logging.FileHandler:
+        return {**found, "path": one.baseFilename, "encoding": one.encoding}
+    for name in _OUTPUTS:
+        if type(one) is logging.StreamHandler and one.stream is getattr(sys, name):
+            return {**found, "output": name}
+    return None
+
+
+def _read_logging() -> Any:
+    state: dict[str, Any] = {}
+    for name, logger in _loggers():
+        handlers = [found for one in logger.handlers if (found := _handler(one)) is not None]
+        plain = (logging.NOTSET if name else logging.WARNING, True, False)
+        flags = (logger.level, logger.propagate, logger.disabled)
+        if handlers or flags != plain or logger.filters:
+            state[name] = (*flags, list(logger.filters), handlers)
+    captures = getattr(logging, "_warnings_showwarning", None) is not None
+    disabled = logging.root.manager.disable
+    return (state, disabled, captures) if state or disabled or captures else None
+
+
+def _write_logging(state: Any) -> None:
+    for name, (level, propagate, disabled, filters, handlers) in state[0].items():
+        logger = logging.getLogger(name or None)
+        logger.setLevel(level)
+        logger.propagate, logger.disabled, logger.filters = propagate, disabled, filters
+        for one in handlers:
+            made = _same_handler(logger, one)
+            made.setLevel(one["level"])
+            made.setFormatter(one["formatter"])
+            made.filters = one["filters"]
+    logging.disable(state[1])
+    logging.captureWarnings(state[2])
+
+
+def _same_handler(logger: logging.Logger, wanted: dict[str, Any]) -> logging.Handler:
+    """Return the handler, which a module may have made when it was imported, or a new one."""
+    same = ("output", "path")
+    for one in logger.handlers:
+        found = _handler(one)
+        if found is not None and all(found.get(key) == wanted.get(key) for key in same):
+            return one
+    made: logging.Handler
+    if "path" in wanted:
+        made = logging.FileHandler(wanted["path"], "a", wanted["encoding"], delay=True)
+    else:
+        made = logging.StreamHandler(getattr(sys, wanted["output"]))
+    logger.addHandler(made)
+    return made
+
+
+def unkept() -> Unkept:
+    """Return the handlers that are not made again."""
+    return [
+        (
+            f"a handler of {f'the logger {name}' if name else 'the root logger'}",
+            f"it is a {type(one).__name__}, which is not made again",
+        )
+        for name, logger in _loggers()
+        for one in logger.handlers
+        if _handler(one) is None
+        and type(one) is not logging.NullHandler
+        and (not name or is_of_cells(one))
+    ]
+
+
+# -- others ------------------------------------------------------------------------
+
+
+def _read_locale() -> Any:
+    names = [name for name in dir(locale) if name.startswith("LC_") and name != "LC_ALL"]
+    found = {name: locale.setlocale(getattr(locale, name)) for name in names}
+    # Python sets this one itself when it starts.
+    is_plain = all(value == "C" for name, value in found.items() if name != "LC_CTYPE")
+    return None if is_plain else found
+
+
+def _write_locale(state: Any) -> None:
+    for name, value in state.items():
+        locale.setlocale(getattr(locale, name), value)
+
+
+def _read_umask() -> int:
+    # There is no other way to ask.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _read_signals() -> Any:
+    # SIGINT is exchanged by ipykernel for each cell.
+    numbers = signal.valid_signals() - {signal.SIGINT}
+    found = {int(number): signal.getsignal(number) for number in numbers}
+    return {number: one for number, one in found.items() if is_of_cells(one)} or None
+
+
+def _write_signals(state: Any) -> None:
+    for number, handler in state.items():
+        signal.signal(number, handler)
+
+
+def _write_gc(state: Any) -> None:
+    (gc.enable if state[0] else gc.disable)()
+    gc.set_threshold(*state[1])
+    gc.set_debug(state[2])
+
+
+def _write_faulthandler(state: Any) -> None:
+    if state != faulthandler.is_enabled():
+        (faulthandler.enable if state else faulthandler.disable)()
+
+
+def _read_arguments() -> Any:
+    is_plain = os.path.basename(sys.argv[0]) == "launcher.py" if sys.argv else False
+    return None if is_plain else list(sys.argv)
+
+
+def _write_arguments(state: Any) -> None:
+    sys.argv[:] = state
+
+
+def _read_context() -> Any:
+    decimal = loaded("decimal")
+    context = decimal.getcontext()
+    return None if repr(context) == repr(decimal.Context()) else context.copy()
+
+
+def _read_dialects() -> Any:
+    csv = loaded("csv")
+    names = [name for name in dir(csv.excel) if not name.startswith("_")]
+    found = {
+        name: {one: getattr(csv.get_dialect(name), one) for one in names}
+        for name in csv.list_dialects()
+        if name not in ("excel", "excel-tab", "unix")
+    }
+    limit = csv.field_size_limit()
+    return None if not found and limit == 131_072 else (found, limit)
+
+
+def _write_dialects(state: Any) -> None:
+    csv = loaded("csv")
+    for name, values in state[0].items():
+        csv.register_dialect(name, **values)
+    csv.field_size_limit(state[1])
+
+
+def _read_copyreg() -> Any:
+    found = loaded("copyreg").dispatch_table
+    return {kind: one for kind, one in found.items() if is_of_cells(one)} or None
+
+
+def _write_copyreg(state: Any) -> None:
+    for kind, one in state.items():
+        loaded("copyreg").pickle(kind, one)
+
+
+def _read_ssl() -> Any:
+    ssl = loaded("ssl")
+    unverified = ssl._create_unverified_context  # noqa: SLF001 - which is documented (PEP 476)
+    return ssl._create_default_https_context is unverified or None  # noqa: SLF001
+
+
+def _write_ssl(_: Any) -> None:
+    ssl = loaded("ssl")
+    ssl._create_default_https_context = ssl._create_unverified_context  # noqa: SLF001
+
+
+def _read_limits() -> Any:
+    digits = getattr(sys, "get_int_max_str_digits", lambda: None)()
+    return sys.getswitchinterval(), digits, getattr(sys, "tracebacklimit", None)
+
+
+def _write_limits(state: Any) -> None:
+    sys.setswitchinterval(state[0])
+    if state[1] is not None:
+        sys.set_int_max_str_digits(state[1])
+    if state[2] is not None:
+        sys.tracebacklimit = state[2]
+
+
+def _read_tracemalloc() -> Any:
+    traced = loaded("tracemalloc")
+    return traced.get_traceback_limit() if traced.is_tracing() else None
+
+
+def _write_tracemalloc(state: Any) -> None:
+    if not loaded("tracemalloc").is_tracing():
+        loaded("tracemalloc").start(state)
+
+
+def _set_warning_filters(state: Any) -> None:
+    # So that Python notices; it puts each before the others.
+    warnings.resetwarnings()
+    warnings.filters[:] = state  # type: ignore[index]
+    getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
+
+
+def _set_attribute(module: str, name: str) -> Any:
+    def write(value: Any) -> None:
+        setattr(loaded(module), name, value)
+
+    return write
+
+
+ROWS: dict[str, Row] = {
+    "the context of decimal": Row(
+        "decimal", _read_context, lambda state: loaded("decimal").setcontext(state), is_early=True
+    ),
+    "the locale": Row("locale", _read_locale, _write_locale, is_early=True),
+    # Of what the process has: the copy has other streams.
+    "the settings of logging": Row("logging", _read_logging, _write_logging, is_before_fork=True),
+    "the filters of warnings": Row(
+        "warnings", lambda: list(warnings.filters), _set_warning_filters
+    ),
+    "the recursion limit": Row(
+        "sys", sys.getrecursionlimit, sys.setrecursionlimit, is_before_fork=True
+    ),
+    "the limits of Python": Row("sys", _read_limits, _write_limits),
+    "the file mode mask": Row("os", _read_umask, os.umask),
+    "the signal handlers": Row("signal", _read_signals, _write_signals, is_before_fork=True),
+    "the timeout of sockets": Row("socket", socket.getdefaulttimeout, socket.setdefaulttimeout),
+    "faulthandler": Row("faulthandler", faulthandler.is_enabled, _write_faulthandler),
+    "garbage collection": Row(
+        "gc",
+        lambda: (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
+        _write_gc,
+        is_before_fork=True,
+    ),
+    "sys.argv": Row("sys", _read_arguments, _write_arguments),
+    "the dialects of csv": Row("csv", _read_dialects, _write_dialects),
+    "the reducers of copyreg": Row("copyreg", _read_copyreg, _write_copyreg),
+    "the contexts of ssl": Row("ssl", _read_ssl, _write_ssl),
+    "the start method of multiprocessing": Row(
+        "multiprocessing",
+        lambda: loaded("multiprocessing").get_start_method(allow_none=True),
+        lambda state: loaded("multiprocessing").set_start_method(state, force=True),
+    ),
+    "the folder of tempfile": Row(
+        "tempfile", lambda: loaded("tempfile").tempdir, _set_attribute("tempfile", "tempdir")
+    ),
+    "the first day of the week": Row(
+        "calendar",
+        lambda: loaded("calendar").firstweekday() or None,
+        lambda state: loaded("calendar").setfirstweekday(state),
+    ),
+    "tracemalloc": Row("tracemalloc", _read_tracemalloc, _write_tracemalloc),
+}
+
+RANDOM: dict[str, Row] = {
+    # Python seeds a forked process again.
+    "the random state of random": Row(
+        "random", random.getstate, random.setstate, is_before_fork=True
+    ),
+}
