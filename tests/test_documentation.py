@@ -9,6 +9,7 @@ import logging
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ def table(page: str, first_column: str) -> dict[str, str]:
     return rows
 
 
+@cache
 def sentences_of_the_package() -> list[str]:
     """Return every text in the package's source, with … for what is filled in at run time."""
     texts: list[str] = []
