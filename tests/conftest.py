@@ -21,7 +21,7 @@ from .support import (
     running_pool,
 )
 
-# Ahead of nbformat: see tests/batch/support.py. Each worker would compile the grammars.
+# Ahead of nbformat: see aca_kernel/batch/quick_import.py. Each worker would compile the grammars.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
 
 give_kernels_ports_of_their_own()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
+
+import nbformat
+import pytest
 
 # Each of them would take tens of milliseconds of every kernel's start.
 NOT_NEEDED = {"filelock", "httpx", "pathspec", "rich"}
+
+PROGRAM = "import sys; from aca_kernel.cli import main; sys.exit(main())"
 
 
 def test_the_kernels_program_does_not_import_them() -> None:
@@ -28,3 +35,23 @@ def test_the_kernels_modules_do_not_import_them() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["doctor", "run"])
+def test_commands_compile_no_grammars_that_notebooks_do_not_have(
+    tmp_path: Path, command: str
+) -> None:
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "empty.ipynb")
+    arguments = {"doctor": ["--help"], "run": ["--output-dir", "out", "empty.ipynb"]}[command]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", PROGRAM, command, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    # It is there only as what JupyterLab needs.
+    assert importlib.util.find_spec("lark")
+    assert "lark" not in imported
+    assert ("nbformat" in imported) == (command == "run")

@@ -14,6 +14,7 @@
     kernels       kernels of notebooks: kernelspecs, settings and pool sizes
     shared_pool   the session pool on this machine that a batch shares
     progress      the display meanwhile
+    quick_import  nbformat, without what no notebook needs
     lines         text that goes to a terminal
     summary       the display at the end
     reports       the same for programs: JSON and JUnit

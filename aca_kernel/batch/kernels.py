@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
-from nbformat import NotebookNode
 from traitlets import TraitError
 
 from ..app import AcaKernelApp
 from ..errors import SettingInvalid
 from ..settings import AcaKernel
+
+if TYPE_CHECKING:
+    # `aca-kernel doctor` asks for a kernelspec only.
+    from nbformat import NotebookNode
 
 DEFAULT_KERNEL = "aca"
 

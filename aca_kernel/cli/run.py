@@ -92,6 +92,9 @@ def run(namespace: argparse.Namespace) -> int:
         check_report(path)
     jobs = find_jobs(namespace.notebooks, namespace.output_dir)
     parameters = read_parameters(namespace.parameters_file, namespace.parameters)
+    from ..batch.quick_import import import_nbformat
+
+    import_nbformat()
     from ..batch.kernels import Kernels
     from ..batch.notebook import Options
     from ..batch.whole_run import run_batch
