@@ -53,6 +53,31 @@ def here(folder: Path) -> Iterator[Client]:
         yield client
 
 
+@contextmanager
+def kernel_in(folder: Path, *arguments: str) -> Iterator[Client]:
+    """Run a kernel with this folder as its notebook's, and leave the folder."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        with running_kernel(arguments=arguments) as client:
+            yield client
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `shared_empty`, for tests that leave both sides empty."""
+    return tmp_path_factory.mktemp("empty")
+
+
+@pytest.fixture(scope="module")
+def shared_empty(empty_folder: Path) -> Iterator[Client]:
+    """One kernel like `here`, in `empty_folder`."""
+    with kernel_in(empty_folder, "--AcaKernel.files=off") as client:
+        yield client
+
+
 def remote_digest(kernel: Client, path: str) -> str:
     code = f"import hashlib\nhashlib.file_digest(open({path!r}, 'rb'), 'sha256').hexdigest()"
     if not hasattr(hashlib, "file_digest"):  # before Python 3.11
@@ -64,7 +89,8 @@ def remote_digest(kernel: Client, path: str) -> str:
 
 
 @pytest.mark.parametrize("size", [0, 1, PAGE_BYTES - 1, PAGE_BYTES, 3 * PAGE_BYTES + 1])
-def test_a_file_arrives_as_it_was(folder: Path, here: Client, size: int) -> None:
+def test_a_file_arrives_as_it_was(empty_folder: Path, shared_empty: Client, size: int) -> None:
+    folder, here = empty_folder, shared_empty
     data = os.urandom(size)
     (folder / "data.bin").write_bytes(data)
     cell = here.run("%aca upload data.bin")
@@ -76,6 +102,9 @@ def test_a_file_arrives_as_it_was(folder: Path, here: Client, size: int) -> None
     assert (folder / "back.bin").read_bytes() == data
     assert sorted(os.listdir(folder)) == ["back.bin", "data.bin"]
     assert here.run("import os; os.listdir()").result == "['data.bin']"
+    assert here.run("os.unlink('data.bin'); os.listdir()").result == "[]"
+    for name in ("back.bin", "data.bin"):
+        (folder / name).unlink()
 
 
 def test_paths_are_as_a_user_expects_them(
@@ -140,17 +169,13 @@ def test_what_cannot_be_done_is_one_sentence(
 @pytest.fixture(scope="module")
 def shared_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """One kernel in a folder with some files, for the tests that leave them as they are."""
-    folder, before = tmp_path_factory.mktemp("notebooks"), os.getcwd()
-    os.chdir(folder)
+    folder = tmp_path_factory.mktemp("notebooks")
     (folder / "data.txt").write_text("data")
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
-    try:
-        with running_kernel() as client:
-            client.run("open('there.txt', 'w').write('there')")
-            yield client
-    finally:
-        os.chdir(before)
+    with kernel_in(folder) as client:
+        client.run("open('there.txt', 'w').write('there')")
+        yield client
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
@@ -422,15 +447,11 @@ def test_a_file_that_no_line_names_cannot_be_read(
 
 @pytest.fixture(scope="module")
 def shared_victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    folder, before = tmp_path_factory.mktemp("victim"), os.getcwd()
-    os.chdir(folder)
+    folder = tmp_path_factory.mktemp("victim")
     (folder / "secret.txt").write_text("secret")
     (folder / "named.txt").write_text("named")
-    try:
-        with running_kernel() as client:
-            yield client
-    finally:
-        os.chdir(before)
+    with kernel_in(folder) as client:
+        yield client
 
 
 def test_neither_variables_nor_functions_nor_later_cells_name_a_file(
@@ -465,6 +486,20 @@ def test_a_permission_ends_with_its_cell(folder: Path, here: Client) -> None:
     assert here.run("thread.join(); print(found[0])").text.startswith("refused")
 
 
+@pytest.fixture(scope="module")
+def owned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("owned")
+    (folder / "folder").mkdir()
+    (folder / "mine.txt").write_text("mine")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared_owner(owned_folder: Path) -> Iterator[Client]:
+    with kernel_in(owned_folder) as client:
+        yield client
+
+
 @pytest.mark.parametrize(
     ("line", "arguments"),
     [
@@ -479,15 +514,13 @@ def test_a_permission_ends_with_its_cell(folder: Path, here: Client) -> None:
     ],
 )
 def test_a_file_that_no_line_names_cannot_be_written(
-    folder: Path, line: str, arguments: dict[str, object]
+    owned_folder: Path, shared_owner: Client, line: str, arguments: dict[str, object]
 ) -> None:
-    (folder / "folder").mkdir()
-    (folder / "mine.txt").write_text("mine")
-    with running_kernel() as kernel:
-        text = refused(kernel, f"print(attempt('download', size=1, **{arguments!r}))\n{line}")
+    text = refused(shared_owner, f"print(attempt('download', size=1, **{arguments!r}))\n{line}")
     assert "No line" in text
-    assert sorted(os.listdir()) == ["folder", "mine.txt"]
-    assert os.listdir("folder") == []
+    assert sorted(os.listdir(owned_folder)) == ["folder", "mine.txt"]
+    assert os.listdir(owned_folder / "folder") == []
+    assert (owned_folder / "mine.txt").read_text() == "mine"
 
 
 def test_what_is_not_what_was_announced_is_not_kept(folder: Path, here: Client) -> None:
