@@ -94,11 +94,23 @@ def test_more_descriptors_than_select_can_take(kernel: Client) -> None:
     assert kernel.run("%aca checkpoint").text.startswith("Stored ")
 
 
-@pytest.fixture
-def pair() -> Iterator[Pair]:
+@pytest.fixture(scope="module")
+def shared_pair() -> Iterator[Pair]:
     with running_pair() as one:
-        one.both(lambda client: client.run("%env SHELL=/bin/sh").text)
         yield one
+
+
+@pytest.fixture
+def pair(shared_pair: Pair) -> Iterator[Pair]:
+    """Two kernels in `sh`; variables and working directory are put back."""
+    shared_pair.both(
+        lambda client: (
+            client.run("import os; was = dict(os.environ), os.getcwd()\n%env SHELL=/bin/sh").text
+        )
+    )
+    yield shared_pair
+    back = "os.chdir(was[1]); os.environ.clear(); os.environ.update(was[0])"
+    assert shared_pair.both(lambda client: client.run(back).status) == "ok"
 
 
 def test_variables_may_have_any_name_and_value(pair: Pair) -> None:
@@ -143,7 +155,16 @@ def test_a_command_that_cannot_be_passed_is_an_error(pair: Pair) -> None:
 INHERITED = "umask; ulimit -n; ulimit -Hn; ulimit -c; nice; nproc; touch made; stat -c %a made"
 
 
-def test_a_command_inherits_what_a_child_process_does(pair: Pair) -> None:
+@pytest.fixture
+def own_pair() -> Iterator[Pair]:
+    """Two kernels that nobody needs afterwards: limits cannot be raised again."""
+    with running_pair() as one:
+        one.both(lambda client: client.run("%env SHELL=/bin/sh").text)
+        yield one
+
+
+def test_a_command_inherits_what_a_child_process_does(own_pair: Pair) -> None:
+    pair = own_pair
     pair.check("import os, resource, tempfile\nfolder = tempfile.mkdtemp()\nos.chdir(folder)")
     pair.check(
         "os.umask(0o027), os.nice(3)\nos.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
@@ -264,7 +285,8 @@ OWN = "import os, shutil, sys\nown = os.path.dirname(sys.modules['_aca_remote'].
 @pytest.mark.parametrize(
     "removal", ["!rm -rf {own}; echo removed", "shutil.rmtree(own)", "os.system('rm -rf ' + own)"]
 )
-def test_all_goes_on_when_our_own_folder_was_removed(kernel: Client, removal: str) -> None:
+def test_all_goes_on_when_our_own_folder_was_removed(shared_kernel: Client, removal: str) -> None:
+    kernel = shared_kernel
     kernel.run(OWN)
     kernel.run("%aca checkpoint")
     for _ in range(2):
@@ -279,8 +301,9 @@ def test_all_goes_on_when_our_own_folder_was_removed(kernel: Client, removal: st
 
 
 def test_an_interrupt_and_a_second_front_end_reach_a_cell_that_removed_our_folder(
-    kernel: Client,
+    shared_kernel: Client,
 ) -> None:
+    kernel = shared_kernel
     kernel.run(OWN)
     left = "is_told = False\nwhile not is_told: pass"
     running = kernel.send(f"import time\nshutil.rmtree(own)\nprint('removed')\n{left}")
