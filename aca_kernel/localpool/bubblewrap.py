@@ -9,6 +9,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from . import etc
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -18,37 +20,6 @@ DATA = "/mnt/data"
 HOSTNAME = "session"
 UID = 1000
 
-# Read-only parts of /etc: name resolution, certificates, time zone, libraries, fonts.
-# Not among them: /etc/ssl/private, host keys, shadow.
-_ETC = (
-    "alternatives",
-    "ca-certificates",
-    "crypto-policies",
-    "fonts",
-    "gai.conf",
-    "groff",
-    "host.conf",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "manpath.config",
-    "mime.types",
-    "networks",
-    "nsswitch.conf",
-    "os-release",
-    "pki/ca-trust",
-    "pki/tls/certs",
-    "pki/tls/cert.pem",
-    "pki/tls/openssl.cnf",
-    "protocols",
-    "resolv.conf",
-    "services",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "terminfo",
-    "timezone",
-)
 _SYSTEM = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 
 
@@ -75,14 +46,14 @@ def arguments(
     program: str,
     *,
     session: str,
-    etc: str,
+    own_etc: str,
     visible: Iterable[str],
     mounted: Mapping[str, str],
     has_network: bool,
 ) -> list[str]:
     """Return the command line up to the program to run.
 
-    session: the directory with `data`, `tmp` and `home`. etc: see `write_etc`.
+    session: the directory with `data`, `tmp` and `home`. own_etc: see `write_etc`.
     visible: paths shown read-only where they are. mounted: path inside -> path here,
     also read-only.
     """
@@ -95,8 +66,8 @@ def arguments(
     if not has_network:
         argv.append("--unshare-net")
     argv += _system()
-    for name in os.listdir(etc):
-        argv += ["--ro-bind", os.path.join(etc, name), "/etc/" + name]
+    for name in os.listdir(own_etc):
+        argv += ["--ro-bind", os.path.join(own_etc, name), "/etc/" + name]
     if os.path.isdir("/sys/devices/system"):  # numbers of processors and memory nodes
         argv += ["--ro-bind", "/sys/devices/system", "/sys/devices/system"]
     argv += ["--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--dir", "/var"]
@@ -120,11 +91,12 @@ def _system() -> list[str]:
             argv += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             argv += ["--ro-bind", path, path]
-    for name in _ETC:
-        path = "/etc/" + name
-        if os.path.exists(path):
-            # Often a link into /run (resolv.conf) or /usr: bind what it means.
-            argv += ["--ro-bind", os.path.realpath(path), path]
+    for path, name in etc.shown():
+        argv += ["--ro-bind", path, "/etc/" + name]
+        for secret, is_folder in etc.hidden(path, name):
+            # A device there cannot be opened: permission denied, as for anybody else.
+            cover = ["--tmpfs"] if is_folder else ["--ro-bind", os.devnull]
+            argv += [*cover, "/etc/" + secret]
     return argv
 
 

@@ -209,7 +209,7 @@ class SandboxLauncher:
         return bubblewrap.arguments(
             self._bwrap,
             session=directory,
-            etc=self._etc,
+            own_etc=self._etc,
             visible=[*self._environment.visible, *self._network.visible],
             mounted={f"{_PROGRAMS}/{_PACKAGE}": self._inside},
             has_network=self._options.egress == "enabled",
