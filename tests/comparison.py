@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,9 +24,11 @@ REPLY_SECONDS = 2.0
 # Output that comes after the idle of its cell, as that of a child process may.
 LATE_SECONDS = 10.0
 
-# Message ids, the process id in the names of cells, addresses, ids of comms and displays.
+# Message ids, the folder and the process id in the names of cells (an environment's own folder
+# for temporary files is /tmp, whatever this machine's is), addresses, ids of comms and displays.
 _VARIABLE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{24}_\d+_\d+"
+    rf"|(?:/tmp|{re.escape(tempfile.gettempdir())})(?=/ipykernel_)"
     r"|(?<=ipykernel_)\d+"
     r"|0x[0-9a-f]{6,}"
     r"|(?<![0-9a-f])[0-9a-f]{16}(?:[0-9a-f]{16})?(?![0-9a-f])"
