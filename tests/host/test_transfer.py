@@ -159,17 +159,23 @@ def test_a_file_of_the_user_is_overwritten_only_by_force(folder: Path, here: Cli
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
-    folder: Path, shared_here: Client, line: str, says: str
+    shared_folder: Path, shared_here: Client, line: str, says: str
 ) -> None:
-    before = sorted(os.listdir())
+    before = sorted(os.listdir(shared_folder))
     assert says in sentence_of(shared_here, f"%aca {line}")
-    assert sorted(os.listdir()) == before
+    assert sorted(os.listdir(shared_folder)) == before == ["data.txt", "folder", "pipe"]
 
 
 @pytest.fixture(scope="module")
-def shared_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `shared_here`."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture(scope="module")
+def shared_here(shared_folder: Path) -> Iterator[Client]:
     """One kernel in a folder with some files, for the tests that leave them as they are."""
-    folder = tmp_path_factory.mktemp("notebooks")
+    folder = shared_folder
     (folder / "data.txt").write_text("data")
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
