@@ -32,7 +32,7 @@ class Window(Generic[T]):
         while len(self._asked) >= self._most:
             try:
                 await self._oldest()
-            except BaseException:
+            except BaseException:  # whatever it is, the question is not asked
                 question.close()
                 raise
         self._begin(question)
