@@ -129,8 +129,12 @@ class Trouble:
 
 
 @contextmanager
-def trouble(pool: Pool, kill_seconds: float) -> Iterator[Trouble]:
-    """Let a pool throttle at random, and kill one of its environments now and then."""
+def trouble(pool: Pool, kill_seconds: float, *, most: int) -> Iterator[Trouble]:
+    """Let a pool throttle at random, and kill one of its environments now and then.
+
+    most: how many are killed in all. On a machine that is so busy that a notebook takes longer
+    than the pause between two kills, it would never end otherwise.
+    """
     happened = Trouble()
     is_over = threading.Event()
     chance = random.Random(1)
@@ -142,7 +146,7 @@ def trouble(pool: Pool, kill_seconds: float) -> Iterator[Trouble]:
             pool.clear_faults()
             often, wait = chance.randint(2, 6), chance.choice([None, 1])
             pool.fault(kind="status", status=429, every=often, retry_after=wait)
-            if time.monotonic() >= next_kill:
+            if time.monotonic() >= next_kill and happened.killed < most:
                 next_kill += kill_seconds
                 happened.killed += pool.kill_an_environment(chance)
 
@@ -168,7 +172,7 @@ def run_in_trouble(
         "--report", "troubled.json",
     ]  # fmt: skip
     begun = time.monotonic()
-    with trouble(pool, kill_seconds) as happened:
+    with trouble(pool, kill_seconds, most=len(names)) as happened:
         with started(folder, *words, env=pool.env, is_quiet=True) as batch:
             while len(done_in(folder / "troubled", names)) < len(names) // 2:
                 assert batch.poll() is None, "the batch has ended"
