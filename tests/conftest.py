@@ -92,6 +92,18 @@ def _away_from_the_sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     os.chdir(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _profile_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give IPython a profile of this worker's.
+
+    Bookmarks and what `%store` keeps are files of the profile: the developer's own are left
+    alone, and workers do not read what another one is writing.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        yield
+
+
 @pytest.fixture
 def kernel() -> Iterator[Client]:
     """A fresh kernel on its embedded pool."""

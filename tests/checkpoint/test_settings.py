@@ -151,6 +151,15 @@ def test_settings_of_ipython_are_as_they_were(tmp_path: Path) -> None:
     assert "handled KeyError" in restored[3]["text"]
 
 
+def test_what_another_kernel_is_writing_into_the_profile_is_left_to_it(tmp_path: Path) -> None:
+    before = "db = get_ipython().db; db['bookmarks'] = {'here': '/'}; db['autorestore/n'] = 7"
+    half_written = "open(db.root / 'bookmarks', 'w').close(); db.uncache()"
+    cell = come_back(
+        tmp_path, f"{before}\n{half_written}", "print(get_ipython().db['autorestore/n'])"
+    )
+    assert (cell["text"], missing(cell)) == ("7\n", {})
+
+
 AUTORELOAD = """
 import os, sys; sys.path.insert(0, ''); sys.dont_write_bytecode = True
 open('edited.py', 'w').write('def f(): return 1')

@@ -276,7 +276,9 @@ def _read_kept() -> Any:
     if not hasattr(stored, "keys"):
         return None
     names = [*stored.keys("autorestore/*"), *stored.keys("bookmarks")]
-    return {name: stored[name] for name in names} or None
+    # Another kernel of this home may be writing one, or have removed it: it reads as not there.
+    found = ((name, stored.get(name)) for name in names)
+    return {name: value for name, value in found if value is not None} or None
 
 
 def _write_kept(state: Any) -> None:
