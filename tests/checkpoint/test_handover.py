@@ -38,11 +38,12 @@ def test_the_kernel_that_takes_an_environment_over_begins_its_own_history(
         one.wait_until_stored()
         before = one.environments()
     with notebook(tmp_path, *AFTER_EACH_CELL, pool=one_place) as one:
-        assert one.run(LEFT).result == "(1, False)"
-        assert one.environments() == before
+        # Its first cell: behind that, there is a checkpoint of its own.
         error = one.run("y = 2\n%aca restore").error
         assert error is not None
         assert "There is nothing to restore" in error["evalue"]
+        assert one.run(LEFT).result == "(1, False)"
+        assert one.environments() == before
         one.expire_when_stored()
         cell = one.run("'x' in dir(), y, __import__('os').path.exists('f')")
         assert cell.result == "(False, 2, False)"
