@@ -1,11 +1,13 @@
 """Many notebooks in one run, for `aca-kernel run`.
 
     finding       notebooks of a command line, and the paths of their outputs
+    shards        parts of a batch, for several machines
     parameters    values from outside
     injection     puts them into a notebook, as papermill does
     notebook_io   notebooks on disk, and the record of a run in its output
     atomic_write  atomic replacement of a file
     saving        writes a running notebook as its cells finish
+    tracebacks    lines of cells in tracebacks
     outcomes      the outcome of each notebook
     client        nbclient, adapted to batches
     notebook      one notebook, from its source to its outcome, with retries
@@ -18,6 +20,7 @@
     lines         text that goes to a terminal
     summary       the display at the end
     reports       the same for programs: JSON and JUnit
+    merging       one report made of several
 
 Nothing of the kernel's own process is imported here: a batch is a front end like others.
 

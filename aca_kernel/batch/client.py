@@ -25,6 +25,7 @@ from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
 from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from .injection import has_tag
 from .outcomes import CellError
+from .tracebacks import line_of
 
 # Outputs may follow a reply by so much on a busy machine; nbclient drops what comes later.
 _LATE_OUTPUT_SECONDS = 30
@@ -408,6 +409,7 @@ def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
         str(content.get("evalue", "")),
         is_ours=metadata.get(MARK) == FAILURE,
         reason=str(metadata.get(REASON, "")),
+        line=line_of([str(one) for one in content.get("traceback") or ()]),
     )
 
 

@@ -39,6 +39,7 @@ class CellError:
     """An error of one cell.
 
     cell: its number among the code cells that run, as In[…] shows it; 0 if it was none.
+    line: of the cell, 0 if that is not known.
     is_ours: it is the kernel's own; reason: of such an error.
     """
 
@@ -47,6 +48,14 @@ class CellError:
     evalue: str
     is_ours: bool = False
     reason: str = ""
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """Cell and line in words, "" if it was no cell."""
+        if not self.cell:
+            return ""
+        return f"cell {self.cell}, line {self.line}" if self.line else f"cell {self.cell}"
 
     @property
     def short(self) -> str:

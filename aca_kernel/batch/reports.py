@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import SettingInvalid
 from .atomic_write import write_whole
 from .outcomes import Outcome, Status
+from .shards import Shard
 
 # Incremented when a member is removed or changes its meaning.
 FORMAT_VERSION = 1
@@ -27,12 +28,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Batch:
-    """The run as a whole. started: ISO 8601, UTC."""
+    """The run as a whole. started: ISO 8601, UTC. shard: the part of the batch that it was."""
 
     started: str
     seconds: float
     jobs: int
     is_stopped: bool
+    shard: Shard | None = None
 
 
 def check_report(path: str) -> None:
@@ -73,6 +75,7 @@ def json_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
         "seconds": round(batch.seconds, 3),
         "jobs": batch.jobs,
         "stopped": batch.is_stopped,
+        "shard": str(batch.shard) if batch.shard else None,
         "totals": {status.value: counts[status] for status in Status},
         "notebooks": [
             {
@@ -80,7 +83,12 @@ def json_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
                 "status": outcome.status.value,
                 "seconds": round(outcome.seconds, 3),
                 "errors": [
-                    {"cell": one.cell, "ename": one.ename, "evalue": one.evalue}
+                    {
+                        "cell": one.cell,
+                        "line": one.line or None,
+                        "ename": one.ename,
+                        "evalue": one.evalue,
+                    }
                     for one in outcome.errors
                 ],
             }
@@ -129,7 +137,7 @@ def _describe(case: Xml.Element, outcome: Outcome) -> None:
             case, "failure", type=_clean(last.ename), message=_clean(last.short)
         )
         failure.text = _clean(
-            "\n".join(f"cell {one.cell}: {one.ename}: {one.evalue}" for one in outcome.errors)
+            "\n".join(f"{one.place or '-'}: {one.ename}: {one.evalue}" for one in outcome.errors)
         )
     elif outcome.status is Status.INTERRUPTED:
         text = f"interrupted after {outcome.cells_run} of {outcome.cells} cells"

@@ -16,22 +16,23 @@ def print_problems(stream: TextIO, outcomes: Sequence[Outcome]) -> None:
     """Print a table of every error, and every notebook that is not done, if there are any."""
     rows = [row for outcome in outcomes for row in _rows(outcome)]
     if rows:
-        print_table(stream, ("notebook", "status", "cell", "error"), rows)
+        print_table(stream, ("notebook", "status", "cell", "line", "error"), rows)
 
 
 def totals(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Return the last line."""
     counts = Counter(outcome.status for outcome in outcomes)
     parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
+    parts = parts or ["nothing to run"]
     again = sum(outcome.attempts > 1 for outcome in outcomes)
     remark = f" {again} restarted, because environments ended under them." if again else ""
     return f"{counted(len(outcomes), 'notebook')} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
 
 
-def _rows(outcome: Outcome) -> Iterator[tuple[str, Text, str, str]]:
+def _rows(outcome: Outcome) -> Iterator[tuple[str, Text, str, str, str]]:
     name, status = plain(outcome.name), outcome.status
     shown = Text(status.value, STYLES[status])
     for error in outcome.errors:
-        yield name, shown, str(error.cell or "-"), plain(error.short)
+        yield name, shown, str(error.cell or "-"), str(error.line or "-"), plain(error.short)
     if not outcome.errors and status in (Status.INTERRUPTED, Status.NOT_RUN):
-        yield name, shown, str(outcome.cells_run or "-"), ""
+        yield name, shown, str(outcome.cells_run or "-"), "-", ""

@@ -20,6 +20,7 @@ from .notebook_io import NotebookInvalid, read_notebook
 from .progress import Progress
 from .reports import Batch, write_report
 from .runner import Runner
+from .shards import Shard
 from .shared_pool import local_pool
 from .summary import print_problems, totals
 
@@ -35,10 +36,12 @@ async def run_batch(
     parallel: int | None,
     fail_fast: bool,
     reports: Sequence[str],
+    shard: Shard | None = None,
 ) -> int:
     """Run notebooks, show and report their ends, and return the exit status.
 
     parallel: how many at a time; None: as many as fit the pools.
+    shard: the part of a larger batch that these are, for the reports.
     Raises SettingInvalid: a report cannot be written. Raises the errors of Target.size.
     """
     started, clock = datetime.now(timezone.utc), time.monotonic()
@@ -59,7 +62,9 @@ async def run_batch(
     except asyncio.CancelledError:
         return _EXIT_INTERRUPTED
     seconds = time.monotonic() - clock
-    batch = Batch(started.isoformat(timespec="seconds"), seconds, parallel, runner.is_stopped)
+    batch = Batch(
+        started.isoformat(timespec="seconds"), seconds, parallel, runner.is_stopped, shard
+    )
     # First, because nobody may read the terminal any more.
     failures = []
     for path in reports:

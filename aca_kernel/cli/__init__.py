@@ -3,6 +3,7 @@
     setting_options            options for settings, made of their traits
     configuration, kernelspec  settings as a kernel would get them; kernelspecs on disk
     install, run, mcp_config   subcommands; mcp_file and git are the last one's
+    merge_reports              the subcommand `report merge`
     help_pages                 the pages of docs/, in the terminal
     doctor/                    checks of a kernel start
     pool/, checkpoints/        subcommands with subcommands of their own
@@ -65,6 +66,14 @@ _COMMANDS: Mapping[str, _Subcommand | _Group] = {
         "aca_kernel.cli.mcp_config",
     ),
     "run": _Subcommand("run many notebooks, several at a time", "aca_kernel.cli.run"),
+    "report": _Group(
+        "work with reports of batches",
+        {
+            "merge": _Subcommand(
+                "make one report of those of several runs", "aca_kernel.cli.merge_reports"
+            ),
+        },
+    ),
     "help": _Subcommand("show a page of the documentation", "aca_kernel.cli.help_pages"),
     "checkpoints": _Group(
         "list and delete the checkpoints that kernels have kept",

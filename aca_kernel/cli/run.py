@@ -77,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a report: name.json, or name.xml for JUnit; repeatable",
     )
+    add(
+        "--shard",
+        metavar="I/N",
+        help="run the I-th of N parts of the notebooks, for machines that share them",
+    )
 
 
 def run(namespace: argparse.Namespace) -> int:
@@ -85,12 +90,16 @@ def run(namespace: argparse.Namespace) -> int:
     from ..batch.finding import find_jobs, make_folders
     from ..batch.parameters import read_parameters
     from ..batch.reports import check_report
+    from ..batch.shards import Shard
 
     _mend_streams()
     _check(namespace)
     for path in namespace.report:
         check_report(path)
+    shard = None if namespace.shard is None else Shard.parse(namespace.shard)
     jobs = find_jobs(namespace.notebooks, namespace.output_dir)
+    if shard is not None:
+        jobs = shard.of(jobs)
     parameters = read_parameters(namespace.parameters_file, namespace.parameters)
     from ..batch.quick_import import import_nbformat
 
@@ -118,6 +127,7 @@ def run(namespace: argparse.Namespace) -> int:
             parallel=namespace.jobs,
             fail_fast=namespace.fail_fast,
             reports=namespace.report,
+            shard=shard,
         )
     )
 

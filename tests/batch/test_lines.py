@@ -78,7 +78,7 @@ def test_what_is_said_of_a_new_attempt_is_a_whole_sentence() -> None:
 def test_nothing_reaches_a_terminal_that_controls_it(text: str, shown: str) -> None:
     assert plain(text) == shown
     (_, row) = table([failed(text, CellError(1, text, "y"))])
-    assert " ".join(row.split()) == f"{shown} failed 1 {shown}: y"
+    assert " ".join(row.split()) == f"{shown} failed 1 - {shown}: y"
 
     async def tell() -> str:
         stream = io.StringIO()
@@ -97,13 +97,13 @@ def test_columns_are_as_wide_as_they_look() -> None:
     ])  # fmt: skip
     # Two columns for each of six characters, none for one that is put on another.
     assert [row.index("failed") for row in rows[1:]] == [14, 20, 21]
-    assert rows[0] == "notebook            status  cell  error"
+    assert rows[0] == "notebook            status  cell  line  error"
 
 
 def test_brackets_and_colons_stay_as_they_are() -> None:
     name = "[red]x[/red] :smile: [/].ipynb"
     (_, row) = table([failed(name, CellError(1, "KeyError", "[bold]1[/]"))])
-    assert row == f"{name}  failed  1     KeyError: [bold]1[/]"
+    assert row == f"{name}  failed  1     -     KeyError: [bold]1[/]"
     assert table([]) == table([Outcome("x", "x", "x", Status.DONE)]) == []
 
 
@@ -131,7 +131,7 @@ def test_what_a_stream_cannot_encode_is_replaced() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, "ascii", write_through=True)
     print_problems(stream, [failed("日本.ipynb", CellError(1, "Ä", ""))])
-    assert raw.getvalue().splitlines()[1] == b"??.ipynb  failed  1     ?"
+    assert raw.getvalue().splitlines()[1] == b"??.ipynb  failed  1     -     ?"
 
 
 async def show(stream: io.StringIO) -> None:

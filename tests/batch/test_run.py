@@ -106,9 +106,9 @@ def test_the_summary_names_notebook_cell_and_error_and_the_status_is_1(
     _, out, err, status = batch
     assert status == 1
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    assert lines[0] == "notebook status cell error"
+    assert lines[0] == "notebook status cell line error"
     # The third: one that runs was injected ahead of it.
-    assert "books/bad/same.ipynb failed 3 KeyError: 'key'" in lines
+    assert "books/bad/same.ipynb failed 3 1 KeyError: 'key'" in lines
     torn = next(line for line in lines if "torn" in line)
     assert "The notebook is not valid JSON" in torn
     assert "6 notebooks in" in lines[-1]
@@ -128,7 +128,7 @@ def test_the_json_report_says_the_same(batch: tuple[Path, str, str, int]) -> Non
         "done": 4, "failed": 2, "interrupted": 0, "skipped": 0, "not run": 0
     }  # fmt: skip
     bad = next(one for one in report["notebooks"] if "bad" in one["name"])
-    assert bad["errors"] == [{"cell": 3, "ename": "KeyError", "evalue": "'key'"}]
+    assert bad["errors"] == [{"cell": 3, "line": 1, "ename": "KeyError", "evalue": "'key'"}]
     assert (bad["status"], bad["cells"], bad["cells_run"], bad["attempts"]) == ("failed", 4, 3, 1)
     assert bad["seconds"] > 0
     assert bad["output"] == str(folder / "out" / "books" / "bad" / "same.ipynb")
