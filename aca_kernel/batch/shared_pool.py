@@ -35,7 +35,14 @@ async def local_pool(
     endpoint = ""
     process = start_pool_process()
     try:
-        configure(process, settings, max_concurrent_sessions=kernels, ready_sessions=kernels)
+        configure(
+            process,
+            settings,
+            max_concurrent_sessions=kernels,
+            ready_sessions=kernels,
+            # A notebook that leaves its environment has no place for the next one otherwise.
+            ends_environments=True,
+        )
         greeting = await greeting_of(process)
         endpoint = str(greeting["endpoint"])
         if greeting.get("notice"):

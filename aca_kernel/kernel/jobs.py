@@ -62,6 +62,7 @@ class Jobs:
         self._environment: Environment | None = None
         # The one that was forgotten last.
         self._left: Relay | None = None
+        self._left_id = ""
         self._launching: asyncio.Task[Launched] | None = None
         self._running_code: asyncio.Task[ToolResult] | None = None
 
@@ -115,6 +116,7 @@ class Jobs:
             self.relay.close()
         if self._environment is not None:
             self._environment.release(keep=False)
+            self._left_id = self._environment.environment_id
         self._left, self.relay, self._environment = self.relay, None, None
         self._schedule.end()
         self._checkpoints.forget_environment()
@@ -205,7 +207,7 @@ class Jobs:
 
     async def _leave(self, job: do.Leave) -> on.Event:
         await self._kill(self._left)
-        await self._backend.discard_environment()
+        await self._backend.discard_environment(self._left_id)
         if job.keeps_state:
             self._checkpoints.cells_since = 0
         else:

@@ -37,6 +37,7 @@ class HostedPool:
             Tools(self.pool, options, offers_python=offers_python),
             pool_full_status=404 if options.quirks.pool_full_as_404 else 429,
             handshake_only=options.quirks.handshake_only,
+            end_environment=self.pool.expire if options.ends_environments else None,
         )
         self.isolation = prepared.launcher.isolation
         self._directory = prepared.directory

@@ -22,7 +22,7 @@ from .stateless import (
 from .tools import InvalidArguments, Json, UnknownTool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .tools import Tools
 
@@ -35,6 +35,10 @@ INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
+# A capability, and its method: the service has none. With a parameter environmentId, it ends that
+# environment and frees its place.
+END_ENVIRONMENT = "aca-kernel/endEnvironment"
+
 # In the range that JSON-RPC leaves to servers; the service documents none.
 POOL_FULL = -32000
 UNAUTHORIZED = -32001
@@ -71,14 +75,21 @@ class McpServer:
     """Answers request bodies with the tools of a pool.
 
     handshake_only: the stateless revision is unknown here.
+    end_environment: what END_ENVIRONMENT does with an id; None: it is not offered.
     """
 
     def __init__(
-        self, tools: Tools, *, pool_full_status: int = 429, handshake_only: bool = False
+        self,
+        tools: Tools,
+        *,
+        pool_full_status: int = 429,
+        handshake_only: bool = False,
+        end_environment: Callable[[str], Awaitable[bool]] | None = None,
     ) -> None:
         self._tools = tools
         self._pool_full_status = pool_full_status
         self._handshake_only = handshake_only
+        self._end_environment = end_environment
 
     async def answer(self, message: Any, headers: Mapping[str, str]) -> Answer:
         """Answer one decoded body: a request, a notification, or a batch of them."""
@@ -149,12 +160,22 @@ class McpServer:
             # Whatever version was asked for: the one we speak, says the specification.
             return {
                 "protocolVersion": PROTOCOL_VERSION,
-                "capabilities": {"tools": {"call": True, "list": True}},
+                "capabilities": self._capabilities(),
                 "serverInfo": _SERVER,
             }
         if method == "ping":
             return {}
+        if method == END_ENVIRONMENT and self._end_environment is not None:
+            await self._end_environment(str(params.get("environmentId")))
+            return {}
         raise _unknown_method(method)
+
+    def _capabilities(self) -> Json:
+        capabilities: Json = {"tools": {"call": True, "list": True}}
+        if self._end_environment is not None:
+            # Where the specification has a place for what it does not know.
+            capabilities["experimental"] = {END_ENVIRONMENT: {}}
+        return capabilities
 
     async def _call_tool(self, params: Json) -> Json:
         name = params.get("name")

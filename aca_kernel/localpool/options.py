@@ -103,6 +103,7 @@ class PoolOptions:
     max_request_bytes: int = 128 << 20  # the service's limit for an uploaded file
     max_output_bytes: int = 64 << 20  # of each stream of one call; the rest is thrown away
     faults: bool = False
+    ends_environments: bool = False  # at the request of who has launched one (mcp.py)
     quirks: Quirks = field(default_factory=Quirks)
     # The control plane, and where in it this pool is seen.
     control_plane: bool = False

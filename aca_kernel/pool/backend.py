@@ -5,10 +5,11 @@ The others: azure/azure_backend.py, embedded_backend.py.
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from urllib.parse import urlsplit
 
-from ..errors import CredentialUnavailable, SettingInvalid
+from ..errors import AcaKernelError, CredentialUnavailable, SettingInvalid
 from ..settings import AcaKernel
 from .mcp_client import McpClient
 from .transport.contract import is_in_the_clear, not_an_address, web_address
@@ -47,8 +48,10 @@ class Backend(ABC):
         """Return the isolation of this pool's environments."""
         return "by the session pool"
 
-    async def discard_environment(self) -> None:  # noqa: B027 - most pools cannot
-        """Free the place of the kernel's environment, which is not used any more.
+    async def discard_environment(  # noqa: B027 - most pools cannot
+        self, environment_id: str
+    ) -> None:
+        """Free the place of an environment of the kernel's, which is not used any more.
 
         Most pools keep it until its cooldown: there is no tool that ends an environment.
         """
@@ -75,6 +78,13 @@ class EndpointBackend(Backend):
                 connect_timeout_seconds=self._settings.connect_timeout_seconds,
             )
         return self._client
+
+    async def discard_environment(self, environment_id: str) -> None:
+        """See Backend; the pool that a batch has of its own ends it."""
+        # If it cannot be reached, the next launch says so.
+        with contextlib.suppress(AcaKernelError):
+            if self._client is not None:
+                await self._client.end_environment(environment_id)
 
     async def close(self) -> None:
         """See Backend."""

@@ -98,7 +98,7 @@ class EmbeddedBackend(Backend):
         sandbox = self._isolation == "bubblewrap"
         return "by sandbox (bubblewrap)" if sandbox else "by process only, without a sandbox"
 
-    async def discard_environment(self) -> None:
+    async def discard_environment(self, environment_id: str) -> None:  # noqa: ARG002
         """See Backend; the pool ends with its only environment."""
         await self.close()
 

@@ -48,6 +48,10 @@ LAUNCH_TOOLS = ("launchShell", "launchPythonEnvironment")
 RUN_PYTHON = "runPythonCodeInRemoteEnvironment"
 RUN_SHELL = "runShellCommandInRemoteEnvironment"
 
+# Not a tool, and not the service's: localpool/mcp.py.
+END_ENVIRONMENT = "aca-kernel/endEnvironment"
+_END_SECONDS = 10.0
+
 # There is no documented code for a dead environment; these texts are known from a
 # public client of the same endpoint.
 _GONE = re.compile(
@@ -152,6 +156,7 @@ class McpClient:
         self.calls_made = 0
         self.least_seconds = 0.0
         self.offered_tools: list[str] | None = None
+        self._ends_environments = False
 
     async def close(self) -> None:
         """Close the connections; pending calls end with ResultUnknown, later ones open new ones."""
@@ -196,6 +201,7 @@ class McpClient:
                 "Check that ACA_MCP_ENDPOINT is the mcpServerEndpoint of the session pool."
             )
         self._has_begun = True
+        self._ends_environments = _offers(result, END_ENVIRONMENT)
         self._announcing = asyncio.ensure_future(self._announce())
         if self._session_id is not None:
             # Servers with sessions may refuse what comes before it; nobody else is waited for.
@@ -245,6 +251,15 @@ class McpClient:
             await self.initialize()
             raise _full(error.detail) from error
         return _tool_result(result)
+
+    async def end_environment(self, environment_id: str) -> None:
+        """End an environment now, where a pool of ours offers that; the service does not.
+
+        Without harm if it has ended. Raises as call_tool.
+        """
+        if self._ends_environments:
+            params = {"environmentId": environment_id}
+            await self.request(END_ENVIRONMENT, params, timeout_seconds=_END_SECONDS)
 
     async def request(
         self, method: str, params: dict[str, Any], *, timeout_seconds: float
@@ -317,6 +332,14 @@ class McpClient:
         seconds = time.monotonic() - started
         self.least_seconds = min(self.least_seconds or seconds, seconds)
         return answer
+
+
+def _offers(result: dict[str, Any], capability: str) -> bool:
+    """Tell whether the answer to `initialize` names an experimental capability."""
+    found: Any = result
+    for name in ("capabilities", "experimental"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return isinstance(found, dict) and capability in found
 
 
 def _is_header_value(text: str) -> bool:

@@ -79,6 +79,14 @@ def test_each_notebook_finds_the_files_beside_it_and_none_of_the_one_before(
         assert texts(tmp_path / "out" / name / "book.ipynb") == ["", expected]
 
 
+def test_a_notebook_that_leaves_its_environment_gets_the_next_one_at_once(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "x.ipynb", "x = 1", "%aca restart", "'x' in dir()", "%aca restart")
+    done = run(tmp_path, "x.ipynb", "--inplace")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert texts(tmp_path / "x.ipynb")[2] == "False"
+    assert "The session pool is full" not in done.stderr
+
+
 def test_parameters_are_injected_behind_the_defaults(batch: tuple[Path, str, str, int]) -> None:
     folder, *_ = batch
     assert texts(folder / "out" / "books" / "given.ipynb") == ["", "", "42 somebody\n"]

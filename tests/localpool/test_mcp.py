@@ -27,6 +27,25 @@ def test_initialize_offers_its_own_version_to_newer_clients(pool):
     assert answer.json()["result"]["protocolVersion"] == "2025-03-26"
 
 
+def test_the_service_ends_no_environment_on_request(pool, environment):
+    arguments = {"environmentId": environment}
+    answer = pool.rpc("aca-kernel/endEnvironment", arguments).json()
+    assert answer["error"]["code"] == -32601
+    assert pool.shell(environment, "echo there")["stdout"] == "there\n"
+
+
+def test_the_pool_of_a_batch_ends_an_environment_on_request(start):
+    pool = start(ends_environments=True, max_concurrent_sessions=1)
+    offered = pool.rpc("initialize").json()["result"]["capabilities"]
+    assert offered["experimental"] == {"aca-kernel/endEnvironment": {}}
+    left = pool.launch()
+    pool.shell(left, "true")
+    for _ in range(2):  # and once more without harm
+        answer = pool.rpc("aca-kernel/endEnvironment", {"environmentId": left}).json()
+        assert answer["result"] == {}
+    assert pool.shell(pool.launch(), "echo next")["stdout"] == "next\n"
+
+
 def test_ping_and_number_ids(pool):
     assert pool.rpc("ping", request_id=7).json() == {"jsonrpc": "2.0", "id": 7, "result": {}}
 
