@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from aca_kernel.pool.round_trip import KEPT_CALLS
+
 from .far_line import Line, make_certificates
 from .support import Client, Pool, eventually, running_kernel, running_pool
 
@@ -101,6 +103,20 @@ def test_a_cell_and_a_completion_after_a_pause(far: Far, kernel: Client) -> None
     time.sleep(5.5)
     assert far.count(lambda: kernel.ask("complete_request", content)) == 1
     assert far.least(lambda: kernel.run("1 + 1"), 1) == 1
+
+
+@pytest.mark.parametrize(
+    "code", ["time.sleep(0.25)", "print(1); time.sleep(0.05); print(2)"], ids=["0.25 s", "prints"]
+)
+def test_a_cell_that_is_held(far: Far, kernel: Client, code: str) -> None:
+    """Its end, and what it says then, meet a call that was sent ahead; also after a move."""
+    far.line.delay = 0.0
+    for _ in range(KEPT_CALLS):
+        kernel.run("1 + 1")
+    far.line.delay = DELAY
+    for _ in range(KEPT_CALLS):
+        kernel.run("1 + 1")
+    assert far.least(lambda: kernel.run(code), 1) == 1
 
 
 def test_an_inspection(far: Far, kernel: Client) -> None:

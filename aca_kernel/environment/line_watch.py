@@ -105,7 +105,7 @@ class LineWatch:
 
     async def _is_away(self) -> bool:
         """Tell whether the server cannot be reached. Raises TimeoutError: it is silent."""
-        round_trips = _PATIENCE_ROUND_TRIPS * self._client.least_seconds
+        round_trips = _PATIENCE_ROUND_TRIPS * self._client.round_trip.seconds
         patience = _LEAST_PATIENCE_SECONDS + round_trips
         asking: Awaitable[None]
         if self._preparing is not None and not self._preparing.done():

@@ -6,6 +6,8 @@ second exchange behind the first, and how far the environment is. All are found 
 
 from __future__ import annotations
 
+from ..pool.round_trip import RoundTrip
+
 # How long the agent may hold an exchange open: until it is known whether the shell tool
 # gets past it, when it does, and when it does not (an interrupt then waits for its end).
 WINDOW_UNKNOWN_SECONDS = 2.0
@@ -34,16 +36,21 @@ _AHEAD_AFTER_SECONDS = 0.04
 class Windows:
     """What is known of the way to one environment.
 
-    round_trip_seconds: the least that a call has taken, 0 if that is not known.
+    round_trip: how far it is; nothing is noted of an environment on this machine.
     tools_overlap: whether the shell tool gets past an exchange; None: not known yet.
     queues_calls: whether a second exchange may be sent while one is pending.
     """
 
     def __init__(self) -> None:
-        self.round_trip_seconds = 0.0
+        self.round_trip = RoundTrip()
         self.tools_overlap: bool | None = None
         self.queues_calls = True
         self._settle_seconds = 0.0
+
+    @property
+    def round_trip_seconds(self) -> float:
+        """How long the way there and back takes, 0 if that is not known."""
+        return self.round_trip.seconds
 
     @property
     def may_overlap(self) -> bool:

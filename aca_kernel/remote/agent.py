@@ -248,6 +248,7 @@ class Agent:
 
         Both are frames, the second in pieces.
         """
+        began = time.monotonic()
         nonce, page = wire.decode_frame(text)
         if nonce != self.nonce:
             page = wire.Page({"stranger": True})
@@ -284,6 +285,7 @@ class Agent:
             "woken": self.woken_number == self.exchange_number,
             "open": len(self.open_requests),
             "pid": self.kernel.process.pid if self.kernel else 0,
+            "held": time.monotonic() - began,
         }
         page = wire.fill_page(self.outgoing, answer, start, head["limit"])
         self.answered_end = start + len(page.data)

@@ -11,6 +11,7 @@ import pytest
 from aca_kernel.environment import line_watch
 from aca_kernel.environment.line_watch import LineWatch
 from aca_kernel.errors import PoolUnreachable
+from aca_kernel.pool.round_trip import RoundTrip
 
 _BOUND_SECONDS = 10
 
@@ -20,7 +21,7 @@ class Client:
 
     def __init__(self, *script: str, has_second: bool = True) -> None:
         self.has_second_connection = has_second
-        self.least_seconds = 0.0
+        self.round_trip = RoundTrip()
         self.pings = 0
         self.was_asked, self.is_closed = asyncio.Event(), asyncio.Event()
         self._script = list(script) or ["answered"]
