@@ -182,3 +182,18 @@ def test_the_first_cell_in_an_environment_that_is_taken_over(far: Far) -> None:
     with running_kernel(far.env) as client:
         client.run("1 + 1")
     assert 1 in (take_over() for _ in range(TRIES))
+
+
+COMMANDS = {
+    "!echo hi": 1,
+    "x = !echo hi": 1,
+    "\n".join(f"!echo {n}" for n in range(5)): 2,
+    "for n in range(5):\n    !echo {n}": 2,
+}
+
+
+@pytest.mark.parametrize(("code", "bound"), COMMANDS.items(), ids=["one", "taken", "five", "loop"])
+def test_commands(far: Far, kernel: Client, code: str, bound: int) -> None:
+    """What starts them goes along with the cell; the first one finds out that it can."""
+    kernel.run("!true")
+    assert far.least(lambda: kernel.run(code), bound) <= bound

@@ -363,6 +363,10 @@ class Relay:
         """End the pending exchange now, so that what is queued gets its turn."""
         await self._side.wake()
 
+    async def start_ahead(self, msg_id: str, commands: tuple[str, ...]) -> None:
+        """Have a starter wait for the `!` commands of a cell that is being sent."""
+        await self._side.start_ahead(msg_id, commands)
+
     async def kill(self) -> None:
         """End the remote kernel and what it has started, if the pool answers at once."""
         await self._side.kill()

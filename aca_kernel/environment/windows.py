@@ -39,12 +39,13 @@ class Windows:
     round_trip: how far it is; nothing is noted of an environment on this machine.
     tools_overlap: whether the shell tool gets past an exchange; None: not known yet.
     queues_calls: whether a second exchange may be sent while one is pending.
+    takes_starters: whether a starter of `!` commands can be sent ahead of them.
     """
 
     def __init__(self) -> None:
         self.round_trip = RoundTrip()
         self.tools_overlap: bool | None = None
-        self.queues_calls = True
+        self.queues_calls = self.takes_starters = True
         self._settle_seconds = 0.0
 
     @property
@@ -57,6 +58,11 @@ class Windows:
         """Whether exchanges are sent ahead: it is far, and the pool takes them."""
         is_far = self.round_trip_seconds >= FAR_SECONDS
         return is_far and self.queues_calls and self.tools_overlap is not False
+
+    @property
+    def may_start_ahead(self) -> bool:
+        """Whether a cell's `!` commands get their starter with the cell: it saves a round trip."""
+        return self.may_overlap and self.tools_overlap is True and self.takes_starters
 
     @property
     def ahead_after_seconds(self) -> float:

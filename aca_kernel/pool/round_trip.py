@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 # A way that has become longer is known after so many calls, a shorter one after the first.
-KEPT_CALLS = 6
+KEPT_CALLS = 4
 
 
 class RoundTrip:

@@ -5,7 +5,8 @@ thread. Between exchanges zmq's own thread keeps what the remote kernel says.
 
 Records from the kernel, by kind:
 
-    msg         {channel, keep}                  a message for the remote kernel
+    msg         {channel, keep, ahead}           a message for the remote kernel; ahead: a starter
+                                                 of `!` commands is sent beside it
     interrupt   {}                               SIGINT to the remote kernel
     restart     {}                               a new remote kernel after a death
     answer      {id, ...} and parts              to a call of the extension
@@ -45,6 +46,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import agent_folder, retirement, session_ipython, wire
+from .ahead import AheadFifo, path_of
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
@@ -203,6 +205,7 @@ class Agent:
         if self.kernel is not None:
             self.kernel.close()
             self.kernel = None
+        self._forget_requests()
         retirement.end_processes(self.nonce)
         self.calls.close()
         os.close(self.wake_fd)
@@ -295,7 +298,8 @@ class Agent:
 
     def _handle(self, record: wire.Record) -> None:
         if record.kind == "msg":
-            self._accept(str(record.head["channel"]), list(record.parts))
+            is_ahead = bool(record.head.get("ahead"))
+            self._accept(str(record.head["channel"]), list(record.parts), is_ahead=is_ahead)
         elif record.kind == "interrupt":
             if self.kernel:
                 self.kernel.interrupt()
@@ -307,19 +311,23 @@ class Agent:
             self.outgoing.append(self.depot.answer(record))
             self.is_urgent = True
 
-    def _accept(self, channel: str, frames: list[bytes]) -> None:
+    def _accept(self, channel: str, frames: list[bytes], *, is_ahead: bool = False) -> None:
         if self.kernel is None:  # it died: the kernel fails all it sent before it knew
             return
         if channel != "stdin":
             header = _load(frames[0])
             msg_type = str(header.get("msg_type", ""))
             in_turn = channel == "shell" and header.get("subshell_id") is None
-            self.open_requests[str(header.get("msg_id", ""))] = _OpenRequest(
+            msg_id = str(header.get("msg_id", ""))
+            request = self.open_requests[msg_id] = _OpenRequest(
                 msg_type.endswith("_request"),
                 is_cell=msg_type == "execute_request",
                 is_in_turn=in_turn,
                 may_be_silent=in_turn and msg_type.startswith("comm_"),
             )
+            if is_ahead:
+                with contextlib.suppress(OSError):  # no room on the disk: the cell does without
+                    request.ahead = AheadFifo(path_of(self.directory, msg_id))
         if not self.kernel_ready:
             self.kernel_queue.append((channel, frames))
         else:
@@ -367,7 +375,7 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no remote kernel
             why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._log({"kind": "dead", "code": 0, "ready": False, "text": "", "failure": why})
-            self.open_requests.clear()
+            self._forget_requests()
             self.is_urgent = True
 
     def _probe(self) -> None:
@@ -526,7 +534,7 @@ class Agent:
         # A slider or a completion beside a cell: nothing that follows belongs to it.
         self.is_urgent = self.is_urgent or not request.is_cell
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
-        del self.open_requests[parent]
+        self.open_requests.pop(parent).close()
         if any(one.may_be_silent and not one.is_busy for one in self.open_requests.values()):
             # It is behind them, and its busy tells what became of them.
             self._probe()
@@ -555,6 +563,11 @@ class Agent:
             self.question_end = self.outgoing.end
             self.is_urgent = True
 
+    def _forget_requests(self) -> None:
+        for request in self.open_requests.values():
+            request.close()
+        self.open_requests.clear()
+
     def _bury(self, code: int) -> None:
         """Tell that the remote kernel has ended; what was open will never be answered."""
         self._read_iopub()
@@ -563,7 +576,7 @@ class Agent:
                 self._log_message(channel, frames)
         text = "" if self.kernel_ready else self.kernel.startup_log()
         self._log({"kind": "dead", "code": code, "ready": self.kernel_ready, "text": text})
-        self.open_requests.clear()
+        self._forget_requests()
         self.background = False
         self.is_urgent = True
         self.kernel.close()
@@ -607,6 +620,11 @@ class _OpenRequest:
     may_be_silent: bool = False
     is_busy: bool = False
     held: list[tuple[str, list[bytes]]] = field(default_factory=list)
+    ahead: AheadFifo | None = None
+
+    def close(self) -> None:
+        if self.ahead is not None:
+            self.ahead.close()
 
 
 def _load(data: bytes) -> dict[str, Any]:
