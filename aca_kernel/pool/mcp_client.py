@@ -162,9 +162,9 @@ class McpClient:
             await self._transport.close()
 
     @property
-    def has_second_connection(self) -> bool:
-        """Whether two connections stand, used or not, as far as is known."""
-        return self._transport is not None and self._transport.has_second
+    def connections(self) -> int:
+        """How many connections stand, used or not, as far as is known."""
+        return self._transport.connections if self._transport is not None else 0
 
     async def ping(self, *, timeout_seconds: float) -> None:
         """Have the server answer, whatever it says; a connection stands after that.

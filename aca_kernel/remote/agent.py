@@ -68,6 +68,11 @@ OUTPUT_GRACE_SECONDS = 0.005
 # end of a cell, which flushes, too, follows within this time and comes along.
 FLUSHED_SECONDS = 0.001
 
+# Somebody drags a slider beside a cell that awaits. Nothing tells that its callback has ended, so
+# that what comes soon after the message is not collected for long.
+CALLBACK_SECONDS = 0.3
+QUICK_SECONDS = 0.005
+
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
 DRAIN_SECONDS = 1.0
@@ -161,6 +166,8 @@ class Agent:
         # Whether what came since then is text, as code flushes it in the middle of a cell.
         self.has_streams_only = True
         self.is_urgent = False
+        # When the last message to a widget came.
+        self.moved_at = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
         self.ready_at = 0.0
@@ -325,6 +332,8 @@ class Agent:
                 is_in_turn=in_turn,
                 may_be_silent=in_turn and msg_type.startswith("comm_"),
             )
+            if request.may_be_silent:
+                self.moved_at = time.monotonic()
             if is_ahead:
                 with contextlib.suppress(OSError):  # no room on the disk: the cell does without
                     request.ahead = AheadFifo(path_of(self.directory, msg_id))
@@ -413,8 +422,7 @@ class Agent:
             until = deadline
             if self.loud_offset > seen:
                 loud_since = now if loud_since is None else loud_since
-                is_flushed = self.has_streams_only and loud_since - started >= settle
-                until = min(until, loud_since + (FLUSHED_SECONDS if is_flushed else settle))
+                until = min(until, loud_since + self._collecting(loud_since - started, settle))
             elif self.outgoing.end > seen:
                 # Nor is it that the remote kernel is ready, shortly before its first cell ends.
                 until = min(until, max(started, self.ready_at) + QUIET_SECONDS)
@@ -427,6 +435,12 @@ class Agent:
             ):
                 return
             self._poll(until - now)
+
+    def _collecting(self, after: float, settle: float) -> float:
+        """Return for how long output is collected that began so long after the exchange."""
+        if time.monotonic() - self.moved_at < CALLBACK_SECONDS and len(self.open_requests) > 1:
+            return QUICK_SECONDS
+        return FLUSHED_SECONDS if self.has_streams_only and after >= settle else settle
 
     def _poll(self, seconds: float) -> None:
         if not self.kernel_ready:

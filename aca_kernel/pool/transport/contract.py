@@ -42,8 +42,8 @@ class Transport(ABC):
 
     @property
     @abstractmethod
-    def has_second(self) -> bool:
-        """Whether two connections stand, used or not; one that has been closed may count."""
+    def connections(self) -> int:
+        """How many connections stand, used or not; one that has been closed may count."""
 
     @abstractmethod
     async def close(self) -> None:

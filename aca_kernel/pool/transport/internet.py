@@ -71,9 +71,9 @@ class InternetTransport(Transport):
         return HttpAnswer(response.status_code, response.headers, response.content)
 
     @property
-    def has_second(self) -> bool:
+    def connections(self) -> int:
         """See Transport."""
-        return self._most_pending > 1
+        return self._most_pending
 
     async def close(self) -> None:
         """See Transport."""
