@@ -43,11 +43,16 @@ class Far:
         Without those of calls that were held to the end of their window of 2 s: on a busy machine
         a remote kernel starts slower than that, and is asked again.
         """
+        self.settle()
         with self.line.watch() as traffic:
             operation()
         answered = [one for one in traffic.calls if one.ended <= traffic.over]
         held = sum(one.ended - one.began > HELD_SECONDS for one in answered)
         return max(1, traffic.round_trips() - held)
+
+    def settle(self) -> None:
+        """Let come back what was sent ahead of the end of the last operation."""
+        time.sleep(4 * DELAY)
 
     def least(self, operation: Callable[[], object], bound: int) -> int:
         """Return the fewest round trips of some tries, or of the first that is within the bound."""
@@ -165,6 +170,7 @@ def test_a_connection_that_is_closed_under_a_call(far: Far, kernel: Client, kind
 
 def test_the_first_cell_after_a_restart(far: Far, kernel: Client) -> None:
     def restart() -> int:
+        far.settle()
         before = len(far.line.calls)
         kernel.restart()
         far.wait_for({"ping", PYTHON}, since=before)

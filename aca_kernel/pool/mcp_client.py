@@ -316,7 +316,7 @@ class McpClient:
             _pack(message), headers=headers, timeout_seconds=timeout_seconds
         )
         if method != "tools/call":  # which may take any time
-            self.round_trip.took(time.monotonic() - started)
+            self.round_trip.took((time.monotonic() - started) / answer.round_trips)
         return answer
 
 

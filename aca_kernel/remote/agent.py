@@ -440,7 +440,11 @@ class Agent:
         """Return for how long output is collected that began so long after the exchange."""
         if time.monotonic() - self.moved_at < CALLBACK_SECONDS and len(self.open_requests) > 1:
             return QUICK_SECONDS
-        return FLUSHED_SECONDS if self.has_streams_only and after >= settle else settle
+        if not (self.has_streams_only and after >= settle):
+            return settle
+        # Most commands end on the heels of what they say.
+        has_commands = any(one.ahead is not None for one in self.open_requests.values())
+        return QUICK_SECONDS if has_commands else FLUSHED_SECONDS
 
     def _poll(self, seconds: float) -> None:
         if not self.kernel_ready:

@@ -41,7 +41,7 @@ _LATE_SECONDS = 0.02
 
 # How long a command waits for a starter that was sent ahead, before it is asked for by a call. The
 # two have left at the same time, by different connections.
-_AHEAD_SECONDS = 0.3
+_AHEAD_SECONDS = 1.0
 
 
 def replace_system(
