@@ -20,7 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _SEGMENT_BYTES = 1460
@@ -56,21 +56,37 @@ class Opened:
 
 @dataclass
 class Traffic:
-    """What went over the line during something."""
+    """What went over the line during something.
+
+    pending: what was under way when it began. over: when it ended.
+    """
 
     calls: list[Call]
     opened: list[Opened]
     up: int
     down: int
+    pending: list[Call] = field(default_factory=list)
+    over: float = math.inf
 
     def round_trips(self) -> int:
-        """Return those of the longest chain of calls that follow one another."""
+        """Return those of the longest chain of calls that follow one another.
+
+        Nobody has waited for a call that was still under way when all was over, nor for one that
+        looks after the line, or makes another connection, beside a call of a tool.
+        """
         best: list[tuple[float, int]] = [(-math.inf, 0)]
-        for call in sorted(self.calls, key=lambda one: one.ended):
+        answered = [one for one in self.calls if one.ended <= self.over and not self._is_aside(one)]
+        for call in sorted(answered, key=lambda one: one.ended):
             before = next(count for end, count in reversed(best) if end <= call.began + 0.002)
             count = max(best[-1][1], before + 1 + call.handshakes)
             best.append((call.ended, count))
         return best[-1][1]
+
+    def _is_aside(self, call: Call) -> bool:
+        if call.name != "ping":
+            return False
+        tools = [one for one in (*self.pending, *self.calls) if one.name != "ping"]
+        return any(one.began <= call.began < one.ended for one in tools)
 
 
 class Line:
@@ -137,8 +153,11 @@ class Line:
     def watch(self) -> Iterator[Traffic]:
         """Tell what goes over the line meanwhile; complete when the block has ended."""
         calls, opened, up, down = len(self.calls), len(self.opened), self.bytes_up, self.bytes_down
-        traffic = Traffic([], [], 0, 0)
+        now = self.loop.time()
+        pending = [one for one in list(self.calls) if one.ended > now]
+        traffic = Traffic([], [], 0, 0, pending)
         yield traffic
+        traffic.over = self.loop.time()
         traffic.calls, traffic.opened = self.calls[calls:], self.opened[opened:]
         traffic.up, traffic.down = self.bytes_up - up, self.bytes_down - down
 

@@ -39,7 +39,7 @@ class Greeting:
     missing: modules that the remote kernel needs and that are not installed.
     python: version of the session interpreter, e.g. "3.11.7". executable: its path.
     wake_paths: of the FIFO that ends a pending exchange; the first that works.
-    remote_pid: of the remote kernel, 0 while there is none.
+    remote_pid: of the remote kernel, 0 while there is none. directory: the agent's folder.
     """
 
     missing: tuple[str, ...]
@@ -47,6 +47,7 @@ class Greeting:
     executable: str
     wake_paths: tuple[str, ...]
     remote_pid: int
+    directory: str
 
 
 async def boot(environment: Environment, nonce: str, config: dict[str, Any]) -> Greeting:
@@ -116,6 +117,7 @@ def _greeting(page: wire.Page) -> Greeting:
         executable=str(head.get("executable", "")),
         wake_paths=tuple(str(path) for path in head.get("wake", ())),
         remote_pid=int(head.get("pid") or 0),
+        directory=str(head.get("directory", "")),
     )
 
 

@@ -54,6 +54,9 @@ _STALL_SECONDS = 2.0
 _SMALL_PAGE_CHARACTERS = 64 * 1024
 _LEAST_PIECES = 4
 
+# The time of a call that carries more, either way, says more of the line than of the distance.
+_SMALL_CALL_CHARACTERS = 16 * 1024
+
 # A call that carries more is alone under way.
 _LARGE_BYTES = 256 * 1024
 
@@ -67,7 +70,8 @@ class ToolCall:
     wait_seconds: how long the agent may take before it answers, once it has begun with it.
     end: the offset behind what this and those before it carry. is_last: nothing else was queued
     when it was made. pause_seconds: how long to wait before it is made. is_ahead: it carries
-    nothing, so that it need not be repeated. carried: bytes of the stream in it.
+    nothing, so that it need not be repeated. carried: bytes of the stream in it. is_alone: no other
+    was under way, behind which it might have waited.
     """
 
     number: int
@@ -79,6 +83,7 @@ class ToolCall:
     pause_seconds: float = 0.0
     is_ahead: bool = False
     carried: int = 0
+    is_alone: bool = False
 
 
 class Exchange:
@@ -239,7 +244,16 @@ class Exchange:
         pause = _WITHOUT_FRAME_PAUSE_SECONDS * self._without_frame
         end = start + len(data)
         call = ToolCall(
-            self._number, code, seconds, end, now, is_last, pause, is_ahead, carried=len(data)
+            self._number,
+            code,
+            seconds,
+            end,
+            now,
+            is_last,
+            pause,
+            is_ahead,
+            carried=len(data),
+            is_alone=not (self._under_way or pause),
         )
         self._under_way.append(call)
         return call
@@ -274,10 +288,18 @@ class Exchange:
                 ) from None
             return None
         self._without_frame = 0
+        self._note_round_trip(call, page, len(text), now)
         if not call.is_last:
             self._sent_size.took(call.carried, now - call.made)
         self._records += self._take_in_order(page)
         return self._ended(call, now)
+
+    def _note_round_trip(self, call: ToolCall, page: wire.Page, size: int, now: float) -> None:
+        """Note how long a call was on its way: without the time that the agent held it."""
+        held = page.head.get("held")
+        is_small = call.carried + size < _SMALL_CALL_CHARACTERS
+        if call.is_alone and is_small and isinstance(held, float):
+            self.windows.round_trip.took(now - call.made - held)
 
     def _ended(self, call: ToolCall, now: float) -> list[Record] | None:
         """Return the records if the exchange has come to its end with this call."""

@@ -4,7 +4,9 @@ A network that changes, a computer that slept or a router that forgot ends conne
 word, and a call that the other side holds open may be silent for its whole window. So the server
 is asked beside it, over a second connection: it must be as old as the call, to share what becomes
 of the line, and is made with the first call. An interrupt and a repeated call will find it, too.
-What asks is no tool call. Nothing runs while no call is pending.
+While two exchanges are held there are two more connections: what a user does then, a slider or an
+answer to `input()`, takes a call that wakes the agent and one that follows it. What asks is no tool
+call. Nothing runs while no call is pending.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ _ASK_SECONDS = 2.5
 _STALE_SECONDS = 60.0
 
 _SPARE_TIMEOUT_SECONDS = 30.0
+
+# Connections that are made ahead of use: one is free beside one call, two beside two.
+_MOST_CONNECTIONS = 4
 
 # What an answer may take: a server under load, and some round trips. A false alarm costs a call.
 _LEAST_PATIENCE_SECONDS = 1.5
@@ -55,7 +60,7 @@ class LineWatch:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_ASK_SECONDS, self._begin)
         is_stale = time.monotonic() - self._used_at > _STALE_SECONDS
-        if is_stale or not self._client.has_second_connection:
+        if is_stale or self._client.connections < self._pending + self._spares:
             # When the call has taken its connection.
             asyncio.get_running_loop().call_soon(self._prepare)
         try:
@@ -66,14 +71,22 @@ class LineWatch:
             if not self._pending:
                 self._end()
 
+    @property
+    def _spares(self) -> int:
+        """How many connections are to be free beside the calls that are pending."""
+        return max(0, min(self._pending, _MOST_CONNECTIONS - self._pending))
+
     def _prepare(self) -> None:
-        """Make a second connection, or check the one that there is."""
+        """Make the connections that are missing, or check those that there are."""
         if self._preparing is None or self._preparing.done():
             self._preparing = asyncio.ensure_future(self._make_spare())
 
     async def _make_spare(self) -> None:
+        pings = [
+            self._client.ping(timeout_seconds=_SPARE_TIMEOUT_SECONDS) for _ in range(self._spares)
+        ]
         with contextlib.suppress(PoolUnreachable, ResultUnknown):  # the call will say so, too
-            await self._client.ping(timeout_seconds=_SPARE_TIMEOUT_SECONDS)
+            await asyncio.gather(*pings)
 
     def _begin(self) -> None:
         self._asking = asyncio.ensure_future(self._ask_on())
@@ -105,7 +118,7 @@ class LineWatch:
 
     async def _is_away(self) -> bool:
         """Tell whether the server cannot be reached. Raises TimeoutError: it is silent."""
-        round_trips = _PATIENCE_ROUND_TRIPS * self._client.least_seconds
+        round_trips = _PATIENCE_ROUND_TRIPS * self._client.round_trip.seconds
         patience = _LEAST_PATIENCE_SECONDS + round_trips
         asking: Awaitable[None]
         if self._preparing is not None and not self._preparing.done():

@@ -76,6 +76,8 @@ class Relay:
     ) -> None:
         self.environment = environment
         self.exchange = Exchange(log)
+        if not environment.is_near:
+            self.exchange.windows.round_trip = environment.client.round_trip
         self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
         self._config = config
         self._side = SideChannel(environment, self.exchange, log)
@@ -183,7 +185,6 @@ class Relay:
     async def _next_answer(self) -> list[wire.Record] | None:
         """Wait for the next answer; return the records if the exchange is over with it."""
         exchange = self.exchange
-        exchange.windows.round_trip_seconds = self.environment.client.least_seconds
         self._is_stirred.clear()
         call = exchange.next_call(time.monotonic())
         # What arrived ahead of the boot would find no agent.
@@ -285,7 +286,7 @@ class Relay:
 
     async def _run(self, call: ToolCall, losses: int) -> ToolResult:
         """Make a call once, and notice if the line is lost meanwhile."""
-        patience = _GRACE_SECONDS + _GRACE_ROUND_TRIPS * self.environment.client.least_seconds
+        patience = _GRACE_SECONDS + _GRACE_ROUND_TRIPS * self.environment.client.round_trip.seconds
         patience = min(_LONGEST_GRACE_SECONDS, patience * 2**losses)
         code = call.code
         if self._boot_code:
@@ -332,7 +333,7 @@ class Relay:
         def wake() -> None:
             self._start(self._side.wake_from(self.exchange.last_number))
 
-        seconds = _HELD_UP_SECONDS + 2 * self.environment.client.least_seconds
+        seconds = _HELD_UP_SECONDS + 2 * self.environment.client.round_trip.seconds
         return asyncio.get_running_loop().call_later(seconds, wake)
 
     async def _run_once(self, code: str) -> ToolResult:
@@ -361,6 +362,10 @@ class Relay:
     async def wake(self) -> None:
         """End the pending exchange now, so that what is queued gets its turn."""
         await self._side.wake()
+
+    async def start_ahead(self, msg_id: str, commands: tuple[str, ...]) -> None:
+        """Have a starter wait for the `!` commands of a cell that is being sent."""
+        await self._side.start_ahead(msg_id, commands)
 
     async def kill(self) -> None:
         """End the remote kernel and what it has started, if the pool answers at once."""

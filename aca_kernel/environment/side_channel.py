@@ -1,4 +1,4 @@
-"""The way round a pending exchange: the shell tool, for what must not wait.
+"""The way round a pending exchange: the shell tool, for what must not wait, or goes along.
 
 Whether the service runs the two tools side by side is not documented, so it is found out
 (`Exchange.went_round`); until then, and where it does not, exchanges are held open for a short
@@ -13,11 +13,16 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import AcaKernelError, EnvironmentGone, ToolFailed
+from ..remote import ahead
 
 if TYPE_CHECKING:
     from .boot import Greeting
     from .environment import Environment
     from .exchange import Exchange
+
+
+# Of what is shown of commands.
+_LONGEST_SHOWN_CHARACTERS = 10_000
 
 
 class SideChannel:
@@ -28,11 +33,13 @@ class SideChannel:
         self._exchange = exchange
         self._log = log
         self._wake_paths: tuple[str, ...] = ()
+        self._python = self._directory = ""
 
     def greeted(self, greeting: Greeting) -> None:
         """The agent runs."""
         self._exchange.remote_pid = greeting.remote_pid
         self._wake_paths = greeting.wake_paths
+        self._python, self._directory = greeting.executable, greeting.directory
 
     async def interrupt(self) -> bool:
         """Send SIGINT to the remote kernel's process group; False: the exchange must do it."""
@@ -66,6 +73,23 @@ class SideChannel:
             await self._run(" || ".join(ways))
         except AcaKernelError as error:  # the window's end brings the same, later
             self._log.info("could not wake the agent: %s", error.reason)
+
+    async def start_ahead(self, msg_id: str, commands: tuple[str, ...]) -> None:
+        """Have a starter wait for the `!` commands of a cell that is being sent.
+
+        It need not succeed (remote/ahead.py). commands: their text, for the pool's records.
+        """
+        shown = "\n".join(commands)[:_LONGEST_SHOWN_CHARACTERS]
+        words = [
+            *(self._python, "-s", "-S", f"{self._directory}/_aca_remote/starter.py"),
+            *(ahead.path_of(self._directory, msg_id), "ahead", shown),
+        ]
+        try:
+            await self._run(f"exec {shlex.join(words)}")
+        except AcaKernelError as error:
+            self._log.info("no starter ahead: %s", error.reason)
+            if isinstance(error, ToolFailed):
+                self._exchange.windows.takes_starters = False
 
     async def kill(self) -> None:
         """End the remote kernel and what it has started, if the pool answers at once."""

@@ -6,6 +6,8 @@ second exchange behind the first, and how far the environment is. All are found 
 
 from __future__ import annotations
 
+from ..pool.round_trip import RoundTrip
+
 # How long the agent may hold an exchange open: until it is known whether the shell tool
 # gets past it, when it does, and when it does not (an interrupt then waits for its end).
 WINDOW_UNKNOWN_SECONDS = 2.0
@@ -34,22 +36,33 @@ _AHEAD_AFTER_SECONDS = 0.04
 class Windows:
     """What is known of the way to one environment.
 
-    round_trip_seconds: the least that a call has taken, 0 if that is not known.
+    round_trip: how far it is; nothing is noted of an environment on this machine.
     tools_overlap: whether the shell tool gets past an exchange; None: not known yet.
     queues_calls: whether a second exchange may be sent while one is pending.
+    takes_starters: whether a starter of `!` commands can be sent ahead of them.
     """
 
     def __init__(self) -> None:
-        self.round_trip_seconds = 0.0
+        self.round_trip = RoundTrip()
         self.tools_overlap: bool | None = None
-        self.queues_calls = True
+        self.queues_calls = self.takes_starters = True
         self._settle_seconds = 0.0
+
+    @property
+    def round_trip_seconds(self) -> float:
+        """How long the way there and back takes, 0 if that is not known."""
+        return self.round_trip.seconds
 
     @property
     def may_overlap(self) -> bool:
         """Whether exchanges are sent ahead: it is far, and the pool takes them."""
         is_far = self.round_trip_seconds >= FAR_SECONDS
         return is_far and self.queues_calls and self.tools_overlap is not False
+
+    @property
+    def may_start_ahead(self) -> bool:
+        """Whether a cell's `!` commands get their starter with the cell: it saves a round trip."""
+        return self.may_overlap and self.tools_overlap is True and self.takes_starters
 
     @property
     def ahead_after_seconds(self) -> float:

@@ -7,6 +7,7 @@
     jobs             launches, exchanges, host calls: one at a time
     tasks            tasks beside them, of which none fails unseen
     exchange_loop    exchanges with one remote kernel: when, and for how long
+    shell_lines      the `!` lines of a cell
     send_queue       requests that wait to be sent, or will get no answer
     delivery         records that have come and are not handed on yet
     outputs          what the remote kernel says, forwarded

@@ -30,6 +30,14 @@ class SendAlong:
 
 
 @dataclass(frozen=True, slots=True)
+class StartAhead:
+    """Have a starter wait for the `!` commands of a cell that is sent with the next exchange."""
+
+    msg_id: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StopWaiting:
     """Let the pending exchange fail with WaitInterrupted when it would have to be repeated.
 
@@ -172,6 +180,7 @@ Command = (
     Outgoing
     | Job
     | SendAlong
+    | StartAhead
     | StopWaiting
     | Wake
     | Interrupt

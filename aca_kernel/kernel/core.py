@@ -299,7 +299,9 @@ class Core:
 
     def _send(self, loop: ExchangeLoop) -> None:
         self._recovery.tell()
-        self._backlog.send(loop, self._life.remote_info)
+        ahead = self._backlog.send(loop, self._life.remote_info)
+        if ahead is not None:
+            self._out.append(do.StartAhead(*ahead))
 
     def _look(self) -> None:
         """Do an exchange even if nothing is waited for."""

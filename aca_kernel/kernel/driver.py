@@ -163,6 +163,10 @@ class Driver:
             case do.Wake():
                 if relay is not None:
                     self._tasks.start(relay.wake(), "end a call early")
+            case do.StartAhead():
+                if relay is not None:
+                    starting = relay.start_ahead(command.msg_id, command.commands)
+                    self._tasks.start(starting, "start a command ahead")
             case do.Interrupt():
                 if relay is not None:
                     self._tasks.start(self._interrupt(relay), "interrupt")

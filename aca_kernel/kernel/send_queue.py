@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RequestLost, ResultUnknown
 from ..messaging.subshells import is_beyond
 from ..remote.wire import Record
+from .shell_lines import shell_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,8 +66,14 @@ class SendQueue:
         """Take all of it out; the requests have been answered."""
         self._waiting.clear()
 
-    def send(self, loop: ExchangeLoop, kernel_info: dict[str, Any] | None) -> None:
-        """Send all of it. kernel_info: the remote kernel's, None if it has not told yet."""
+    def send(
+        self, loop: ExchangeLoop, kernel_info: dict[str, Any] | None
+    ) -> tuple[str, tuple[str, ...]] | None:
+        """Send all of it. kernel_info: the remote kernel's, None if it has not told yet.
+
+        Returns the id and the `!` commands of a cell to which a starter is to be sent, if any.
+        """
+        ahead = None
         while self._waiting:
             request = self._waiting.popleft()
             for record in self._setup.take_unsent():
@@ -78,9 +85,19 @@ class SendQueue:
                 )
                 continue
             self._subshells.redirect(request)
-            head = {"kind": "msg", "channel": request.channel}
+            head: dict[str, Any] = {"kind": "msg", "channel": request.channel}
+            if loop.exchange.windows.may_start_ahead and self._begins_at_once(request):
+                commands = tuple(shell_lines(request.code))
+                if commands:
+                    ahead, head["ahead"] = (request.msg_id, commands), True
             request.send(loop.send(Record(head, tuple(request.frames))))
             self._announcer.sent(request)
+        return ahead
+
+    def _begins_at_once(self, request: Request) -> bool:
+        """Tell whether this is a cell of the main shell, and none is before it."""
+        is_free = not any(one.is_execute and one.is_sent for one in self._table)
+        return request.is_execute and request.waits_in_turn and is_free
 
     def take_first(self) -> Request:
         """Take out the oldest one, to be answered in another way than by a remote kernel."""

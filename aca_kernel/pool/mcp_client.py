@@ -37,6 +37,7 @@ from ..errors import (
     ToolFailed,
 )
 from ..remote import large_json
+from .round_trip import RoundTrip
 from .transport.contract import HttpAnswer, Transport
 from .transport.factory import open_transport
 
@@ -124,7 +125,7 @@ class McpClient:
 
     endpoint: absolute URL. api_key: sent with every request, shown nowhere.
     connect_timeout_seconds: until the connection stands, TLS included.
-    least_seconds: what the quickest request has taken, 0 before there was one.
+    round_trip: the way to the endpoint; what has another measure of a tool call adds it.
     renew_key: called with a key that was refused; returns another one, which is used from
     then on, or raises. A refused request did not run, so that it is sent again.
     Raises SettingInvalid: the key cannot be sent in a header.
@@ -154,7 +155,7 @@ class McpClient:
         self._beginning = asyncio.Lock()
         self._announcing: asyncio.Future[None] | None = None
         self.calls_made = 0
-        self.least_seconds = 0.0
+        self.round_trip = RoundTrip()
         self.offered_tools: list[str] | None = None
         self._ends_environments = False
 
@@ -166,9 +167,9 @@ class McpClient:
             await self._transport.close()
 
     @property
-    def has_second_connection(self) -> bool:
-        """Whether two connections stand, used or not, as far as is known."""
-        return self._transport is not None and self._transport.has_second
+    def connections(self) -> int:
+        """How many connections stand, used or not, as far as is known."""
+        return self._transport.connections if self._transport is not None else 0
 
     async def ping(self, *, timeout_seconds: float) -> None:
         """Have the server answer, whatever it says; a connection stands after that.
@@ -329,8 +330,8 @@ class McpClient:
         answer = await self._transport.post(
             _pack(message), headers=headers, timeout_seconds=timeout_seconds
         )
-        seconds = time.monotonic() - started
-        self.least_seconds = min(self.least_seconds or seconds, seconds)
+        if method != "tools/call":  # which may take any time
+            self.round_trip.took((time.monotonic() - started) / answer.round_trips)
         return answer
 
 

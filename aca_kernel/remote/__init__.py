@@ -14,7 +14,7 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     launcher           the program of the remote kernel
     arguments          ipykernel's own arguments, without those that cannot be applied
     extension          changes to ipykernel in it
-    shell, starter     `!` commands
+    shell, starter     `!` commands; ahead: of a starter that is there before
     magic              the line magic `%aca`; command_line parses it, for both halves
     asking             questions to the user's machine
     transfer           `%aca upload` and `%aca download`, with transfer_progress

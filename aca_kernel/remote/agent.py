@@ -5,7 +5,8 @@ thread. Between exchanges zmq's own thread keeps what the remote kernel says.
 
 Records from the kernel, by kind:
 
-    msg         {channel, keep}                  a message for the remote kernel
+    msg         {channel, keep, ahead}           a message for the remote kernel; ahead: a starter
+                                                 of `!` commands is sent beside it
     interrupt   {}                               SIGINT to the remote kernel
     restart     {}                               a new remote kernel after a death
     answer      {id, ...} and parts              to a call of the extension
@@ -45,6 +46,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import agent_folder, retirement, session_ipython, wire
+from .ahead import AheadFifo, path_of
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
@@ -65,6 +67,11 @@ OUTPUT_GRACE_SECONDS = 0.005
 # After a pause, text that is flushed is not collected: somebody looks at a progress bar. The
 # end of a cell, which flushes, too, follows within this time and comes along.
 FLUSHED_SECONDS = 0.001
+
+# Somebody drags a slider beside a cell that awaits. Nothing tells that its callback has ended, so
+# that what comes soon after the message is not collected for long.
+CALLBACK_SECONDS = 0.3
+QUICK_SECONDS = 0.005
 
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
@@ -159,6 +166,8 @@ class Agent:
         # Whether what came since then is text, as code flushes it in the middle of a cell.
         self.has_streams_only = True
         self.is_urgent = False
+        # When the last message to a widget came.
+        self.moved_at = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
         self.ready_at = 0.0
@@ -203,6 +212,7 @@ class Agent:
         if self.kernel is not None:
             self.kernel.close()
             self.kernel = None
+        self._forget_requests()
         retirement.end_processes(self.nonce)
         self.calls.close()
         os.close(self.wake_fd)
@@ -248,6 +258,7 @@ class Agent:
 
         Both are frames, the second in pieces.
         """
+        began = time.monotonic()
         nonce, page = wire.decode_frame(text)
         if nonce != self.nonce:
             page = wire.Page({"stranger": True})
@@ -284,6 +295,7 @@ class Agent:
             "woken": self.woken_number == self.exchange_number,
             "open": len(self.open_requests),
             "pid": self.kernel.process.pid if self.kernel else 0,
+            "held": time.monotonic() - began,
         }
         page = wire.fill_page(self.outgoing, answer, start, head["limit"])
         self.answered_end = start + len(page.data)
@@ -293,7 +305,8 @@ class Agent:
 
     def _handle(self, record: wire.Record) -> None:
         if record.kind == "msg":
-            self._accept(str(record.head["channel"]), list(record.parts))
+            is_ahead = bool(record.head.get("ahead"))
+            self._accept(str(record.head["channel"]), list(record.parts), is_ahead=is_ahead)
         elif record.kind == "interrupt":
             if self.kernel:
                 self.kernel.interrupt()
@@ -305,19 +318,25 @@ class Agent:
             self.outgoing.append(self.depot.answer(record))
             self.is_urgent = True
 
-    def _accept(self, channel: str, frames: list[bytes]) -> None:
+    def _accept(self, channel: str, frames: list[bytes], *, is_ahead: bool = False) -> None:
         if self.kernel is None:  # it died: the kernel fails all it sent before it knew
             return
         if channel != "stdin":
             header = _load(frames[0])
             msg_type = str(header.get("msg_type", ""))
             in_turn = channel == "shell" and header.get("subshell_id") is None
-            self.open_requests[str(header.get("msg_id", ""))] = _OpenRequest(
+            msg_id = str(header.get("msg_id", ""))
+            request = self.open_requests[msg_id] = _OpenRequest(
                 msg_type.endswith("_request"),
                 is_cell=msg_type == "execute_request",
                 is_in_turn=in_turn,
                 may_be_silent=in_turn and msg_type.startswith("comm_"),
             )
+            if request.may_be_silent:
+                self.moved_at = time.monotonic()
+            if is_ahead:
+                with contextlib.suppress(OSError):  # no room on the disk: the cell does without
+                    request.ahead = AheadFifo(path_of(self.directory, msg_id))
         if not self.kernel_ready:
             self.kernel_queue.append((channel, frames))
         else:
@@ -365,7 +384,7 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no remote kernel
             why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._log({"kind": "dead", "code": 0, "ready": False, "text": "", "failure": why})
-            self.open_requests.clear()
+            self._forget_requests()
             self.is_urgent = True
 
     def _probe(self) -> None:
@@ -403,8 +422,7 @@ class Agent:
             until = deadline
             if self.loud_offset > seen:
                 loud_since = now if loud_since is None else loud_since
-                is_flushed = self.has_streams_only and loud_since - started >= settle
-                until = min(until, loud_since + (FLUSHED_SECONDS if is_flushed else settle))
+                until = min(until, loud_since + self._collecting(loud_since - started, settle))
             elif self.outgoing.end > seen:
                 # Nor is it that the remote kernel is ready, shortly before its first cell ends.
                 until = min(until, max(started, self.ready_at) + QUIET_SECONDS)
@@ -417,6 +435,16 @@ class Agent:
             ):
                 return
             self._poll(until - now)
+
+    def _collecting(self, after: float, settle: float) -> float:
+        """Return for how long output is collected that began so long after the exchange."""
+        if time.monotonic() - self.moved_at < CALLBACK_SECONDS and len(self.open_requests) > 1:
+            return QUICK_SECONDS
+        if not (self.has_streams_only and after >= settle):
+            return settle
+        # Most commands end on the heels of what they say.
+        has_commands = any(one.ahead is not None for one in self.open_requests.values())
+        return QUICK_SECONDS if has_commands else FLUSHED_SECONDS
 
     def _poll(self, seconds: float) -> None:
         if not self.kernel_ready:
@@ -524,7 +552,7 @@ class Agent:
         # A slider or a completion beside a cell: nothing that follows belongs to it.
         self.is_urgent = self.is_urgent or not request.is_cell
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
-        del self.open_requests[parent]
+        self.open_requests.pop(parent).close()
         if any(one.may_be_silent and not one.is_busy for one in self.open_requests.values()):
             # It is behind them, and its busy tells what became of them.
             self._probe()
@@ -553,6 +581,11 @@ class Agent:
             self.question_end = self.outgoing.end
             self.is_urgent = True
 
+    def _forget_requests(self) -> None:
+        for request in self.open_requests.values():
+            request.close()
+        self.open_requests.clear()
+
     def _bury(self, code: int) -> None:
         """Tell that the remote kernel has ended; what was open will never be answered."""
         self._read_iopub()
@@ -561,7 +594,7 @@ class Agent:
                 self._log_message(channel, frames)
         text = "" if self.kernel_ready else self.kernel.startup_log()
         self._log({"kind": "dead", "code": code, "ready": self.kernel_ready, "text": text})
-        self.open_requests.clear()
+        self._forget_requests()
         self.background = False
         self.is_urgent = True
         self.kernel.close()
@@ -605,6 +638,11 @@ class _OpenRequest:
     may_be_silent: bool = False
     is_busy: bool = False
     held: list[tuple[str, list[bytes]]] = field(default_factory=list)
+    ahead: AheadFifo | None = None
+
+    def close(self) -> None:
+        if self.ahead is not None:
+            self.ahead.close()
 
 
 def _load(data: bytes) -> dict[str, Any]:

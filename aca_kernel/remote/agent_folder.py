@@ -5,6 +5,7 @@ Contents, and their users by name:
     _aca_remote/, lib/   our modules: a remote kernel that starts, and first imports
     wake                 a FIFO: the shell tool, which also finds it by the agent's descriptor
     calls                the agent's socket: call_socket.py, which also keeps it open
+    ahead-*              FIFOs of starters that are sent ahead: a cell does without
     origin, copies       records for the next remote kernel, written again after a cell
     state/               a checkpoint in transfer; made again by the next one
     sh-*/                one `!` command: removed early, it fails to start

@@ -88,7 +88,12 @@ def load(app: Any, config: dict[str, Any]) -> None:
     notebook.listen()
     files = NotebookFiles(app.kernel.shell, config, notebook.origin)
     trimming.trim_shown(app.kernel.shell)
-    shell.replace_system(app.kernel.shell, config["calls"], files.bring_named)
+    shell.replace_system(
+        app.kernel.shell,
+        config["calls"],
+        files.bring_named,
+        lambda: str(app.kernel.get_parent("shell").get("header", {}).get("msg_id", "")),
+    )
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))

@@ -2,9 +2,9 @@
 
 IPython parses and expands; only `system` and `getoutput` of its shell are replaced. A private
 folder for each command holds starter.py, its job, and a script that the kernel runs with the shell
-tool. Output comes back through a terminal (`!cmd`) or a FIFO (`x = !cmd`), the exit status through
-a second FIFO: it streams, has no time limit and needs no further call. Both ends open all of them
-before the command starts.
+tool, unless it has sent a starter ahead (ahead.py). Output comes back through a terminal (`!cmd`)
+or a FIFO (`x = !cmd`), the exit status through a second FIFO: it streams, has no time limit and
+needs no further call. Both ends open all of them before the command starts.
 
 Needs IPython; POSIX systems.
 """
@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import agent_folder
+from . import agent_folder, ahead
 from .call_socket import Connection, is_readable
 
 # Linux takes no single argument over 128 KiB; a longer command goes into a file.
@@ -39,20 +39,27 @@ _INTERRUPT_GRACE_SECONDS = 1.0
 # The limit for output on its way through a terminal; the system needs microseconds.
 _LATE_SECONDS = 0.02
 
+# How long a command waits for a starter that was sent ahead, before it is asked for by a call. The
+# two have left at the same time, by different connections.
+_AHEAD_SECONDS = 1.0
 
-def replace_system(ip: Any, calls_path: str, prepare: Callable[[str], None]) -> None:
+
+def replace_system(
+    ip: Any, calls_path: str, prepare: Callable[[str], None], cell_of: Callable[[], str]
+) -> None:
     """Make IPython's shell run its commands through the kernel.
 
     ip: the InteractiveShell; calls_path: the agent's socket. prepare: called with each command
-    before it runs.
+    before it runs. cell_of: returns the id of the message that runs code.
     """
     # Read now: code may remove the file or change sys.executable.
     with open(os.path.join(os.path.dirname(__file__), "starter.py"), "rb") as file:
         starter = sys.executable, file.read()
+    sent_ahead = _SentAhead(calls_path, cell_of)
 
     def start(text: str, *, terminal: bool) -> _Command:
         prepare(text)
-        return _Command(text, starter, calls_path, terminal=terminal)
+        return _Command(text, starter, calls_path, sent_ahead, terminal=terminal)
 
     def finish(cmd: str, exit_code: int) -> None:
         ip.user_ns["_exit_code"] = exit_code
@@ -92,15 +99,43 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
+class _SentAhead:
+    """The starter that was sent ahead of the running cell, if there is one."""
+
+    def __init__(self, calls_path: str, cell_of: Callable[[], str]) -> None:
+        self._folder = os.path.dirname(calls_path)
+        self._cell_of = cell_of
+        self._missed = ""
+
+    def offer(self, job: str) -> bool:
+        """Tell it of a job; False: there is none."""
+        path = ahead.path_of(self._folder, self._cell_of())
+        return path != self._missed and ahead.offer(path, job)
+
+    def missed(self) -> None:
+        """It did not come: the cell's other commands do not wait for it."""
+        self._missed = ahead.path_of(self._folder, self._cell_of())
+
+
 class _Command:
     """One command: its job, its output, and its end. starter: interpreter and source."""
 
     def __init__(
-        self, text: str, starter: tuple[str, bytes], calls_path: str, terminal: bool
+        self,
+        text: str,
+        starter: tuple[str, bytes],
+        calls_path: str,
+        sent_ahead: _SentAhead,
+        *,
+        terminal: bool,
     ) -> None:
         self.text = text
         self.python, self.source = starter
         self.calls_path = calls_path
+        self.sent_ahead = sent_ahead
+        # When it is asked for by a call unless it has begun, and what the call needs.
+        self.call_at: float | None = None
+        self.script = ""
         self.is_terminal = terminal
         self.directory = ""
         self.status_fd = self.output_fd = self.slave_fd = -1
@@ -121,9 +156,12 @@ class _Command:
         program = _shell_of_terminal() if self.is_terminal else os.environ.get("SHELL", "/bin/sh")
         connection = None
         try:
-            script = self._prepare(program)
+            self.script = self._prepare(program)
             connection = Connection(self.calls_path)
-            connection.call("shell", script=script, command=self.text)
+            if self.sent_ahead.offer(self._path("job")):
+                self.call_at = time.monotonic() + _AHEAD_SECONDS
+            else:
+                self._call(connection)
             while True:
                 try:
                     if self._step(connection, decoder, show):
@@ -143,6 +181,11 @@ class _Command:
         code = self.exit_code or 0
         # A shell reports a signal as 128 + its number, IPython as -number.
         return 128 - code if code > 128 else code
+
+    def _call(self, connection: Connection) -> None:
+        """Have the kernel start it by the shell tool."""
+        self.call_at = None
+        connection.call("shell", script=self.script, command=self.text)
 
     def _prepare(self, program: str) -> str:
         """Open this end of the FIFOs and write the script for the shell tool; return its path.
@@ -204,10 +247,7 @@ class _Command:
 
     def _step(self, connection: Connection, decoder: Any, show: Callable[[str], object]) -> bool:
         """Wait for output or an end; return True when the command has ended."""
-        poll = select.poll()
-        for one in (self.output_fd, self.status_fd, connection.fileno()):
-            poll.register(one, select.POLLIN)
-        readable = {descriptor for descriptor, _ in poll.poll()}
+        readable = self._wait(connection)
         if self.output_fd in readable:
             data = self._read_output()
             if data:
@@ -227,6 +267,19 @@ class _Command:
                     return True
         return False
 
+    def _wait(self, connection: Connection) -> set[int]:
+        """Wait for anything, and no longer for a starter that does not come."""
+        poll = select.poll()
+        for one in (self.output_fd, self.status_fd, connection.fileno()):
+            poll.register(one, select.POLLIN)
+        if self.call_at is not None:
+            found = poll.poll(max(0.0, 1000 * (self.call_at - time.monotonic())))
+            if found or self.call_at > time.monotonic():
+                return {descriptor for descriptor, _ in found}
+            self.sent_ahead.missed()
+            self._call(connection)
+        return {descriptor for descriptor, _ in poll.poll()}
+
     def _read_output(self) -> bytes:
         try:
             return os.read(self.output_fd, 65536)
@@ -241,6 +294,7 @@ class _Command:
         data = os.read(self.status_fd, 4096)
         *lines, self.status = (self.status + data).split(b"\n")
         for line in lines:
+            self.call_at = None  # it has begun
             word, _, number = line.partition(b" ")
             if word == b"pid":
                 self.pid = int(number)

@@ -1,6 +1,7 @@
-"""The program that starts one `!` command and reports its end.
+"""The program that starts a `!` command and reports its end.
 
-Run by path with the path of a job, a marshalled dict that shell.py writes:
+Run by path with the path of a job, or with that of a FIFO and `ahead`: it takes the paths of jobs
+from there then until the FIFO ends (ahead.py). A job is a marshalled dict that shell.py writes:
 
     once        a folder to be made: a repeated call finds it
     status      a FIFO that shell.py reads
@@ -33,6 +34,7 @@ import marshal
 import posix
 import resource
 import sys
+import time
 from posix import _exit
 from typing import TYPE_CHECKING
 
@@ -49,9 +51,56 @@ _SIGNALS = (
 _NOT_EXECUTED = 127
 
 
+# A starter that is ahead of its cell by more than this waits for nothing.
+_LATEST_SECONDS = 2.0
+
+
 def main() -> None:
-    """Start the command and end; a background process waits for the command's end."""
-    with open(sys.argv[1], "rb") as file:
+    """Start what the arguments say."""
+    if sys.argv[2:3] == ["ahead"]:
+        _start_all(sys.argv[1])
+    else:
+        _start(sys.argv[1])
+
+
+def _start_all(fifo: str) -> None:
+    """Start the commands of one cell, in a background process."""
+    if posix.fork():
+        _exit(0)
+    posix.setsid()
+    _redirect(posix.open("/dev/null", posix.O_RDWR))
+    source, rest = _open_fifo(fifo), b""
+    while data := posix.read(source, 65536):
+        *jobs, rest = (rest + data).split(b"\n")
+        for job in jobs:
+            child = posix.fork()
+            if not child:
+                try:
+                    _start(job)
+                finally:
+                    _exit(1)
+            posix.waitpid(child, 0)
+    _exit(0)
+
+
+def _open_fifo(path: str) -> int:
+    deadline = time.monotonic() + _LATEST_SECONDS
+    while True:
+        try:
+            # Without O_NONBLOCK this would wait for ever where the cell has ended meanwhile.
+            source = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK)
+        except FileNotFoundError:
+            if time.monotonic() > deadline:
+                _exit(0)
+            time.sleep(0.002)
+        else:
+            posix.set_blocking(source, True)
+            return source
+
+
+def _start(path: str | bytes) -> None:
+    """Start a command and end; a background process waits for the command's end."""
+    with open(path, "rb") as file:
         job = marshal.load(file)  # noqa: S302 - of this user's own, in a private folder
     try:
         posix.mkdir(job["once"])

@@ -11,6 +11,7 @@ import pytest
 from aca_kernel.environment import line_watch
 from aca_kernel.environment.line_watch import LineWatch
 from aca_kernel.errors import PoolUnreachable
+from aca_kernel.pool.round_trip import RoundTrip
 
 _BOUND_SECONDS = 10
 
@@ -18,9 +19,9 @@ _BOUND_SECONDS = 10
 class Client:
     """Answers a ping as its script says: the last entry again and again."""
 
-    def __init__(self, *script: str, has_second: bool = True) -> None:
-        self.has_second_connection = has_second
-        self.least_seconds = 0.0
+    def __init__(self, *script: str, connections: int = 4) -> None:
+        self.connections = connections
+        self.round_trip = RoundTrip()
         self.pings = 0
         self.was_asked, self.is_closed = asyncio.Event(), asyncio.Event()
         self._script = list(script) or ["answered"]
@@ -28,7 +29,7 @@ class Client:
     async def ping(self, *, timeout_seconds: float) -> None:
         self.pings += 1
         self.was_asked.set()
-        self.has_second_connection = True
+        self.connections += 1
         match self._script.pop(0) if len(self._script) > 1 else self._script[0]:
             case "away":
                 raise PoolUnreachable("away")
@@ -46,12 +47,12 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watching(
-    during: Callable[[Client], Awaitable[object]], *script: str, has_second: bool = True
+    during: Callable[[Client], Awaitable[object]], *script: str, connections: int = 4
 ) -> Client:
     """Do something during a call; return the client."""
 
     async def run() -> Client:
-        client = Client(*script, has_second=has_second)
+        client = Client(*script, connections=connections)
         watch = LineWatch(client, logging.getLogger())  # type: ignore[arg-type]
         with watch.beside():
             await asyncio.wait_for(during(client), _BOUND_SECONDS)
@@ -62,8 +63,24 @@ def watching(
 
 def test_the_first_call_has_a_second_connection_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_watch, "_ASK_SECONDS", 3600)
-    client = watching(lambda client: client.was_asked.wait(), has_second=False)
+    client = watching(lambda client: client.was_asked.wait(), connections=1)
     assert client.pings == 1
+
+
+def test_two_calls_have_two_more_connections_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_watch, "_ASK_SECONDS", 3600)
+
+    async def run() -> int:
+        client = Client(connections=2)
+        watch = LineWatch(client, logging.getLogger())  # type: ignore[arg-type]
+        with watch.beside():
+            assert client.pings == 0
+            with watch.beside():
+                await client.was_asked.wait()
+                await asyncio.sleep(0)
+        return client.connections
+
+    assert asyncio.run(run()) == 4
 
 
 def test_a_call_that_is_over_soon_asks_nothing() -> None:
@@ -88,9 +105,7 @@ def test_silence_and_a_return_end_what_is_pending(script: list[str]) -> None:
 
 def test_a_second_connection_that_is_not_made_is_silence_too() -> None:
     """Another one that is made after a loss says nothing of what was pending before."""
-    client = watching(
-        lambda client: client.is_closed.wait(), "silent", "answered", has_second=False
-    )
+    client = watching(lambda client: client.is_closed.wait(), "silent", "answered", connections=1)
     assert client.is_closed.is_set()
 
 

@@ -38,14 +38,15 @@ async def _two_connections(server: Server) -> None:
     port = listening.sockets[0].getsockname()[1]
     transport = InternetTransport(f"https://localhost:{port}/mcp", {}, connect_timeout_seconds=5)
     try:
-        for _ in range(2):
+        for round_trips in (3, 1):
             answer = await transport.post(b"{}", headers={}, timeout_seconds=5)
             assert answer.body == b"ok"
+            assert answer.round_trips == round_trips
         assert len(server.resumed) == 1, "the connection is kept between two requests"
         await transport.close()
         # Side by side, so that one's handshake begins in the middle of the other's.
         posts = [transport.post(b"{}", headers={}, timeout_seconds=5) for _ in range(2)]
-        await asyncio.gather(*posts)
+        assert [one.round_trips for one in await asyncio.gather(*posts)] == [3, 3]
     finally:
         await transport.close()
         listening.close()

@@ -17,11 +17,15 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """An HTTP answer, whatever its status; names in `headers` are in lower case."""
+    """An HTTP answer, whatever its status; names in `headers` are in lower case.
+
+    round_trips: how often the way there and back was taken for it, its connection included.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    round_trips: int = 1
 
 
 class Transport(ABC):
@@ -42,8 +46,8 @@ class Transport(ABC):
 
     @property
     @abstractmethod
-    def has_second(self) -> bool:
-        """Whether two connections stand, used or not; one that has been closed may count."""
+    def connections(self) -> int:
+        """How many connections stand, used or not; one that has been closed may count."""
 
     @abstractmethod
     async def close(self) -> None:

@@ -53,9 +53,9 @@ class LoopbackTransport(Transport):
         return answer
 
     @property
-    def has_second(self) -> bool:
+    def connections(self) -> int:
         """See Transport."""
-        return len(self._busy) + sum(one.is_reusable for one in self._idle) > 1
+        return len(self._busy) + sum(one.is_reusable for one in self._idle)
 
     async def close(self) -> None:
         """See Transport."""

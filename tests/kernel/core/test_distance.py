@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from aca_kernel.environment.windows import SETTLE_FAR_SECONDS, WINDOW_CONCURRENT_SECONDS
+from aca_kernel.pool.round_trip import KEPT_CALLS
 
 from .invariants import check
 from .test_faults import SCENARIOS
@@ -57,6 +58,31 @@ def test_a_cell_takes_one_round_trip_more_than_its_own_time(
     world.settle()
     assert world.text(cell) == out
     assert took(world, cell) < ROUND_TRIP + pauses * len(out) + ROOM
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.001, FAR), (FAR, 0.001)])
+def test_a_way_that_changes_is_noticed(new_world: NewWorld, before: float, after: float) -> None:
+    world = warm(new_world)
+    world.latency = before
+    for latency in (before, after):
+        world.latency = latency
+        for _ in range(KEPT_CALLS):
+            world.cell("a")
+            world.settle()
+        assert world.exchange.windows.round_trip_seconds == pytest.approx(2 * latency, abs=0.01)
+        ahead = world.calls_ahead
+        cell = world.cell("a", seconds=0.25)
+        world.settle()
+        assert took(world, cell) < 2 * latency + 0.25 + ROOM
+        assert (world.calls_ahead > ahead) is (latency == FAR)
+
+
+def test_what_a_long_cell_takes_is_no_distance(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    for _ in range(2 * KEPT_CALLS):
+        world.cell("a", seconds=3.0)
+        world.settle()
+    assert world.exchange.windows.round_trip_seconds < ROUND_TRIP + 0.01
 
 
 def test_each_line_of_a_loop_arrives_half_a_round_trip_later(new_world: NewWorld) -> None:

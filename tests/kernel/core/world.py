@@ -320,6 +320,7 @@ class MemoryAgent(agent_module.Agent):
         self.background = False
         self.loud_offset = 0
         self.is_urgent = False
+        self.moved_at = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
         self.ready_at = 0.0
@@ -569,6 +570,8 @@ class World:
                 return
             self.launches += 1
             self.exchange = Exchange(LOG)
+            # As after the handshake with the pool.
+            self.exchange.windows.round_trip.took(2 * self.latency)
             self.agent = MemoryAgent(self, self.exchange.nonce)
             is_taken_over = self.launches in self.taken_over
             self.tell(
@@ -629,7 +632,6 @@ class World:
             self._is_exchanging = False
         if not self._is_exchanging:
             return
-        exchange.windows.round_trip_seconds = 2 * self.latency
         call = exchange.next_call(now)
         if call is not None:
             self._perform(exchange, agent, call, now)
