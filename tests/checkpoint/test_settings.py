@@ -234,6 +234,31 @@ def test_what_cells_have_put_into_modules_is_there_again(tmp_path: Path) -> None
     same_with_restores(tmp_path, PATCHES)
 
 
+EXCHANGED = """
+import json, os, time, textwrap
+plain, clock, shorten = json.dumps, time.time, textwrap.shorten
+def dumps(value, **named): return plain(value, **{'indent': 2, 'default': repr, **named})
+def never(*arguments, **named): raise RuntimeError('not for others')
+json.dumps, textwrap.shorten = dumps, never
+json.dump = json.load = json.loads = never
+def frozen(): return 1.5
+time.time = time.monotonic = frozen
+os.replace = os.path.getsize = never
+class Point: pass
+numbers = {'a': list(range(100_000))}; also = [numbers['a']]
+# %%
+print(json.dumps([1]), json.dumps is dumps, json.load is never, time.time())
+print(os.replace is os.path.getsize is never, also[0] is numbers['a'], shorten('a b', 9))
+print(clock() > 1e9, plain([1]))
+# %%
+print(json.dumps({'a': Point}, indent=None)[:6], clock() > 1e9, plain is not dumps)
+"""
+
+
+def test_functions_that_cells_have_exchanged_are_not_ours(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, EXCHANGED)
+
+
 # Stand-ins with the functions that the libraries document.
 LIBRARIES = {
     "jax": """

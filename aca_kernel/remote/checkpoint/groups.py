@@ -16,13 +16,13 @@ import graphlib
 import math
 import pickle
 import sys
-import time
 import types
 import typing
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ..originals import time
 from .atoms import Atoms, NotStorable, module_of
 from .hanging import NotReady, Reducer, simple_name_of
 from .module_names import ModuleNames
@@ -117,6 +117,8 @@ class Grouping:
         together = connected(pickled, self._atoms, self._names)
         groups = [group for group in map(self._joined, together) if group is not None]
         self._leave_out_dependants(groups)
+        for group in groups:
+            self.skipped += group.lost.items()
         return list(graphlib.TopologicalSorter(needed(groups)).static_order())
 
     def _find_library(self, group: Group) -> None:

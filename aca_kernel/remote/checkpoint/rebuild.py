@@ -10,12 +10,14 @@ import contextlib
 import functools
 import importlib
 import math
-import os
 import struct
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
+
+from ..originals import os
+from . import caches
 
 # The namespace that is being restored; functions of cells look up their globals in it.
 _namespace: dict[str, Any] = {}
@@ -45,6 +47,14 @@ def attribute(module: str, name: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except AttributeError:
         raise NotRestored(f"the module {module} has no `{name}`") from None
+
+
+def replaced(module: str, path: str) -> Any:
+    """Return a module's own function, before that of a cell is put in its place."""
+    found: Any = importlib.import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
 
 
 def shell() -> Any:
@@ -95,6 +105,11 @@ def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any])
     value = functools.lru_cache(**parameters)(wrapped)
     value.__dict__.update(attributes)
     return value
+
+
+def fill_cache(target: Any, state: tuple[list[Any], int, int]) -> None:
+    """Fill the cache of a function with the calls that it has answered, and set its counts."""
+    caches.fill(target, caches.Contents(*state))
 
 
 def dispatching(name: str) -> Any:

@@ -22,13 +22,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-import json
 import math
-import os
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -37,6 +34,7 @@ from typing import Any
 
 from ..call_socket import is_readable
 from ..origin import Origin
+from ..originals import io, json, os, time
 from . import process_settings, session_state
 from .changed_files import ChangedFiles
 from .groups import Grouping, TooSlow
@@ -190,10 +188,10 @@ def _leave_after(action: Any, *arguments: Any) -> None:
     except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
         with contextlib.suppress(BaseException):
             folder = arguments[0].folder
-            with open(os.path.join(folder, "failure"), "a", encoding="utf-8") as file:
+            with io.open(os.path.join(folder, "failure"), "a", encoding="utf-8") as file:
                 file.write(f"{error or type(error).__name__}\n")
     finally:
-        os._exit(code)
+        os._exit(code)  # noqa: SLF001 - which is documented
 
 
 def _become_child() -> None:
@@ -206,7 +204,7 @@ def _become_child() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
-    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stderr = io.open(os.devnull, "w", encoding="utf-8")
     # A debugger that is being used says something to that, or refuses it (Python 3.12).
     with contextlib.suppress(RuntimeError):
         sys.settrace(None)
@@ -214,7 +212,7 @@ def _become_child() -> None:
     with contextlib.suppress(OSError):
         os.nice(5)
     # If memory runs out this process must go.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+    with contextlib.suppress(OSError), io.open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
 
@@ -324,7 +322,7 @@ def _work(job: CheckpointJob, writing: int) -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
-    with open(writing, "wb", buffering=0) as progress:
+    with io.open(writing, "wb", buffering=0) as progress:
         _take(job, _limit, lambda names: progress.write(json.dumps(names).encode() + b"\n"))
 
 
@@ -415,7 +413,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
         "pack": pack.index,
     }
     path = os.path.join(job.folder, MANIFEST)
-    with open(path + ".part", "w", encoding="ascii") as file:
+    with io.open(path + ".part", "w", encoding="ascii") as file:
         json.dump(manifest, file, separators=(",", ":"))
     os.replace(path + ".part", path)
 
