@@ -373,6 +373,49 @@ def test_options_of_libraries_are_as_they_were(tmp_path: Path) -> None:
     same_with_restores(tmp_path, cells)
 
 
+COUNTERS = """
+import sys; sys.path.insert(0, '')
+open('numbering.py', 'w').write('''
+import itertools
+_last_id = 999
+MOST_COUNT = 5
+_names = itertools.count(3)
+_more = itertools.count(0, 2).__next__
+def simple():
+    global _last_id
+    _last_id += 1
+    return _last_id
+class Counter:
+    def __init__(self): self.count = 1
+_ids = Counter()
+def number():
+    _ids.count += 1
+    return _ids.count
+class Thing:
+    instances = 0
+    serials = itertools.count()
+    limit_count = 7
+    def __init__(self):
+        Thing.instances += 1
+        self.name = f'thing-{Thing.instances}-{next(self.serials)}-{next(_names)}-{_more()}'
+    def __setstate__(self, state):
+        Thing()
+        self.__dict__.update(state)
+''')
+import numbering
+things = [numbering.Thing(), numbering.Thing()]; numbering.simple(); numbering.number()
+# %%
+print(things[1].name, numbering.Thing().name, numbering.simple(), numbering.number())
+# %%
+print(things[1].name, numbering.Thing().name, numbering.simple(), numbering.number())
+print(numbering.MOST_COUNT, numbering.Thing.limit_count)
+"""
+
+
+def test_what_libraries_count_goes_on(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, COUNTERS)
+
+
 MATPLOTLIB = """
 import matplotlib; matplotlib.use('agg')
 import matplotlib.pyplot as plt, matplotlib.scale as scale

@@ -4,6 +4,7 @@
     python        the standard library
     ipython       the shell: %config, aliases, magics, hooks, formatters, extensions
     libraries     options that libraries keep, by their public functions
+    counters      what libraries number
     patches       functions and classes of cells that have been put into modules
 
 `ROWS` has them all, by the names under which a failure is told. Each is read and pickled on its
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 
-from . import ipython, libraries, patches, python
+from . import counters, ipython, libraries, patches, python
 from .row import Row, Unkept
 
 # The random states are last: nothing draws numbers any more.
@@ -23,6 +24,7 @@ ROWS: dict[str, Row] = {
     **ipython.ROWS,
     **libraries.ROWS,
     **patches.ROWS,
+    **counters.ROWS,
     **libraries.RANDOM,
     **python.RANDOM,
 }
