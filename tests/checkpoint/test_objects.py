@@ -822,3 +822,29 @@ lock('a'); other('b')
         "the cache of `lock`": "it is, or holds, a lock, which cannot be stored"
     }
     assert cell["text"] == "0 CacheInfo(hits=0, misses=1, maxsize=None, currsize=1)\n"
+
+
+ASKING = """
+import sys; sys.path.insert(0, '')
+open('asking.py', 'w').write('''
+class Wrapped:
+    def __init__(self, one): self.one = one
+    def __getattr__(self, name): return getattr(self.one, name)
+class Values(dict):
+    def __init__(self): super().__init__(a=1); self.more = {}
+    def __getattr__(self, name):
+        if name in self.more: return 1
+        raise AttributeError(name)
+''')
+import asking
+wrapped, values = asking.Wrapped([1, 2]), asking.Values()
+values.more['b'] = 2
+# %%
+print(wrapped.index(2), values, values.more, values.b)
+# %%
+print(wrapped.index(1), values.b)
+"""
+
+
+def test_objects_that_look_for_attributes_in_others_come_back(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ASKING)

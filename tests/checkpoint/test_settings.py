@@ -373,6 +373,54 @@ def test_options_of_libraries_are_as_they_were(tmp_path: Path) -> None:
     same_with_restores(tmp_path, cells)
 
 
+REGISTERED = """
+import sys; sys.path.insert(0, '')
+open('registry.py', 'w').write('''
+writers, _cache = {int: repr}, {}
+class Reader:
+    readers = {}
+    @classmethod
+    def add(cls, name, one): cls.readers[name] = one; _cache[name] = one
+class Spec:
+    def __init__(self, made): self.made, self.n = made, 1
+specs = {}
+names = {}
+''')
+import registry
+class Point:
+    def __init__(self, x): self.x = x
+registry.writers[Point] = lambda one: f'P{one.x}'
+registry.Reader.add('!p', Point); registry.specs['mine/P'] = registry.Spec(Point)
+registry.names.setdefault('Point', []).append(Point)
+registry._cache['other'] = Point
+# %%
+print(registry.writers[Point](Point(3)), registry.writers[int](4))
+print(registry.Reader.readers['!p'] is Point)
+print(registry.specs['mine/P'].made(5).x, registry.specs['mine/P'].n, registry.names)
+# %%
+print(registry.writers[Point](Point(3)), registry.names, len(registry.writers))
+"""
+
+
+def test_what_cells_have_registered_with_libraries_is_there_again(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, REGISTERED)
+
+
+RANDOM = """
+import functools, random, numpy as np
+random.seed(3); np.random.seed(3); random.random(), np.random.random()
+draw = {'bit': functools.partial(random.randint, 0, 9), 'n': functools.partial(np.random.rand, 1)}
+# %%
+print(draw['bit'](), draw['n'](), random.random(), np.random.random())
+# %%
+print(draw['bit'](), draw['n'](), random.random(), np.random.random())
+"""
+
+
+def test_methods_of_the_common_generators_stay_theirs(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, RANDOM)
+
+
 COUNTERS = """
 import sys; sys.path.insert(0, '')
 open('numbering.py', 'w').write('''

@@ -26,7 +26,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import arrays, caches, rebuild, views
+from . import adapters, arrays, caches, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -55,7 +55,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     guard: is given a type and what reduces its objects by code of others, and returns a reducer.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
-    lost: what is not stored with its object, and why.
+    lost: what is not stored with its object, why, and the id of that.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(file, protocol=5, buffer_callback=take)
         self.needs: set[str] = set()
         self.made: set[int] = set()
-        self.lost: dict[str, str] = {}
+        self.lost: list[tuple[str, str, int]] = []
         self._others = (guard, modules, by_module)
         self._shell = shell
         self._globals = shell.user_ns
@@ -109,7 +109,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         }
         self._bases: list[tuple[type, Callable[[Any], Any]]] = [
             (type, self._by_name_or(self._class)),
-            (io.IOBase, _refuse("an open file")),
+            (io.IOBase, _reduce_file),
             (type(shell), lambda _: (rebuild.shell, ())),
             (BaseException, self._exception),
             *self._bases_of_libraries(),
@@ -139,6 +139,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Only a class that defines its pickling may say that a name is enough.
         methods = ("__reduce_ex__", "__reduce__")
         is_plain = all(getattr(kind, name) == getattr(object, name) for name in methods)
+        if is_plain and _asks_itself(kind):
+            return self._guard(kind, _reduce_attributes)
         return self._guard(kind, default if is_plain or kind in self.dispatch_table else _reduce)
 
     def _exception(self, obj: Any) -> Any:
@@ -152,6 +154,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield the reducers for classes of libraries that are loaded."""
+        for kind, reduce in adapters.reducers(self):
+            yield kind, self._guard(kind, reduce)
         if self._numpy is not None:
             yield self._numpy.ndarray, arrays.reduce
         parsing: Any = sys.modules.get("argparse")
@@ -196,7 +200,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return rebuild.attribute, where
             self.made.add(id(obj))
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
-            made, state = (maker, *_with_slots(arguments, obj)), (setter, state)
+            made = (maker, *_with_slots(arguments, obj))
+            state = (setter, state, *adapters.registered(obj))
             reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
         return reduced
 
@@ -256,7 +261,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not contents.is_plain():
                 self.try_apart(contents.calls, own=obj)
         except Exception as error:  # noqa: BLE001 - the user's classes may raise anything
-            self.lost[f"the cache of `{obj.__name__}`"] = reason_of(error)
+            self.lost.append((f"the cache of `{obj.__name__}`", reason_of(error), id(obj)))
             return None
         return tuple(contents) if contents.misses else None
 
@@ -351,6 +356,24 @@ def _reduce(obj: Any) -> Any:
     raise NotStorable(f"`{reduced}`, which is known by its name only")
 
 
+def _asks_itself(kind: type) -> bool:
+    """Tell whether objects of a class of a library look for attributes in others of theirs.
+
+    Asked for `__setstate__`, they would look in those, which have not come yet, without end.
+    """
+    is_told = hasattr(kind, "__setstate__") or kind.__module__ == "__main__"
+    return not is_told and type(getattr(kind, "__getattr__", None)) is types.FunctionType
+
+
+def _reduce_attributes(obj: Any) -> Any:
+    """Reduce an object whose attributes are set past its methods when it comes back."""
+    reduced = obj.__reduce_ex__(5)
+    if not isinstance(reduced, tuple) or len(reduced) < 3 or type(reduced[2]) is not dict:
+        return reduced
+    elements = (*reduced[3:5], None, None)[:2]
+    return *reduced[:3], *elements, rebuild.set_attributes
+
+
 def _reduce_type_variable(obj: Any) -> Any:
     if obj.__module__ != "__main__":
         return _reduce(obj)
@@ -395,6 +418,23 @@ def _reduce_argument(obj: Any) -> Any:
         key: _Suppress() if value is suppressed else value for key, value in reduced[2].items()
     }
     return (*reduced[:2], state, *reduced[3:])
+
+
+# What code prints to, by the ids of these objects. The copy of a process has others in their place.
+_streams: dict[int, tuple[str, Any]] = {}
+
+
+def note_streams() -> None:
+    """Note what `sys.stdout` and `sys.stderr` are, which are these again when they come back."""
+    _streams.clear()
+    for name in ("stdout", "stderr"):
+        _streams[id(getattr(sys, name))] = (name, getattr(sys, name))
+
+
+def _reduce_file(obj: Any) -> Any:
+    if id(obj) in _streams:
+        return rebuild.attribute, ("sys", _streams[id(obj)][0])
+    raise NotStorable("an open file")
 
 
 def _refuse(what: str) -> Callable[[Any], Any]:

@@ -185,6 +185,9 @@ def type_variable(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
 _HOOKS_OF_BASES = ("__init_subclass__",)
 _HOOKS_OF_METACLASSES = ("__prepare__", "__new__", "__init__", "__setattr__")
 
+# Metaclasses of libraries that look for fields, which come later (adapters).
+_LOOKING_FOR_FIELDS = frozenset({("equinox._module._module", "_ModuleMeta")})
+
 
 def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
     """Make an empty class; maker: one of cloudpickle's, with its arguments."""
@@ -198,23 +201,29 @@ def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
         return maker(*arguments)
 
 
-def set_class(target: Any, state: tuple[Callable[[Any, Any], Any], Any]) -> None:
-    """Set the attributes of a class; state: a function of cloudpickle's, and its argument."""
-    setter, attributes = state
+def set_class(target: Any, state: tuple[Any, ...]) -> None:
+    """Set the attributes of a class, and call what tells a library of it.
+
+    state: a function of cloudpickle's, its argument, and the calls, each with its arguments.
+    """
+    setter, attributes, *calls = state
     with _quiet((), [type(target)]):
         setter(target, attributes)
+    for function, *arguments in calls:
+        function(target, *arguments)
 
 
 @contextlib.contextmanager
 def _quiet(bases: Iterable[type], metaclasses: Iterable[type]) -> Iterator[None]:
-    """Skip the hooks for new classes that cells have defined.
+    """Skip the hooks for new classes that cells have defined, or that come too early.
 
-    Those of modules run: a module is imported again and has lost what they did.
+    Others of modules run: a module is imported again and has lost what they did.
     """
     hooks: dict[tuple[int, str], tuple[type, str, Any]] = {}
     for classes, names in ((bases, _HOOKS_OF_BASES), (metaclasses, _HOOKS_OF_METACLASSES)):
         for owner in (one for kind in classes for one in kind.__mro__):
-            if vars(owner).get("__module__") == "__main__":
+            module = vars(owner).get("__module__")
+            if module == "__main__" or (module, owner.__name__) in _LOOKING_FOR_FIELDS:
                 hooks.update(
                     ((id(owner), name), (owner, name, vars(owner)[name]))
                     for name in names

@@ -217,7 +217,7 @@ class _Loader:
         """Restore settings of the process. is_early: they are set again later."""
         for name, group in stored:
             try:
-                row = process_settings.ROWS[name]
+                row = process_settings.row(name)
                 importlib.import_module(row.module)
                 row.write(self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version

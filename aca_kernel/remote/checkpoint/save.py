@@ -48,7 +48,7 @@ from .hanging import (
     reduce_ahead,
 )
 from .module_names import ModuleNames
-from .pickler import Pickler
+from .pickler import Pickler, note_streams
 from .pieces import Nowhere, Pack
 from .reasons import reason_of
 from .sharing import Group
@@ -149,6 +149,7 @@ def start(job: CheckpointJob) -> int:
 
 def _note(job: CheckpointJob) -> None:
     """Read what is not the same any more in the copy."""
+    note_streams()
 
     def unlimited(_: list[str]) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -386,10 +387,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     found, failed = _settings(job, limited, is_before_fork=False)
     asides.skipped += [*job.failed, *failed]
     found.update(job.noted)
-    # In the order in which they are set again.
-    stored = asides.make(
-        {name: found[name] for name in process_settings.ROWS if name in found}, job.refused
-    )
+    stored = asides.make(process_settings.in_order(found), job.refused)
     rows = [(group.names[0][0], _entry(group, pack)) for group in stored]
     pack.close()
     if job.hanging.kinds:
@@ -441,6 +439,11 @@ def _settings(
         else:
             if state is not None:
                 found[name] = state
+    if not is_before_fork:
+        try:
+            found.update(process_settings.registrations.read())
+        except Exception as error:  # noqa: BLE001 - tables of libraries may raise anything
+            failed.append(("what cells have registered with libraries", reason_of(error)))
     return found, failed
 
 

@@ -105,7 +105,6 @@ def _code_in(module: str, attributes: dict[str, Any]) -> Iterator[types.CodeType
         for part in parts:
             kind = type(part)
             function = part.__func__ if kind in (staticmethod, classmethod) else part
-            function = getattr(function, "__wrapped__", function) if kind is not type else None
             if type(function) is types.FunctionType and function.__module__ == module:
                 todo = [function.__code__]
                 while todo:
