@@ -17,15 +17,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import shutil
 import signal
 import sys
-import time
 from typing import Any
 
 from . import agent_folder, origin
 from .notebook_files import quiet
+from .originals import io, os, time
 
 STATE = "state"
 REQUEST = "aca_state_request"
@@ -106,7 +105,7 @@ class CheckpointState:
         number: of the request; the kernel may have made another since.
         Raises OSError: this process cannot fork, or the request is out of date.
         """
-        with open(os.path.join(self._folder, "known"), encoding="ascii") as file:
+        with io.open(os.path.join(self._folder, "known"), encoding="ascii") as file:
             wanted, *known = file.read().split()
         if wanted != number:
             raise OSError("another one has been asked for since")
@@ -149,7 +148,7 @@ class CheckpointState:
         while not any(map(os.path.exists, names)):
             if pid not in self.copies():
                 if not any(map(os.path.exists, names)):
-                    with open(names[1], "w", encoding="ascii") as file:
+                    with io.open(names[1], "w", encoding="ascii") as file:
                         file.write("what took it was killed, which mostly means too little memory")
                 return
             time.sleep(0.005)

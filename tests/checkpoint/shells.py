@@ -8,8 +8,6 @@ imported IPython and nothing else.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import tempfile
 from typing import Any
@@ -18,6 +16,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from aca_kernel.remote.origin import Origin, remember
+
+# Before any cell, as in the remote kernel.
+from aca_kernel.remote.originals import json, os
 
 
 def run_cell(shell: Any, code: str) -> dict[str, Any]:

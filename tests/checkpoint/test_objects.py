@@ -771,3 +771,80 @@ except TypeError as error: print(error)
 
 def test_functions_that_dispatch_by_type_go_on_doing_so(tmp_path: Path) -> None:
     same_with_restores(tmp_path, DISPATCHING)
+
+
+CACHES = """
+import functools
+class Point:
+    def __init__(self, x): self.x = x
+    @functools.lru_cache
+    def norm(self): print('norm', self.x); return abs(self.x)
+def make(start):
+    @functools.lru_cache(maxsize=3, typed=True)
+    def add(*numbers, **named):
+        print('add', numbers, named)
+        if not numbers: raise ValueError('no numbers')
+        return start + sum(numbers) + sum(named.values())
+    return add
+@functools.cache
+def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
+@functools.cache
+def data(name='a', *, size=2): print('data'); return [name] * size
+add, point = make(10), Point(-3)
+fib(50); rows = data('b', size=3); data(); point.norm()
+add(1); add(1.0); add(2, to=3); add(1); add(4, 5)
+try: add()
+except ValueError: pass
+# %%
+print(fib.cache_info(), data.cache_info(), add.cache_info(), Point.norm.cache_info())
+print(data('b', size=3) is rows, data(), point.norm(), fib(50))
+print(add(1), add(2, to=3), add(4, 5)); print(add(1.0)); print(add(6))
+# %%
+print(fib(51), data(), point.norm()); print(add(2, to=3), add(7), add.cache_info())
+"""
+
+
+def test_functions_remember_what_they_have_answered(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, CACHES)
+
+
+def test_a_cache_that_cannot_be_stored_is_empty_and_named(tmp_path: Path) -> None:
+    before = """
+import functools, threading
+@functools.cache
+def lock(name): return threading.Lock()
+@functools.cache
+def other(name): return name
+lock('a'); other('b')
+"""
+    cell = come_back(tmp_path, before, "print(lock.cache_info().currsize, other.cache_info())")
+    assert missing(cell) == {
+        "the cache of `lock`": "it is, or holds, a lock, which cannot be stored"
+    }
+    assert cell["text"] == "0 CacheInfo(hits=0, misses=1, maxsize=None, currsize=1)\n"
+
+
+ASKING = """
+import sys; sys.path.insert(0, '')
+open('asking.py', 'w').write('''
+class Wrapped:
+    def __init__(self, one): self.one = one
+    def __getattr__(self, name): return getattr(self.one, name)
+class Values(dict):
+    def __init__(self): super().__init__(a=1); self.more = {}
+    def __getattr__(self, name):
+        if name in self.more: return 1
+        raise AttributeError(name)
+''')
+import asking
+wrapped, values = asking.Wrapped([1, 2]), asking.Values()
+values.more['b'] = 2
+# %%
+print(wrapped.index(2), values, values.more, values.b)
+# %%
+print(wrapped.index(1), values.b)
+"""
+
+
+def test_objects_that_look_for_attributes_in_others_come_back(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ASKING)

@@ -243,6 +243,31 @@ def test_what_cells_have_put_into_modules_is_there_again(tmp_path: Path) -> None
     same_with_restores(tmp_path, PATCHES)
 
 
+EXCHANGED = """
+import json, os, time, textwrap
+plain, clock, shorten = json.dumps, time.time, textwrap.shorten
+def dumps(value, **named): return plain(value, **{'indent': 2, 'default': repr, **named})
+def never(*arguments, **named): raise RuntimeError('not for others')
+json.dumps, textwrap.shorten = dumps, never
+json.dump = json.load = json.loads = never
+def frozen(): return 1.5
+time.time = time.monotonic = frozen
+os.replace = os.path.getsize = never
+class Point: pass
+numbers = {'a': list(range(100_000))}; also = [numbers['a']]
+# %%
+print(json.dumps([1]), json.dumps is dumps, json.load is never, time.time())
+print(os.replace is os.path.getsize is never, also[0] is numbers['a'], shorten('a b', 9))
+print(clock() > 1e9, plain([1]))
+# %%
+print(json.dumps({'a': Point}, indent=None)[:6], clock() > 1e9, plain is not dumps)
+"""
+
+
+def test_functions_that_cells_have_exchanged_are_not_ours(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, EXCHANGED)
+
+
 # Stand-ins with the functions that the libraries document.
 LIBRARIES = {
     "jax": """
@@ -355,6 +380,97 @@ def test_options_of_libraries_are_as_they_were(tmp_path: Path) -> None:
     first = "\n".join(["import sys; sys.path.insert(0, '')", *written])
     cells = f"{first}\nimport {', '.join(LIBRARIES)}\n{SET}\n# %%\n{SHOW}\n# %%\n{SHOW}"
     same_with_restores(tmp_path, cells)
+
+
+REGISTERED = """
+import sys; sys.path.insert(0, '')
+open('registry.py', 'w').write('''
+writers, _cache = {int: repr}, {}
+class Reader:
+    readers = {}
+    @classmethod
+    def add(cls, name, one): cls.readers[name] = one; _cache[name] = one
+class Spec:
+    def __init__(self, made): self.made, self.n = made, 1
+specs = {}
+names = {}
+''')
+import registry
+class Point:
+    def __init__(self, x): self.x = x
+registry.writers[Point] = lambda one: f'P{one.x}'
+registry.Reader.add('!p', Point); registry.specs['mine/P'] = registry.Spec(Point)
+registry.names.setdefault('Point', []).append(Point)
+registry._cache['other'] = Point
+# %%
+print(registry.writers[Point](Point(3)), registry.writers[int](4))
+print(registry.Reader.readers['!p'] is Point)
+print(registry.specs['mine/P'].made(5).x, registry.specs['mine/P'].n, registry.names)
+# %%
+print(registry.writers[Point](Point(3)), registry.names, len(registry.writers))
+"""
+
+
+def test_what_cells_have_registered_with_libraries_is_there_again(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, REGISTERED)
+
+
+RANDOM = """
+import functools, random, numpy as np
+random.seed(3); np.random.seed(3); random.random(), np.random.random()
+draw = {'bit': functools.partial(random.randint, 0, 9), 'n': functools.partial(np.random.rand, 1)}
+# %%
+print(draw['bit'](), draw['n'](), random.random(), np.random.random())
+# %%
+print(draw['bit'](), draw['n'](), random.random(), np.random.random())
+"""
+
+
+def test_methods_of_the_common_generators_stay_theirs(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, RANDOM)
+
+
+COUNTERS = """
+import sys; sys.path.insert(0, '')
+open('numbering.py', 'w').write('''
+import itertools
+_last_id = 999
+MOST_COUNT = 5
+_names = itertools.count(3)
+_more = itertools.count(0, 2).__next__
+def simple():
+    global _last_id
+    _last_id += 1
+    return _last_id
+class Counter:
+    def __init__(self): self.count = 1
+_ids = Counter()
+def number():
+    _ids.count += 1
+    return _ids.count
+class Thing:
+    instances = 0
+    serials = itertools.count()
+    limit_count = 7
+    def __init__(self):
+        Thing.instances += 1
+        self.name = f'thing-{Thing.instances}-{next(self.serials)}-{next(_names)}-{_more()}'
+    def __setstate__(self, state):
+        Thing()
+        self.__dict__.update(state)
+''')
+import numbering
+things = [numbering.Thing(), numbering.Thing()]; numbering.simple(); numbering.number()
+# %%
+print(things[1].name, numbering.Thing().name, numbering.simple(), numbering.number())
+# %%
+print(things[1].name, numbering.Thing().name, numbering.simple(), numbering.number())
+print(numbering.MOST_COUNT, numbering.Thing.limit_count)
+"""
+
+
+def test_what_libraries_count_goes_on(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, COUNTERS)
 
 
 MATPLOTLIB = """

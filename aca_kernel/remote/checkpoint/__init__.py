@@ -14,6 +14,8 @@ The process forks, and the child pickles the snapshot that it inherits while the
     arrays            pickling of numpy arrays
     views             pickling of memoryviews
     module_names      the names under which modules hold objects
+    caches            what functions with functools.cache remember
+    adapters          pickling of objects of libraries
     pickler           pickling beyond what cloudpickle does
     hanging           objects that wait for threads, which a fork does not take along
     reasons           why something could not be stored, and where that lies

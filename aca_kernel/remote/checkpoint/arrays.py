@@ -9,11 +9,11 @@ numpy is never imported here: where there is an array, it is loaded.
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 from typing import Any
 
+from ..originals import os
 from . import rebuild
 from .atoms import NotStorable, module_of
 

@@ -6,13 +6,13 @@ and directories of the system are left out.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from typing import Any
 
 from ..notebook_files import quiet
 from ..origin import Origin, stamp
+from ..originals import io, os
 from ..paged_files import FileProblem
 from .pieces import PIECE_BYTES, DamagedPiece, Pack, Pieces
 from .session_state import working_directory
@@ -89,7 +89,7 @@ class ChangedFiles:
             raise FileProblem(f"the files together are larger than {limit}")
         self._left -= status.st_size
         pieces = []
-        with open(path, "rb") as file:
+        with io.open(path, "rb") as file:
             while data := file.read(PIECE_BYTES):
                 pieces.append(self._pack.add(data))
             if stamp(os.fstat(file.fileno())) != stamp(status):
@@ -149,7 +149,7 @@ def _write(path: str, entry: dict[str, Any], pieces: Pieces) -> None:
         if "link" in entry:
             os.symlink(entry["link"], partial)
         else:
-            with open(partial, "wb") as file:
+            with io.open(partial, "wb") as file:
                 file.writelines(pieces.read_all(entry["pieces"]))
             os.chmod(partial, entry["mode"])
             os.utime(partial, ns=(entry["changed"], entry["changed"]))

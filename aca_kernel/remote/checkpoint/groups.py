@@ -16,13 +16,13 @@ import graphlib
 import math
 import pickle
 import sys
-import time
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from ..originals import time
 from .atoms import Atoms, NotStorable, module_of
 from .hanging import NotReady, Reducer, simple_name_of
 from .module_names import ModuleNames
@@ -34,8 +34,14 @@ from .sharing import Group, Sampled, connected, needed
 # functools.lru_cache has no public name for what it makes.
 _CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
 _ALIAS: Any = getattr(typing, "TypeAliasType", None)  # since Python 3.12
-# Objects of libraries that go by many names, of which a copy would have no effect.
-_SINGLE = (("os", "environ"), ("matplotlib", "rcParams"))
+# Objects of libraries that go by many names, or whose methods do, of which a copy would have no
+# effect, or numbers of its own.
+_SINGLE = (
+    ("os", "environ"),
+    ("matplotlib", "rcParams"),
+    ("random", "_inst"),
+    ("numpy.random.mtrand", "_rand"),
+)
 
 # A pickle of this size is not made twice, if that can be avoided.
 _LARGE_BYTES = 1 << 18
@@ -94,9 +100,7 @@ class Grouping:
             for value in group.values
             if _is_made_in_a_cell(value)
         }
-        for module, name in _SINGLE:
-            if module in sys.modules:
-                self._by_module[id(getattr(sys.modules[module], name))] = (module, name)
+        self._by_module.update(_singles())
         for group in groups:
             self._find_library(group)
         pickled: list[Group] = []
@@ -117,6 +121,8 @@ class Grouping:
         together = connected(pickled, self._atoms, self._names)
         groups = [group for group in map(self._joined, together) if group is not None]
         self._leave_out_dependants(groups)
+        for group in groups:
+            self.skipped += group.lost.items()
         return list(graphlib.TopologicalSorter(needed(groups)).static_order())
 
     def _find_library(self, group: Group) -> None:
@@ -318,6 +324,13 @@ class Grouping:
                 missing = min(group.needs - there)
                 self.skip(group, f"it needs `{missing}`, which cannot be stored")
                 there.difference_update(group.all_names())
+
+
+def _singles() -> Iterator[tuple[int, tuple[str, str]]]:
+    for module, name in _SINGLE:
+        single = getattr(sys.modules.get(module), name, None)
+        if single is not None:
+            yield id(single), (module, name)
 
 
 def _size_of(group: Group) -> int:

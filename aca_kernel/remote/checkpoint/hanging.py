@@ -13,18 +13,16 @@ What is slow is not meant: a worker that computes or waits for a disk does not s
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
-import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
 
+from ..originals import io, json, os, time
 from .atoms import NotStorable, module_of
 from .reasons import reason_of
 
@@ -60,7 +58,7 @@ class Hanging:
     def learn(self, folder: str) -> bool:
         """Add what the copy that wrote into a folder has found; tell whether it left out any."""
         try:
-            with open(os.path.join(folder, HANGING), encoding="utf-8") as file:
+            with io.open(os.path.join(folder, HANGING), encoding="utf-8") as file:
                 kinds, names = json.load(file)
         except (OSError, ValueError):  # nothing was found, or the copy was killed
             return False
@@ -70,7 +68,7 @@ class Hanging:
 
     def tell(self, folder: str, left_out: set[str]) -> None:
         """Write for `learn` what is known. left_out: variables for the next time."""
-        with open(os.path.join(folder, HANGING), "w", encoding="utf-8") as file:
+        with io.open(os.path.join(folder, HANGING), "w", encoding="utf-8") as file:
             json.dump([sorted(self.kinds), sorted(left_out)], file)
 
     def may_hold(self, name: str, value: Any) -> bool:
@@ -281,7 +279,7 @@ def activity(pid: int) -> tuple[bool, float]:
     A process that waits for a processor, a page or a disk does not sleep.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        with io.open(f"/proc/{pid}/stat", "rb") as file:
             state, *numbers = file.read().rpartition(b")")[2].split()
     except OSError:
         return False, 0.0

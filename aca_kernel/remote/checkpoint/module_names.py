@@ -11,11 +11,12 @@ the notebook, objects of which may hold what cells have put into them.
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from collections.abc import Iterator
 from typing import Any
+
+from ..originals import os
 
 
 class ModuleNames:

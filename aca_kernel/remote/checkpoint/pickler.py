@@ -26,10 +26,13 @@ from typing import Any
 
 import cloudpickle
 
-from . import arrays, rebuild, views
+from . import adapters, arrays, caches, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
+from .pieces import Nowhere
+from .process_settings.row import is_of_cells
+from .reasons import reason_of
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
@@ -52,6 +55,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     guard: is given a type and what reduces its objects by code of others, and returns a reducer.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
+    lost: what is not stored with its object, why, and the id of that.
     """
 
     def __init__(
@@ -74,6 +78,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(file, protocol=5, buffer_callback=take)
         self.needs: set[str] = set()
         self.made: set[int] = set()
+        self.lost: list[tuple[str, str, int]] = []
+        self._others = (guard, modules, by_module)
         self._shell = shell
         self._globals = shell.user_ns
         self._names = names
@@ -82,8 +88,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._modules = modules
         self._by_module = by_module
         self._numpy: Any = sys.modules.get("numpy")
+        default: Callable[[Any], Any] = super().reducer_override
         self._reducers: dict[type, Callable[[Any], Any]] = {
             types.FunctionType: self._by_name_or(self._function),
+            types.BuiltinFunctionType: lambda obj: _reduce_replaced(obj) or default(obj),
             types.CodeType: _reduce_code,
             types.CellType: _reduce_cell,
             memoryview: views.reduce,
@@ -101,7 +109,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         }
         self._bases: list[tuple[type, Callable[[Any], Any]]] = [
             (type, self._by_name_or(self._class)),
-            (io.IOBase, _refuse("an open file")),
+            (io.IOBase, _reduce_file),
             (type(shell), lambda _: (rebuild.shell, ())),
             (BaseException, self._exception),
             *self._bases_of_libraries(),
@@ -131,6 +139,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Only a class that defines its pickling may say that a name is enough.
         methods = ("__reduce_ex__", "__reduce__")
         is_plain = all(getattr(kind, name) == getattr(object, name) for name in methods)
+        if is_plain and _asks_itself(kind):
+            return self._guard(kind, _reduce_attributes)
         return self._guard(kind, default if is_plain or kind in self.dispatch_table else _reduce)
 
     def _exception(self, obj: Any) -> Any:
@@ -144,6 +154,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _bases_of_libraries(self) -> Iterator[tuple[type, Callable[[Any], Any]]]:
         """Yield the reducers for classes of libraries that are loaded."""
+        for kind, reduce in adapters.reducers(self):
+            yield kind, self._guard(kind, reduce)
         if self._numpy is not None:
             yield self._numpy.ndarray, arrays.reduce
         parsing: Any = sys.modules.get("argparse")
@@ -188,7 +200,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return rebuild.attribute, where
             self.made.add(id(obj))
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
-            made, state = (maker, *_with_slots(arguments, obj)), (setter, state)
+            made = (maker, *_with_slots(arguments, obj))
+            state = (setter, state, *adapters.registered(obj))
             reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
         return reduced
 
@@ -199,6 +212,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return _reduce_dispatching(obj)
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented:
+                if (replaced := _reduce_replaced(obj)) is not None:
+                    return replaced
                 if (where := self._modules.of(obj)) is not None:
                     return rebuild.attribute, where
                 self.made.add(id(obj))
@@ -226,14 +241,43 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return rebuild.type_alias, (obj.__name__, obj.__value__, obj.__type_params__)
 
     def _cached(self, obj: Any) -> Any:
-        """Store a function with functools.lru_cache; its cache is empty when it comes back."""
+        """Store a function with functools.lru_cache, and what its cache holds."""
         wrapped = obj.__wrapped__
         if getattr(wrapped, "__globals__", None) is not self._globals:
             where = self._modules.of(obj)
             return super().reducer_override(obj) if where is None else (rebuild.attribute, where)
         self.made.add(id(obj))
         attributes = {key: value for key, value in vars(obj).items() if key != "__wrapped__"}
-        return rebuild.cached, (wrapped, obj.cache_parameters(), attributes)
+        made = (wrapped, obj.cache_parameters(), attributes)
+        contents = self._cache_of(obj)
+        if contents is None:
+            return rebuild.cached, made
+        return rebuild.cached, made, contents, None, None, rebuild.fill_cache
+
+    def _cache_of(self, obj: Any) -> tuple[Any, ...] | None:
+        """Return what a cache holds; None: nothing, or it cannot be stored, which is named."""
+        try:
+            contents = caches.read(obj)
+            if not contents.is_plain():
+                self.try_apart(contents.calls, own=obj)
+        except Exception as error:  # noqa: BLE001 - the user's classes may raise anything
+            self.lost.append((f"the cache of `{obj.__name__}`", reason_of(error), id(obj)))
+            return None
+        return tuple(contents) if contents.misses else None
+
+    def try_apart(self, value: Any, own: Any) -> None:
+        """Pickle something for nothing, before it becomes part of this pickle. Raises as that does.
+
+        own: the object that holds it, which is not pickled.
+        """
+        names = {**self._names, id(own): "own"}
+        pickler = Pickler(
+            Nowhere(), self._shell, names, self._own - {id(own)}, lambda _: None, *self._others
+        )
+        try:
+            pickler.dump(value)
+        finally:
+            pickler.release()
 
     # -- pandas --------------------------------------------------------------------
 
@@ -254,6 +298,23 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if type(data) is self._numpy.ndarray and arrays.owner(data) is not None:
             parts = {**parts, "data": data.copy()}
         return (maker, (kind, parts), *reduced[2:])
+
+
+def _reduce_replaced(obj: Any) -> Any:
+    """Reduce a module's own function in whose place a cell has put another; None: it is not one.
+
+    That is put there again after all variables have been loaded.
+    """
+    module, name = obj.__module__, obj.__qualname__
+    if type(module) is not str or type(name) is not str or module not in sys.modules:
+        return None
+    found: Any = sys.modules[module]
+    for part in name.split("."):
+        # Past any `__getattr__`, which may be the user's code.
+        found = getattr(found, "__dict__", {}).get(part)
+    if found is None or found is obj or not is_of_cells(found):
+        return None
+    return rebuild.replaced, (module, name)
 
 
 def _reduce_code(code: types.CodeType) -> Any:
@@ -293,6 +354,24 @@ def _reduce(obj: Any) -> Any:
             made = (object.__new__, (kind,))
             return *made, vars(obj), None, None, rebuild.set_attributes
     raise NotStorable(f"`{reduced}`, which is known by its name only")
+
+
+def _asks_itself(kind: type) -> bool:
+    """Tell whether objects of a class of a library look for attributes in others of theirs.
+
+    Asked for `__setstate__`, they would look in those, which have not come yet, without end.
+    """
+    is_told = hasattr(kind, "__setstate__") or kind.__module__ == "__main__"
+    return not is_told and type(getattr(kind, "__getattr__", None)) is types.FunctionType
+
+
+def _reduce_attributes(obj: Any) -> Any:
+    """Reduce an object whose attributes are set past its methods when it comes back."""
+    reduced = obj.__reduce_ex__(5)
+    if not isinstance(reduced, tuple) or len(reduced) < 3 or type(reduced[2]) is not dict:
+        return reduced
+    elements = (*reduced[3:5], None, None)[:2]
+    return *reduced[:3], *elements, rebuild.set_attributes
 
 
 def _reduce_type_variable(obj: Any) -> Any:
@@ -339,6 +418,23 @@ def _reduce_argument(obj: Any) -> Any:
         key: _Suppress() if value is suppressed else value for key, value in reduced[2].items()
     }
     return (*reduced[:2], state, *reduced[3:])
+
+
+# What code prints to, by the ids of these objects. The copy of a process has others in their place.
+_streams: dict[int, tuple[str, Any]] = {}
+
+
+def note_streams() -> None:
+    """Note what `sys.stdout` and `sys.stderr` are, which are these again when they come back."""
+    _streams.clear()
+    for name in ("stdout", "stderr"):
+        _streams[id(getattr(sys, name))] = (name, getattr(sys, name))
+
+
+def _reduce_file(obj: Any) -> Any:
+    if id(obj) in _streams:
+        return rebuild.attribute, ("sys", _streams[id(obj)][0])
+    raise NotStorable("an open file")
 
 
 def _refuse(what: str) -> Callable[[Any], Any]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import io
-import os
 import zlib
 from collections.abc import Iterator
 from typing import Any
+
+from ..originals import io, os
 
 # One changed column of a large table is little to send, and a gigabyte is a thousand pieces.
 PIECE_BYTES = 1 << 20
@@ -44,7 +44,7 @@ class Pack:
     def __init__(self, path: str, known: set[str]) -> None:
         self.index: dict[str, tuple[int, int]] = {}
         self._known = known
-        self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
+        self._file = io.open(path, "wb")
         self._end = 0
 
     def add(self, data: bytes | memoryview) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from ..originals import time
 
 _ADDRESS = re.compile(r"( object)? at 0x[0-9a-fA-F]+")
 

@@ -10,12 +10,14 @@ import contextlib
 import functools
 import importlib
 import math
-import os
 import struct
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
+
+from ..originals import os
+from . import caches
 
 # The namespace that is being restored; functions of cells look up their globals in it.
 _namespace: dict[str, Any] = {}
@@ -45,6 +47,14 @@ def attribute(module: str, name: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except AttributeError:
         raise NotRestored(f"the module {module} has no `{name}`") from None
+
+
+def replaced(module: str, path: str) -> Any:
+    """Return a module's own function, before that of a cell is put in its place."""
+    found: Any = importlib.import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
 
 
 def shell() -> Any:
@@ -95,6 +105,11 @@ def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any])
     value = functools.lru_cache(**parameters)(wrapped)
     value.__dict__.update(attributes)
     return value
+
+
+def fill_cache(target: Any, state: tuple[list[Any], int, int]) -> None:
+    """Fill the cache of a function with the calls that it has answered, and set its counts."""
+    caches.fill(target, caches.Contents(*state))
 
 
 def dispatching(name: str) -> Any:
@@ -170,6 +185,9 @@ def type_variable(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
 _HOOKS_OF_BASES = ("__init_subclass__",)
 _HOOKS_OF_METACLASSES = ("__prepare__", "__new__", "__init__", "__setattr__")
 
+# Metaclasses of libraries that look for fields, which come later (adapters).
+_LOOKING_FOR_FIELDS = frozenset({("equinox._module._module", "_ModuleMeta")})
+
 
 def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
     """Make an empty class; maker: one of cloudpickle's, with its arguments."""
@@ -183,23 +201,29 @@ def quiet_class(maker: Callable[..., Any], *arguments: Any) -> Any:
         return maker(*arguments)
 
 
-def set_class(target: Any, state: tuple[Callable[[Any, Any], Any], Any]) -> None:
-    """Set the attributes of a class; state: a function of cloudpickle's, and its argument."""
-    setter, attributes = state
+def set_class(target: Any, state: tuple[Any, ...]) -> None:
+    """Set the attributes of a class, and call what tells a library of it.
+
+    state: a function of cloudpickle's, its argument, and the calls, each with its arguments.
+    """
+    setter, attributes, *calls = state
     with _quiet((), [type(target)]):
         setter(target, attributes)
+    for function, *arguments in calls:
+        function(target, *arguments)
 
 
 @contextlib.contextmanager
 def _quiet(bases: Iterable[type], metaclasses: Iterable[type]) -> Iterator[None]:
-    """Skip the hooks for new classes that cells have defined.
+    """Skip the hooks for new classes that cells have defined, or that come too early.
 
-    Those of modules run: a module is imported again and has lost what they did.
+    Others of modules run: a module is imported again and has lost what they did.
     """
     hooks: dict[tuple[int, str], tuple[type, str, Any]] = {}
     for classes, names in ((bases, _HOOKS_OF_BASES), (metaclasses, _HOOKS_OF_METACLASSES)):
         for owner in (one for kind in classes for one in kind.__mro__):
-            if vars(owner).get("__module__") == "__main__":
+            module = vars(owner).get("__module__")
+            if module == "__main__" or (module, owner.__name__) in _LOOKING_FOR_FIELDS:
                 hooks.update(
                     ((id(owner), name), (owner, name, vars(owner)[name]))
                     for name in names

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
-import os
 import pickle
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from ..origin import Origin
+from ..originals import io, json, os, time
 from . import partial, process_settings, rebuild, session_state
 from .changed_files import write_files
 from .pieces import DamagedPiece, Pieces
@@ -48,7 +46,7 @@ def restore(
     pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
     progress = os.path.join(os.path.dirname(pack), LOADING)
     try:
-        with open(progress, "wb", buffering=0) as loading:
+        with io.open(progress, "wb", buffering=0) as loading:
             loader = _Loader(shell, pieces, loading)
             report: dict[str, Any] = {"missing": loader.missing}
             try:
@@ -219,7 +217,7 @@ class _Loader:
         """Restore settings of the process. is_early: they are set again later."""
         for name, group in stored:
             try:
-                row = process_settings.ROWS[name]
+                row = process_settings.row(name)
                 importlib.import_module(row.module)
                 row.write(self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version
@@ -273,6 +271,6 @@ def _names(group: dict[str, Any]) -> list[str]:
 
 def load_manifest(path: str) -> dict[str, Any]:
     """Read a manifest from a file."""
-    with open(path, encoding="ascii") as file:
+    with io.open(path, encoding="ascii") as file:
         manifest = json.load(file)
     return dict(manifest)

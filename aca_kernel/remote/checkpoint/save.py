@@ -22,13 +22,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-import json
 import math
-import os
 import signal
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -37,6 +34,7 @@ from typing import Any
 
 from ..call_socket import is_readable
 from ..origin import Origin
+from ..originals import io, json, os, time
 from . import process_settings, session_state
 from .changed_files import ChangedFiles
 from .groups import Grouping, TooSlow
@@ -50,7 +48,7 @@ from .hanging import (
     reduce_ahead,
 )
 from .module_names import ModuleNames
-from .pickler import Pickler
+from .pickler import Pickler, note_streams
 from .pieces import Nowhere, Pack
 from .reasons import reason_of
 from .sharing import Group
@@ -151,6 +149,7 @@ def start(job: CheckpointJob) -> int:
 
 def _note(job: CheckpointJob) -> None:
     """Read what is not the same any more in the copy."""
+    note_streams()
 
     def unlimited(_: list[str]) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -190,10 +189,10 @@ def _leave_after(action: Any, *arguments: Any) -> None:
     except BaseException as error:  # noqa: BLE001 - there is nobody else to tell
         with contextlib.suppress(BaseException):
             folder = arguments[0].folder
-            with open(os.path.join(folder, "failure"), "a", encoding="utf-8") as file:
+            with io.open(os.path.join(folder, "failure"), "a", encoding="utf-8") as file:
                 file.write(f"{error or type(error).__name__}\n")
     finally:
-        os._exit(code)
+        os._exit(code)  # noqa: SLF001 - which is documented
 
 
 def _become_child() -> None:
@@ -206,7 +205,7 @@ def _become_child() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
-    sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stderr = io.open(os.devnull, "w", encoding="utf-8")
     # A debugger that is being used says something to that, or refuses it (Python 3.12).
     with contextlib.suppress(RuntimeError):
         sys.settrace(None)
@@ -214,7 +213,7 @@ def _become_child() -> None:
     with contextlib.suppress(OSError):
         os.nice(5)
     # If memory runs out this process must go.
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+    with contextlib.suppress(OSError), io.open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
 
@@ -324,7 +323,7 @@ def _work(job: CheckpointJob, writing: int) -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
-    with open(writing, "wb", buffering=0) as progress:
+    with io.open(writing, "wb", buffering=0) as progress:
         _take(job, _limit, lambda names: progress.write(json.dumps(names).encode() + b"\n"))
 
 
@@ -388,10 +387,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     found, failed = _settings(job, limited, is_before_fork=False)
     asides.skipped += [*job.failed, *failed]
     found.update(job.noted)
-    # In the order in which they are set again.
-    stored = asides.make(
-        {name: found[name] for name in process_settings.ROWS if name in found}, job.refused
-    )
+    stored = asides.make(process_settings.in_order(found), job.refused)
     rows = [(group.names[0][0], _entry(group, pack)) for group in stored]
     pack.close()
     if job.hanging.kinds:
@@ -415,7 +411,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
         "pack": pack.index,
     }
     path = os.path.join(job.folder, MANIFEST)
-    with open(path + ".part", "w", encoding="ascii") as file:
+    with io.open(path + ".part", "w", encoding="ascii") as file:
         json.dump(manifest, file, separators=(",", ":"))
     os.replace(path + ".part", path)
 
@@ -443,6 +439,11 @@ def _settings(
         else:
             if state is not None:
                 found[name] = state
+    if not is_before_fork:
+        try:
+            found.update(process_settings.registrations.read())
+        except Exception as error:  # noqa: BLE001 - tables of libraries may raise anything
+            failed.append(("what cells have registered with libraries", reason_of(error)))
     return found, failed
 
 

@@ -45,6 +45,8 @@ class Group:
     pickler: Pickler | None = None
     # Whether it cannot be stored for something that it is, or holds.
     has_culprit: bool = False
+    # What is not stored with the values, and why.
+    lost: dict[str, str] = field(default_factory=dict)
 
     def written(self) -> int:
         """Return the bytes of its pickles, without those of its buffers."""
@@ -61,6 +63,13 @@ class Group:
         if self.writer is not None and self.pickler is not None:
             self.stream = self.writer.finish()
             self.needs = self.pickler.needs - set(self.all_names())
+            # By its own name, if it has one.
+            names = {id(one): names[0] for one, names in zip(self.values, self.names)}  # noqa: B905
+            first = self.names[0][0]
+            self.lost = {
+                what.format(f"`{names.get(key, first)}`"): why
+                for what, why, key in self.pickler.lost
+            }
 
     def all_names(self) -> list[str]:
         """Return the names of all its variables."""

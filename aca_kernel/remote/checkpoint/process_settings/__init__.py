@@ -4,7 +4,9 @@
     python        the standard library
     ipython       the shell: %config, aliases, magics, hooks, formatters, extensions
     libraries     options that libraries keep, by their public functions
+    counters      what libraries number
     patches       functions and classes of cells that have been put into modules
+    registrations  and into tables of modules
 
 `ROWS` has them all, by the names under which a failure is told. Each is read and pickled on its
 own, so that failures stay apart. What cannot be made as it was is named by `unkept`.
@@ -13,8 +15,9 @@ own, so that failures stay apart. What cannot be made as it was is named by `unk
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
-from . import ipython, libraries, patches, python
+from . import counters, ipython, libraries, patches, python, registrations
 from .row import Row, Unkept
 
 # The random states are last: nothing draws numbers any more.
@@ -23,9 +26,21 @@ ROWS: dict[str, Row] = {
     **ipython.ROWS,
     **libraries.ROWS,
     **patches.ROWS,
+    **counters.ROWS,
     **libraries.RANDOM,
     **python.RANDOM,
 }
+
+
+def row(name: str) -> Row:
+    """Return the row of a name. Raises KeyError."""
+    return registrations.ROW if name.startswith(registrations.NAME) else ROWS[name]
+
+
+def in_order(found: dict[str, Any]) -> dict[str, Any]:
+    """Return settings in the order in which they are set again."""
+    known = {name: found[name] for name in ROWS if name in found}
+    return {**{name: one for name, one in found.items() if name not in ROWS}, **known}
 
 
 def unkept() -> Unkept:

@@ -34,12 +34,13 @@ def _read() -> Any:
     search = _Search()
     return [
         found
-        for name, attributes in _modules()
+        for name, attributes in modules()
         for found in search.in_module(name, list(attributes.items()))
     ] or None
 
 
-def _modules() -> Iterator[tuple[str, dict[str, Any]]]:
+def modules() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the modules that can be imported again, by their names, with their attributes."""
     own = __package__.partition(".")[0]
     for name, module in list(sys.modules.items()):
         is_module = issubclass(type(module), types.ModuleType)

@@ -1,0 +1,168 @@
+"""Counters that libraries keep: of names that they give, of identifiers that must not come twice.
+
+What a library has numbered comes back with its number. Would the next one begin at the beginning
+again, it might have the number of another: a solver that tells variables by theirs finds a wrong
+optimum. Found in modules and their classes by what they are, and set after all variables have been
+loaded, which may have counted, too:
+
+- an `itertools.count`, or its `__next__`;
+- a whole number with a counter's name, which a function of its module counts up;
+- the same in an object that is called a counter.
+"""
+
+from __future__ import annotations
+
+import dis
+import itertools
+import re
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from ..atoms import module_of
+from .patches import modules
+from .row import Row, loaded
+
+_NAMED = re.compile(
+    r"count|instances|serial|(?:^|_)n?(?:ids?|uid|num|number|seq|next|last)(?:_|$)", re.IGNORECASE
+)
+
+# What runs the notebook counts for itself.
+_OF_THE_KERNEL = frozenset(
+    {"IPython", "comm", "debugpy", "ipykernel", "jupyter_client", "tornado", "traitlets", "zmq"}
+)
+
+# More than this is no count, but a time or an address.
+_MOST = 10**9
+
+_COUNT = type(itertools.count())
+_BOUND = types.MethodWrapperType
+
+
+def _read() -> Any:
+    return list(_counters()) or None
+
+
+def _counters() -> Iterator[tuple[str, str, str, int]]:
+    """Yield module, owner, name and what comes next."""
+    standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
+    for module, attributes in modules():
+        package = module.partition(".")[0]
+        if package in standard or package in _OF_THE_KERNEL:
+            continue
+        code: list[types.CodeType] | None = None
+        for owner, name, value in _candidates(module, attributes):
+            counted = _next_of(value)
+            if counted is None:
+                if code is None:
+                    code = list(_code_in(module, attributes))
+                if not _is_counted(name, code, in_module=not owner):
+                    continue
+                counted = value
+            yield module, owner, name, counted
+
+
+def _candidates(module: str, attributes: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    for name, value in list(attributes.items()):
+        kind = type(value)
+        if _may_count(name, value):
+            yield "", name, value
+        elif issubclass(kind, type):
+            if module_of(value) == module:
+                for inner, part in list(type.__getattribute__(value, "__dict__").items()):
+                    if _may_count(inner, part):
+                        yield name, inner, part
+        elif "counter" in kind.__name__.lower() and kind.__module__ == module:
+            for inner, part in list(getattr(value, "__dict__", {}).items()):
+                if _may_count(inner, part):
+                    yield name, inner, part
+
+
+def _may_count(name: Any, value: Any) -> bool:
+    kind = type(value)
+    if kind is int:
+        return 0 <= value < _MOST and type(name) is str and _NAMED.search(name) is not None
+    return kind is _COUNT or (kind is _BOUND and type(value.__self__) is _COUNT)
+
+
+def _next_of(value: Any) -> int | None:
+    """Return what an itertools.count gives next; None: it is none."""
+    counter = value.__self__ if type(value) is _BOUND else value
+    if type(counter) is not _COUNT:
+        return None
+    # Nothing else tells it without counting: `count(5)`, `count(5, 2)`.
+    found = re.fullmatch(r"count\((-?\d+)(?:, \d+)?\)", repr(counter))
+    return int(found[1]) if found else None
+
+
+def _code_in(module: str, attributes: dict[str, Any]) -> Iterator[types.CodeType]:
+    """Yield the code of a module's functions, and of those in its classes."""
+    for value in list(attributes.values()):
+        parts = [value]
+        if issubclass(type(value), type) and module_of(value) == module:
+            parts = list(type.__getattribute__(value, "__dict__").values())
+        for part in parts:
+            kind = type(part)
+            function = part.__func__ if kind in (staticmethod, classmethod) else part
+            if type(function) is types.FunctionType and function.__module__ == module:
+                todo = [function.__code__]
+                while todo:
+                    one = todo.pop()
+                    yield one
+                    todo += [inner for inner in one.co_consts if type(inner) is types.CodeType]
+
+
+def _is_counted(name: str, code: list[types.CodeType], *, in_module: bool) -> bool:
+    """Tell whether one of some functions sets a global, or an attribute, of this name."""
+    wanted = "STORE_GLOBAL" if in_module else "STORE_ATTR"
+    return any(
+        name in one.co_names
+        and any(step.opname == wanted and step.argval == name for step in dis.get_instructions(one))
+        for one in code
+    )
+
+
+def _write(state: Any) -> None:
+    for module, owner, name, wanted in state:
+        place: Any = sys.modules.get(module)
+        if place is None or (owner and not hasattr(place, owner)):
+            continue
+        place = getattr(place, owner) if owner else place
+        value = vars(place).get(name)
+        if type(value) is int:
+            if value != wanted:
+                setattr(place, name, wanted)
+        elif value is not None:
+            _go_on_with(place, name, value, wanted)
+
+
+def _go_on_with(place: Any, name: str, value: Any, wanted: int) -> None:
+    """Make an itertools.count go on with a number: itself, because others may hold it, too."""
+    now = _next_of(value)
+    if now is None or now == wanted:
+        return
+    counter: Any = value.__self__ if type(value) is _BOUND else value
+    while now is not None and now < wanted:
+        next(counter)
+        now = _next_of(counter)
+    if now != wanted:
+        made = itertools.count(wanted)
+        setattr(place, name, made.__next__ if type(value) is _BOUND else made)
+
+
+def _read_dummies() -> Any:
+    dummy = loaded("sympy.core.symbol").Dummy
+    # Counted from a number that is another one in each process.
+    return dummy._count, dummy._base_dummy_index  # noqa: SLF001 - nothing public tells it
+
+
+def _write_dummies(state: Any) -> None:
+    dummy = loaded("sympy.core.symbol").Dummy
+    dummy._count, dummy._base_dummy_index = state  # noqa: SLF001 - as above
+
+
+ROWS: dict[str, Row] = {
+    "the counters of libraries": Row("sys", _read, _write),
+    "the numbers of sympy's dummies": Row("sympy.core.symbol", _read_dummies, _write_dummies),
+}

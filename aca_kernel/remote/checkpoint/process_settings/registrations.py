@@ -1,0 +1,134 @@
+"""Functions and classes of cells that libraries keep in tables, once they are told of them.
+
+How to print, read or make objects of a class, what an environment or a format is called: most
+libraries keep that in a dict of a module or of a class. A module that is imported anew has lost it.
+What cells have put there is found by what it is, and put there again; each table is stored on its
+own, under a name that tells which one.
+
+Not so what libraries remember for themselves, and tables of which another one, in C, knows, too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from ..atoms import module_of
+from .patches import modules
+from .row import Row, shell
+
+NAME = "what cells have registered in "
+
+_CACHE = re.compile("cache|memo|seen|known|wrapped|weak|sentinel", re.IGNORECASE)
+
+# Those of jax and torch come back with the classes; the others are about how code runs.
+_LEFT_OUT = frozenset(
+    {
+        *("IPython", "cloudpickle", "comm", "debugpy", "ipykernel", "jupyter_client", "matplotlib"),
+        *("jax", "jaxlib", "numba", "optree", "pydantic", "torch", "tornado", "traitlets", "zmq"),
+    }
+)
+
+# A table with more entries is not one of functions and classes.
+_MOST_ENTRIES = 20_000
+
+# An entry may be a few things together.
+_MOST_PARTS = 8
+
+
+def read() -> dict[str, Any]:
+    """Return what cells have put into tables, by names that begin with NAME."""
+    search = _Search()
+    standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
+    found: dict[str, Any] = {}
+    for module, attributes in modules():
+        package = module.partition(".")[0]
+        if package in standard or package in _LEFT_OUT:
+            continue
+        for owner, name, table in _tables(module, attributes):
+            entries = search.entries(table)
+            if entries:
+                path = ".".join(filter(None, (module, owner, name)))
+                found[NAME + path] = (module, owner, name, entries)
+    return found
+
+
+def _tables(module: str, attributes: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield owner, name and table, for all that a module and its classes have."""
+    for name, value in list(attributes.items()):
+        if isinstance(value, dict) and _may_be_table(name, value):
+            yield "", name, value
+        elif issubclass(type(value), type) and module_of(value) == module:
+            for inner, part in list(type.__getattribute__(value, "__dict__").items()):
+                if isinstance(part, dict) and _may_be_table(inner, part):
+                    yield name, inner, part
+
+
+def _may_be_table(name: Any, value: Any) -> bool:
+    is_named = type(name) is str and not name.startswith("__") and not _CACHE.search(name)
+    return is_named and 0 < len(value) < _MOST_ENTRIES
+
+
+class _Search:
+    """Looks for what is of cells in the entries of tables."""
+
+    def __init__(self) -> None:
+        self._cells = shell().user_ns
+
+    def entries(self, table: Any) -> list[tuple[Any, Any]]:
+        """Return the entries of a table that have something of a cell's in them."""
+        return [
+            (key, value)
+            for key, value in list(table.items())
+            if self._is_of_cells(key) or self._has_part(value)
+        ]
+
+    def _has_part(self, value: Any) -> bool:
+        kind = type(value)
+        if kind in (tuple, list) and len(value) <= _MOST_PARTS:
+            return any(map(self._is_of_cells, value))
+        if self._is_of_cells(value):
+            return True
+        # A record of the library's with a function or class in it.
+        held = getattr(value, "__dict__", None) if kind not in _PLAIN else None
+        return (
+            type(held) is dict
+            and len(held) <= 4 * _MOST_PARTS
+            and any(map(self._is_of_cells, list(held.values())))
+        )
+
+    def _is_of_cells(self, value: Any) -> bool:
+        kind = type(value)
+        if kind is types.FunctionType:
+            return value.__globals__ is self._cells
+        if issubclass(kind, type):
+            return module_of(value) == "__main__"
+        return module_of(kind) == "__main__"
+
+
+# Records are looked into, but not what has many attributes or is a module, function or class.
+_PLAIN = frozenset(
+    {
+        *(str, int, float, bool, bytes, type(None), dict, set, frozenset, type),
+        *(types.ModuleType, types.FunctionType, types.BuiltinFunctionType),
+    }
+)
+
+
+def _write(state: Any) -> None:
+    module, owner, name, entries = state
+    place: Any = importlib.import_module(module)
+    table = vars(getattr(place, owner) if owner else place)[name]
+    for key, value in entries:
+        there = table.get(key)
+        if type(there) is list and type(value) is list:
+            there += [one for one in value if all(one is not other for other in there)]
+        else:
+            table[key] = value
+
+
+ROW = Row("sys", dict, _write)
