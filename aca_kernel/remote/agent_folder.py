@@ -6,6 +6,7 @@ Contents, and their users by name:
     wake                 a FIFO: the shell tool, which also finds it by the agent's descriptor
     calls                the agent's socket: call_socket.py, which also keeps it open
     origin, copies       records for the next remote kernel, written again after a cell
+    packages-done        what was installed for the notebook, for the next remote kernel
     state/               a checkpoint in transfer; made again by the next one
     sh-*/                one `!` command: removed early, it fails to start
     k*, kernel-*, config-*   one remote kernel, while it starts
