@@ -32,6 +32,7 @@ from . import magic, shell, state, trimming
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
+from .packages.added import AddedPackages
 from .packages.before_cells import PackagesFirst
 from .wrapping import wrapped
 
@@ -94,6 +95,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
         config.get("packages", {}), os.path.dirname(config["calls"]), config["calls"]
     )
     packages.register(app.kernel.shell, app.kernel)
+    notebook.packages = AddedPackages(packages.installer, config["calls"])
     shell.replace_system(app.kernel.shell, config["calls"], files.bring_named)
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]

@@ -8,7 +8,7 @@ import io
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -83,6 +83,7 @@ class Index:
         self.password = ""
         self.is_silent = False
         self.ended = threading.Event()
+        self.stop: Callable[[], None] = lambda: None
         self.requests: list[str] = []
         self.url = ""
 
@@ -98,6 +99,11 @@ class Index:
             del self.files[project][file_name]
         else:
             del self.files[project]
+
+    def end(self) -> None:
+        """Answer nobody any more, as if the network were cut."""
+        self.ended.set()
+        self.stop()
 
     @property
     def downloads(self) -> list[str]:
@@ -158,10 +164,14 @@ def serving(index: Index) -> Iterator[Index]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     index.url = f"http://127.0.0.1:{server.server_port}/simple/"
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+
+    index.stop = stop
     try:
         yield index
     finally:
-        index.ended.set()
-        server.shutdown()
-        server.server_close()
+        index.end()
         thread.join()

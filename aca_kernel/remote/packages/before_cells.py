@@ -119,7 +119,7 @@ class PackagesFirst:
         before = {name: one.version for name, one in distributions.find().items()}
         try:
             self.installer.install(
-                requirements, constraints, indexes=indexes, tell=_Progress(left).tell
+                requirements, constraints, indexes=indexes, tell=InstallProgress(left).tell
             )
         except InstallFailed as error:
             tell(failure_sentence(who, left, error))
@@ -145,19 +145,20 @@ class PackagesFirst:
             json.dump(sorted(self._done), file)
 
 
-class _Progress:
-    """Sentences about an installation that takes long."""
+class InstallProgress:
+    """Sentences about an installation that takes long. show: shows one with the cell."""
 
     def __init__(self, requirements: list[str]) -> None:
+        self.show = tell
         self._requirements = requirements
 
     def tell(self, step: str) -> None:
         """Say what is being done; first, what for."""
         first, self._requirements = self._requirements, []
         if first:
-            tell(f"Installing {_listed(first)}; the cell runs when that is done.")
+            self.show(f"Installing {_listed(first)}; the cell runs when that is done.")
         if step:
-            tell(f"{step} …")
+            self.show(f"{step} …")
 
 
 def failure_sentence(who: str, left: list[str], error: InstallFailed) -> str:

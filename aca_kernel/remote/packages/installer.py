@@ -96,13 +96,14 @@ class Installer:
         *,
         indexes: Sequence[str] = (),
         is_exact: bool = False,
+        target: str = "",
         deadline: float | None = None,
         tell: Callable[[str], None],
     ) -> None:
         """Install; raises InstallFailed, and KeyboardInterrupt when all has ended.
 
-        is_exact: the requirements are all that there is to install. tell: shows a sentence of
-        progress.
+        is_exact: the requirements are all that there is to install. target: a folder to install
+        into. tell: shows a sentence of progress.
         """
         deadline = time.monotonic() + self.most_seconds if deadline is None else deadline
         variables, secrets = self._variables(indexes)
@@ -112,6 +113,8 @@ class Installer:
                 wanted += ["-c", _write(folder, "constraints.txt", constraints)]
             if is_exact:
                 wanted.append("--no-deps")
+            if target:
+                wanted += ["--target", target]
             run = _Run(variables, secrets, deadline, self.most_seconds, tell)
             uv = _uv()
             if uv and self._by_uv(run, uv, folder, wanted, requirements, constraints, is_exact):
