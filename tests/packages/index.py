@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import tarfile
 import threading
 import zipfile
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import pytest
 
 
 def wheel(
@@ -175,3 +178,16 @@ def serving(index: Index) -> Iterator[Index]:
     finally:
         index.end()
         thread.join()
+
+
+@contextmanager
+def without_other_indexes() -> Iterator[pytest.MonkeyPatch]:
+    """Keep this machine's settings of pip and uv out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("PIP_", "UV_")):
+                patch.delenv(name)
+        # As pip has it: no file is read.
+        patch.setenv("PIP_CONFIG_FILE", os.devnull)
+        patch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+        yield patch

@@ -6,6 +6,7 @@
     installer        uv or pip, with a time limit, progress, and the decisive line of a failure
     before_cells     what the setting `packages` or a cell's metadata ask for
     added            what checkpoints keep, and how it comes back
+    overview         the same for a reader (`%aca packages`)
 
 Standard library; `packaging`, which ipykernel needs, where a module says so.
 """

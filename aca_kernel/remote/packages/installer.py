@@ -99,8 +99,10 @@ class Installer:
         target: str = "",
         deadline: float | None = None,
         tell: Callable[[str], None],
-    ) -> None:
-        """Install; raises InstallFailed, and KeyboardInterrupt when all has ended.
+    ) -> str:
+        """Install; return the name of what did it.
+
+        Raises InstallFailed, and KeyboardInterrupt when all has ended.
 
         is_exact: the requirements are all that there is to install. target: a folder to install
         into. tell: shows a sentence of progress.
@@ -118,12 +120,13 @@ class Installer:
             run = _Run(variables, secrets, deadline, self.most_seconds, tell)
             uv = _uv()
             if uv and self._by_uv(run, uv, folder, wanted, requirements, constraints, is_exact):
-                return
+                return "uv"
             options = ["--no-input", "--no-color", "--progress-bar", "off"]
             options += ["--disable-pip-version-check", "--retries", "1"]
             options += ["--timeout", str(_TIMEOUT_SECONDS)]
             run.do([sys.executable, "-m", "pip", "install", *options, *wanted])
         _find_what_came()
+        return "pip"
 
     def _by_uv(
         self,
