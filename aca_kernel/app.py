@@ -137,6 +137,7 @@ class AcaKernelApp(JupyterApp):
             "variables": variables_to_pass(settings, self.kernelspec),
             "files": settings.files_mode,
             "files_back": settings.files_back,
+            "packages": settings.packages_config(),
         }
         backend = _backend(settings, pool)
         inbox: asyncio.Queue[Event] = asyncio.Queue()

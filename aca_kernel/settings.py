@@ -11,6 +11,7 @@ a name from elsewhere: a kernelspec for one pool must not lead to another (`AcaK
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import Any, Literal
 
@@ -29,6 +30,12 @@ VARIABLES = {
     "session_pool": "ACA_SESSION_POOL",
     "arm_endpoint": "ACA_ARM_ENDPOINT",
 }
+
+
+_REFERENCE = re.compile(r"\$\{\w+\}")
+
+# In front of the host: a user with a password, or a token alone.
+_PASSWORD = re.compile(r"://(?:[^/\s@:]*:[^/\s@]+|[^/\s@:]{16,})@")
 
 
 def _split_words(text: str) -> list[str]:
@@ -227,6 +234,28 @@ class AcaKernel(Configurable):
         VS Code. A relative path is looked for beside the notebook and in the folders above.""",
     ).tag(config=True)
 
+    packages = Unicode(
+        "",
+        help="""Packages to install in a new environment before its first cell, in words:
+        requirements (`polars "duckdb>=1"`) and names of files beside the notebook or in the folders
+        above: of requirements (`requirements.txt`), `pyproject.toml` or `pyproject.toml:GROUP`,
+        `uv.lock` or `uv.lock:GROUP`.""",
+    ).tag(config=True)
+
+    packages_index_url = Unicode(
+        "",
+        help="""Index to install packages from, an absolute URL. `${NAME}` in it is an environment
+        variable of cells, which the setting `environment` passes on: so a password stays out of
+        settings.""",
+    ).tag(config=True)
+
+    packages_timeout_seconds = Float(
+        300.0,
+        min=1,
+        help="""Longest installation of packages before a cell, and of those that a restore brings
+        back.""",
+    ).tag(config=True)
+
     files = Enum(
         ["auto", "on-demand", "hint", "off"],
         default_value="auto",
@@ -264,6 +293,31 @@ class AcaKernel(Configurable):
     def _check_environment(self, proposal: Any) -> str:
         _split_words(proposal["value"])
         return str(proposal["value"])
+
+    @validate("packages")
+    def _check_packages(self, proposal: Any) -> str:
+        try:
+            shlex.split(proposal["value"])
+        except ValueError as error:
+            raise TraitError("The setting packages has a quote that does not end.") from error
+        return str(proposal["value"])
+
+    @validate("packages_index_url")
+    def _check_index(self, proposal: Any) -> str:
+        if _PASSWORD.search(_REFERENCE.sub("", proposal["value"])):
+            raise TraitError(
+                "The setting packages_index_url has a password: write `${NAME}` for it, and pass "
+                "the variable NAME by the setting environment."
+            )
+        return str(proposal["value"])
+
+    def packages_config(self) -> dict[str, Any]:
+        """Return what remote kernels are told about packages."""
+        return {
+            "wanted": bool(self.packages),
+            "index_url": self.packages_index_url,
+            "seconds": self.packages_timeout_seconds,
+        }
 
     def environment_words(self) -> tuple[dict[str, str], list[str]]:
         """Return what `environment` sets, and the names and patterns that it has passed on."""

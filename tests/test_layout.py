@@ -17,7 +17,7 @@ PACKAGE = Path(aca_kernel.__file__).parent
 FLOORS = (
     ("__init__", "errors", "settings"),
     ("remote",),
-    ("messaging", "pool", "localpool"),
+    ("messaging", "pool", "localpool", "packages"),
     ("environment",),
     ("checkpoint",),
     ("host",),
@@ -39,6 +39,7 @@ SAME_NAMES = {
     "notebook_files": "the halves on the user's machine and in the environment",
     "transfer": "the halves on the user's machine and in the environment",
     "write_back": "the halves on the user's machine and in the environment",
+    "packages": "the halves on the user's machine and in the environment",
     "shell": "the halves on the user's machine and in the environment",
     "environment": "the room, and its main value",
 }

@@ -16,20 +16,22 @@ Manifest = dict[str, Any]
 
 @dataclass
 class Leftovers:
-    """Names of variables and modules, and paths of files."""
+    """Names of variables and modules, paths of files, and names of packages."""
 
     names: set[str] = field(default_factory=set)
     paths: set[str] = field(default_factory=set)
+    packages: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.names or self.paths)
+        return bool(self.names or self.paths or self.packages)
 
 
 def all_of(manifest: Manifest) -> Leftovers:
     """Return all that a checkpoint holds, but for outputs: those are of a history that is over."""
     names = {name for name in _names(manifest) if not name.startswith("Out[")}
     names.update(name for name, _ in manifest["skipped"])
-    return Leftovers(names, {str(one["path"]) for one in manifest["files"]})
+    paths = {str(one["path"]) for one in manifest["files"]}
+    return Leftovers(names, paths, _packages(manifest))
 
 
 def of_report(report: dict[str, Any]) -> Leftovers:
@@ -37,7 +39,8 @@ def of_report(report: dict[str, Any]) -> Leftovers:
     left = report.get("left")
     if not isinstance(left, dict):
         return Leftovers()
-    return Leftovers(*({str(one) for one in left.get(key, ())} for key in ("names", "paths")))
+    keys = ("names", "paths", "packages")
+    return Leftovers(*({str(one) for one in left.get(key, ())} for key in keys))
 
 
 def leave_out(manifest: Manifest, names: Collection[str], reason: str) -> None:
@@ -77,7 +80,34 @@ def carry_over(
         if one["path"] in left.paths - paths and room.takes(one):
             new["files"].append(one)
             added.paths.add(one["path"])
+    added.packages |= _carry_packages(new, old, left.packages - _packages(new), room)
     return added
+
+
+def _carry_packages(new: Manifest, old: Manifest, wanted: set[str], room: _Room) -> set[str]:
+    stored = old.get("packages") or {}
+    into = new.setdefault("packages", {})
+    added: set[str] = set()
+    for name, version in stored.get("pinned", ()):
+        if name in wanted:
+            into.setdefault("pinned", []).append([name, version])
+            added.add(str(name))
+    for one in stored.get("kept", ()):
+        if one["package"][0] in wanted and room.takes(one):
+            into.setdefault("kept", []).append(one)
+            added.add(str(one["package"][0]))
+    return added
+
+
+def _packages(manifest: Manifest) -> set[str]:
+    stored = manifest.get("packages") or {}
+    found = {str(name) for name, _ in stored.get("pinned", ())}
+    return found | {str(one["package"][0]) for one in stored.get("kept", ())}
+
+
+def count_packages(manifest: Manifest) -> int:
+    """Return how many packages a checkpoint brings back."""
+    return len(_packages(manifest))
 
 
 def _carry_groups(new: Manifest, old: Manifest, wanted: set[str], room: _Room) -> set[str]:
@@ -121,7 +151,9 @@ class _Room:
 def references(manifest: Manifest) -> set[str]:
     """Return the names of all pieces that a manifest refers to."""
     found = {name for name in map(str, manifest["history"]) if not name.startswith("=")}
-    for one in [*manifest["files"], *manifest["groups"], *(one for _, one in manifest["settings"])]:
+    kept = (manifest.get("packages") or {}).get("kept", ())
+    settings = [one for _, one in manifest["settings"]]
+    for one in [*manifest["files"], *manifest["groups"], *settings, *kept]:
         found |= _references_of(one)
     return found
 

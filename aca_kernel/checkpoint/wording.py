@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .leftovers import count_packages
+
 # So many names with their reasons are told, unasked and where the user asks; others are counted.
 _FEW_NAMES = 10
 _MOST_NAMES = 1000
@@ -11,7 +13,8 @@ _MOST_NAMES = 1000
 
 def what_of(manifest: dict[str, Any]) -> str:
     """Say how much a checkpoint holds."""
-    return _what(int(manifest["named"]), sum("folder" not in one for one in manifest["files"]))
+    files = sum("folder" not in one for one in manifest["files"])
+    return _what(int(manifest["named"]), files, count_packages(manifest))
 
 
 def stored(what: str, skipped: list[tuple[str, str]], sent_bytes: int, seconds: float) -> str:
@@ -25,7 +28,7 @@ def restored(report: dict[str, Any], cells_since: int, *, is_asked: bool = False
 
     is_asked: by a line of the user's, so that all is told.
     """
-    what = _what(_count(report, "variables"), _count(report, "files"))
+    what = _what_of_report(report)
     seconds = float(report.get("seconds") or 0)
     text = f"{what} came back in {seconds:.1f} s"
     if cells_since:
@@ -46,7 +49,7 @@ def interrupted(report: dict[str, Any]) -> str:
     """Say what had come back when a restore was interrupted; begins lower case."""
     text = "bringing back what was stored was interrupted"
     if "files" in report:
-        what = _what(_count(report, "variables"), _count(report, "files"))
+        what = _what_of_report(report)
         text = f"{what} came back before that was interrupted"
     return f"{text}. All that was stored is kept, and `%aca restore` brings the rest"
 
@@ -92,8 +95,17 @@ def _names(missing: list[tuple[str, str]], most: int = _MOST_NAMES, where: str =
     return shown + (f" and {len(told) - most} more{where}" if len(told) > most else "")
 
 
-def _what(variables: int, files: int) -> str:
-    return f"{_plural(variables, 'variable')} and {_plural(files, 'file')}"
+def _what_of_report(report: dict[str, Any]) -> str:
+    return _what(*(_count(report, name) for name in ("variables", "files", "packages")))
+
+
+def _what(variables: int, files: int, packages: int) -> str:
+    if not packages:
+        return f"{_plural(variables, 'variable')} and {_plural(files, 'file')}"
+    return (
+        f"{_plural(variables, 'variable')}, {_plural(files, 'file')} and "
+        f"{_plural(packages, 'package')}"
+    )
 
 
 def _plural(count: int, noun: str) -> str:

@@ -19,6 +19,7 @@ from .call import Answer, Call, Later, Restart, unexpected
 from .checkpoint_commands import CheckpointCommands
 from .notebook_files.sending import Sending, notebook_folder
 from .notebook_files.write_back import WriteBack
+from .package_calls import PackageCalls
 from .permission import find_permission
 from .shell import start_command
 from .status import status_rows
@@ -62,6 +63,7 @@ class Calls:
         self._transfers = transfers = Transfers(table, folder.place_of)
         self._sending = sending = Sending(settings, folder, inbox)
         self._back = back = WriteBack(settings, folder, table)
+        packages = PackageCalls(settings, inbox)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
             "status": self._status,
@@ -84,6 +86,8 @@ class Calls:
             "back": back.begin,
             "back_page": back.page,
             "back_end": back.end,
+            "packages": packages.declared,
+            "packages_told": packages.told,
         }
 
     async def answer(self, call: Call) -> Record | Later | None:

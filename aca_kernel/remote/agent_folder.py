@@ -7,6 +7,7 @@ Contents, and their users by name:
     calls                the agent's socket: call_socket.py, which also keeps it open
     ahead-*              FIFOs of starters that are sent ahead: a cell does without
     origin, copies       records for the next remote kernel, written again after a cell
+    packages-done        what was installed for the notebook, for the next remote kernel
     state/               a checkpoint in transfer; made again by the next one
     sh-*/                one `!` command: removed early, it fails to start
     k*, kernel-*, config-*   one remote kernel, while it starts

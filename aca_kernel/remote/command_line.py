@@ -18,12 +18,15 @@ SUBCOMMANDS = {
     "upload": ("PATH [DEST]", "send a file of your machine to the environment"),
     "download": ("[--force] PATH [DEST]", "bring a file of the environment to your machine"),
     "files": ("", "list what was sent from your machine by itself, and what was written here"),
+    "packages": ("[--write]", "list what was installed; with --write, put it into the next cell"),
     "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),
     "checkpoint": ("", "store variables and files on your machine, in case the environment ends"),
     "restore": ("", "bring back what was stored last"),
     "keep": ("TIME", "keep the environment for a time without use, such as 2h; `off` ends it"),
     "help": ("", "show this"),
 }
+
+_OPTIONS = {"download": ("--force",), "packages": ("--write",), "restart": ("--keep",)}
 
 _LONGEST_KEEP_SECONDS = 24 * 3600
 
@@ -39,7 +42,7 @@ class CommandInvalid(Exception):
 class Command:
     """One `%aca` line. path, destination: as written, unquoted; "" where not given.
 
-    path of `keep`: the time. force, keep: whether the options of these names are given.
+    path of `keep`: the time. force, keep, write: whether the options of these names are given.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Command:
     destination: str = ""
     force: bool = False
     keep: bool = False
+    write: bool = False
 
     @property
     def file_name(self) -> str:
@@ -73,7 +77,7 @@ def parse(text: str) -> Command:
     options = [word for word in words if word.startswith("--")]
     paths = [word for word in words if not word.startswith("--")]
     usage = f"`%aca {name} {SUBCOMMANDS[name][0]}".rstrip() + "`"
-    allowed = {"download": ["--force"], "restart": ["--keep"]}.get(name, [])
+    allowed = _OPTIONS.get(name, ())
     unknown = [word for word in options if word not in allowed]
     if unknown:
         raise CommandInvalid(f"`%aca {name}` has no option {unknown[0]}. It is written {usage}.")
@@ -90,7 +94,8 @@ def parse(text: str) -> Command:
     if "" in paths:
         raise CommandInvalid("A path is empty. Write the path of a file.")
     path, destination = [*paths, "", ""][:2]
-    return Command(name, path, destination, "--force" in options, "--keep" in options)
+    given = {word[2:]: True for word in options}
+    return Command(name, path, destination, **given)
 
 
 def keep_seconds(text: str) -> int | None:

@@ -9,6 +9,7 @@
 - `%aca` is defined (magic.py).
 - Checkpoints are taken and restored (state.py).
 - Files beside the notebook are found (notebook_files/).
+- Packages that the notebook asks for are installed before its cells (packages/).
 - Errors are shown without our frames (trimming.py).
 - The agent knows whether anything can still print when no cell is running.
 - The first cell names the arguments that ipykernel does not take (arguments.py).
@@ -31,6 +32,8 @@ from . import magic, shell, state, trimming
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
+from .packages.added import AddedPackages
+from .packages.before_cells import PackagesFirst
 from .wrapping import wrapped
 
 # ipykernel's own interval is 0.2 s.
@@ -88,6 +91,11 @@ def load(app: Any, config: dict[str, Any]) -> None:
     notebook.listen()
     files = NotebookFiles(app.kernel.shell, config, notebook.origin)
     trimming.trim_shown(app.kernel.shell)
+    packages = PackagesFirst(
+        config.get("packages", {}), os.path.dirname(config["calls"]), config["calls"]
+    )
+    packages.register(app.kernel.shell, app.kernel)
+    notebook.packages = AddedPackages(packages.installer, config["calls"])
     shell.replace_system(
         app.kernel.shell,
         config["calls"],

@@ -96,6 +96,9 @@ def _run(
     if command.name == "help":
         print(help_text())  # noqa: T201 - the cell's output
         return
+    if command.name == "packages":
+        _show_packages(kernel.shell, notebook, command)
+        return
     parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
     with asking(calls_path, parent) as asked:
         if command.name == "upload":
@@ -114,6 +117,15 @@ def _run(
             _say(str(asked.ask("keep", time=command.path).head["told"]))
         else:
             _restart(asked, command, kernel, notebook)
+
+
+def _show_packages(ip: Any, notebook: CheckpointState, command: Command) -> None:
+    from .packages import overview
+
+    found = notebook.packages.found()
+    print(overview.text(found))  # noqa: T201 - the cell's output
+    if command.write and found:
+        ip.set_next_input(overview.block(found))
 
 
 def _checkpoint(asked: HostClient, notebook: CheckpointState, line: str) -> str:

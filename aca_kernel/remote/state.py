@@ -54,6 +54,8 @@ class CheckpointState:
         self._taking = ""
         # What is known to hang in such a process (checkpoint/hanging.py).
         self._hanging: Any = None
+        # What cells have added to the environment's packages (packages/added.py).
+        self.packages: Any = None
 
     def keep_origin(self) -> None:
         """Write the origin again if code has removed it. Raises OSError."""
@@ -121,7 +123,7 @@ class CheckpointState:
         job = save.CheckpointJob(
             self._shell, self.origin, self._taking, allowed, set(known), is_in_cell
         )
-        job.hanging = self._hanging
+        job.hanging, job.packages = self._hanging, self.packages
         # The child must see the environment's files only.
         with quiet():
             pid = int(save.start(job))
@@ -165,7 +167,9 @@ class CheckpointState:
         pack = os.path.join(self._folder, "pack")
         self._learn()
         self._hanging.kinds.update(manifest.get("hanging", ()))
-        report = restore.restore(self._shell, self.origin, manifest, pack, is_in_cell=is_in_cell)
+        report = restore.restore(
+            self._shell, self.origin, manifest, pack, self.packages, is_in_cell=is_in_cell
+        )
         os.unlink(pack)
         return dict(report)
 

@@ -26,6 +26,8 @@ from aca_kernel.cli.doctor import check_environment
 from aca_kernel.cli.kernelspec import install_spec, make_spec
 
 from ..certificates import self_signed_certificate
+from ..packages.index import Index, wheel, without_other_indexes
+from ..packages.index import serving as serving_packages
 from ..pool.azure.support import clean
 from ..support import ControlPlane, Pool, running_control_plane, running_pool, serving
 
@@ -45,6 +47,7 @@ SESSION = [
     "round-trip",
     "clock",
     "egress",
+    "index",
     "cooldown",
 ]
 POOL_NETWORK = ["pool-proxy", "pool-dns", "pool-connection"]
@@ -73,6 +76,16 @@ class Answerer(BaseHTTPRequestHandler):
 def reachable() -> Iterator[str]:
     with serving(Answerer) as address:
         yield f"{address}/"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def index() -> Iterator[Index]:
+    """The index that cells install from."""
+    one = Index()
+    one.add(wheel("packaging", "99.0"))
+    with serving_packages(one), without_other_indexes() as patch:
+        patch.setenv("PIP_INDEX_URL", one.url)
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -313,8 +326,9 @@ def test_a_full_pool_is_told_at_once(doctor: Any, quirks: list[str]) -> None:
 def test_a_pool_without_network(doctor: Any) -> None:
     with running_pool(egress="disabled") as pool:
         findings = doctor(pool.env)
-    assert findings.of("warning") == ["egress"]
+    assert findings.of("warning") == ["egress", "index"]
     assert "--egress enabled" in findings["egress"]["remedy"]
+    assert findings["index"]["detail"] == "no package index is reached"
 
 
 def test_egress_that_is_meant_to_be_off_is_no_warning(
@@ -322,8 +336,9 @@ def test_egress_that_is_meant_to_be_off_is_no_warning(
 ) -> None:
     name = install({"egress": "disabled"})
     findings = doctor({}, "--kernel", name)
-    assert findings["egress"]["status"] == "ok"
-    assert "egress is disabled" in findings["egress"]["detail"]
+    for name in ("egress", "index"):
+        assert findings[name]["status"] == "ok"
+        assert "egress is disabled" in findings[name]["detail"]
 
 
 def test_a_pool_that_runs_shells_only(doctor: Any, control_plane: ControlPlane) -> None:
@@ -642,7 +657,7 @@ def test_lines_for_people_have_no_colour_without_a_terminal(pool: Pool, reachabl
     number = next(n for n, line in enumerate(lines) if line.startswith("failed  initialize "))
     assert lines[number + 1].strip().startswith("Remedy: Fetch the current key")
     assert any(line.startswith("skipped tools ") for line in lines)
-    assert lines[-1] == "6 ok, 1 failed, 12 skipped"
+    assert lines[-1] == "6 ok, 1 failed, 13 skipped"
 
 
 @pytest.mark.parametrize("no_colour", ["", "1"])
@@ -657,7 +672,7 @@ def test_a_terminal_gets_symbols_and_colour(pool: Pool, reachable: str, no_colou
     assert child.exitstatus == 0
     assert ("\x1b[32m✓\x1b[0m initialize" in said) is (no_colour == "")
     assert ("✓ initialize" in said) is (no_colour == "1")
-    assert "19 ok" in said
+    assert "20 ok" in said
 
 
 def test_a_reader_that_goes_away_is_no_traceback(pool: Pool) -> None:
@@ -665,3 +680,16 @@ def test_a_reader_that_goes_away_is_no_traceback(pool: Pool) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_an_index_that_wants_a_key(doctor: Any, pool: Pool) -> None:
+    private = Index()
+    private.add(wheel("packaging", "99.0"))
+    private.password = "Sesame-open-1234"
+    with serving_packages(private):
+        url = private.url.replace("://", "://reader:${INDEX_KEY}@")
+        name = install({"packages_index_url": url, "environment": "INDEX_KEY"})
+        for key, status in ((private.password, "ok"), ("Wrong-key-98765", "warning")):
+            findings = doctor({**pool.env, "INDEX_KEY": key}, "--kernel", name)
+            assert findings["index"]["status"] == status
+            assert key not in json.dumps(findings.by_name)

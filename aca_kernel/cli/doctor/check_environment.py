@@ -14,6 +14,7 @@ from typing import Any
 
 from ...environment.exchange import SMALLEST_PAGE_CHARACTERS
 from ...environment.relay import Relay
+from ...environment.variables import variables_to_pass
 from ...errors import (
     AcaKernelError,
     PoolBusy,
@@ -54,6 +55,10 @@ _CLOCK_SECONDS = 60.0
 
 _REACH_SECONDS = 5.0
 
+# Every mirror has it, because ipykernel needs it, and it needs nothing.
+_SMALL_PACKAGE = "packaging"
+_INSTALL_SECONDS = 60.0
+
 
 def steps() -> list[Step]:
     """Return the checks of an environment. Only the first one is needed by the others."""
@@ -67,6 +72,7 @@ def steps() -> list[Step]:
         Step("round-trip", _round_trip, is_needed=False),
         Step("clock", _clock, is_needed=False),
         Step("egress", _egress, is_needed=False),
+        Step("index", _index, is_needed=False),
         Step("cooldown", _cooldown, is_needed=False),
     ]
 
@@ -249,6 +255,40 @@ async def _egress(found: Found) -> CheckOutcome:
             if said == "enabled"
             else "If they are needed: `aca-kernel pool create … --egress enabled`."
         ),
+    )
+
+
+async def _index(found: Found) -> CheckOutcome:
+    """Have a small package installed aside, as a kernel has what a notebook asks for."""
+    settings = found.settings
+    told = await _ask(
+        found,
+        "install",
+        timeout_seconds=_INSTALL_SECONDS + _CALL_SECONDS,
+        package=_SMALL_PACKAGE,
+        index_url=settings.packages_index_url,
+        variables=variables_to_pass(settings, ""),
+        seconds=_INSTALL_SECONDS,
+    )
+    if not isinstance(told, dict):
+        raise Skipped("no agent could be started in the environment")
+    if not told.get("error"):
+        return CheckOutcome(
+            f"an index is reached; a small package was installed in {told['seconds']:.1f} s by "
+            f"{told['by']}"
+        )
+    if not told.get("is_unreachable"):
+        return warning(
+            f"{_SMALL_PACKAGE} could not be installed: {str(told['error'])[:200]}",
+            "Look at `packages_index_url`, and at the variables of pip and uv that cells have.",
+        )
+    detail = "no package index is reached"
+    if _egress_setting(found) == "disabled":
+        return CheckOutcome(f"{detail}; egress is disabled")
+    return warning(
+        detail,
+        "`%pip install` and the setting `packages` need one: name it by `packages_index_url`, and "
+        "see that `egress` above is ok.",
     )
 
 

@@ -6,6 +6,7 @@ Answers are short, because a pool may cut outputs.
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -83,6 +84,33 @@ def reach(url: str, seconds: float) -> str:
     return result[0]
 
 
+def install(
+    package: str, index_url: str, variables: dict[str, str], seconds: float
+) -> dict[str, Any] | None:
+    """Install a package into a folder that is removed again; None: there is no agent.
+
+    variables: those of cells. Returns `seconds` and by what, or `error` and `is_unreachable`.
+    """
+    try:
+        installer: Any = importlib.import_module("_aca_remote.packages.installer")
+    except ImportError:
+        return None
+    before = dict(os.environ)
+    os.environ.update(variables)
+    started = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            by = installer.Installer(index_url, seconds).install(
+                [package], is_exact=True, target=folder, tell=lambda _: None
+            )
+    except installer.InstallFailed as error:
+        return {"error": str(error), "is_unreachable": error.is_unreachable}
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return {"seconds": time.monotonic() - started, "by": by}
+
+
 def numbered_text(characters: int) -> str:
     """Return a text without repetitions."""
     return "".join(f"{number:08d}\n" for number in range(characters // 9 + 1))[:characters]
@@ -102,5 +130,6 @@ _QUESTIONS: dict[str, Callable[..., Any]] = {
     "overlap": overlap,
     "clock": clock,
     "reach": reach,
+    "install": install,
     "numbered_text": numbered_text,
 }

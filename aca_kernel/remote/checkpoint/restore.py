@@ -1,7 +1,7 @@
 """Restore of a notebook's state, in a remote kernel that has run no cell of the user's.
 
-In this order: files, the process (directory, environment variables, path), modules, variables,
-settings of libraries, history. A failure is reported by name, and the rest goes on.
+In this order: files, the process (directory, environment variables, path), packages, modules,
+variables, settings of libraries, history. A failure is reported by name, and the rest goes on.
 
 Runs in the main thread, like a cell, and can be interrupted like one.
 """
@@ -27,17 +27,24 @@ LOADING = "loading"
 
 
 def restore(
-    shell: Any, origin: Origin, manifest: dict[str, Any], pack: str, *, is_in_cell: bool = False
+    shell: Any,
+    origin: Origin,
+    manifest: dict[str, Any],
+    pack: str,
+    packages: Any = None,
+    *,
+    is_in_cell: bool = False,
 ) -> dict[str, Any]:
     """Restore a manifest; return a report.
 
     pack: the file with the pieces, of which manifest["pack"] is the index. If this process dies,
     a file `loading` beside it holds the names that were being loaded.
+    packages: an AddedPackages; None: packages are not brought back.
     is_in_cell: the running cell asks for it.
-    The report: `variables` and `files` (how many), `seconds`, `missing`, pairs of a name and
-    the reason, those included that had not been stored, `python`, the version of the variables
-    if that is not this one: then only modules and files have come back; and `left`,
-    {"names", "paths"} of what the checkpoint holds and is not here now.
+    The report: `variables`, `files` and `packages` (how many), `seconds`, `missing`, pairs of a
+    name and the reason, those included that had not been stored, `python`, the version of the
+    variables if that is not this one: then only modules and files have come back; and `left`,
+    {"names", "paths", "packages"} of what the checkpoint holds and is not here now.
     After an interrupt: `is_interrupted`, `variables`, and `files` if all are here.
     """
     started = time.monotonic()
@@ -47,7 +54,7 @@ def restore(
     progress = os.path.join(os.path.dirname(pack), LOADING)
     try:
         with io.open(progress, "wb", buffering=0) as loading:
-            loader = _Loader(shell, pieces, loading)
+            loader = _Loader(shell, pieces, loading, packages)
             report: dict[str, Any] = {"missing": loader.missing}
             try:
                 _restore(loader, origin, manifest, is_in_cell, report)
@@ -70,6 +77,7 @@ def _restore(
     )
     loader.missing += told
     loader.missing += session_state.set_process_state(manifest["process"])
+    report["packages"], lost = loader.packages(manifest, is_in_cell=is_in_cell)
     # Modules may have come that were looked for in vain before.
     importlib.invalidate_caches()
     report["files"] = written
@@ -89,7 +97,7 @@ def _restore(
             loader.left += [name for group in manifest["groups"] for name in _names(group)]
     # Last: modules may lie in the directory that the process started in.
     loader.missing += session_state.set_directory(manifest["process"]["directory"])
-    report["left"] = {"names": loader.left, "paths": paths}
+    report["left"] = {"names": loader.left, "paths": paths, "packages": lost}
 
 
 @contextlib.contextmanager
@@ -139,15 +147,25 @@ class _Loader:
     missing: names that failed, with the reason. left: names that are not here now.
     """
 
-    def __init__(self, shell: Any, pieces: Pieces, loading: Any) -> None:
+    def __init__(self, shell: Any, pieces: Pieces, loading: Any, packages: Any = None) -> None:
         self.count = 0
         self.missing: list[tuple[str, str]] = []
         self.left: list[str] = []
         self.shell = shell
         self.pieces = pieces
         self._loading = loading
+        self._packages = packages
         self._names: set[str] = set()
         rebuild.restore_into(shell.user_ns)
+
+    def packages(self, manifest: dict[str, Any], *, is_in_cell: bool) -> tuple[int, list[str]]:
+        """Install packages; return how many, and the names of those that have not come."""
+        stored = manifest.get("packages")
+        if not stored or self._packages is None:
+            return 0, []
+        count, missing, lost = self._packages.bring_back(stored, self.pieces, is_in_cell=is_in_cell)
+        self.missing += missing
+        return count, lost
 
     def modules(self, imports: list[tuple[str, str]], submodules: list[str]) -> None:
         """Import modules under the names that they had."""

@@ -99,6 +99,7 @@ class CheckpointJob:
     is_in_cell: a cell asks for it, which is not counted yet.
     hanging: what is known to hang; `Hanging.learn` reads from the folder what was found out.
     only: names that may be stored; None: all. looking_until: when no more variables are looked at.
+    packages: an AddedPackages; None: nobody looks after packages.
     """
 
     shell: Any
@@ -117,6 +118,7 @@ class CheckpointJob:
     turn: Turn = field(default_factory=Turn)
     only: set[str] | None = None
     looking_until: float = math.inf
+    packages: Any = None
 
 
 def start(job: CheckpointJob) -> int:
@@ -363,6 +365,8 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     # First: cells that run meanwhile may write to them.
     files = ChangedFiles(job.origin, pack, job.limits.files_bytes)
     taken = files.take()
+    lacking: list[tuple[str, str]] = []
+    packages = {} if job.packages is None else job.packages.take(pack, lacking)
     found = session_state.variables(job.shell)
     order = list(found)
     imports, submodules = session_state.take_modules(found)
@@ -404,7 +408,8 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
         "settings": rows,
         "history": history,
         "files": taken,
-        "skipped": [*grouping.skipped, *asides.skipped, *files.skipped],
+        "packages": packages,
+        "skipped": [*grouping.skipped, *asides.skipped, *files.skipped, *lacking],
         "deferred": sorted(grouping.deferred),
         "hanging": sorted(job.hanging.kinds),
         "bytes": sum(group.size for group in groups),

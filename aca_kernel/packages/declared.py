@@ -1,0 +1,92 @@
+"""The setting `packages`: requirements, and names of files that hold them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SettingInvalid
+from . import projects, requirement_lines
+
+
+@dataclass
+class Declared:
+    """What the setting asks for.
+
+    python: which versions of Python, empty if it does not say. told: sentences for the user, about
+    what cannot be read.
+    """
+
+    requirements: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    python: str = ""
+    told: list[str] = field(default_factory=list)
+
+
+def read(setting: str, directory: str) -> Declared:
+    """Read the setting, and the files that it names.
+
+    directory: a relative path is looked for there and in the folders above it.
+    """
+    declared = Declared()
+    for word in shlex.split(setting):
+        name, _, group = word.partition(":")
+        if not _is_file(name):
+            declared.requirements.append(word)
+            continue
+        path = _find(name, Path(directory))
+        if path is None:
+            declared.told.append(
+                f"The setting `packages` names {name}, which lies neither beside the notebook "
+                "nor in a folder above."
+            )
+            continue
+        try:
+            _read_file(path, group, declared)
+        except SettingInvalid as error:
+            declared.told.append(error.message)
+        except (OSError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not what it must be"
+            declared.told.append(f"{name} of the setting `packages` cannot be read: {reason}.")
+    return declared
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith((".txt", ".in", ".toml", ".lock"))
+
+
+def _find(name: str, directory: Path) -> Path | None:
+    for folder in _upwards(directory):
+        path = folder / Path(name).expanduser()
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def _upwards(directory: Path) -> Iterator[Path]:
+    yield directory
+    yield from directory.parents
+
+
+def _read_file(path: Path, group: str, declared: Declared) -> None:
+    if path.suffix == ".toml":
+        requirements, python = projects.of_pyproject(path, group)
+        declared.requirements += requirements
+        declared.python = declared.python or python
+    elif path.suffix == ".lock":
+        requirements, pins, python = projects.of_lock(path, group)
+        declared.requirements += requirements
+        declared.constraints += pins
+        declared.python = declared.python or python
+    else:
+        found = requirement_lines.read(path)
+        declared.requirements += found.requirements
+        declared.constraints += found.constraints
+        if found.refused:
+            declared.told.append(
+                f"Of {path.name}, {', '.join(found.refused)} cannot be taken to an environment. "
+                "An index is named by the setting `packages_index_url`."
+            )

@@ -1,0 +1,12 @@
+"""Packages of a notebook in its environment: installed before cells, and with a restore.
+
+    distributions    what Python finds, what of that is the image's, and the difference
+    script_metadata  inline script metadata (PEP 723) in the text of a cell
+    unmet            which requirements are not there in a fitting version
+    installer        uv or pip, with a time limit, progress, and the decisive line of a failure
+    before_cells     what the setting `packages` or a cell's metadata ask for
+    added            what checkpoints keep, and how it comes back
+    overview         the same for a reader (`%aca packages`)
+
+Standard library; `packaging`, which ipykernel needs, where a module says so.
+"""

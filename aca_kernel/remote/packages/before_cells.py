@@ -1,0 +1,180 @@
+"""Installation of what a notebook asks for, before its first cell or the cell that asks.
+
+The setting `packages` is read by the kernel on the user's machine, which is asked for it before
+the first cell of an environment. A cell's script metadata is read here, before the cell runs. What
+is there in a fitting version is left alone; a failure is one sentence, and the cells run all the
+same. What was done in this environment is noted in the agent's folder, for the remote kernel after
+this one.
+
+Needs IPython.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+from typing import Any
+
+from ..asking import asking
+from ..paged_files import FileProblem
+from ..wrapping import tell
+from . import distributions, script_metadata
+from .installer import Installer, InstallFailed, interruptible
+from .unmet import fits_python, unmet
+
+_DONE = "packages-done"
+
+# So many packages are named in a sentence.
+_MOST_NAMES = 8
+
+
+class PackagesFirst:
+    """The packages of one remote kernel.
+
+    config: {"wanted": whether the setting `packages` asks for any, "index_url", "seconds"}.
+    folder: the agent's. calls_path: the agent's socket.
+    """
+
+    def __init__(self, config: dict[str, Any], folder: str, calls_path: str) -> None:
+        self.installer = Installer(
+            str(config.get("index_url", "")), float(config.get("seconds", 300))
+        )
+        self._calls_path = calls_path
+        self._done_path = os.path.join(folder, _DONE)
+        self._done = self._read_done()
+        self._is_setting_due = bool(config.get("wanted")) and "setting" not in self._done
+
+    def register(self, ip: Any, kernel: Any) -> None:
+        """Come before all cells of a shell."""
+        run_cell_async = ip.run_cell_async
+
+        @functools.wraps(run_cell_async)
+        async def run_after_packages(raw_cell: str, *args: Any, **options: Any) -> Any:
+            is_due = self._is_setting_due or script_metadata.MARK in raw_cell
+            # Hidden code asks for nothing.
+            if is_due and options.get("store_history") and not options.get("silent"):
+                try:
+                    with interruptible():
+                        self._before(raw_cell, _msg_id(kernel))
+                except KeyboardInterrupt:
+                    options["preprocessing_exc_tuple"] = sys.exc_info()
+            return await run_cell_async(raw_cell, *args, **options)
+
+        ip.run_cell_async = run_after_packages
+
+    def _before(self, code: str, msg_id: str) -> None:
+        if self._is_setting_due:
+            # Whatever comes of it: once for an environment.
+            self._is_setting_due = False
+            self._note("setting")
+            self._install_setting(msg_id)
+        try:
+            wanted = script_metadata.of_cell(code)
+        except script_metadata.MetadataInvalid as error:
+            tell(f"Nothing was installed for this cell: {error}.")
+            return
+        key = "" if wanted is None else hashlib.sha256(repr(wanted).encode()).hexdigest()
+        if wanted is not None and key not in self._done:
+            self._install(
+                wanted.requirements, (), wanted.requires_python, "This cell", wanted.indexes
+            )
+            self._note(key)
+
+    def _install_setting(self, msg_id: str) -> None:
+        try:
+            with asking(self._calls_path, msg_id) as asked:
+                head = asked.ask("packages").head
+        except FileProblem as error:
+            tell(f"The setting `packages` was not read: {error}")
+            return
+        if head.get("told"):
+            tell(str(head["told"]))
+        self._install(
+            [str(one) for one in head.get("requirements", ())],
+            [str(one) for one in head.get("constraints", ())],
+            str(head.get("python", "")),
+            "The setting `packages`",
+            (),
+        )
+
+    def _install(
+        self, requirements: Any, constraints: Any, python: str, who: str, indexes: Any
+    ) -> None:
+        """Install what is missing and say so. who: asks for it, at the head of a sentence."""
+        if python and not fits_python(python):
+            tell(
+                f"{who} asks for Python {python}, and the environment has "
+                f"{platform.python_version()}. Cells run with that."
+            )
+        left = unmet(requirements, constraints)
+        if not left:
+            return
+        started = time.monotonic()
+        before = {name: one.version for name, one in distributions.find().items()}
+        try:
+            self.installer.install(
+                requirements, constraints, indexes=indexes, tell=InstallProgress(left).tell
+            )
+        except InstallFailed as error:
+            tell(failure_sentence(who, left, error))
+            return
+        except KeyboardInterrupt:
+            tell(f"Interrupted: {_listed(left)} {'is' if len(left) == 1 else 'are'} not installed.")
+            raise
+        came = [f"{one.name} {one.version}" for one in distributions.added(before)]
+        if came:
+            tell(f"Installed in {time.monotonic() - started:.1f} s: {_listed(came)}.")
+
+    def _read_done(self) -> set[str]:
+        try:
+            with open(self._done_path, encoding="ascii") as file:
+                return set(map(str, json.load(file)))
+        except (OSError, ValueError):
+            return set()
+
+    def _note(self, key: str) -> None:
+        self._done.add(key)
+        # No room, or the folder is gone: the next remote kernel looks once more.
+        with contextlib.suppress(OSError), open(self._done_path, "w", encoding="ascii") as file:
+            json.dump(sorted(self._done), file)
+
+
+class InstallProgress:
+    """Sentences about an installation that takes long. show: shows one with the cell."""
+
+    def __init__(self, requirements: list[str]) -> None:
+        self.show = tell
+        self._requirements = requirements
+
+    def tell(self, step: str) -> None:
+        """Say what is being done; first, what for."""
+        first, self._requirements = self._requirements, []
+        if first:
+            self.show(f"Installing {_listed(first)}; the cell runs when that is done.")
+        if step:
+            self.show(f"{step} …")
+
+
+def failure_sentence(who: str, left: list[str], error: InstallFailed) -> str:
+    """Return the sentence about what could not be installed."""
+    if error.is_unreachable:
+        reason = "no package index can be reached from the environment"
+    else:
+        reason = str(error).rstrip(".")
+    return f"{who} asks for {_listed(left)}, which could not be installed: {reason}."
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return shown if more <= 0 else f"{shown} and {more} more"
+
+
+def _msg_id(kernel: Any) -> str:
+    return str(kernel.get_parent("shell").get("header", {}).get("msg_id", ""))

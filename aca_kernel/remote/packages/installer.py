@@ -1,0 +1,354 @@
+"""Installation by uv or pip, in a process of its own.
+
+uv is taken where the environment has it, else pip; where uv fails, pip has the last word, because
+its settings may name an index that uv does not know of. What they say is read for progress and for
+the decisive line of a failure. The address of an index goes by variables of their process only,
+and what looks like a credential is taken out of all that they say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import re
+import select
+import shutil
+import signal
+import site
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from . import distributions
+from .unmet import unmet
+
+# What takes longer says so, and then at this interval what it is doing.
+QUIET_SECONDS = 2.0
+_TOLD_SECONDS = 5.0
+
+# Output is read, and the end looked for, at least so often.
+_POLL_SECONDS = 0.1
+
+# An index that does not answer is asked once more at the most, and not for minutes.
+_TIMEOUT_SECONDS = 15
+
+# So much of the output is kept for the decisive line.
+_MOST_LINES = 400
+
+_ENDING_SECONDS = 2.0
+
+# uv's words for what pip's variables say, where nothing is said to uv itself.
+_UV_VARIABLES = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_CERT": "SSL_CERT_FILE",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+}
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
+_STEP = re.compile(
+    r"\s*(Collecting|Downloading|Downloaded|Building|Preparing|Installing|Using cached)\b.*"
+)
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+_UNREACHABLE = (
+    "Failed to establish a new connection",
+    "NameResolutionError",
+    "Temporary failure in name resolution",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "client error (Connect)",
+    "Network is unreachable",
+)
+
+
+class InstallFailed(Exception):
+    """A failure; the text is the decisive line. is_unreachable: no index answers."""
+
+    def __init__(self, line: str, *, is_unreachable: bool = False) -> None:
+        super().__init__(line)
+        self.is_unreachable = is_unreachable
+
+
+class Installer:
+    """Installs into the Python that runs this.
+
+    index_url: of the setting `packages_index_url`; `${NAME}` in it is a variable of this process.
+    most_seconds: the time limit of one installation.
+    """
+
+    def __init__(self, index_url: str, most_seconds: float) -> None:
+        self._index_url = index_url
+        self.most_seconds = most_seconds
+
+    def install(
+        self,
+        requirements: Sequence[str],
+        constraints: Sequence[str] = (),
+        *,
+        indexes: Sequence[str] = (),
+        is_exact: bool = False,
+        target: str = "",
+        deadline: float | None = None,
+        tell: Callable[[str], None],
+    ) -> str:
+        """Install; return the name of what did it.
+
+        Raises InstallFailed, and KeyboardInterrupt when all has ended.
+
+        is_exact: the requirements are all that there is to install. target: a folder to install
+        into. tell: shows a sentence of progress.
+        """
+        deadline = time.monotonic() + self.most_seconds if deadline is None else deadline
+        variables, secrets = self._variables(indexes)
+        with tempfile.TemporaryDirectory(prefix="aca-packages-") as folder:
+            wanted = ["-r", _write(folder, "requirements.txt", requirements)]
+            if constraints:
+                wanted += ["-c", _write(folder, "constraints.txt", constraints)]
+            if is_exact:
+                wanted.append("--no-deps")
+            if target:
+                wanted += ["--target", target]
+            run = _Run(variables, secrets, deadline, self.most_seconds, tell)
+            uv = _uv()
+            if uv and self._by_uv(run, uv, folder, wanted, requirements, constraints, is_exact):
+                return "uv"
+            options = ["--no-input", "--no-color", "--progress-bar", "off"]
+            options += ["--disable-pip-version-check", "--retries", "1"]
+            options += ["--timeout", str(_TIMEOUT_SECONDS)]
+            run.do([sys.executable, "-m", "pip", "install", *options, *wanted])
+        _find_what_came()
+        return "pip"
+
+    def _by_uv(
+        self,
+        run: _Run,
+        uv: str,
+        folder: str,
+        wanted: list[str],
+        requirements: Sequence[str],
+        constraints: Sequence[str],
+        is_exact: bool,
+    ) -> bool:
+        """Install by uv; tell whether everything is there now."""
+        options = ["--python", sys.executable, "--no-progress", "--color", "never"]
+        elsewhere = [] if is_exact else _elsewhere()
+        if elsewhere:
+            # uv looks into one folder and would install again what lies in others.
+            left = {distributions.normalized(_name_of(one)) for one in unmet(requirements)}
+            names = [name for name in elsewhere if name not in left]
+            options += ["--excludes", _write(folder, "excludes.txt", names)]
+        try:
+            run.do([uv, "pip", "install", *options, *wanted])
+        except InstallFailed:
+            if time.monotonic() > run.deadline:
+                raise
+            return False
+        _find_what_came()
+        return not elsewhere or not unmet(requirements, constraints)
+
+    def _variables(self, indexes: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+        """Return the variables of the process, and what is not to be shown."""
+        variables = dict(os.environ)
+        secrets: list[str] = []
+
+        def value(match: re.Match[str]) -> str:
+            found = os.environ.get(match[1], "")
+            secrets.append(found)
+            return found
+
+        if self._index_url:
+            url = _VARIABLE.sub(value, self._index_url)
+            variables["PIP_INDEX_URL"] = variables["UV_DEFAULT_INDEX"] = url
+        if indexes:
+            urls = [_VARIABLE.sub(value, one) for one in indexes]
+            further = " ".join([variables.get("PIP_EXTRA_INDEX_URL", ""), *urls]).strip()
+            variables["PIP_EXTRA_INDEX_URL"] = variables["UV_INDEX"] = further
+        for theirs, uvs in _UV_VARIABLES.items():
+            if variables.get(theirs):
+                variables.setdefault(uvs, variables[theirs])
+        variables.setdefault("UV_HTTP_RETRIES", "1")
+        variables.setdefault("UV_HTTP_TIMEOUT", str(_TIMEOUT_SECONDS))
+        variables.setdefault("UV_PYTHON_DOWNLOADS", "never")
+        # Links into a cache on another file system are tried in vain, which uv warns of.
+        variables.setdefault("UV_LINK_MODE", "copy")
+        return variables, [one for one in secrets if one]
+
+
+class _Run:
+    """Runs programs, one after the other, until a deadline."""
+
+    def __init__(
+        self,
+        variables: dict[str, str],
+        secrets: list[str],
+        deadline: float,
+        most_seconds: float,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.deadline = deadline
+        self._variables = variables
+        self._secrets = secrets
+        self._most_seconds = most_seconds
+        self._tell = tell
+        self._tell_at = time.monotonic() + QUIET_SECONDS
+
+    def do(self, command: list[str]) -> None:
+        """Run a program to its end. Raises InstallFailed, KeyboardInterrupt."""
+        lines: list[str] = []
+        try:
+            # A process group of its own: it gets no interrupt beside this process.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._variables,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise InstallFailed(f"{os.path.basename(command[0])}: {error.strerror}") from error
+        with process:
+            try:
+                for line in self._lines(process):
+                    lines.append(self._clean(line))
+                    del lines[:-_MOST_LINES]
+                    self._report(lines)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_ENDING_SECONDS)
+            finally:
+                _end(process)
+        if process.returncode:
+            is_unreachable = any(word in line for line in lines for word in _UNREACHABLE)
+            raise InstallFailed(decisive_line(lines), is_unreachable=is_unreachable)
+
+    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[str]:
+        """Yield lines as they come; empty ones in between, for progress."""
+        stream = process.stdout
+        if stream is None:
+            return
+        poll = select.poll()
+        poll.register(stream, select.POLLIN)
+        buffered = b""
+        while True:
+            if time.monotonic() > self.deadline:
+                raise InstallFailed(f"it takes longer than {self._most_seconds:.0f} s")
+            if not poll.poll(int(_POLL_SECONDS * 1000)):
+                yield ""
+                continue
+            data = os.read(stream.fileno(), 65536)
+            *lines, buffered = (buffered + data).split(b"\n")
+            for line in lines if data else [*lines, buffered]:
+                yield line.decode("utf-8", "replace")
+            if not data:
+                return
+
+    def _clean(self, line: str) -> str:
+        line = _CREDENTIALS.sub("", _ESCAPE.sub("", line))
+        for secret in self._secrets:
+            line = line.replace(secret, "***")
+        return line.rstrip()
+
+    def _report(self, lines: list[str]) -> None:
+        now = time.monotonic()
+        if now < self._tell_at:
+            return
+        self._tell_at = now + _TOLD_SECONDS
+        steps = [one for one in lines if _STEP.fullmatch(one)]
+        self._tell(_step(steps[-1]) if steps else "")
+
+
+def _step(line: str) -> str:
+    """Return what is being done, without the place that a file comes from."""
+    words = [word.rpartition("/")[2] if "://" in word else word for word in line.split()]
+    return " ".join(words)[:200]
+
+
+def decisive_line(lines: Iterable[str]) -> str:
+    """Return the line of pip's, or of uv's, output that says why it failed."""
+    lines = [line.strip() for line in lines if line.strip()]
+    for number, line in enumerate(lines):
+        if line == "[end of output]" and number:
+            # A build has failed: its last line, and what it was.
+            what = next((one for one in reversed(lines[:number]) if one.startswith("\u00d7 ")), "")
+            return f"{what[2:].rstrip('.')}: {lines[number - 1]}".lstrip(": ")[:300]
+    if any("No module named pip" in line for line in lines):
+        return "there is no pip in the environment"
+    errors = [line[7:] for line in lines if line.startswith("ERROR: ")]
+    errors = [one for one in errors if not one.startswith(("ResolutionImpossible", "pip's"))]
+    if errors:
+        return errors[-1][:300]
+    for line in lines:
+        if line.startswith("error: "):
+            causes = [one[7:] for one in lines if one.startswith("cause: ")]
+            return ": ".join([line[7:], *causes[:1]])[:300]
+    return lines[-1][:300] if lines else "it does not say why"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program with its children, if it has not ended."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDING_SECONDS)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let an interrupt end what blocks, also where a cell awaits and it would only be noted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _uv() -> str:
+    """Return the path of uv, empty if there is none."""
+    beside = os.path.join(os.path.dirname(sys.executable), "uv")
+    if os.access(beside, os.X_OK):
+        return beside
+    return shutil.which("uv") or ""
+
+
+def _elsewhere() -> list[str]:
+    """Return names of the packages that lie where installers for this Python do not look."""
+    own = {os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    return [
+        name
+        for name, one in distributions.find().items()
+        if os.path.realpath(os.path.dirname(one.folder)) not in own
+    ]
+
+
+def _find_what_came() -> None:
+    importlib.invalidate_caches()
+    # pip may have gone there, and nobody has looked there if it was missing at the start.
+    user = site.getusersitepackages() if site.ENABLE_USER_SITE else ""
+    if user and os.path.isdir(user) and user not in sys.path:
+        sys.path.append(user)
+
+
+def _name_of(requirement: str) -> str:
+    found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+    return found[1] if found else requirement
+
+
+def _write(folder: str, name: str, lines: Iterable[str]) -> str:
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    return path

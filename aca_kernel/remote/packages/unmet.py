@@ -1,0 +1,81 @@
+"""Which requirements are not there in a fitting version. Needs `packaging`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterable
+from typing import Any
+
+
+def unmet(requirements: Iterable[str], constraints: Iterable[str] = ()) -> list[str]:
+    """Return those that are not met, or whose own requirements are not.
+
+    A requirement that is no name with a version, such as a path, is never known to be met.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    limits: dict[str, list[Any]] = {}
+    for text in constraints:
+        try:
+            limit = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if limit.marker is None or limit.marker.evaluate():
+            limits.setdefault(_key(limit.name), []).append(limit.specifier)
+    left = []
+    seen: set[tuple[str, str]] = set()
+    for text in requirements:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            left.append(text)
+            continue
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and not _is_met(requirement, limits, seen):
+            left.append(text)
+    return left
+
+
+def _is_met(requirement: Any, limits: dict[str, list[Any]], seen: set[tuple[str, str]]) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    if requirement.url:
+        return False
+    try:
+        found = importlib.metadata.distribution(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    specifiers = [requirement.specifier, *limits.get(_key(requirement.name), ())]
+    version = str(found.version)
+    if not all(one.contains(version, prereleases=True) for one in specifiers):
+        return False
+    for extra in ("", *sorted(requirement.extras)):
+        if (_key(requirement.name), extra) in seen:
+            continue
+        seen.add((_key(requirement.name), extra))
+        for text in found.requires or ():
+            try:
+                further = Requirement(text)
+            except InvalidRequirement:  # of an old package: pip overlooks it, too
+                continue
+            applies = further.marker is None or further.marker.evaluate({"extra": extra})
+            if applies and not _is_met(further, limits, seen):
+                return False
+    return True
+
+
+def _key(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return str(canonicalize_name(name))
+
+
+def fits_python(specifier: str) -> bool:
+    """Tell whether this Python is one of those; also if nobody can tell."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        return SpecifierSet(specifier).contains(platform.python_version(), prereleases=True)
+    except InvalidSpecifier:
+        return True

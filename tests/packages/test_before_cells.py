@@ -1,0 +1,249 @@
+"""Packages that a notebook asks for are there before its cells, from an index on loopback."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ..batch.support import run, texts, write_notebook
+from ..support import TIMEOUT, Client, running_kernel, running_pool
+from .index import Index, broken_source, serving, wheel
+
+# Cells find pip in this Python, and uv by their PATH only.
+WITH_PIP = "PATH=/usr/bin:/bin"
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[Index]:
+    one = Index()
+    one.add(wheel("aca-alpha", "1.0"))
+    one.add(wheel("aca-alpha", "2.0", needs=["aca-beta"]))
+    one.add(wheel("aca-beta", "1.0"))
+    one.add(wheel("aca-beta", "1.5"))
+    one.add(wheel("aca-gamma", "1.0", needs=["numpy>=1"]))
+    one.add(broken_source("aca-broken"))
+    with serving(one):
+        yield one
+
+
+@contextmanager
+def asking_kernel(
+    index: Index, packages: str = "", *arguments: str, env: dict[str, str] | None = None
+) -> Iterator[Client]:
+    own = [f"--AcaKernel.packages={packages}"] if packages else []
+    own.append(f"--AcaKernel.packages_index_url={index.url}")
+    with running_kernel(env, arguments=(*own, *arguments)) as kernel:
+        yield kernel
+
+
+def block(*requirements: str, python: str = ">=3.9") -> str:
+    listed = "".join(f'#     "{one}",\n' for one in requirements)
+    return f'# /// script\n# requires-python = "{python}"\n# dependencies = [\n{listed}# ]\n# ///\n'
+
+
+def last_sentence(said: str) -> str:
+    """Leave out what is said of an installation that takes its time, as on a busy machine."""
+    *progress, last = re.split(r"(?<=[.…]) (?=[A-Z])", said)
+    assert all(re.search("; the cell runs when that is done.$|…$", one) for one in progress)
+    return last
+
+
+@pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
+def test_the_setting_is_installed_before_the_first_cell(variables: str, index: Index) -> None:
+    before = len(index.requests)
+    environment = f"--AcaKernel.environment={variables}"
+    with asking_kernel(index, "aca-alpha 'aca-gamma>=1' numpy", environment) as kernel:
+        cell = kernel.run("import aca_alpha, aca_beta, aca_gamma; print(aca_alpha.__version__)")
+        assert cell.text == "2.0\n"
+        assert last_sentence(cell.said).startswith("Installed in ")
+        assert cell.said.endswith("s: aca-alpha 2.0, aca-beta 1.5, aca-gamma 1.0.")
+        # What this Python has is neither looked for nor installed again.
+        assert not [one for one in index.downloads[before:] if "numpy" in one]
+        again = kernel.run("import numpy; print('session-env' in numpy.__file__)")
+        assert (again.text, again.said) == ("False\n", "")
+
+
+def test_what_is_there_in_a_fitting_version_costs_nothing(index: Index) -> None:
+    before = len(index.requests)
+    with asking_kernel(index, "numpy>=1 ipykernel 'nothing; python_version < \"3\"'") as kernel:
+        cell = kernel.run("1 + 1")
+        assert (cell.result, cell.said) == ("2", "")
+    assert len(index.requests) == before
+
+
+@pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
+@pytest.mark.parametrize(
+    ("package", "reason"),
+    [
+        ("aca-alpha==7", "No matching distribution found for aca-alpha==7"),
+        ("aca-broken", "did not run successfully: ValueError: the compiler is on holiday"),
+    ],
+)
+def test_a_failure_is_one_sentence_and_the_cells_run(
+    package: str, reason: str, variables: str, index: Index
+) -> None:
+    environment = f"--AcaKernel.environment={variables}"
+    with asking_kernel(index, package, environment) as kernel:
+        cell = kernel.run("1 + 1")
+        assert cell.result == "2"
+        said = last_sentence(cell.said)
+        assert said.startswith(f"The setting `packages` asks for {package}, which could not")
+        assert reason in said
+        # Once for an environment.
+        assert kernel.run("1 + 2").said == ""
+
+
+def test_without_a_network_the_sentence_says_so(index: Index) -> None:
+    with asking_kernel(index, "aca-alpha", "--AcaKernel.egress=disabled") as kernel:
+        cell = kernel.run("1 + 1")
+        assert "no package index can be reached from the environment" in cell.said
+        assert cell.result == "2"
+
+
+def test_a_cell_with_metadata_gets_its_packages_before_it_runs(index: Index) -> None:
+    with asking_kernel(index) as kernel:
+        kernel.run("1")
+        code = block("aca-alpha<2", python=">=3.99") + "import aca_alpha\naca_alpha.__version__"
+        cell = kernel.run(code)
+        assert cell.result == "'1.0'"
+        assert "This cell asks for Python >=3.99, and the environment has 3." in cell.said
+        assert "aca-alpha 1.0." in cell.said
+        assert kernel.run(code).said == ""
+        # The block may change.
+        assert "aca-beta 1.0." in kernel.run(block("aca-beta<1.5")).said
+        # A cell that awaits takes another way through IPython.
+        cell = kernel.run(
+            block("aca-gamma") + "import asyncio, aca_gamma\nawait asyncio.sleep(0)\nprint(1)"
+        )
+        assert cell.text == "1\n"
+        # Hidden code asks for nothing.
+        assert kernel.run(block("aca-alpha>1"), store_history=False).said == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("# /// script\n# dependencies = [\n# ///\n1", "its script metadata is not TOML"),
+        ('# /// script\n# dependencies = "x"\n# ///\n1', "`dependencies` in its script metadata"),
+        (block("a") + "\n" + block("b"), "the cell has two blocks of script metadata"),
+    ],
+)
+def test_metadata_that_cannot_be_read_is_told(
+    code: str, sentence: str, shared_kernel: Client
+) -> None:
+    cell = shared_kernel.run(code)
+    assert cell.status == "ok"
+    assert f"Nothing was installed for this cell: {sentence}" in cell.said
+
+
+def test_an_interrupt_ends_the_installation_and_the_cell(index: Index) -> None:
+    holding = Index()
+    holding.is_silent = True
+    with serving(holding), asking_kernel(holding) as kernel:
+        for code in ("print('ran')", "import asyncio\nawait asyncio.sleep(0)\nprint('ran')"):
+            asked = len(holding.requests)
+            msg_id = kernel.send(block("aca-alpha") + code)
+            deadline = time.monotonic() + TIMEOUT
+            while len(holding.requests) == asked and time.monotonic() < deadline:
+                time.sleep(0.02)
+            kernel.interrupt()
+            cell = kernel.collect(msg_id)
+            assert cell.reply["content"]["ename"] == "KeyboardInterrupt"
+            assert "Interrupted: aca-alpha is not installed." in cell.said
+            assert cell.text == ""
+        assert kernel.run("1 + 1").result == "2"
+
+
+def test_an_installation_ends_at_its_time_limit_and_says_what_it_does(index: Index) -> None:
+    holding = Index()
+    holding.is_silent = True
+    limit = "--AcaKernel.packages_timeout_seconds=3"
+    with serving(holding), asking_kernel(holding, "aca-alpha", limit) as kernel:
+        cell = kernel.run("1 + 1")
+        assert "Installing aca-alpha; the cell runs when that is done." in cell.said
+        assert "could not be installed: it takes longer than 3 s." in cell.said
+        assert cell.result == "2"
+
+
+def test_the_setting_names_files_beside_the_notebook(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "uv.lock").write_text(
+        'version = 1\n[[package]]\nname = "here"\nsource = { virtual = "." }\n'
+        'dependencies = [{ name = "aca-alpha" }]\n'
+        '[[package]]\nname = "aca-alpha"\nversion = "2.0"\nsource = { registry = "x" }\n'
+        '[[package]]\nname = "aca-beta"\nversion = "1.0"\nsource = { registry = "x" }\n'
+    )
+    with asking_kernel(index, "uv.lock missing.txt") as kernel:
+        cell = kernel.run("1")
+        # Not the newest: those of the lock.
+        assert "aca-alpha 2.0, aca-beta 1.0." in cell.said
+        assert "names missing.txt, which lies neither beside the notebook" in cell.said
+
+
+def test_once_for_an_environment_not_for_each_kernel(index: Index) -> None:
+    with running_pool() as pool:
+        said, fetched = [], []
+        for _ in range(2):
+            with asking_kernel(index, "aca-alpha", env=pool.env) as kernel:
+                cell = kernel.run("import aca_alpha; print(aca_alpha.__version__)")
+                assert cell.text == "2.0\n"
+                said.append(cell.said)
+                fetched.append(len(index.requests))
+                kernel.run("import os; os._exit(0)")
+                assert "Installed" not in kernel.run("import aca_alpha").said
+        assert "Installed" in said[0]
+        assert "Installed" not in said[1]
+        assert fetched[0] == fetched[1]
+
+
+def test_a_key_of_an_index_is_a_variable_and_is_shown_nowhere(index: Index) -> None:
+    private = Index()
+    private.add(wheel("aca-private"))
+    private.password = "Sesame-open-1234"
+    with serving(private):
+        private.url = private.url.replace("://", "://reader:${INDEX_KEY}@")
+        passing = "--AcaKernel.environment=INDEX_KEY"
+        for key in (private.password, "Wrong-key-98765"):
+            env = {"INDEX_KEY": key}
+            with asking_kernel(private, "aca-private", passing, env=env) as kernel:
+                cell = kernel.run("import aca_private")
+                assert (cell.status == "ok") is (key == private.password), cell.said
+                assert key not in str(cell.messages)
+
+
+def test_a_batch_installs_for_each_notebook_what_its_metadata_asks_for(
+    index: Index, tmp_path: Path
+) -> None:
+    for name, requirement in (("one", "aca-alpha<2"), ("two", "aca-alpha>=2")):
+        code = "import aca_alpha\naca_alpha.__version__"
+        write_notebook(tmp_path / f"{name}.ipynb", block(requirement) + "print(1)", code)
+    done = run(tmp_path, ".", "--inplace", env={"PIP_INDEX_URL": index.url})
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, version in (("one", "1.0"), ("two", "2.0")):
+        assert texts(tmp_path / f"{name}.ipynb")[1] == f"'{version}'"
+
+
+def test_a_notebook_with_metadata_runs_under_jupyter_execute(index: Index, tmp_path: Path) -> None:
+    path = write_notebook(
+        tmp_path / "book.ipynb", block("aca-alpha"), "import aca_alpha\naca_alpha.__version__"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter", "execute", str(path), "--inplace"],
+        env={**os.environ, "PIP_INDEX_URL": index.url},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert texts(path)[1] == "'2.0'"
