@@ -18,6 +18,7 @@ from traitlets import Unicode, default
 
 from . import __version__
 from .settings import AcaKernel
+from .system import END_SIGNALS, Parent, on_signal, run
 
 if TYPE_CHECKING:
     import subprocess
@@ -110,7 +111,7 @@ class AcaKernelApp(JupyterApp):
                 pool = None
             else:
                 configure(pool, settings)
-        asyncio.run(self._serve(settings, pool, self._connection_info()))
+        run(self._serve(settings, pool, self._connection_info()))
 
     async def _serve(
         self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]
@@ -161,8 +162,8 @@ class AcaKernelApp(JupyterApp):
         self._write_connection_file(info, channels.bind())
         kernel = Driver(channels, backend, settings, launcher, inbox, log)
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, kernel.stop)
-        loop.add_signal_handler(signal.SIGINT, kernel.interrupt)
+        on_signal(loop, END_SIGNALS[0], kernel.stop)
+        on_signal(loop, signal.SIGINT, kernel.interrupt)
         watch = asyncio.ensure_future(_watch_parent(kernel))
         try:
             await kernel.serve()
@@ -182,7 +183,7 @@ class AcaKernelApp(JupyterApp):
         section = self.config.get("Session", {})
         return {
             "session": str(section.get("session") or uuid.uuid4()),
-            "username": str(section.get("username") or os.environ.get("USER") or "username"),
+            "username": str(section.get("username") or _user() or "username"),
         }
 
     def _connection_info(self) -> dict[str, Any]:
@@ -229,6 +230,10 @@ class AcaKernelApp(JupyterApp):
         return traits, refused
 
 
+def _user() -> str:
+    return os.environ.get("USER") or os.environ.get("USERNAME") or ""
+
+
 def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
     if settings.place == "endpoint":
         from .pool.backend import EndpointBackend
@@ -244,31 +249,11 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
 
 
 async def _watch_parent(kernel: Driver) -> None:
-    parent = os.getppid()
-    if not _has_ended_already(parent):
-        if parent == 1:
-            return
-        # There is no event of a parent's end.
-        while os.getppid() == parent:  # noqa: ASYNC110
-            await asyncio.sleep(PARENT_POLL_SECONDS)
+    parent = Parent()
+    # There is no event of a parent's end.
+    while not parent.has_ended():  # noqa: ASYNC110
+        await asyncio.sleep(PARENT_POLL_SECONDS)
     kernel.stop()
-
-
-def _has_ended_already(parent: int) -> bool:
-    """Tell whether the front end was killed before this process looked at it.
-
-    jupyter_client gives every kernel its process id.
-    """
-    told = os.environ.get("JPY_PARENT_PID", "")
-    if not told.isdecimal() or int(told) in (0, parent):
-        return False
-    try:
-        os.kill(int(told), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # another user's
-        pass
-    return False
 
 
 def _split(argv: list[str], own: set[str]) -> tuple[list[str], list[str]]:

@@ -15,7 +15,7 @@ PACKAGE = Path(aca_kernel.__file__).parent
 
 # Left never imports right, and rooms on one floor do not import each other.
 FLOORS = (
-    ("__init__", "errors", "settings"),
+    ("__init__", "errors", "settings", "system"),
     ("remote",),
     ("messaging", "pool", "localpool", "packages"),
     ("environment",),
@@ -42,6 +42,33 @@ SAME_NAMES = {
     "packages": "the halves on the user's machine and in the environment",
     "shell": "the halves on the user's machine and in the environment",
     "environment": "the room, and its main value",
+}
+
+# Classes of one name that are the same thing, on two systems.
+SAME_CLASSES = {"Parent": ["system.on_posix", "system.on_windows"]}
+
+# Where what runs on one system only may stand: session pools are for Linux and macOS.
+OF_ONE_SYSTEM = ("remote", "localpool", "system")
+
+# What Windows lacks or means otherwise; mypy finds the rest (tests/windows/mypy.ini).
+POSIX_ONLY = {
+    "os": {
+        "O_CLOEXEC",
+        "O_DIRECTORY",
+        "O_NOFOLLOW",
+        "O_NONBLOCK",
+        "fork",
+        "getgid",
+        "getuid",
+        "kill",
+        "killpg",
+        "pread",
+        "pwrite",
+        "statvfs",
+    },
+    "signal": {"SIGHUP", "SIGKILL", "SIGPIPE", "SIGUSR1", "SIGUSR2", "pthread_sigmask"},
+    "asyncio": {"run", "create_subprocess_exec", "create_subprocess_shell"},
+    "loop": {"add_signal_handler"},
 }
 
 
@@ -145,7 +172,20 @@ def test_no_two_classes_share_a_name() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(name)
-    assert {one: names for one, names in places.items() if len(names) > 1} == {}
+    twice = {one: sorted(names) for one, names in places.items() if len(names) > 1}
+    assert twice == SAME_CLASSES
+
+
+def test_what_one_system_lacks_stands_in_the_room_for_it() -> None:
+    wrong = [
+        f"{name}: {node.value.id}.{node.attr}"
+        for name, path in modules().items()
+        if room_of(name) not in OF_ONE_SYSTEM
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if node.attr in POSIX_ONLY.get(node.value.id, ())
+    ]
+    assert wrong == []
 
 
 def test_each_room_says_what_lies_above_and_below() -> None:

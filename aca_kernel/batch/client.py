@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +22,7 @@ from nbformat import NotebookNode
 
 from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
 from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
+from ..system import KILL_SIGNAL
 from .injection import has_tag
 from .outcomes import CellError
 from .tracebacks import line_of
@@ -165,7 +165,7 @@ class BatchClient(NotebookClient):
         manager = self.km
         if manager is not None and manager.has_kernel:
             with contextlib.suppress(OSError, RuntimeError):  # it has ended by itself
-                await ensure_async(manager.signal_kernel(signal.SIGKILL))
+                await ensure_async(manager.signal_kernel(KILL_SIGNAL))
 
     async def _interrupt_cell(self) -> None:
         manager = self.km

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timezone
 
 from ..errors import SettingInvalid
+from ..system import END_SIGNALS, on_signal
 from .finding import Job
 from .kernels import KernelInvalid, Kernels, Target
 from .notebook import Options
@@ -107,8 +108,8 @@ def _on_interrupt(runner: Runner, progress: Progress, received: list[int]) -> No
             runner.stop_at_once()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
+    for number in (signal.SIGINT, *END_SIGNALS):
+        on_signal(loop, number, stop, number)
 
 
 def _show(runner: Runner, seconds: float) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointDamaged, CheckpointFailed
+from ..system import is_running, restrict_to_owner
 from .place import directory
 
 _SUFFIX = ".sqlite"
@@ -285,8 +286,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(path.parent, 0o700)
     # SQLite gives what it makes beside a file the file's own permissions.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    os.chmod(path, 0o600)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    restrict_to_owner(path)
     connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
         connection.executescript(_SCHEMA)
@@ -333,10 +334,4 @@ def _is_running(process: str) -> bool:
         return False
     if host != socket.gethostname():
         return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return is_running(int(pid))

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import AcaKernelError, SettingInvalid
+from ..system import run
 
 # As argparse has it for a command line that cannot work.
 _EXIT_BAD_INPUT = 2
@@ -125,12 +127,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     program = parser.prog
+    _take_any_text()
     try:
         _add_commands(parser, _COMMANDS, words)
         namespace = parser.parse_args(words)
         program = namespace.prog
         status = importlib.import_module(namespace.module).run(namespace)
-        return int(asyncio.run(status) if asyncio.iscoroutine(status) else status)
+        return int(run(status) if asyncio.iscoroutine(status) else status)
     except AcaKernelError as error:
         print(f"{program}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1
@@ -140,6 +143,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
+
+
+def _take_any_text() -> None:
+    """Let characters that a console or file does not have become question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _add_commands(

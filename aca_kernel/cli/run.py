@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import io
 import math
 import os
 import sys
 
 from ..errors import SettingInvalid
+from ..system import run as run_in_loop
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def run(namespace: argparse.Namespace) -> int:
         retries=namespace.retries,
         parameters=parameters,
     )
-    return asyncio.run(
+    return run_in_loop(
         run_batch(
             jobs,
             options,

@@ -1,6 +1,6 @@
 """Files that a process holds for as long as it lives; one that nobody holds has been left.
 
-The lock is flock's: the operating system gives it up with the process, also with one that is
+The lock (system/) is given up by the operating system with the process, also with one that is
 killed. Others see a file only once it is locked and written, so that no new one is taken for one
 that was left.
 
@@ -12,7 +12,6 @@ which says here what was left. Importing it takes a kernel's start 25 ms, and th
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,6 +19,8 @@ import time
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_runtime_dir
+
+from ..system import lock, open_shared
 
 # What such files are of, and the folders that they lie in.
 ENVIRONMENTS = "aca-kernel"
@@ -63,9 +64,9 @@ class LockFile:
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         hidden = path.with_name(f".{path.name}.new")
-        made = cls(hidden, os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        made = cls(hidden, open_shared(hidden, create=True))
         try:
-            fcntl.flock(made.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(made.descriptor)
             made.write(content)
             hidden.rename(path)
         except BaseException:  # Ctrl-C too: a half-made file would stay
@@ -81,7 +82,7 @@ class LockFile:
         attempts: more than one where only somebody who looks is likely to be in the way.
         Raises FileNotFoundError: it is gone. Raises OSError: somebody holds it.
         """
-        found = cls(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        found = cls(path, open_shared(path))
         try:
             _lock(found.descriptor, attempts)
             _check_name(found)
@@ -94,8 +95,11 @@ class LockFile:
         """Replace what is in it; the file's time stays. Raises OSError."""
         changed = os.fstat(self.descriptor).st_mtime_ns
         os.truncate(self.descriptor, 0)
-        os.pwrite(self.descriptor, content, 0)
-        os.utime(self.descriptor, ns=(changed, changed))
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        os.write(self.descriptor, content)
+        # Windows sets a time by a name only.
+        file = self.descriptor if os.utime in os.supports_fd else self.path
+        os.utime(file, ns=(changed, changed))
 
     def release(self, *, remove: bool) -> None:
         """Let go of it; more than once is harmless. remove: nobody is to find it any more."""
@@ -111,10 +115,10 @@ class LockFile:
 def _lock(descriptor: int, attempts: int) -> None:
     for _ in range(attempts - 1):
         with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor)
             return
         time.sleep(_PAUSE_SECONDS)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock(descriptor)
 
 
 def _check_name(found: LockFile) -> None:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..environment.page_size import FIRST_SENT_BYTES
 from ..errors import CallRefused
 from ..remote.command_line import Command
-from ..remote.paged_files import PartialFile, SourceFile, target_path
+from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
+from ..system import is_plain_path
 from .open_files import NOT_OPEN, OpenFiles, in_thread
 from .permission import find_permission
 
@@ -63,7 +64,7 @@ class Transfers:
         """Begin to send a file that the running cell names."""
         path = call.text("path")
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
-        file = await in_thread(lambda: SourceFile(os.path.expanduser(command.path), command.path))
+        file = await in_thread(lambda: _source(command.path))
         beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
         transfer = self._keep(cell.msg_id, file)
         name = os.path.basename(command.path)
@@ -85,9 +86,7 @@ class Transfers:
         cell, command = find_permission(
             self._table, "download", lambda one: _place(one) == _place(asked)
         )
-        target = await asyncio.to_thread(
-            lambda: os.path.abspath(target_path(command.destination, command.file_name))
-        )
+        target = await in_thread(lambda: _target(command))
         file = await in_thread(
             lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
         )
@@ -138,6 +137,25 @@ def _place(command: Command) -> tuple[str, bool, str]:
     """
     target = target_path(command.destination, command.file_name)
     return command.destination, command.force, target
+
+
+def _source(path: str) -> SourceFile:
+    """Open a file that a line names. Raises FileProblem."""
+    whole = os.path.expanduser(path)
+    _check_name(whole, path)
+    return SourceFile(whole, path)
+
+
+def _target(command: Command) -> str:
+    """Return the absolute path that a line brings a file to. Raises FileProblem."""
+    path = target_path(command.destination, command.file_name)
+    _check_name(path, path)
+    return os.path.abspath(path)
+
+
+def _check_name(path: str, shown: str) -> None:
+    if not is_plain_path(path):
+        raise FileProblem(f"{shown} is no name for a file on this machine.")
 
 
 def _close(file: SourceFile | PartialFile) -> None:

@@ -19,8 +19,7 @@ import os
 import sys
 from typing import Any
 
-from .options import from_mapping
-from .prepare import prepare
+from .options import check_system, from_mapping
 
 
 def _read_line() -> bytes:
@@ -42,6 +41,14 @@ def main() -> int:
     """Run the pool; returns the exit code."""
     from ..errors import AcaKernelError
 
+    try:
+        check_system()
+        # While the settings are waited for.
+        from .prepare import prepare
+    except AcaKernelError as error:
+        _read_line()
+        _say({"error": error.message})
+        return 2
     line = _read_line()
     if not line:
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -180,6 +181,16 @@ def is_loopback(host: str) -> bool:
 def quirk_names() -> list[str]:
     """Return what `--quirk` accepts."""
     return [item.name for item in dataclasses.fields(Quirks)]
+
+
+def check_system() -> None:
+    """Raises SettingInvalid: this system has no session pools of its own."""
+    if sys.platform == "win32":
+        raise SettingInvalid(
+            "A session pool on this machine needs Linux or macOS. On Windows, use a pool in Azure "
+            "(`aca-kernel pool create`, then `aca-kernel install --resource-group GROUP --pool "
+            "NAME`), or run Jupyter and this kernel in WSL."
+        )
 
 
 def make_quirks(names: list[str]) -> Quirks:

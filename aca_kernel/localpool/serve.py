@@ -10,8 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import AcaKernelError
-from .options import DEFAULT_PORT, PoolOptions, make_quirks, quirk_names
-from .prepare import prepare
+from .options import DEFAULT_PORT, PoolOptions, check_system, make_quirks, quirk_names
 
 if TYPE_CHECKING:
     import argparse
@@ -127,6 +126,9 @@ def serve(options: PoolOptions) -> None:
 
     Raises SettingInvalid: a setting cannot work here, or the port is taken.
     """
+    check_system()
+    from .prepare import prepare
+
     asyncio.run(_serve(prepare(options)))
 
 

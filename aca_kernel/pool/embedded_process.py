@@ -53,7 +53,7 @@ def configure(process: subprocess.Popen[bytes], settings: AcaKernel, **changes: 
         **changes,
     }
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-    with contextlib.suppress(BrokenPipeError):  # it has ended: greeting_of notices
+    with contextlib.suppress(OSError):  # it has ended: greeting_of notices
         process.stdin.write(json.dumps(options).encode("ascii") + b"\n")
         process.stdin.flush()
 
@@ -62,7 +62,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """End a pool's process, with its sessions, within a second or two."""
     for stream in (process.stdin, process.stdout):
         if stream is not None:
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):  # a broken pipe, which Windows calls otherwise
                 stream.close()
     try:
         process.wait(STOP_TIMEOUT_SECONDS)

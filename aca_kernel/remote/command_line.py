@@ -30,6 +30,13 @@ _OPTIONS = {"download": ("--force",), "packages": ("--write",), "restart": ("--k
 
 _LONGEST_KEEP_SECONDS = 24 * 3600
 
+# Quotes, and backslashes outside of them.
+_BACKSLASHES = re.compile(
+    r"""'[^']*'|"(?P<quoted>\\\\(?=\w))?(?:\\.|[^"\\])*"|(?<!\S)(?P<share>\\\\)(?=\w)"""
+    r"""|(?P<part>\\(?=[\w.~-]|\Z))|\\.""",
+    re.DOTALL,
+)
+
 # IPython's automagic runs the line without its percent sign too.
 _LINE = re.compile(r"\s*%?aca(?:\s+(.*))?$", re.DOTALL)
 
@@ -64,7 +71,7 @@ def parse(text: str) -> Command:
     Raises CommandInvalid.
     """
     try:
-        words = shlex.split(text)
+        words = shlex.split(_with_literal_backslashes(text))
     except ValueError:
         raise CommandInvalid("A quote is opened and not closed again in this line.") from None
     name, *words = words or ["help"]
@@ -96,6 +103,21 @@ def parse(text: str) -> Command:
     path, destination = [*paths, "", ""][:2]
     given = {word[2:]: True for word in options}
     return Command(name, path, destination, **given)
+
+
+def _with_literal_backslashes(text: str) -> str:
+    r"""Return a line in which `shlex` leaves the backslashes of Windows paths alone.
+
+    Such are those ahead of a letter, digit, dot, hyphen or tilde, and two that begin a word:
+    `C:\data\a.csv`, `\\server\share`. All others escape, as in a shell: `my\ file.csv`.
+    """
+
+    def doubled(found: re.Match[str]) -> str:
+        if found["quoted"] is not None:
+            return '"' + found["quoted"] + found[0][1:]
+        return found[0] * 2 if found["share"] or found["part"] else found[0]
+
+    return _BACKSLASHES.sub(doubled, text)
 
 
 def keep_seconds(text: str) -> int | None:

@@ -23,6 +23,9 @@ _LONGEST_KEPT_NAME = 60
 # What is read a second time is read in pieces.
 _PIECE_BYTES = 1 << 20
 
+# Windows would translate line ends.
+_BYTES = getattr(os, "O_BINARY", 0)
+
 
 class FileProblem(Exception):
     """Something is wrong with a file; the text is a sentence for the user."""
@@ -52,7 +55,7 @@ class SourceFile:
         self._digest = hashlib.sha256()
         try:
             # Nonblocking: to open a named pipe would wait for who writes to it.
-            self._fd = opener(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+            self._fd = opener(path, os.O_RDONLY | _BYTES | getattr(os, "O_NONBLOCK", 0))
         except (OSError, ValueError) as error:
             raise _problem(error, shown, "read") from error
         status = os.fstat(self._fd)
@@ -95,7 +98,8 @@ class SourceFile:
         digest, position = hashlib.sha256(), 0
         try:
             while position < self.sent:
-                data = os.pread(self._fd, min(_PIECE_BYTES, self.sent - position), position)
+                os.lseek(self._fd, position, os.SEEK_SET)
+                data = os.read(self._fd, min(_PIECE_BYTES, self.sent - position))
                 if not data:
                     return False
                 digest.update(data)
@@ -149,9 +153,7 @@ class PartialFile:
         self._has_name = self._fd < 0
         try:
             if self._has_name:
-                self._fd = os.open(
-                    self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666
-                )
+                self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BYTES, 0o666)
             space = os.fstatvfs(self._fd) if hasattr(os, "fstatvfs") else None
         except (OSError, ValueError) as error:
             self.discard()
@@ -205,6 +207,8 @@ class PartialFile:
 
     def make_executable(self) -> None:
         """Let those run it who may read it. Raises FileProblem."""
+        if os.chmod not in os.supports_fd:  # Windows, which knows programs by their names
+            return
         try:
             mode = stat.S_IMODE(os.fstat(self._fd).st_mode)
             os.chmod(self._fd, mode | (mode & 0o444) >> 2)
@@ -243,7 +247,7 @@ def _open_unnamed(folder: str) -> int:
     if not flag or os.link not in os.supports_dir_fd:
         return -1
     try:
-        fd = os.open(folder, os.O_WRONLY | flag | os.O_CLOEXEC, 0o666)
+        fd = os.open(folder, os.O_WRONLY | flag, 0o666)
     except (OSError, ValueError):
         return -1
     # What the system says of itself names it later.

@@ -39,6 +39,17 @@ def sentence_of(kernel: Client, code: str) -> str:
         ("upload 'a b.csv' \"c d\"", Command("upload", "a b.csv", "c d")),
         ("download --force a b", Command("download", "a", "b", force=True)),
         ("download a --force", Command("download", "a", "", force=True)),
+        (r"upload my\ file.csv", Command("upload", "my file.csv")),
+        (r"upload C:\data\1.csv", Command("upload", r"C:\data\1.csv")),
+        (r"upload data\1.csv sub/", Command("upload", r"data\1.csv", "sub/")),
+        (r"download a C:\Users\me\ ".rstrip(), Command("download", "a", "C:\\Users\\me\\")),
+        (r'upload "C:\my data\1.csv"', Command("upload", r"C:\my data\1.csv")),
+        (r"upload 'C:\my data\1.csv'", Command("upload", r"C:\my data\1.csv")),
+        (r"upload \\server\share\1.csv", Command("upload", r"\\server\share\1.csv")),
+        (r'upload "\\server\my share\1.csv"', Command("upload", r"\\server\my share\1.csv")),
+        (r"upload ~\.data\_1.csv", Command("upload", r"~\.data\_1.csv")),
+        (r"upload a\\b", Command("upload", r"a\b")),
+        (r"upload it\'s", Command("upload", "it's")),
     ],
 )
 def test_a_line_is_read(text: str, command: Command) -> None:

@@ -16,10 +16,9 @@ from typing import Any
 
 from ...remote.notebook_files.entries import FileFacts
 from ...remote.paged_files import FileProblem, SourceFile
+from ...system import is_link, open_inside
 from .ignore import Ignore
 from .withheld import parts_of
-
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Reason(enum.Enum):
@@ -46,7 +45,11 @@ class Folder:
 
         With {changed}, if the file may be sent and has that size.
         """
-        relative = os.path.relpath(os.path.join(self.root, os.path.expanduser(path)), self.root)
+        whole = os.path.join(self.root, os.path.expanduser(path))
+        try:
+            relative = os.path.relpath(whole, self.root).replace(os.sep, "/")
+        except ValueError:  # on another drive of Windows
+            return {}
         if relative.startswith(os.pardir):
             return {}
         item = self.find(relative)
@@ -88,13 +91,14 @@ class Folder:
                 name = entry.name
                 if parts_of(name) is None:
                     continue
-                if entry.is_symlink():
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except OSError:  # it was there a moment ago
+                    continue
+                if is_link(status):
                     item = self.find(f"{path}/{name}" if path else name)
                 else:
-                    try:
-                        item = _item(entry.stat(follow_symlinks=False))
-                    except OSError:  # it was there a moment ago
-                        continue
+                    item = _item(status)
                     if item is not None and (
                         is_excluded(name, item.is_folder) or is_excluded_there(name, item.is_folder)
                     ):
@@ -108,35 +112,22 @@ class Folder:
         if found is None or found[1].is_folder:
             raise FileProblem(f"{path} does not exist.")
         inner = found[0]
-        # The resolved path is opened name by name without following symlinks: one that is made
-        # meanwhile leads nowhere.
+        # No name of the resolved path is followed: a symlink that is made meanwhile leads nowhere.
         return SourceFile(
-            path, path, opener=lambda _, flags: self._open(inner, flags), may_grow=True
+            path, path, opener=lambda _, flags: open_inside(self.root, inner, flags), may_grow=True
         )
-
-    def _open(self, inner: list[str], flags: int) -> int:
-        descriptor = os.open(self.root, _FOLDER_FLAGS)
-        try:
-            for name in inner[:-1]:
-                following = os.open(name, _FOLDER_FLAGS, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = following
-            return os.open(inner[-1], flags | os.O_NOFOLLOW, dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
 
     def _resolve(
         self, path: str, *, with_ignored: bool = False, with_withheld: bool = False
     ) -> tuple[list[str], FileFacts] | None:
         """Return the target of a path in the folder, symlinks followed, and the facts about it."""
         named = parts_of(path, with_withheld=with_withheld)
-        # A folder that holds the whole system is nobody's notebook folder.
-        if named is None or self.root == os.sep:
+        if named is None or holds_a_whole_system(self.root):
             return None
         whole = os.path.join(self.root, *named)
         real = os.path.realpath(whole)
         is_inside = real == self.root or real.startswith(self.root + os.sep)
-        within = real[len(self.root) + 1 :]
+        within = real[len(self.root) + 1 :].replace(os.sep, "/")
         inner = parts_of(within, with_withheld=with_withheld) if is_inside else None
         if inner is None:
             return None
@@ -153,6 +144,11 @@ class Folder:
     def _is_let_through(self, named: list[str], inner: list[str], item: FileFacts) -> bool:
         paths = [named] if inner == named else [named, inner]
         return not any(self._ignore.excludes(one, is_folder=item.is_folder) for one in paths)
+
+
+def holds_a_whole_system(folder: str) -> bool:
+    """Tell whether it is a root, or a drive's: that is nobody's notebook folder."""
+    return os.path.dirname(folder) == folder
 
 
 def _item(status: os.stat_result) -> FileFacts | None:

@@ -11,6 +11,8 @@ import functools
 import re
 import unicodedata
 
+from ...system import is_plain_name
+
 # The limit of file systems, and a depth that nobody reaches.
 _LONGEST_NAME_BYTES = 255
 _DEEPEST = 64
@@ -99,8 +101,8 @@ def parts_of(path: str, *, with_withheld: bool = False) -> list[str] | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Tell whether it is a name without invisible characters."""
-    if name in ("", ".", "..") or "\\" in name:
+    """Tell whether it is a name without invisible characters, and this system's for that file."""
+    if name in ("", ".", "..") or "\\" in name or not is_plain_name(name):
         return False
     try:
         encoded = name.encode("utf-8")

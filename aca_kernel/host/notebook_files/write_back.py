@@ -31,10 +31,11 @@ from ...messaging.requests import RequestTable
 from ...remote.command_line import transfer_line
 from ...remote.paged_files import FileProblem, PartialFile
 from ...settings import AcaKernel
+from ...system import is_link
 from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
 from ..transfer import PAGE_BYTES
-from .folder import Folder
+from .folder import Folder, holds_a_whole_system
 from .returned_files import ReturnedFiles
 from .withheld import parts_of
 
@@ -141,7 +142,7 @@ class WriteBack:
             )
 
     def _begin(self, path: str, size: int) -> PartialFile:
-        target = os.path.join(self._root, path)
+        target = os.path.join(self._root, *path.split("/"))
         self._targets.append(target)
         try:
             target = self._target(path, makes_folders=True)
@@ -178,7 +179,7 @@ class WriteBack:
     def _target(self, path: str, *, makes_folders: bool) -> str:
         """Return a file's absolute path; no folder in it is a symlink. Raises FileProblem."""
         parts = parts_of(path)
-        if not parts or self._root == os.sep:
+        if not parts or holds_a_whole_system(self._root):
             raise FileProblem(f"A file does not come back under the name {path!a}.")
         if len(os.fsencode(os.path.join(self._root, path))) > _LONGEST_PATH_BYTES:
             raise FileProblem(f"{path[:60]}… does not come back: its path is too long.")
@@ -194,7 +195,7 @@ class WriteBack:
                 self._made.add(folder)
                 self._names += 1
             else:
-                if not stat.S_ISDIR(status.st_mode):
+                if is_link(status) or not stat.S_ISDIR(status.st_mode):
                     raise FileProblem(f"{path} does not come back: {part} is not a folder here.")
         return os.path.join(folder, parts[-1])
 
@@ -204,7 +205,7 @@ class WriteBack:
             status = os.lstat(target)
         except FileNotFoundError:
             return False
-        if stat.S_ISREG(status.st_mode) and self._returned.is_unchanged(path, status):
+        if _is_plain_file(status) and self._returned.is_unchanged(path, status):
             return True
         raise FileProblem(f"{path} does not come back: {_why_occupied(path, target, status)}")
 
@@ -238,15 +239,19 @@ class WriteBack:
         self._open.close()
 
 
+def _is_plain_file(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and not is_link(status)
+
+
 def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
-    if os.path.isdir(target) or not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+    if os.path.isdir(target) or not (stat.S_ISREG(status.st_mode) or is_link(status)):
         kind = "a folder" if os.path.isdir(target) else "something else than a file"
         return (
             f"there is {kind} of that name beside the notebook. `%aca download "
             f"{shlex.quote(path)} NAME` brings it under another name."
         )
     line = transfer_line("download --force", path)
-    if stat.S_ISLNK(status.st_mode):
+    if is_link(status):
         return f"the one beside the notebook is a link. `{line}` replaces the link by the file."
     return (
         "the one beside the notebook is your own, or has changed since it came. "

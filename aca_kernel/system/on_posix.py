@@ -1,0 +1,124 @@
+"""Linux and macOS."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+# For mypy, which looks at both modules on every system.
+assert sys.platform != "win32"  # noqa: S101
+
+T = TypeVar("T")
+
+# Signals that ask a command to end, besides SIGINT; the kernel heeds the first.
+END_SIGNALS: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGHUP)
+
+# The signal that ends a process at once.
+KILL_SIGNAL = signal.SIGKILL
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop that ZMQ sockets can be watched by."""
+    return asyncio.run(main)
+
+
+def on_signal(
+    loop: asyncio.AbstractEventLoop, number: int, callback: Callable[..., object], *args: Any
+) -> None:
+    """Call a function in the event loop whenever a signal comes."""
+    loop.add_signal_handler(number, callback, *args)
+
+
+class Parent:
+    """The process that has started this one. There is no event of its end: it is looked after."""
+
+    def __init__(self) -> None:
+        self._pid = os.getppid()
+        self._has_ended = self._has_ended_already()
+
+    def has_ended(self) -> bool:
+        """Tell whether the front end has ended; False for a kernel that nobody looks after."""
+        return self._has_ended or (self._pid != 1 and os.getppid() != self._pid)
+
+    def _has_ended_already(self) -> bool:
+        """Tell whether the front end was killed before this process looked at it.
+
+        jupyter_client gives every kernel its process id.
+        """
+        told = os.environ.get("JPY_PARENT_PID", "")
+        if not told.isdecimal() or int(told) in (0, self._pid):
+            return False
+        return not is_running(int(told))
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether there is a process of this number, also of another user."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        pass
+    return True
+
+
+def open_shared(path: Path, *, create: bool = False) -> int:
+    """Open a file to read and write, so that others may rename or remove it meanwhile.
+
+    create: make it, the owner's only, if it is missing. Raises OSError.
+    """
+    return os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
+
+
+def lock(descriptor: int) -> None:
+    """Lock an open file for as long as it is open, at the most until this process ends.
+
+    Its content can be read by others all the same.
+    Raises BlockingIOError: another descriptor has the lock. Raises OSError: there are no locks.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def restrict_to_owner(path: Path) -> None:
+    """Let nobody but its owner read or write a file. Raises OSError."""
+    os.chmod(path, 0o600)
+
+
+def is_link(status: os.stat_result) -> bool:
+    """Tell whether a name leads to another place, by what `lstat` says of it."""
+    return stat.S_ISLNK(status.st_mode)
+
+
+def is_plain_name(name: str) -> bool:  # noqa: ARG001 - all names are, here
+    """Tell whether the system takes a name for that of a file, and for no other file's."""
+    return True
+
+
+def is_plain_path(path: str) -> bool:  # noqa: ARG001 - see above
+    """Tell whether a path, as a user writes it, is that of a file and not of a device or stream."""
+    return True
+
+
+def open_inside(root: str, names: Sequence[str], flags: int) -> int:
+    """Open a file below a folder, by names none of which is followed if it is a link.
+
+    root: without links itself. flags: of os.open. Raises OSError.
+    """
+    descriptor = os.open(root, _FOLDER_FLAGS)
+    try:
+        for name in names[:-1]:
+            following = os.open(name, _FOLDER_FLAGS, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = following
+        return os.open(names[-1], flags | os.O_NOFOLLOW, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
