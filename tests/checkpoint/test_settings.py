@@ -312,7 +312,8 @@ class Config:
 """,
     "altair": """
 class Registry:
-    def __init__(self): self.active, self.options = 'default', {}
+    def __init__(self):
+        self.active, self.options, self._plugins, self._global_settings = 'default', {}, {}, {}
     def enable(self, name, **options): self.active, self.options = name, options
 renderers, data_transformers = Registry(), Registry()
 """,
@@ -413,6 +414,28 @@ print(registry.writers[Point](Point(3)), registry.names, len(registry.writers))
 
 def test_what_cells_have_registered_with_libraries_is_there_again(tmp_path: Path) -> None:
     same_with_restores(tmp_path, REGISTERED)
+
+
+ASSIGNED = """
+import sys; sys.path.insert(0, '')
+open('limits.py', 'w').write('''
+MOST, tables, lock = 3, {'a': 1}, None
+class Reader: depth = 1
+''')
+import limits, limits as short
+limits.MOST = 5
+short.tables['b'] = [2]; limits.Reader.depth += 4
+setattr(limits, 'added', 'x')
+import threading; limits.lock = threading.Lock()
+"""
+
+
+def test_what_cells_set_in_modules_is_set_again_or_named(tmp_path: Path) -> None:
+    after = "print(limits.MOST, limits.tables, limits.Reader.depth, limits.added, limits.lock)"
+    cell = come_back(tmp_path, ASSIGNED, after)
+    assert cell["text"] == "5 {'a': 1, 'b': [2]} 5 x None\n"
+    reason = "it is, or holds, a lock, which cannot be stored"
+    assert missing(cell) == {"what a cell has set: limits.lock": reason}
 
 
 RANDOM = """

@@ -114,11 +114,15 @@ def _address(obj: Any) -> int:
     return int(obj.__array_interface__["data"][0])
 
 
+# Whose own pickling adds the attributes, and nothing else.
+_LIKE_NUMPY = frozenset({"astropy.units.quantity"})
+
+
 def _is_understood(kind: type) -> bool:
     """Tell whether arrays of this class consist of their memory and attributes only."""
     numpy: Any = sys.modules["numpy"]
     for one in kind.__mro__[: kind.__mro__.index(numpy.ndarray)]:
-        of_numpy = module_of(one).partition(".")[0] == "numpy"
+        of_numpy = module_of(one).partition(".")[0] == "numpy" or module_of(one) in _LIKE_NUMPY
         if vars(one).get("__slots__") or one.__name__ == "MaskedConstant":
             return False
         if not of_numpy and any(name in vars(one) for name in _PICKLED_THEIR_WAY):

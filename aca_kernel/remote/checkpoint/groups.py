@@ -266,7 +266,8 @@ class Grouping:
     def _located(self, group: Group, reason: str) -> str:
         """Add to a reason where in the variable it lies, if that can be found out."""
         name, value = group.names[0][0], group.values[0]
-        if not group.has_culprit or name.startswith("_"):
+        # Where something lies in what was read of a setting says nothing.
+        if not group.has_culprit or name.startswith("_") or not name.isidentifier():
             return reason
         try:
             with self._limited(group.all_names()):

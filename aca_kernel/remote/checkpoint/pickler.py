@@ -70,7 +70,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         by_module: dict[int, tuple[str, str]],
     ) -> None:
         def take(buffer: pickle.PickleBuffer) -> bool:
-            if memoryview(buffer).nbytes < _SMALLEST_BUFFER:
+            if self._is_inside(buffer):
                 return True
             keep_buffer(buffer)
             return False
@@ -114,6 +114,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             (BaseException, self._exception),
             *self._bases_of_libraries(),
         ]
+
+    @staticmethod
+    def _is_inside(buffer: pickle.PickleBuffer) -> bool:
+        """Tell whether a buffer stands in the pickle itself."""
+        return memoryview(buffer).nbytes < _SMALLEST_BUFFER
 
     def release(self) -> None:
         """Let go of all objects; garbage is not collected in the forked process."""
@@ -198,6 +203,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(reduced, tuple) and len(reduced) > 2:
             if (where := self._modules.of(obj)) is not None:
                 return rebuild.attribute, where
+            if (by_library := adapters.reduced_class(obj)) is not None:
+                return by_library
             self.made.add(id(obj))
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
             made = (maker, *_with_slots(arguments, obj))
@@ -265,6 +272,20 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return None
         return tuple(contents) if contents.misses else None
 
+    def dump_part(self, value: Any) -> bytes:
+        """Pickle something that a library keeps as bytes; it shares nothing with others."""
+        file = io.BytesIO()
+        pickler = _Part(
+            file, self._shell, self._names, self._own - {id(value)}, lambda _: None, *self._others
+        )
+        try:
+            pickler.dump(value)
+            self.needs |= pickler.needs
+            self.lost += pickler.lost
+        finally:
+            pickler.release()
+        return file.getvalue()
+
     def try_apart(self, value: Any, own: Any) -> None:
         """Pickle something for nothing, before it becomes part of this pickle. Raises as that does.
 
@@ -298,6 +319,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if type(data) is self._numpy.ndarray and arrays.owner(data) is not None:
             parts = {**parts, "data": data.copy()}
         return (maker, (kind, parts), *reduced[2:])
+
+
+class _Part(Pickler):
+    """A pickler of what becomes bytes of another pickle, which has no buffers of its own."""
+
+    @staticmethod
+    def _is_inside(_: pickle.PickleBuffer) -> bool:
+        return True
 
 
 def _reduce_replaced(obj: Any) -> Any:

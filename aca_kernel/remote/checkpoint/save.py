@@ -446,7 +446,7 @@ def _settings(
                 found[name] = state
     if not is_before_fork:
         try:
-            found.update(process_settings.registrations.read())
+            found.update(process_settings.found_in_modules())
         except Exception as error:  # noqa: BLE001 - tables of libraries may raise anything
             failed.append(("what cells have registered with libraries", reason_of(error)))
     return found, failed

@@ -1,11 +1,12 @@
 """Objects of libraries whose pickling loses something, each library in a small file of its own.
 
-A file is imported where its library is loaded. It has one function or both of these:
+A file is imported where its library is loaded. It has one function or more of these:
 
     reducers(pickler)   yields types, each with a function that reduces objects of it and of its
                         subclasses
     registered(kind)    returns what is to be called when a class of a cell has come back: functions
                         of the file, each with the arguments that follow the class
+    reduced_class(kind) reduces a class that is made in another way than others; None: it is not
 
 Functions that pickles call are in the same file, and may not be renamed either (rebuild.py).
 """
@@ -25,6 +26,14 @@ _FILES = (
     ("equinox._module._module", "modules_of_equinox"),
     ("mesa.agent", "agents_of_mesa"),
     ("rdkit.Chem", "molecules_of_rdkit"),
+    ("matplotlib.cbook", "callbacks_of_matplotlib"),
+    ("pydantic._internal._config", "models_of_pydantic"),
+    ("plotly.basedatatypes", "parts_of_plotly"),
+    ("bs4.element", "documents_of_bs4"),
+    ("holoviews.core.dimension", "options_of_holoviews"),
+    ("astropy.table", "tables_of_astropy"),
+    ("polars", "expressions_of_polars"),
+    ("bidict", "pairs_of_bidict"),
 )
 
 
@@ -42,6 +51,15 @@ def registered(kind: type) -> list[tuple[Any, ...]]:
         with contextlib.suppress(AttributeError):  # as above
             found += adapter.registered(kind)
     return found
+
+
+def reduced_class(kind: type) -> Any:
+    """Reduce a class that is made in a way of its library's; None: it is made as others are."""
+    for adapter in _adapters("reduced_class"):
+        reduced = adapter.reduced_class(kind)
+        if reduced is not None:
+            return reduced
+    return None
 
 
 def _adapters(has: str) -> Iterator[Any]:

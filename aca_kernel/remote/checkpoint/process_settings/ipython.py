@@ -74,7 +74,8 @@ def _write_traits(state: Any) -> None:
 
 def _read_precision() -> Any:
     plain = shell().display_formatter.formatters["text/plain"]
-    return (plain.float_precision, plain.float_format) if plain.float_precision else None
+    precision = getattr(plain, "float_precision", None)
+    return (precision, plain.float_format) if precision else None
 
 
 def _write_precision(state: Any) -> None:
@@ -260,8 +261,12 @@ def _write_extensions(state: Any) -> None:
 
 
 def unkept() -> Unkept:
-    """Return the extensions that have a state of their own, which nothing tells."""
+    """Return formatters of others, and extensions with a state that nothing tells."""
     found = {}
+    for mime, one in shell().display_formatter.formatters.items():
+        if module_of(type(one)).partition(".")[0] not in _OF_THE_SHELL:
+            reason = f"it is a {type(one).__name__}, which is not put there again"
+            found[f"the formatter of {mime}"] = reason
     for name, owner in _of_extensions():
         others = {key for key in vars(owner) if not key.startswith(("_trait", "_cross"))}
         is_told = hasattr(owner, "_reloader")

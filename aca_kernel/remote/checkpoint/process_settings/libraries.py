@@ -165,19 +165,6 @@ def _write_torch(state: Any) -> None:
     torch.set_num_threads(state[3])
 
 
-def _read_altair() -> Any:
-    altair = loaded("altair")
-    kinds = [name for name in ("renderers", "data_transformers", "themes") if hasattr(altair, name)]
-    found = {name: getattr(altair, name) for name in kinds}
-    return {name: (one.active, dict(one.options)) for name, one in found.items()}
-
-
-def _write_altair(state: Any) -> None:
-    for name, (active, options) in state.items():
-        if active:
-            getattr(loaded("altair"), name).enable(active, **options)
-
-
 def _read_plotly() -> Any:
     io = loaded("plotly.io")
     return io.templates.default, io.renderers.default
@@ -247,7 +234,6 @@ ROWS: dict[str, Row] = {
         _call("polars", "Config.load"),
     ),
     "the templates of plotly": Row("plotly.io", _read_plotly, _write_plotly),
-    "what is enabled in altair": Row("altair", _read_altair, _write_altair),
     "the printing of sympy": Row(
         "sympy.printing.printer",
         lambda: dict(loaded("sympy.printing.printer").Printer._global_settings) or None,  # noqa: SLF001

@@ -42,7 +42,7 @@ _MOST_PARTS = 8
 
 def read() -> dict[str, Any]:
     """Return what cells have put into tables, by names that begin with NAME."""
-    search = _Search()
+    search = _Tables()
     standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
     found: dict[str, Any] = {}
     for module, attributes in modules():
@@ -73,7 +73,7 @@ def _may_be_table(name: Any, value: Any) -> bool:
     return is_named and 0 < len(value) < _MOST_ENTRIES
 
 
-class _Search:
+class _Tables:
     """Looks for what is of cells in the entries of tables."""
 
     def __init__(self) -> None:
@@ -122,7 +122,11 @@ _PLAIN = frozenset(
 def _write(state: Any) -> None:
     module, owner, name, entries = state
     place: Any = importlib.import_module(module)
-    table = vars(getattr(place, owner) if owner else place)[name]
+    place = getattr(place, owner) if owner else place
+    if name not in vars(place):
+        # Its own instead of that of its base, as the library does when somebody registers.
+        setattr(place, name, getattr(place, name).copy())
+    table = getattr(place, name)
     for key, value in entries:
         there = table.get(key)
         if type(there) is list and type(value) is list:

@@ -1,0 +1,324 @@
+"""What further libraries keep in places of their own: options, files in memory, units."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import re
+import sys
+from typing import Any
+
+from .row import Row, Unkept, is_of_cells, loaded
+
+_PLAIN = (bool, int, float, str, type(None), tuple, list, set, dict)
+
+
+def _changed(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in values.items() if type(one) in _PLAIN}
+
+
+# -- files in memory -------------------------------------------------------------------
+
+
+def _read_memory() -> Any:
+    kind = loaded("fsspec.implementations.memory").MemoryFileSystem
+    files = {path: one.getvalue() for path, one in kind.store.items()}
+    return (files, list(kind.pseudo_dirs)) if files or len(kind.pseudo_dirs) > 1 else None
+
+
+def _write_memory(state: Any) -> None:
+    files = loaded("fsspec.implementations.memory").MemoryFileSystem()
+    for path, data in state[0].items():
+        files.pipe_file(path, data)
+    files.pseudo_dirs[:] = state[1]
+
+
+# -- plots -----------------------------------------------------------------------------
+
+# Those that are there from the beginning.
+_TEMPLATES = frozenset(
+    {
+        *("ggplot2", "seaborn", "simple_white", "plotly", "plotly_white", "plotly_dark"),
+        *("presentation", "xgridoff", "ygridoff", "gridon", "none"),
+    }
+)
+
+
+def _read_templates() -> Any:
+    templates = loaded("plotly.io").templates
+    return {name: templates[name] for name in templates if name not in _TEMPLATES} or None
+
+
+def _write_templates(state: Any) -> None:
+    for name, one in state.items():
+        loaded("plotly.io").templates[name] = one
+
+
+def _read_plotnine() -> Any:
+    options = loaded("plotnine.options")
+    found = _changed({name: one for name, one in vars(options).items() if name[0] != "_"})
+    return {**found, "current_theme": options.current_theme}
+
+
+def _write_plotnine(state: Any) -> None:
+    for name, value in state.items():
+        setattr(loaded("plotnine.options"), name, value)
+
+
+def _altair_registries() -> dict[str, Any]:
+    altair = loaded("altair")
+    found = {name: getattr(altair, name) for name in ("renderers", "data_transformers")}
+    for name, module in list(sys.modules.items()):
+        if re.fullmatch(r"altair\.vegalite\.v\d+\.theme", name):
+            found["themes"] = vars(module)["themes"]
+    return {name: one for name, one in found.items() if hasattr(one, "_plugins")}
+
+
+def _read_altair() -> Any:
+    found = {}
+    for name, one in _altair_registries().items():
+        plugins = {key: value for key, value in one._plugins.items() if is_of_cells(value)}  # noqa: SLF001 - nothing public tells it
+        # Its settings for all plugins are in no option.
+        found[name] = (plugins, dict(one._global_settings), one.active, dict(one.options))  # noqa: SLF001 - as above
+    return found or None
+
+
+def _write_altair(state: Any) -> None:
+    for name, one in _altair_registries().items():
+        plugins, settings, active, options = state.get(name, ({}, {}, "", {}))
+        for key, value in plugins.items():
+            one.register(key, value)
+        one._global_settings.update(settings)  # noqa: SLF001 - as above
+        if active and (plugins or one.active != active):
+            one.enable(active, **options)
+
+
+# The options of elements by their types; those of single ones come with them.
+def _read_holoviews() -> Any:
+    store = loaded("holoviews.core.options").Store
+    changed = {}
+    for backend, tree in store._options.items():  # noqa: SLF001 - nothing public lists them
+        own = loaded("holoviews.core.options").StoreOptions
+        changed[backend] = _options_in(tree, own)
+    return store.current_backend, list(store.renderers), changed
+
+
+def _options_in(tree: Any, _: Any) -> list[tuple[str, str, dict[str, Any]]]:
+    found = []
+    for path, node in tree.data.items():
+        for group, options in node.groups.items():
+            values = _changed(dict(options.kwargs))
+            if values:
+                found.append((".".join(path), group, values))
+    return found
+
+
+def _write_holoviews(state: Any) -> None:
+    current, backends, changed = state
+    module = loaded("holoviews.core.options")
+    for backend in backends:
+        importlib.import_module(f"holoviews.plotting.{_PLOTTING.get(backend, backend)}")
+    if current in module.Store.renderers:
+        module.Store.set_current_backend(current)
+    for backend, listed in changed.items():
+        tree = module.Store._options.get(backend)  # noqa: SLF001 - as above
+        for path, group, values in listed if tree is not None else ():
+            node = tree.data.get(tuple(path.split(".")))
+            if node is None:
+                continue
+            before = node.groups[group]
+            if any(before.kwargs.get(name) != value for name, value in values.items()):
+                node.groups[group] = module.Options(
+                    before.key,
+                    allowed_keywords=before.allowed_keywords,
+                    merge_keywords=before.merge_keywords,
+                    backend=before.backend,
+                    **{**before.kwargs, **values},
+                )
+
+
+_PLOTTING = {"matplotlib": "mpl"}
+
+
+# -- units -----------------------------------------------------------------------------
+
+
+def _read_units() -> Any:
+    units = loaded("astropy.units")
+    known = {
+        id(one)
+        for name, module in list(sys.modules.items())
+        if name.startswith("astropy.") and module is not None
+        for one in list(vars(module).values())
+    }
+    enabled = units.get_current_unit_registry().all_units
+    return [one for one in enabled if id(one) not in known] or None
+
+
+def _write_units(state: Any) -> None:
+    units = loaded("astropy.units")
+    there = {name for one in units.get_current_unit_registry().all_units for name in one.names}
+    new = [one for one in state if not there.intersection(one.names)]
+    if new:
+        units.add_enabled_units(new)
+
+
+# -- others ----------------------------------------------------------------------------
+
+
+def _read_extension_types() -> Any:
+    found = vars(loaded("pyarrow.lib")).get("_python_extension_types_registry", ())
+    return [one for one in found if is_of_cells(type(one))] or None
+
+
+def _write_extension_types(state: Any) -> None:
+    for one in state:
+        with contextlib.suppress(KeyError, loaded("pyarrow").ArrowKeyError):
+            loaded("pyarrow").register_extension_type(one)
+
+
+def _read_networkx() -> Any:
+    config = loaded("networkx").config
+    return _changed({name: getattr(config, name) for name in config})
+
+
+def _write_networkx(state: Any) -> None:
+    for name, value in state.items():
+        if getattr(loaded("networkx").config, name, value) != value:
+            setattr(loaded("networkx").config, name, value)
+
+
+_REGISTERS = ("QuantumRegister", "ClassicalRegister", "AncillaRegister")
+
+
+def _read_registers() -> Any:
+    circuit = loaded("qiskit.circuit")
+    return {name: _number_of(getattr(circuit, name)(1)) for name in _REGISTERS}
+
+
+def _number_of(register: Any) -> int:
+    return int(re.sub(r"\D", "", register.name) or 0)
+
+
+def _write_registers(state: Any) -> None:
+    for name, number in state.items():
+        kind = getattr(loaded("qiskit.circuit"), name)
+        # It counts where nobody can set it. What was read has been counted, too.
+        if number:
+            while _number_of(kind(1)) < number - 1:
+                pass
+
+
+def _write_control(state: Any) -> None:
+    loaded("control.config").defaults.update(state)
+
+
+def _read_pendulum() -> Any:
+    pendulum = loaded("pendulum")
+    days = [getattr(pendulum, name, None) for name in _WEEK]
+    return pendulum.get_locale(), days
+
+
+_WEEK = ("_WEEK_STARTS_AT", "_WEEK_ENDS_AT")
+
+
+def _write_pendulum(state: Any) -> None:
+    pendulum = loaded("pendulum")
+    pendulum.set_locale(state[0])
+    for name, day in zip(_WEEK, state[1]):  # noqa: B905 - since Python 3.10
+        if day is not None:
+            setattr(pendulum, name, day)
+
+
+def _read_structlog() -> Any:
+    structlog = loaded("structlog")
+    return structlog.get_config() if structlog.is_configured() else None
+
+
+_EXTENSIONS = ("doc_extensions", "span_extensions", "token_extensions")
+
+
+def _read_extensions() -> Any:
+    kind = loaded("spacy.tokens.underscore").Underscore
+    found = {name: dict(getattr(kind, name)) for name in _EXTENSIONS}
+    return found if any(found.values()) else None
+
+
+def _write_extensions(state: Any) -> None:
+    for name, extensions in state.items():
+        getattr(loaded("spacy.tokens.underscore").Underscore, name).update(extensions)
+
+
+def _set_list(module: str, name: str) -> Any:
+    def write(values: Any) -> None:
+        getattr(loaded(module), name)[:] = values
+
+    return write
+
+
+def unkept() -> Unkept:
+    """Return what lies in databases in memory that no variable holds."""
+    found: Unkept = []
+    duckdb = sys.modules.get("duckdb")
+    if duckdb is not None:
+        listed = "select table_name from duckdb_tables() union all "
+        listed += "select view_name from duckdb_views() where not internal"
+        # Another cursor: the last result of the connection is the notebook's.
+        with contextlib.closing(duckdb.default_connection().cursor()) as cursor:
+            names = [str(row[0]) for row in cursor.execute(listed).fetchall()]
+        if names:
+            reason = f"tables in memory are not stored ({', '.join(names[:3])})"
+            found.append(("duckdb's default connection", reason))
+    logger = getattr(sys.modules.get("loguru"), "logger", None)
+    if logger is not None:
+        # By itself it has one, which writes to stderr.
+        numbers = list(logger._core.handlers)  # noqa: SLF001 - nothing public tells it
+        if numbers != [0]:
+            reason = "loguru's handlers and levels are not made again"
+            found.append(("the handlers of loguru", reason))
+    options = getattr(sys.modules.get("ibis"), "options", None)
+    if getattr(options, "default_backend", None) is not None:
+        found.append(("ibis' default backend", "connections are not made again"))
+    return found
+
+
+ROWS: dict[str, Row] = {
+    "fsspec's memory file system": Row(
+        "fsspec.implementations.memory", _read_memory, _write_memory
+    ),
+    "the own templates of plotly": Row("plotly.io", _read_templates, _write_templates),
+    "the options of plotnine": Row("plotnine.options", _read_plotnine, _write_plotnine),
+    "what is enabled in altair": Row("altair", _read_altair, _write_altair),
+    "the options of holoviews": Row("holoviews.core.options", _read_holoviews, _write_holoviews),
+    "the enabled units of astropy": Row("astropy.units", _read_units, _write_units),
+    "the extension types of pyarrow": Row(
+        "pyarrow.lib", _read_extension_types, _write_extension_types
+    ),
+    "the configuration of networkx": Row("networkx", _read_networkx, _write_networkx),
+    "the defaults of control": Row(
+        "control.config",
+        lambda: dict(loaded("control.config").defaults),
+        _write_control,
+    ),
+    "the numbers of qiskit's registers": Row("qiskit.circuit", _read_registers, _write_registers),
+    "the folders of nltk": Row(
+        "nltk.data", lambda: list(loaded("nltk.data").path), _set_list("nltk.data", "path")
+    ),
+    "the language of humanize": Row(
+        "humanize.i18n",
+        lambda: getattr(loaded("humanize.i18n")._CURRENT, "locale", None),  # noqa: SLF001 - as above
+        lambda state: loaded("humanize.i18n").activate(state),
+    ),
+    "the language of pendulum": Row("pendulum", _read_pendulum, _write_pendulum),
+    "the configuration of structlog": Row(
+        "structlog",
+        _read_structlog,
+        lambda state: loaded("structlog").configure(**state),
+    ),
+    "the extensions of spaCy": Row("spacy.tokens.underscore", _read_extensions, _write_extensions),
+    "the configuration of xgboost": Row(
+        "xgboost",
+        lambda: loaded("xgboost").get_config(),
+        lambda state: loaded("xgboost").set_config(**state),
+    ),
+}
