@@ -1,9 +1,13 @@
 """Where checkpoints are kept: one SQLite file for each kernel, which only its user can read.
 
 A file holds the manifest of the last checkpoint and the pieces that it consists of. It is
-replaced in one transaction: a checkpoint is there as a whole or, whatever happens meanwhile,
-the one before it is. Pieces that nothing refers to any more are removed, and the file shrinks.
+replaced in one transaction: a checkpoint is there as a whole or, whatever this process does
+meanwhile, the one before it is. Pieces that nothing refers to any more are removed, and the file
+shrinks: it is at most twice as large as what is in it.
 Should it be removed or damaged by others, the next checkpoint begins a new one.
+
+The disk is waited for only where the checkpoint is to outlive the machine's power: when it is kept
+for another kernel. Others are removed as abandoned after that (`remove_abandoned`).
 
 Pieces come from the environment and go back to it; they are not looked into.
 Every method blocks and may be called in any thread, one at a time.
@@ -28,11 +32,18 @@ from .place import directory
 
 _SUFFIX = ".sqlite"
 
+# A piece is a mebibyte: pages of 4 kB would be hundreds for each, in a chain. The names have a
+# B-tree of their own, so that they are read without what they are the names of.
 _SCHEMA = """
-PRAGMA auto_vacuum = FULL;
+PRAGMA page_size = 32768;
+PRAGMA auto_vacuum = INCREMENTAL;
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT);
-CREATE TABLE IF NOT EXISTS pieces (name TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pieces (name TEXT PRIMARY KEY, data BLOB);
 """
+
+# So much free space is given back at once. More takes time, because what lies behind it is moved:
+# it is left to the next checkpoint, unless it is more than half of the file.
+_QUICKLY_FREED_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,9 @@ class Store:
                     kept="",
                     hash_seed=self._hash_seed,
                 )
+            # Now it is this kernel's own, and goes with it.
+            connection.execute("PRAGMA synchronous = OFF")
+            _shrink(connection)
 
     def pieces(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
         """Yield pieces by their names. Raises CheckpointFailed: one is missing."""
@@ -181,6 +195,7 @@ class Store:
         is_kept = False
         with contextlib.suppress(CheckpointFailed), self._open(create=False) as connection:
             if connection is not None and keep and _manifest(connection) is not None:
+                connection.execute("PRAGMA synchronous = FULL")
                 _describe(connection, kept="yes", process="")
                 is_kept = True
         with self._lock:
@@ -291,6 +306,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
         connection.executescript(_SCHEMA)
+        # What another kernel has kept stays on the disk until there is a new one.
+        if not _is_kept(connection):
+            connection.execute("PRAGMA synchronous = OFF")
     except sqlite3.Error:
         connection.close()
         raise
@@ -317,6 +335,24 @@ def _is_damage(error: Exception) -> bool:
 
 def _describe(connection: sqlite3.Connection, **about: str) -> None:
     connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
+
+
+def _is_kept(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM about WHERE key = 'kept' AND value = 'yes'"
+    return connection.execute(query).fetchone() is not None
+
+
+def _shrink(connection: sqlite3.Connection) -> None:
+    """Give free space back, as far as that is quick or needed."""
+    free, total, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("freelist_count", "page_count", "page_size")
+    )
+    if free and (free * size <= _QUICKLY_FREED_BYTES or 2 * free > total):
+        # As a script, which is carried out to its end: `execute` frees one page of them. Without
+        # room for the journal the file stays as large as it is.
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.executescript("PRAGMA incremental_vacuum")
 
 
 def _manifest(connection: sqlite3.Connection) -> dict[str, Any] | None:

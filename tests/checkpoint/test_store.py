@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from aca_kernel.checkpoint import store
+from aca_kernel.checkpoint.place import directory
 from aca_kernel.checkpoint.store import Store, entries
 from aca_kernel.errors import CheckpointDamaged, CheckpointFailed
 
@@ -62,6 +63,60 @@ def test_a_checkpoint_that_is_not_whole_leaves_the_one_before() -> None:
         one.commit({**MANIFEST, "named": 9}, {"p", "never came"})
     assert one.manifest() == MANIFEST
     assert sorted(one.names()) == ["p", "q"]
+
+
+def test_a_file_is_at_most_twice_as_large_as_what_is_in_it() -> None:
+    piece = bytes(1 << 20)
+    one = stored()
+    for generation in range(3):
+        names = {f"{generation}-{number}" for number in range(40)}
+        one.add((name, piece) for name in names)
+        one.commit(MANIFEST, names)
+        assert one.path.stat().st_size < 2.1 * 40 * len(piece)
+        assert sorted(one.names()) == sorted(names)
+    one.commit(MANIFEST, {"2-0"})
+    assert one.path.stat().st_size < 2 * len(piece)
+    assert list(one.pieces(["2-0"])) == [("2-0", piece)]
+
+
+def test_the_disk_is_waited_for_as_long_as_a_file_is_kept_for_another_kernel() -> None:
+    def waits(one: Store) -> bool:
+        with one._open(create=False) as connection:
+            assert connection is not None
+            return bool(connection.execute("PRAGMA synchronous").fetchone()[0])
+
+    own = stored()
+    assert not waits(own)
+    own.close(keep=True)
+    following = Store("two", "/a/b.ipynb")
+    assert following.adopt()
+    assert waits(following)
+    following.add([("r", b"3")])
+    assert waits(following)
+    following.commit(MANIFEST, {"p", "r"})
+    assert not waits(following)
+
+
+def test_a_file_of_the_format_before_is_read_and_written_to() -> None:
+    with closing(sqlite3.connect(_folder() / "one.sqlite")) as connection, connection:
+        connection.executescript(
+            "PRAGMA auto_vacuum = FULL;"
+            "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT);"
+            "CREATE TABLE pieces (name TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;"
+        )
+        connection.execute("INSERT INTO pieces VALUES ('p', x'31')")
+    one = Store("one", "")
+    one.add([("q", bytes(1 << 20))])
+    one.commit(MANIFEST, {"p", "q"})
+    assert dict(one.pieces(["p", "q"])) == {"p": b"1", "q": bytes(1 << 20)}
+    one.commit(MANIFEST, {"p"})
+    assert one.path.stat().st_size < 1 << 18
+
+
+def _folder() -> Path:
+    folder = directory()
+    folder.mkdir(parents=True)
+    return folder
 
 
 def test_a_piece_that_is_missing_is_told() -> None:

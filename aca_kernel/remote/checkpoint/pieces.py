@@ -73,7 +73,7 @@ class Pack:
         self._file.close()
 
 
-def piece_name(data: bytes | memoryview) -> str:
+def piece_name(data: bytes | bytearray | memoryview) -> str:
     """Return the hash of a piece."""
     return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
 
@@ -144,25 +144,33 @@ class Pieces:
 
     def __init__(self, path: str, index: dict[str, tuple[int, int]]) -> None:
         self._index = index
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
 
-    def read(self, reference: str) -> bytes:
+    def read(self, reference: str) -> bytes | bytearray:
         """Return a piece. Raises DamagedPiece."""
         if reference.startswith("="):
             return binascii.a2b_base64(reference[1:])
+        flag, length = self._begin(reference)
+        stored = bytearray(length)
+        self._file.readinto(stored)
+        data: bytes | bytearray = stored
+        if flag == b"z":
+            try:
+                data = zlib.decompress(stored)
+            except zlib.error:
+                data = b""
+        _check(data, reference)
+        return data
+
+    def _begin(self, reference: str) -> tuple[bytes, int]:
+        """Go behind the flag of a stored piece; return it and how many bytes follow."""
         place = self._index.get(reference)
         if place is None:
             raise DamagedPiece("a part of it is missing")
-        stored = os.pread(self._fd, place[1], place[0])
-        try:
-            data = zlib.decompress(stored[1:]) if stored[:1] == b"z" else stored[1:]
-        except zlib.error:
-            data = b""
-        if piece_name(data) != reference:
-            raise DamagedPiece("a part of it is damaged")
-        return data
+        self._file.seek(place[0])
+        return self._file.read(1), place[1] - 1
 
-    def read_all(self, references: list[str]) -> Iterator[bytes]:
+    def read_all(self, references: list[str]) -> Iterator[bytes | bytearray]:
         """Yield the pieces one after the other. Raises DamagedPiece."""
         for reference in references:
             yield self.read(reference)
@@ -172,23 +180,44 @@ class Pieces:
         return io.BufferedReader(_PieceReader(self.read_all(references)), PIECE_BYTES)
 
     def buffer(self, references: list[str], size: int) -> bytearray:
-        """Return the concatenated pieces. Raises DamagedPiece."""
+        """Return the concatenated pieces. Raises DamagedPiece.
+
+        What is not compressed is read to its place: a copy of it costs as much as hashing it does.
+        """
         data = bytearray(size)
         end = 0
-        for piece in self.read_all(references):
-            data[end : end + len(piece)] = piece
-            end += len(piece)
+        with memoryview(data) as view:
+            for reference in references:
+                end += self._read_into(view[end:], reference)
         return data
+
+    def _read_into(self, target: memoryview, reference: str) -> int:
+        if not reference.startswith("="):
+            flag, length = self._begin(reference)
+            if flag != b"z" and length <= len(target):
+                self._file.readinto(target[:length])
+                _check(target[:length], reference)
+                return length
+        piece = self.read(reference)
+        if len(piece) > len(target):
+            raise DamagedPiece("a part of it is damaged")
+        target[: len(piece)] = piece
+        return len(piece)
 
     def close(self) -> None:
         """Close the pack."""
-        os.close(self._fd)
+        self._file.close()
+
+
+def _check(data: bytes | bytearray | memoryview, reference: str) -> None:
+    if piece_name(data) != reference:
+        raise DamagedPiece("a part of it is damaged")
 
 
 class _PieceReader(io.RawIOBase):
     """Concatenated pieces as a raw file."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes | bytearray]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
 
