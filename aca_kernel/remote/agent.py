@@ -37,6 +37,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -658,4 +659,7 @@ def _compile_package() -> None:
     """Compile for the remote kernel what it will import of ours, while it imports ipykernel."""
     import compileall
 
-    compileall.compile_dir(os.path.dirname(__file__), quiet=2)
+    here = os.path.dirname(__file__)
+    # Not what is seldom needed: that is compiled when it is.
+    seldom = re.compile(rf"{re.escape(os.path.join(here, 'packages'))}/(?!__init__|attach|distrib)")
+    compileall.compile_dir(here, quiet=2, rx=seldom)

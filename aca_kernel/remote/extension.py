@@ -32,8 +32,7 @@ from . import magic, shell, state, trimming
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
-from .packages.added import AddedPackages
-from .packages.before_cells import PackagesFirst
+from .packages.attach import NotebookPackages
 from .wrapping import wrapped
 
 # ipykernel's own interval is 0.2 s.
@@ -91,11 +90,9 @@ def load(app: Any, config: dict[str, Any]) -> None:
     notebook.listen()
     files = NotebookFiles(app.kernel.shell, config, notebook.origin)
     trimming.trim_shown(app.kernel.shell)
-    packages = PackagesFirst(
-        config.get("packages", {}), os.path.dirname(config["calls"]), config["calls"]
-    )
+    packages = NotebookPackages(config.get("packages", {}), config["calls"])
     packages.register(app.kernel.shell, app.kernel)
-    notebook.packages = AddedPackages(packages.installer, config["calls"])
+    notebook.packages = packages
     shell.replace_system(
         app.kernel.shell,
         config["calls"],

@@ -122,7 +122,7 @@ def _run(
 def _show_packages(ip: Any, notebook: CheckpointState, command: Command) -> None:
     from .packages import overview
 
-    found = notebook.packages.found()
+    found = notebook.packages.added.found()
     print(overview.text(found))  # noqa: T201 - the cell's output
     if command.write and found:
         ip.set_next_input(overview.block(found))

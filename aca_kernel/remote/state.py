@@ -54,7 +54,7 @@ class CheckpointState:
         self._taking = ""
         # What is known to hang in such a process (checkpoint/hanging.py).
         self._hanging: Any = None
-        # What cells have added to the environment's packages (packages/added.py).
+        # The NotebookPackages of this remote kernel.
         self.packages: Any = None
 
     def keep_origin(self) -> None:
@@ -123,7 +123,7 @@ class CheckpointState:
         job = save.CheckpointJob(
             self._shell, self.origin, self._taking, allowed, set(known), is_in_cell
         )
-        job.hanging, job.packages = self._hanging, self.packages
+        job.hanging, job.packages = self._hanging, self.packages.added
         # The child must see the environment's files only.
         with quiet():
             pid = int(save.start(job))
@@ -168,7 +168,7 @@ class CheckpointState:
         self._learn()
         self._hanging.kinds.update(manifest.get("hanging", ()))
         report = restore.restore(
-            self._shell, self.origin, manifest, pack, self.packages, is_in_cell=is_in_cell
+            self._shell, self.origin, manifest, pack, self.packages.added, is_in_cell=is_in_cell
         )
         os.unlink(pack)
         return dict(report)

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from ..originals import io, os
+from ..originals import io
 
 # One changed column of a large table is little to send, and a gigabyte is a thousand pieces.
 PIECE_BYTES = 1 << 20

@@ -1,5 +1,6 @@
 """Packages of a notebook in its environment: installed before cells, and with a restore.
 
+    attach           what a start pays for; imports the others when there is something to do
     distributions    what Python finds, what of that is the image's, and the difference
     script_metadata  inline script metadata (PEP 723) in the text of a cell
     unmet            which requirements are not there in a fitting version

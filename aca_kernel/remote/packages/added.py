@@ -22,7 +22,6 @@ import sysconfig
 import tempfile
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -46,12 +45,15 @@ _START_SECONDS = 60
 
 
 class AddedPackages:
-    """The packages of one remote kernel's environment, beyond its image."""
+    """The packages of one remote kernel's environment, beyond its image.
 
-    def __init__(self, installer: Installer, calls_path: str) -> None:
+    image: the versions of what was found first.
+    """
+
+    def __init__(self, image: dict[str, str], installer: Installer, calls_path: str) -> None:
         self._installer = installer
         self._calls_path = calls_path
-        self._image = distributions.image()
+        self._image = image
 
     def found(self) -> list[Distribution]:
         """Return what was added."""
@@ -211,7 +213,7 @@ def _reason_against(source: dict[str, Any]) -> str:
     if not isinstance(info, dict) or not info.get("editable"):
         return ""
     place = urllib.parse.urlsplit(str(source.get("url", "")))
-    folder = os.path.realpath(urllib.request.url2pathname(place.path))
+    folder = os.path.realpath(urllib.parse.unquote(place.path))
     here = os.path.realpath(os.getcwd())
     if folder == here or folder.startswith(here + os.sep):
         return ""

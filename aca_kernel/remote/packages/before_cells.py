@@ -12,12 +12,10 @@ Needs IPython.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
 import platform
-import sys
 import time
 from typing import Any
 
@@ -30,49 +28,41 @@ from .unmet import fits_python, unmet
 
 _DONE = "packages-done"
 
+# Among what is done: the setting. Metadata is known by its hash.
+_SETTING = "setting"
+
 # So many packages are named in a sentence.
 _MOST_NAMES = 8
 
 
 class PackagesFirst:
-    """The packages of one remote kernel.
+    """Installs before cells.
 
-    config: {"wanted": whether the setting `packages` asks for any, "index_url", "seconds"}.
-    folder: the agent's. calls_path: the agent's socket.
+    folder: the agent's. calls_path: the agent's socket. is_setting_wanted: whether the setting
+    `packages` asks for any.
     """
 
-    def __init__(self, config: dict[str, Any], folder: str, calls_path: str) -> None:
-        self.installer = Installer(
-            str(config.get("index_url", "")), float(config.get("seconds", 300))
-        )
+    def __init__(
+        self, installer: Installer, folder: str, calls_path: str, *, is_setting_wanted: bool
+    ) -> None:
+        self._installer = installer
         self._calls_path = calls_path
         self._done_path = os.path.join(folder, _DONE)
         self._done = self._read_done()
-        self._is_setting_due = bool(config.get("wanted")) and "setting" not in self._done
+        self._is_setting_due = is_setting_wanted and _SETTING not in self._done
 
-    def register(self, ip: Any, kernel: Any) -> None:
-        """Come before all cells of a shell."""
-        run_cell_async = ip.run_cell_async
+    def before(self, code: str, kernel: Any) -> None:
+        """Install what is due before a cell. Raises KeyboardInterrupt when an installer has ended.
 
-        @functools.wraps(run_cell_async)
-        async def run_after_packages(raw_cell: str, *args: Any, **options: Any) -> Any:
-            is_due = self._is_setting_due or script_metadata.MARK in raw_cell
-            # Hidden code asks for nothing.
-            if is_due and options.get("store_history") and not options.get("silent"):
-                try:
-                    with interruptible():
-                        self._before(raw_cell, _msg_id(kernel))
-                except KeyboardInterrupt:
-                    options["preprocessing_exc_tuple"] = sys.exc_info()
-            return await run_cell_async(raw_cell, *args, **options)
-
-        ip.run_cell_async = run_after_packages
+        code: of the cell. kernel: the ipykernel.
+        """
+        with interruptible():
+            self._before(code, _msg_id(kernel))
 
     def _before(self, code: str, msg_id: str) -> None:
         if self._is_setting_due:
-            # Whatever comes of it: once for an environment.
             self._is_setting_due = False
-            self._note("setting")
+            self._note(_SETTING)
             self._install_setting(msg_id)
         try:
             wanted = script_metadata.of_cell(code)
@@ -118,7 +108,7 @@ class PackagesFirst:
         started = time.monotonic()
         before = {name: one.version for name, one in distributions.find().items()}
         try:
-            self.installer.install(
+            self._installer.install(
                 requirements, constraints, indexes=indexes, tell=InstallProgress(left).tell
             )
         except InstallFailed as error:

@@ -7,9 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# Cells without it, which are nearly all, are not looked at any closer.
-MARK = "# /// script"
-
 # Source: PEP 723, "Reference Implementation".
 _BLOCK = re.compile(
     r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)[ \t]*$\s(?P<content>(^#(| .*)$\s)+)^# ///[ \t]*$"
@@ -34,8 +31,6 @@ class ScriptMetadata:
 
 def of_cell(code: str) -> ScriptMetadata | None:
     """Return the metadata of a cell, None if it has none. Raises MetadataInvalid."""
-    if MARK not in code:
-        return None
     # Front ends may send other ends of lines.
     text = code.replace("\r\n", "\n")
     blocks = [one for one in _BLOCK.finditer(text) if one["type"] == "script"]

@@ -31,7 +31,7 @@ _PLAIN = frozenset(
 
 
 def _read() -> Any:
-    search = _Search()
+    search = _PatchSearch()
     return [
         found
         for name, attributes in modules()
@@ -50,7 +50,7 @@ def modules() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield name, attributes
 
 
-class _Search:
+class _PatchSearch:
     """Looks for what cells have put somewhere; yields module, class or "", name and value."""
 
     def __init__(self) -> None:

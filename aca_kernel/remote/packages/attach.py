@@ -1,0 +1,72 @@
+"""A remote kernel's packages, as its start pays for them: what is found first is noted.
+
+The modules that install, store and bring back are imported when they have something to do, and
+compiled then: a start has no use for them.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from typing import Any
+
+from . import distributions
+
+# Of inline script metadata: cells without it, which are nearly all, are not looked at any closer.
+_MARK = "# /// script"
+
+
+class NotebookPackages:
+    """The packages of one remote kernel.
+
+    config: {"wanted": whether the setting `packages` asks for any, "index_url", "seconds"}.
+    calls_path: the agent's socket, in its folder.
+    """
+
+    def __init__(self, config: dict[str, Any], calls_path: str) -> None:
+        self._config = config
+        self._calls_path = calls_path
+        self._image = distributions.image()
+        self._is_setting_due = bool(config.get("wanted"))
+
+    def register(self, ip: Any, kernel: Any) -> None:
+        """Come before all cells of a shell."""
+        run_cell_async = ip.run_cell_async
+
+        @functools.wraps(run_cell_async)
+        async def run_after_packages(raw_cell: str, *args: Any, **options: Any) -> Any:
+            is_due = self._is_setting_due or _MARK in raw_cell
+            # Hidden code asks for nothing.
+            if is_due and options.get("store_history") and not options.get("silent"):
+                # Whatever comes of it: once for an environment.
+                self._is_setting_due = False
+                try:
+                    self._first.before(raw_cell, kernel)
+                except KeyboardInterrupt:
+                    options["preprocessing_exc_tuple"] = sys.exc_info()
+            return await run_cell_async(raw_cell, *args, **options)
+
+        ip.run_cell_async = run_after_packages
+
+    @functools.cached_property
+    def _installer(self) -> Any:
+        module = importlib.import_module(f"{__package__}.installer")
+        seconds = float(self._config.get("seconds", 300))
+        return module.Installer(str(self._config.get("index_url", "")), seconds)
+
+    @functools.cached_property
+    def _first(self) -> Any:
+        module = importlib.import_module(f"{__package__}.before_cells")
+        folder = os.path.dirname(self._calls_path)
+        is_wanted = bool(self._config.get("wanted"))
+        return module.PackagesFirst(
+            self._installer, folder, self._calls_path, is_setting_wanted=is_wanted
+        )
+
+    @functools.cached_property
+    def added(self) -> Any:
+        """What checkpoints keep and restores bring back."""
+        module = importlib.import_module(f"{__package__}.added")
+        return module.AddedPackages(self._image, self._installer, self._calls_path)
