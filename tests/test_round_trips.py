@@ -246,6 +246,24 @@ def test_an_answer_to_a_prompt_when_two_calls_are_held(far: Far) -> None:
     assert 1 in (first_answer() for _ in range(TRIES))
 
 
+def test_the_first_cell_after_the_cooldown_with_a_restore(far: Far) -> None:
+    """That it is gone, the boot, the restore, the cell; an id for it is got beside the first."""
+    arguments = ("--AcaKernel.cooldown_seconds=1", "--AcaKernel.reuse=never")
+    with running_kernel(far.env, arguments=arguments) as fresh:
+        for _ in range(KEPT_CALLS):
+            fresh.run("1 + 1")
+        fresh.run("!sleep 0.5")
+
+        def first_cell() -> int:
+            fresh.run("kept = 1")
+            fresh.run("%aca checkpoint")
+            time.sleep(1.5)
+            far.pool.fault(expire="*")
+            return far.count(lambda: fresh.run("assert kept"))
+
+        assert min(first_cell() for _ in range(TRIES)) <= 4
+
+
 def test_a_slider_beside_a_cell_that_awaits(far: Far) -> None:
     with fresh_kernel(far) as fresh:
         comm_id = str(fresh.run(ECHO).result).strip("'")

@@ -108,6 +108,19 @@ class Launcher:
         """
         self._preparing = asyncio.ensure_future(self._prepare())
 
+    def prepare_id(self) -> None:
+        """Get an id now that the next `launch` may use, unless there is one."""
+        if self._preparing is None:
+            self._preparing = asyncio.ensure_future(self._prepare_id())
+
+    async def _prepare_id(self) -> PreparedLaunch | None:
+        try:
+            client = await self._backend.connect()
+            return PreparedLaunch(client, await launch_id(client))
+        except AcaKernelError as error:  # whoever launches will meet it again, and say so
+            self._log.info("no environment's id is prepared: %s", error.reason)
+            return None
+
     async def _prepare(self) -> PreparedLaunch | Launched | None:
         cooldown_seconds = self._settings.cooldown_seconds
         try:
