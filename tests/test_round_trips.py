@@ -179,6 +179,17 @@ def test_the_first_cell_after_a_restart(far: Far, kernel: Client) -> None:
     assert 1 in (restart() for _ in range(TRIES))
 
 
+def test_what_a_restart_prepares(far: Far, kernel: Client) -> None:
+    """The old one's end; connections, of three each; what still runs is ended beside the boot."""
+
+    def restart() -> None:
+        before = len(far.line.calls)
+        kernel.restart()
+        far.wait_for({"ping", PYTHON}, since=before)
+
+    assert far.least(restart, 5) <= 5
+
+
 def test_the_first_cell_in_an_environment_that_is_taken_over(far: Far) -> None:
     def take_over() -> int:
         before = len(far.line.calls)

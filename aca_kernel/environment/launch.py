@@ -273,8 +273,15 @@ class Launcher:
                 relay.boot_with_first_exchange(ending)
                 launched = Launched(environment, relay, self._backend_notices(), is_taken_over=True)
             else:
-                await self._end_last(environment, claim.nonce)
-                launched = await self._boot_again(environment)
+                # Side by side: the boot ends it, too, before it begins anything.
+                beside = asyncio.ensure_future(self._end_last(environment, claim.nonce))
+                try:
+                    launched = await self._boot_again(environment)
+                except BaseException:
+                    beside.cancel()
+                    raise
+                finally:
+                    await asyncio.gather(beside, return_exceptions=True)
         self._log.info("environment %s is taken over", claim.environment_id)
         return launched
 
