@@ -708,11 +708,18 @@ def checkpoints(stage: Stage) -> None:
     with stage.timing("restore of 50 MB"):
         text = stage.front.text_of("%aca restore")
     stage.front.run("del array")
-    stage.front.run("%aca checkpoint")
+    front = stage.new_front("--AcaKernel.reuse=never", "--AcaKernel.cooldown_seconds=1")
+    front.run("names = [str(n) for n in range(1000)]; table = {n: str(n) for n in range(1000)}")
+    for _ in range(KEPT_CALLS):
+        front.run("1+1")
+    front.run("!sleep 0.5")
+    front.run("%aca checkpoint")
+    time.sleep(2.0)
     stage.site.pool.fault(expire="*")
     with stage.timing("first cell after the cooldown"):
-        came = stage.front.run("names[-1], table[7]")
+        came = front.run("names[-1], table[7]")
     assert any(one["msg_type"] == "execute_result" for _, one in came), came
+    front.close()
 
 
 def cut_outputs(stage: Stage) -> None:

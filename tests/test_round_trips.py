@@ -179,6 +179,17 @@ def test_the_first_cell_after_a_restart(far: Far, kernel: Client) -> None:
     assert 1 in (restart() for _ in range(TRIES))
 
 
+def test_what_a_restart_prepares(far: Far, kernel: Client) -> None:
+    """The old one's end; connections, of three each; what still runs is ended beside the boot."""
+
+    def restart() -> None:
+        before = len(far.line.calls)
+        kernel.restart()
+        far.wait_for({"ping", PYTHON}, since=before)
+
+    assert far.least(restart, 5) <= 5
+
+
 def test_the_first_cell_in_an_environment_that_is_taken_over(far: Far) -> None:
     def take_over() -> int:
         before = len(far.line.calls)
@@ -244,6 +255,24 @@ def test_an_answer_to_a_prompt_when_two_calls_are_held(far: Far) -> None:
             return far.count(answer)
 
     assert 1 in (first_answer() for _ in range(TRIES))
+
+
+def test_the_first_cell_after_the_cooldown_with_a_restore(far: Far) -> None:
+    """That it is gone, the boot, the restore, the cell; an id for it is got beside the first."""
+    arguments = ("--AcaKernel.cooldown_seconds=1", "--AcaKernel.reuse=never")
+    with running_kernel(far.env, arguments=arguments) as fresh:
+        for _ in range(KEPT_CALLS):
+            fresh.run("1 + 1")
+        fresh.run("!sleep 0.5")
+
+        def first_cell() -> int:
+            fresh.run("kept = 1")
+            fresh.run("%aca checkpoint")
+            time.sleep(1.5)
+            far.pool.fault(expire="*")
+            return far.count(lambda: fresh.run("assert kept"))
+
+        assert min(first_cell() for _ in range(TRIES)) <= 4
 
 
 def test_a_slider_beside_a_cell_that_awaits(far: Far) -> None:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, CheckpointFailed
-from ..remote.state import PREFIX, REPLY, REQUEST
+from ..remote.depot import REQUEST
+from ..remote.state import PREFIX, REPLY
 from ..remote.wire import Record
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Carrier:
         self._on_reply: dict[str, Callable[[], None]] = {}
         self._failure: AcaKernelError | None = None
         self._is_for_cell = False
-        self._has_asked = asyncio.Event()
+        self._has_asked, self._has_gathered = asyncio.Event(), asyncio.Event()
+        self._has_gathered.set()
 
     @property
     def _is_pressing(self) -> bool:
@@ -82,24 +84,38 @@ class Carrier:
         """The piece of work is over."""
         self._is_for_cell = False
         self._has_asked.set()
+        self.gathered()
+
+    def gather(self) -> None:
+        """Have what is asked from now on go along with one exchange, until `gathered`."""
+        self._has_gathered.clear()
+
+    def gathered(self) -> None:
+        """What was to go along is asked, or would be too much."""
+        self._has_gathered.set()
 
     async def await_question(self, most_seconds: float) -> None:
         """Wait until the work that the running cell waits for has a question, or is over.
 
-        An exchange that began before would be held open for the cell, and had to be woken.
+        An exchange that began before would be held open for the cell, and had to be woken. What
+        is gathered is waited for, too.
         """
-        if not self._is_for_cell or self._files or self._requests:
+        if not self._has_gathered.is_set():
+            awaited = self._has_gathered
+        elif self._is_for_cell and not (self._files or self._requests):
+            awaited = self._has_asked
+            awaited.clear()
+        else:
             return
-        self._has_asked.clear()
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._has_asked.wait(), most_seconds)
+            await asyncio.wait_for(awaited.wait(), most_seconds)
         # For whoever takes it.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
-    async def put(self, name: str, start: int, *parts: bytes) -> None:
-        """Write a part of a file in the agent's folder."""
-        await self._ask("put", parts, name=name, start=start)
+    async def put(self, name: str, start: int, *parts: bytes, needs: str = "") -> None:
+        """Write a part of a file in the agent's folder; needs: see remote/depot.py."""
+        await self._ask("put", parts, name=name, start=start, needs=needs)
 
     async def get(self, name: str, ranges: list[tuple[int, int]]) -> bytes:
         """Return parts of a file in the agent's folder, one after the other."""

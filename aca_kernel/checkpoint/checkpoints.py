@@ -13,7 +13,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Awaitable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ _PAGE_BYTES = 1024 * 1024
 _LARGE_PAGE_BYTES = 3 * 1024 * 1024
 # So many of them are under way then: an exchange carries as many as fit.
 _MOST_PAGES = 8
+# The first exchange of a restore waits until so much is read, or all.
+_GATHERED_BYTES = 4 * _LARGE_PAGE_BYTES
 
 _KNOWN = "state/known"
 _PACK = "state/pack"
@@ -338,10 +340,11 @@ class Checkpoints:
             started = time.monotonic()
             if after_death:
                 self._deadly |= await self._names_of_death()
-            if not await self._put_checkpoint(self._deadly):
+            self._carrier.gather()
+            reply = await self._put_checkpoint(self._deadly, is_restored=True)
+            if reply is None:
                 self._set_has_any(False)
                 return None
-            reply = await self._carrier.request({"op": "restore"})
             report = reply.get("report")
             report = dict(report) if isinstance(report, dict) else {}
             report["seconds"] = time.monotonic() - started
@@ -376,7 +379,7 @@ class Checkpoints:
             await asyncio.to_thread(self._store.adopt)
             # What has been superseded is not to be begun later, over what is put there now.
             self._drop_later([_KNOWN])
-            if not await self._put_checkpoint():
+            if await self._put_checkpoint() is None:
                 self._set_has_any(False)
                 return False
             # Until the cell tells what came of it.
@@ -384,17 +387,25 @@ class Checkpoints:
             self._set_has_any(True)
             return True
 
-    async def _put_checkpoint(self, without: Collection[str] = ()) -> bool:
+    async def _put_checkpoint(
+        self, without: Collection[str] = (), *, is_restored: bool = False
+    ) -> dict[str, Any] | None:
+        """Put the last checkpoint there; return None if there is none.
+
+        is_restored: have it restored behind that, and return the remote kernel's reply.
+        """
         manifest = await asyncio.to_thread(self._store.manifest)
         if manifest is None:
-            return False
+            return None
         leftovers.leave_out(manifest, without, "bringing it back ends the remote kernel")
         pieces = self._noted(self._store.pieces(sorted(leftovers.references(manifest))))
         index: dict[str, tuple[int, int]] = {}
         asking: Window[None] = Window(_MOST_PAGES)
+        restoring: asyncio.Task[dict[str, Any]] | None = None
         reading: asyncio.Future[list[tuple[str, bytes]]] | None = None
         try:
-            await asking.ask(self._send_sources())
+            environment = self._environment
+            await asking.ask(self._finish_sources(environment, await self._ask_sources()))
             end = 0
             reading = asyncio.ensure_future(asyncio.to_thread(_read_page, pieces))
             while page := await reading:
@@ -404,18 +415,30 @@ class Checkpoints:
                 for name, data in page:
                     index[name] = (end, len(data))
                     end += len(data)
+                if end > _GATHERED_BYTES:
+                    self._carrier.gathered()
                 await asking.ask(self._carrier.put(_PACK, start, *(data for _, data in page)))
             if not index:
                 await asking.ask(self._carrier.put(_PACK, 0, b""))
             content = json.dumps({**manifest, "pack": index}).encode("ascii")
-            await asking.ask(self._put(_MANIFEST, content))
+            await asking.ask(self._put(_MANIFEST, content, needs=_PACK))
+            if is_restored:
+                # In the same exchange as what it needs; without that there is no manifest there.
+                if len(content) > _LARGE_PAGE_BYTES:
+                    await asking.finish()  # whose pages are asked for one after the other
+                restoring = asyncio.ensure_future(self._carrier.request({"op": "restore"}))
+                await asyncio.sleep(0)
+            self._carrier.gathered()
             await asking.finish()
+            return {} if restoring is None else await restoring
         finally:
             await asking.close()
+            if restoring is not None:
+                restoring.cancel()
+                await asyncio.gather(restoring, return_exceptions=True)
             # It holds the store, and must not outlive this.
             if reading is not None:
                 await asyncio.gather(reading, return_exceptions=True)
-        return True
 
     def _noted(self, pieces: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
         """Yield pieces; note those that are damaged, which the environment will name."""
@@ -439,20 +462,32 @@ class Checkpoints:
         self._store.close(keep=self._settings.checkpoint_keep)
 
     async def _send_sources(self) -> None:
+        """Put our code there, if it is not yet."""
+        await self._finish_sources(self._environment, await self._ask_sources())
+
+    async def _ask_sources(self) -> list[asyncio.Task[None]]:
+        """Ask for that, and return what is to be finished; what is asked later follows it."""
         if self._has_sources:
-            return
-        environment = self._environment
+            return []
         files = await asyncio.to_thread(limits.remote_files)
         # All in one exchange: on a slow line each would take its time.
-        await _all_of(*(self._put(name, data) for name, data in files.items()))
+        asked = [asyncio.ensure_future(self._put(name, data)) for name, data in files.items()]
+        await asyncio.sleep(0)
+        return asked
+
+    async def _finish_sources(self, environment: object, asked: list[asyncio.Task[None]]) -> None:
+        if not asked:
+            return
+        await _all_of(*asked)
         # What was sent to another one, this one does not have; the carrier ends the work then.
         self._has_sources = environment is self._environment
         # Once for each environment is more than often enough.
         await asyncio.to_thread(remove_abandoned, self._store.path)
 
-    async def _put(self, name: str, data: bytes) -> None:
+    async def _put(self, name: str, data: bytes, needs: str = "") -> None:
         for start in range(0, max(1, len(data)), _LARGE_PAGE_BYTES):
-            await self._carrier.put(name, start, data[start : start + _LARGE_PAGE_BYTES])
+            page = data[start : start + _LARGE_PAGE_BYTES]
+            await self._carrier.put(name, start, page, needs=needs)
 
     @contextlib.asynccontextmanager
     async def _at_work(self) -> Any:
@@ -477,7 +512,7 @@ class Checkpoints:
                 self._carrier.end()
 
 
-async def _all_of(*work: Coroutine[Any, Any, None]) -> None:
+async def _all_of(*work: Awaitable[None]) -> None:
     """Ask for several things in one exchange; raises for the first that fails, when all ended."""
     for result in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(result, BaseException):

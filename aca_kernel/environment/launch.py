@@ -108,6 +108,19 @@ class Launcher:
         """
         self._preparing = asyncio.ensure_future(self._prepare())
 
+    def prepare_id(self) -> None:
+        """Get an id now that the next `launch` may use, unless there is one."""
+        if self._preparing is None:
+            self._preparing = asyncio.ensure_future(self._prepare_id())
+
+    async def _prepare_id(self) -> PreparedLaunch | None:
+        try:
+            client = await self._backend.connect()
+            return PreparedLaunch(client, await launch_id(client))
+        except AcaKernelError as error:  # whoever launches will meet it again, and say so
+            self._log.info("no environment's id is prepared: %s", error.reason)
+            return None
+
     async def _prepare(self) -> PreparedLaunch | Launched | None:
         cooldown_seconds = self._settings.cooldown_seconds
         try:
@@ -260,8 +273,15 @@ class Launcher:
                 relay.boot_with_first_exchange(ending)
                 launched = Launched(environment, relay, self._backend_notices(), is_taken_over=True)
             else:
-                await self._end_last(environment, claim.nonce)
-                launched = await self._boot_again(environment)
+                # Side by side: the boot ends it, too, before it begins anything.
+                beside = asyncio.ensure_future(self._end_last(environment, claim.nonce))
+                try:
+                    launched = await self._boot_again(environment)
+                except BaseException:
+                    beside.cancel()
+                    raise
+                finally:
+                    await asyncio.gather(beside, return_exceptions=True)
         self._log.info("environment %s is taken over", claim.environment_id)
         return launched
 

@@ -87,6 +87,11 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """The environment has most likely cooled down: get ready what the next one needs."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelLaunch:
     """Give up launching."""
 
@@ -185,6 +190,7 @@ Command = (
     | Wake
     | Interrupt
     | StopCode
+    | Prepare
     | CancelLaunch
     | Forget
     | Restore

@@ -275,11 +275,15 @@ class Core:
         if self._backlog and not self._recovery.is_restoring:
             if self._recovery.is_due:
                 self._recovery.begin()
+                # Its first question comes at once, and brings what the agent has to say.
+                loop.await_news()
             else:
                 self._send(loop)
         is_waiting = any(one.is_sent for one in self.table)
         wait_seconds = loop.begin(self._now, is_waiting=is_waiting)
         if wait_seconds is not None:
+            if self._life.idle_seconds(self._now) > self._options.cooldown_seconds:
+                self._out.append(do.Prepare())
             self._life.call_begins(self._now)
             self._begin(Doing.EXCHANGE, do.DoExchange(wait_seconds))
             self._announce_at = self._now + ANNOUNCE_SECONDS
@@ -538,6 +542,8 @@ class Core:
         loop.send(event.record)
         if event.msg_id:
             loop.begin_awaiting(event.msg_id)
+            if self.doing is Doing.EXCHANGE and not loop.exchange.is_called:
+                loop.wait_longer()
         if event.is_urgent and loop.exchange.is_held:
             self._wake()
 

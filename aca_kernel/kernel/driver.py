@@ -173,6 +173,8 @@ class Driver:
             case do.StopWaiting():
                 if relay is not None:
                     relay.stop_waiting(command.place)
+            case do.Prepare():
+                self._jobs.prepare_launch()
             case do.CancelLaunch():
                 self._jobs.cancel_launch()
             case do.StopCode():

@@ -57,6 +57,10 @@ class ExchangeLoop:
         self._has_come_in = True
         self._empty_in_a_row = 0
 
+    def await_news(self) -> None:
+        """Do nothing for what has come in until more comes."""
+        self._has_come_in = False
+
     @property
     def is_awaiting(self) -> bool:
         """Whether the remote kernel has, or will get, something of the checkpoint engine's."""
@@ -112,6 +116,10 @@ class ExchangeLoop:
         """Let what was sent meanwhile go along with the pending exchange, and wait for it."""
         self._was_waiting = True
         self._has_come_in = False
+        self.wait_longer()
+
+    def wait_longer(self) -> None:
+        """Let the calls of the pending exchange that are still to be made wait for an answer."""
         self.exchange.wait_at_least(self.exchange.windows.window_seconds)
 
     def ended(self, now: float, *, has_records: bool) -> None:

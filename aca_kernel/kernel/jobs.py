@@ -96,6 +96,11 @@ class Jobs:
 
     # -- what goes round the jobs ----------------------------------------------------
 
+    def prepare_launch(self) -> None:
+        """Have an id for the next environment, which takes no place."""
+        if not self._backend.is_embedded:
+            self._launcher.prepare_id()
+
     def cancel_launch(self) -> None:
         """Give up launching: `LaunchInterrupted`."""
         if self._launching is not None:

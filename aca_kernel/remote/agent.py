@@ -50,6 +50,7 @@ from . import agent_folder, retirement, session_ipython, wire
 from .ahead import AheadFifo, path_of
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
+from .depot import REQUEST as STATE_REQUEST
 from .depot import Depot
 from .spawn import spawn
 from .spool import Spool
@@ -327,11 +328,15 @@ class Agent:
             msg_type = str(header.get("msg_type", ""))
             in_turn = channel == "shell" and header.get("subshell_id") is None
             msg_id = str(header.get("msg_id", ""))
+            if msg_type == STATE_REQUEST:
+                # Behind the files that it needs: they are written, and the reply tells as much.
+                self.is_urgent = False
             request = self.open_requests[msg_id] = _OpenRequest(
                 msg_type.endswith("_request"),
                 is_cell=msg_type == "execute_request",
                 is_in_turn=in_turn,
                 may_be_silent=in_turn and msg_type.startswith("comm_"),
+                is_state=msg_type == STATE_REQUEST,
             )
             if request.may_be_silent:
                 self.moved_at = time.monotonic()
@@ -424,7 +429,7 @@ class Agent:
             if self.loud_offset > seen:
                 loud_since = now if loud_since is None else loud_since
                 until = min(until, loud_since + self._collecting(loud_since - started, settle))
-            elif self.outgoing.end > seen:
+            elif self.outgoing.end > seen and not self._does_state_only():
                 # Nor is it that the remote kernel is ready, shortly before its first cell ends.
                 until = min(until, max(started, self.ready_at) + QUIET_SECONDS)
             if (
@@ -436,6 +441,10 @@ class Agent:
             ):
                 return
             self._poll(until - now)
+
+    def _does_state_only(self) -> bool:
+        """Tell whether nothing is done but a checkpoint: nobody waits for less than its end."""
+        return all(one.is_state for one in self.open_requests.values())
 
     def _collecting(self, after: float, settle: float) -> float:
         """Return for how long output is collected that began so long after the exchange."""
@@ -637,6 +646,7 @@ class _OpenRequest:
     is_cell: bool = True
     is_in_turn: bool = False
     may_be_silent: bool = False
+    is_state: bool = False
     is_busy: bool = False
     held: list[tuple[str, list[bytes]]] = field(default_factory=list)
     ahead: AheadFifo | None = None

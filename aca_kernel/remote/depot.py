@@ -2,7 +2,8 @@
 
 Records from the kernel, each answered by one of kind `got` with the same id:
 
-    put    {id, name, start} with bytes     write them; start: 0 begins the file anew
+    put    {id, name, start} with bytes     write them; start: 0 begins the file anew; needs: a file
+                                            without all of which this one is not to be there
     get    {id, name, ranges}               read ranges, pairs of place and length
     look   {id, names}                      how long the files are, -1 for one that is missing
     drop   {id, names}                      remove files
@@ -13,10 +14,15 @@ Standard library only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import Any
 
 from . import wire
+
+# The message on the shell channel by which the remote kernel is asked to take or restore one
+# (state.py).
+REQUEST = "aca_state_request"
 
 KINDS = frozenset({"put", "get", "look", "drop"})
 
@@ -28,6 +34,8 @@ class Depot:
         self._directory = directory
         # What was put here to be imported, for a folder that has to be made again.
         self.sources: dict[str, bytes] = {}
+        # Files of which a part could not be written.
+        self._broken: set[str] = set()
 
     def answer(self, record: wire.Record) -> wire.Record:
         """Do it; the answer's `error` says what went wrong, if anything did."""
@@ -42,12 +50,22 @@ class Depot:
         return os.path.join(self._directory, *name.split("/"))
 
     def _put(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:
-        path, start = self._path(record.head["name"]), record.head["start"]
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(path, "r+b" if start else "wb") as file:
-            file.seek(start)
-            file.writelines(record.parts)
-        name = record.head["name"]
+        name, start = record.head["name"], record.head["start"]
+        path = self._path(name)
+        if not start:
+            self._broken.discard(name)
+        if record.head.get("needs") in self._broken:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            raise OSError(errno.EIO, "What belongs to it could not be written")
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            with open(path, "r+b" if start else "wb") as file:
+                file.seek(start)
+                file.writelines(record.parts)
+        except OSError:
+            self._broken.add(name)
+            raise
         if name.endswith(".py"):
             self.sources[name] = self.sources.get(name, b"")[:start] + b"".join(record.parts)
         return ()

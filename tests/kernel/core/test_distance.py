@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from aca_kernel.environment.windows import SETTLE_FAR_SECONDS, WINDOW_CONCURRENT_SECONDS
+from aca_kernel.kernel import commands as do
 from aca_kernel.pool.round_trip import KEPT_CALLS
 
 from .invariants import check
 from .test_faults import SCENARIOS
-from .world import FAULTS, World
+from .world import COOLDOWN_SECONDS, FAULTS, LAUNCH_SECONDS, RESTORE_SECONDS, World
 
 NewWorld = Callable[..., World]
 
@@ -153,6 +154,35 @@ def test_an_idle_notebook_makes_no_calls(new_world: NewWorld) -> None:
     before = world.calls
     world.run(3600.0)
     assert world.calls == before
+
+
+def test_a_restore_is_one_exchange_and_the_cell_another(new_world: NewWorld) -> None:
+    world = new_world(latency=FAR, has_checkpoint=True)
+    world.cell("a")
+    world.settle()
+    world.agent.expire()
+    cell = world.cell("b")
+    world.settle()
+    # The first exchange finds out that the environment is gone.
+    assert took(world, cell) < LAUNCH_SECONDS + RESTORE_SECONDS + 3 * ROUND_TRIP + ROOM
+    check(world)
+
+
+def test_the_next_environment_is_prepared_when_this_one_has_most_likely_cooled_down(
+    new_world: NewWorld,
+) -> None:
+    def prepared(world: World) -> int:
+        return sum(isinstance(one, do.Prepare) for _, made in world.handled for one in made)
+
+    world = warm(new_world)
+    world.run(COOLDOWN_SECONDS - 10)
+    world.cell("a")
+    world.settle()
+    assert prepared(world) == 0
+    world.run(COOLDOWN_SECONDS + 10)
+    world.cell("a")
+    world.settle()
+    assert prepared(world) == 1
 
 
 def test_no_call_waits_longer_than_the_service_lets_it(new_world: NewWorld) -> None:

@@ -46,6 +46,14 @@ LOG = logging.getLogger("test.core")
 LATENCY = 0.002
 SHELL_SECONDS = 0.01
 LAUNCH_SECONDS = 0.05
+
+# Of the pool.
+COOLDOWN_SECONDS = 300.0
+
+# What bringing a checkpoint back takes, and reading it before.
+RESTORE_SECONDS = 0.5
+READ_SECONDS = 0.005
+
 # After which a remote kernel has met packages that end it.
 START_SECONDS = 0.03
 # After which a lost answer counts as lost, and repeated calls are given up.
@@ -419,7 +427,7 @@ class World:
         self._restoring: tuple[int, str] | None = None
         self._turn = 0
         self._ids = itertools.count(1)
-        self.core = Core(CoreOptions(300.0, "auto"), LOG)
+        self.core = Core(CoreOptions(COOLDOWN_SECONDS, "auto"), LOG)
         self._carry_out(self.core.start(self.clock.now))
         self.tell(on.CheckpointKept(self.clock.now, has_checkpoint))
 
@@ -533,7 +541,7 @@ class World:
             case do.Restore():
                 msg_id = f"aca-state-{command.number}"
                 self._restoring = (command.number, msg_id)
-                self.clock.later(0, lambda: self._ask_restore(msg_id))
+                self.clock.later(READ_SECONDS, lambda: self._ask_restore(msg_id))
             case do.CancelRestore():
                 self._end_restore(None)
             case do.FailCarried():
@@ -603,7 +611,9 @@ class World:
         if self._restoring is None or self._restoring[1] != msg_id:
             return
         header = {"msg_id": msg_id, "msg_type": "aca_state_request"}
-        frames = tuple(json.dumps(one).encode() for one in (header, {}, {}, {"seconds": 0.5}))
+        frames = tuple(
+            json.dumps(one).encode() for one in (header, {}, {}, {"seconds": RESTORE_SECONDS})
+        )
         record = wire.Record({"kind": "msg", "channel": "shell"}, frames)
         self.tell(on.CarryAsked(self.clock.now, record, msg_id))
 
