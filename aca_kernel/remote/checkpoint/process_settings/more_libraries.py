@@ -89,7 +89,7 @@ def _write_altair(state: Any) -> None:
         for key, value in plugins.items():
             one.register(key, value)
         one._global_settings.update(settings)  # noqa: SLF001 - as above
-        if active and (plugins or one.active != active):
+        if active and (plugins or (one.active, dict(one.options)) != (active, options)):
             one.enable(active, **options)
 
 
@@ -98,12 +98,11 @@ def _read_holoviews() -> Any:
     store = loaded("holoviews.core.options").Store
     changed = {}
     for backend, tree in store._options.items():  # noqa: SLF001 - nothing public lists them
-        own = loaded("holoviews.core.options").StoreOptions
-        changed[backend] = _options_in(tree, own)
+        changed[backend] = _options_in(tree)
     return store.current_backend, list(store.renderers), changed
 
 
-def _options_in(tree: Any, _: Any) -> list[tuple[str, str, dict[str, Any]]]:
+def _options_in(tree: Any) -> list[tuple[str, str, dict[str, Any]]]:
     found = []
     for path, node in tree.data.items():
         for group, options in node.groups.items():
@@ -132,7 +131,6 @@ def _write_holoviews(state: Any) -> None:
                     before.key,
                     allowed_keywords=before.allowed_keywords,
                     merge_keywords=before.merge_keywords,
-                    backend=before.backend,
                     **{**before.kwargs, **values},
                 )
 
