@@ -14,6 +14,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+from .. import rebuild
 from ..atoms import module_of
 from .row import Row, is_of_cells, shell
 
@@ -42,6 +43,11 @@ def read() -> dict[str, Any]:
         for place, name, key in _targets(tree):
             found.update(_as_it_is_now(place, name, key))
     return found
+
+
+def places() -> set[tuple[str, str]]:
+    """Return the modules with the attributes of them that cells have set."""
+    return {(module, name) for module, owner, name, *_ in read().values() if not owner}
 
 
 def _targets(tree: ast.AST) -> Iterator[tuple[ast.expr, str, Any]]:
@@ -81,7 +87,17 @@ def _as_it_is_now(expression: ast.expr, name: str, key: Any) -> Iterator[tuple[s
         return
     path = ".".join(filter(None, (module, owner, name)))
     label = f"{path}[{key!r}]" if key is not None else path
-    yield NAME + label, (module, owner, name, key, value)
+    # What is a variable, too, must stay the same object.
+    variable = _variable(value)
+    yield NAME + label, (module, owner, name, key, None if variable else value, variable)
+
+
+def _variable(value: Any) -> str:
+    """Return the name of a variable that an object is, "" if it is none or need not be the same."""
+    if type(value) in (int, float, complex, str, bytes, bool, type(None)):
+        return ""
+    names = (name for name, one in list(shell().user_ns.items()) if one is value)
+    return next((name for name in names if name[:1] != "_"), "")
 
 
 def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
@@ -109,7 +125,9 @@ def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
 
 
 def _write(state: Any) -> None:
-    module, owner, name, key, value = state
+    module, owner, name, key, value, variable = state
+    if variable:
+        value = rebuild.named(variable)
     place: Any = importlib.import_module(module)
     for part in filter(None, owner.split(".")):
         place = getattr(place, part)
