@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -76,7 +77,7 @@ def _as_it_is_now(expression: ast.expr, name: str, key: Any) -> Iterator[tuple[s
     if place is None:
         return
     module, owner, attributes = place
-    if name not in attributes or module.partition(".")[0] in _LEFT_OUT:
+    if name not in attributes or name.startswith("__") or module.partition(".")[0] in _LEFT_OUT:
         return
     value = attributes[name]
     if key is not None:
@@ -119,6 +120,9 @@ def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
             return None
         return str(attributes.get("__name__")), "", attributes
     if issubclass(type(found), type) and module_of(found) not in ("", "__main__"):
+        # Not of a module that was made by hand.
+        if getattr(sys.modules.get(module_of(found)), "__spec__", None) is None:
+            return None
         attributes = dict(type.__getattribute__(found, "__dict__"))
         return module_of(found), found.__qualname__, attributes
     return None

@@ -247,6 +247,21 @@ def _write_extensions(state: Any) -> None:
         getattr(loaded("spacy.tokens.underscore").Underscore, name).update(extensions)
 
 
+# Libraries whose tables it adds itself to, and what these are called.
+_PLOTTED = {"pandas": "DataFrame", "polars": "DataFrame", "xarray": "Dataset"}
+
+
+def _read_hvplot() -> Any:
+    # Its modules leave sys.modules, so that an import in a notebook runs them again.
+    kinds = {name: getattr(sys.modules.get(name), kind, None) for name, kind in _PLOTTED.items()}
+    return [name for name, kind in kinds.items() if hasattr(kind, "hvplot")] or None
+
+
+def _write_hvplot(state: Any) -> None:
+    for name in state:
+        importlib.import_module(f"hvplot.{name}")
+
+
 def _set_list(module: str, name: str) -> Any:
     def write(values: Any) -> None:
         getattr(loaded(module), name)[:] = values
@@ -314,6 +329,7 @@ ROWS: dict[str, Row] = {
         lambda state: loaded("structlog").configure(**state),
     ),
     "the extensions of spaCy": Row("spacy.tokens.underscore", _read_extensions, _write_extensions),
+    "the methods of hvplot": Row("hvplot", _read_hvplot, _write_hvplot),
     "the configuration of xgboost": Row(
         "xgboost",
         lambda: loaded("xgboost").get_config(),
