@@ -115,17 +115,17 @@ def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
             return None
         found = object.__getattribute__(found, "__dict__").get(name)
     if issubclass(type(found), types.ModuleType):
-        attributes = object.__getattribute__(found, "__dict__")
-        if attributes.get("__spec__") is None:
-            return None
-        return str(attributes.get("__name__")), "", attributes
-    if issubclass(type(found), type) and module_of(found) not in ("", "__main__"):
-        # Not of a module that was made by hand.
-        if getattr(sys.modules.get(module_of(found)), "__spec__", None) is None:
-            return None
-        attributes = dict(type.__getattribute__(found, "__dict__"))
-        return module_of(found), found.__qualname__, attributes
-    return None
+        module, owner = sys.modules.get(found.__name__), ""
+    elif issubclass(type(found), type):
+        module, owner = sys.modules.get(module_of(found)), found.__qualname__
+    else:
+        return None
+    # Not of one that was made by hand, or is the notebook itself.
+    attributes = object.__getattribute__(module, "__dict__") if module is not None else {}
+    if attributes.get("__spec__") is None or attributes["__name__"] == "__main__":
+        return None
+    held = dict(type.__getattribute__(found, "__dict__")) if owner else attributes
+    return attributes["__name__"], owner, held
 
 
 def _write(state: Any) -> None:
