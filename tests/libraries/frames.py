@@ -3,7 +3,7 @@
 REQUIREMENTS = (
     *("pandas", "polars", "pyarrow", "xarray", "zarr", "dask[dataframe]", "duckdb"),
     *("ibis-framework[sqlite]", "fsspec", "great-tables", "pandera", "awkward", "sparse"),
-    *("numexpr", "tqdm", "jinja2", "regex"),
+    *("numexpr", "tqdm", "jinja2"),
 )
 
 NOTEBOOKS = {

@@ -106,6 +106,7 @@ t.add_row('3', '4'); print(t.row_count)
 # %%
 con.print(t); print(con.export_text())
 # %%
+# needs: the formatter of text/plain
 list(range(9))
 """,
     "click": """
