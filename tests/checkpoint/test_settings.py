@@ -423,19 +423,23 @@ MOST, tables, lock = 3, {'a': 1}, None
 class Reader: depth = 1
 ''')
 import limits, limits as short
-limits.MOST = 5
+limits.MOST = 5; shared = limits.shared = [1]
 short.tables['b'] = [2]; limits.Reader.depth += 4
 setattr(limits, 'added', 'x')
-import threading; limits.lock = threading.Lock()
+import threading; limits.lock = own_lock = threading.Lock()
 """
 
 
 def test_what_cells_set_in_modules_is_set_again_or_named(tmp_path: Path) -> None:
     after = "print(limits.MOST, limits.tables, limits.Reader.depth, limits.added, limits.lock)"
+    after += "; print(limits.shared is shared)"
     cell = come_back(tmp_path, ASSIGNED, after)
-    assert cell["text"] == "5 {'a': 1, 'b': [2]} 5 x None\n"
+    assert cell["text"] == "5 {'a': 1, 'b': [2]} 5 x None\nTrue\n"
     reason = "it is, or holds, a lock, which cannot be stored"
-    assert missing(cell) == {"what a cell has set: limits.lock": reason}
+    assert missing(cell) == {
+        "own_lock": reason,
+        "what a cell has set: limits.lock": "it needs `own_lock`, which did not come back",
+    }
 
 
 RANDOM = """

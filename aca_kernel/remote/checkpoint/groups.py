@@ -28,6 +28,7 @@ from .hanging import NotReady, Reducer, simple_name_of
 from .module_names import ModuleNames
 from .pickler import Pickler
 from .pieces import Nowhere, Pack, PieceWriter, TooLarge
+from .process_settings import assignments
 from .reasons import place_of_failure, reason_of
 from .sharing import Group, Sampled, connected, needed
 
@@ -109,7 +110,9 @@ class Grouping:
         # Objects that cannot be pickled, and are a module's own: they, and what holds them.
         for group, _ in failed:
             where = self._modules.of(group.values[0])
-            if where is not None and not _is_made_in_a_cell(group.values[0]):
+            if where is None or _is_made_in_a_cell(group.values[0]):
+                continue
+            if where not in assignments.places():  # by a cell: it is not there after an import
                 self._by_module[id(group.values[0])] = where
         if len(self._by_module) > known:
             failed = self._try_all([group for group, _ in failed], pickled)

@@ -240,7 +240,8 @@ class _Loader:
                 row.write(self._load(group)[0])
             except Exception as error:  # noqa: BLE001 - a library of another version
                 if not is_early:
-                    self.missing.append((name, reason_of(error)))
+                    is_ours = isinstance(error, rebuild.NotRestored)
+                    self.missing.append((name, str(error) if is_ours else reason_of(error)))
 
     def history(self, references: list[str], is_in_cell: bool) -> None:
         """Restore inputs, execution count and extensions."""

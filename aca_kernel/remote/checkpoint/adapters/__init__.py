@@ -34,6 +34,7 @@ _FILES = (
     ("astropy.table", "tables_of_astropy"),
     ("polars", "expressions_of_polars"),
     ("bidict", "pairs_of_bidict"),
+    ("awkward.highlevel", "arrays_of_awkward"),
 )
 
 

@@ -34,13 +34,16 @@ def reducers(_: Any) -> Iterator[tuple[type, Callable[[Any], Any]]]:
     yield sys.modules["matplotlib.cbook"].CallbackRegistry, reduce
 
 
+_FOLLOWING = frozenset({"matplotlib.colorbar", "matplotlib.colorizer", "matplotlib.cm"})
+
+
 def _is_wanted(callback: Any) -> bool:
     if callback is None:
         return False
     if type(callback) is types.MethodType:
-        return "matplotlib.colorbar" in map(module_of, type(callback.__self__).__mro__) or (
-            is_of_cells(callback)
-        )
+        # What tells an image of its norm's limits, and a colorbar of its image's.
+        modules = set(map(module_of, type(callback.__self__).__mro__))
+        return not modules.isdisjoint(_FOLLOWING) or is_of_cells(callback)
     held = getattr(callback, "__closure__", None) or ()
     # A list's `append`, or what a cell has made of its own.
     is_method = type(callback) is types.BuiltinFunctionType and type(callback.__self__) is list

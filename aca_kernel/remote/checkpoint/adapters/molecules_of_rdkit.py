@@ -10,7 +10,8 @@ from typing import Any
 def reducers(_: Any) -> Iterator[tuple[type, Callable[[Any], Any]]]:
     """Yield the reducer of molecules."""
     chem = sys.modules["rdkit.Chem"]
-    wanted = int(chem.PropertyPickleOptions.AllProps)
+    options = chem.PropertyPickleOptions
+    wanted = int(options.AllProps) | int(options.CoordsAsDouble)
 
     def reduce(obj: Any) -> Any:
         if type(obj) not in (chem.Mol, chem.RWMol):

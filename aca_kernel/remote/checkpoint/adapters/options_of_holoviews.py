@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -33,9 +34,13 @@ def set_state(target: Any, state: dict[str, Any]) -> None:
     number = state.get("_id")
     if number is not None:
         store._weakrefs.setdefault(number, [])  # noqa: SLF001 - where loading looks for it
+    # A tree takes attributes that are set for new branches.
+    tree = {name: copy.copy(state[name]) for name in ("children", "data") if name in state}
     before = store.load_counter_offset
     store.load_counter_offset = 0
     try:
         target.__setstate__(state)
     finally:
         store.load_counter_offset = before
+    if len(tree) == 2:
+        target.__dict__.update(tree)

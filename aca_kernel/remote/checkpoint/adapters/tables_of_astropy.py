@@ -9,10 +9,13 @@ from typing import Any
 
 def reducers(_: Any) -> Iterator[tuple[type, Callable[[Any], Any]]]:
     """Yield the reducer of tables."""
-    kind = sys.modules["astropy.table"].Table
+    library = sys.modules["astropy.table"]
+    kind, plain = library.Table, library.column.BaseColumn
 
     def reduce(obj: Any) -> Any:
-        if type(obj).__setstate__ is not kind.__setstate__:
+        # Columns of other kinds know their table by a weak reference in their attributes.
+        are_plain = all(isinstance(one, plain) for one in obj.columns.values())
+        if type(obj).__setstate__ is not kind.__setstate__ or not are_plain:
             return obj.__reduce_ex__(5)
         state = (list(obj.columns.values()), list(obj.colnames), obj.meta)
         return table, (type(obj),), state, None, None, set_state

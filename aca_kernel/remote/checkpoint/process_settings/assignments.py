@@ -10,10 +10,12 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
+from .. import rebuild
 from ..atoms import module_of
 from .row import Row, is_of_cells, shell
 
@@ -44,6 +46,11 @@ def read() -> dict[str, Any]:
     return found
 
 
+def places() -> set[tuple[str, str]]:
+    """Return the modules with the attributes of them that cells have set."""
+    return {(module, name) for module, owner, name, *_ in read().values() if not owner}
+
+
 def _targets(tree: ast.AST) -> Iterator[tuple[ast.expr, str, Any]]:
     """Yield the expression, the attribute, and the key in it if one is set, of all assignments."""
     for node in ast.walk(tree):
@@ -70,7 +77,7 @@ def _as_it_is_now(expression: ast.expr, name: str, key: Any) -> Iterator[tuple[s
     if place is None:
         return
     module, owner, attributes = place
-    if name not in attributes or module.partition(".")[0] in _LEFT_OUT:
+    if name not in attributes or name.startswith("__") or module.partition(".")[0] in _LEFT_OUT:
         return
     value = attributes[name]
     if key is not None:
@@ -81,7 +88,17 @@ def _as_it_is_now(expression: ast.expr, name: str, key: Any) -> Iterator[tuple[s
         return
     path = ".".join(filter(None, (module, owner, name)))
     label = f"{path}[{key!r}]" if key is not None else path
-    yield NAME + label, (module, owner, name, key, value)
+    # What is a variable, too, must stay the same object.
+    variable = _variable(value)
+    yield NAME + label, (module, owner, name, key, None if variable else value, variable)
+
+
+def _variable(value: Any) -> str:
+    """Return the name of a variable that an object is, "" if it is none or need not be the same."""
+    if type(value) in (int, float, complex, str, bytes, bool, type(None)):
+        return ""
+    names = (name for name, one in list(shell().user_ns.items()) if one is value)
+    return next((name for name in names if name[:1] != "_"), "")
 
 
 def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
@@ -98,18 +115,23 @@ def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
             return None
         found = object.__getattribute__(found, "__dict__").get(name)
     if issubclass(type(found), types.ModuleType):
-        attributes = object.__getattribute__(found, "__dict__")
-        if attributes.get("__spec__") is None:
-            return None
-        return str(attributes.get("__name__")), "", attributes
-    if issubclass(type(found), type) and module_of(found) not in ("", "__main__"):
-        attributes = dict(type.__getattribute__(found, "__dict__"))
-        return module_of(found), found.__qualname__, attributes
-    return None
+        module, owner = sys.modules.get(found.__name__), ""
+    elif issubclass(type(found), type):
+        module, owner = sys.modules.get(module_of(found)), found.__qualname__
+    else:
+        return None
+    # Not of one that was made by hand, or is the notebook itself.
+    attributes = object.__getattribute__(module, "__dict__") if module is not None else {}
+    if attributes.get("__spec__") is None or attributes["__name__"] == "__main__":
+        return None
+    held = dict(type.__getattribute__(found, "__dict__")) if owner else attributes
+    return attributes["__name__"], owner, held
 
 
 def _write(state: Any) -> None:
-    module, owner, name, key, value = state
+    module, owner, name, key, value, variable = state
+    if variable:
+        value = rebuild.named(variable)
     place: Any = importlib.import_module(module)
     for part in filter(None, owner.split(".")):
         place = getattr(place, part)

@@ -89,7 +89,7 @@ def _write_altair(state: Any) -> None:
         for key, value in plugins.items():
             one.register(key, value)
         one._global_settings.update(settings)  # noqa: SLF001 - as above
-        if active and (plugins or one.active != active):
+        if active and (plugins or (one.active, dict(one.options)) != (active, options)):
             one.enable(active, **options)
 
 
@@ -98,12 +98,11 @@ def _read_holoviews() -> Any:
     store = loaded("holoviews.core.options").Store
     changed = {}
     for backend, tree in store._options.items():  # noqa: SLF001 - nothing public lists them
-        own = loaded("holoviews.core.options").StoreOptions
-        changed[backend] = _options_in(tree, own)
+        changed[backend] = _options_in(tree)
     return store.current_backend, list(store.renderers), changed
 
 
-def _options_in(tree: Any, _: Any) -> list[tuple[str, str, dict[str, Any]]]:
+def _options_in(tree: Any) -> list[tuple[str, str, dict[str, Any]]]:
     found = []
     for path, node in tree.data.items():
         for group, options in node.groups.items():
@@ -132,7 +131,6 @@ def _write_holoviews(state: Any) -> None:
                     before.key,
                     allowed_keywords=before.allowed_keywords,
                     merge_keywords=before.merge_keywords,
-                    backend=before.backend,
                     **{**before.kwargs, **values},
                 )
 
@@ -249,6 +247,21 @@ def _write_extensions(state: Any) -> None:
         getattr(loaded("spacy.tokens.underscore").Underscore, name).update(extensions)
 
 
+# Libraries whose tables it adds itself to, and what these are called.
+_PLOTTED = {"pandas": "DataFrame", "polars": "DataFrame", "xarray": "Dataset"}
+
+
+def _read_hvplot() -> Any:
+    # Its modules leave sys.modules, so that an import in a notebook runs them again.
+    kinds = {name: getattr(sys.modules.get(name), kind, None) for name, kind in _PLOTTED.items()}
+    return [name for name, kind in kinds.items() if hasattr(kind, "hvplot")] or None
+
+
+def _write_hvplot(state: Any) -> None:
+    for name in state:
+        importlib.import_module(f"hvplot.{name}")
+
+
 def _set_list(module: str, name: str) -> Any:
     def write(values: Any) -> None:
         getattr(loaded(module), name)[:] = values
@@ -316,6 +329,7 @@ ROWS: dict[str, Row] = {
         lambda state: loaded("structlog").configure(**state),
     ),
     "the extensions of spaCy": Row("spacy.tokens.underscore", _read_extensions, _write_extensions),
+    "the methods of hvplot": Row("hvplot", _read_hvplot, _write_hvplot),
     "the configuration of xgboost": Row(
         "xgboost",
         lambda: loaded("xgboost").get_config(),
