@@ -66,6 +66,10 @@ OUTPUT_GRACE_SECONDS = 0.005
 # end of a cell, which flushes, too, follows within this time and comes along.
 FLUSHED_SECONDS = 0.001
 
+# When a cell has run for so many times the span in which output is collected, which grows with the
+# distance, its end may cost a call of its own, and such text waits for nothing.
+LONG_CELL_SETTLES = 20
+
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
 DRAIN_SECONDS = 1.0
@@ -159,6 +163,8 @@ class Agent:
         # Whether what came since then is text, as code flushes it in the middle of a cell.
         self.has_streams_only = True
         self.is_urgent = False
+        # When the last cell began.
+        self.cell_began = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
         self.ready_at = 0.0
@@ -404,7 +410,7 @@ class Agent:
             if self.loud_offset > seen:
                 loud_since = now if loud_since is None else loud_since
                 is_flushed = self.has_streams_only and loud_since - started >= settle
-                until = min(until, loud_since + (FLUSHED_SECONDS if is_flushed else settle))
+                until = min(until, loud_since + self._collected_seconds(settle, now, is_flushed))
             elif self.outgoing.end > seen:
                 # Nor is it that the remote kernel is ready, shortly before its first cell ends.
                 until = min(until, max(started, self.ready_at) + QUIET_SECONDS)
@@ -417,6 +423,13 @@ class Agent:
             ):
                 return
             self._poll(until - now)
+
+    def _collected_seconds(self, settle: float, now: float, is_flushed: bool) -> float:
+        """Return for how long output is collected. is_flushed: it is text behind a pause."""
+        if not is_flushed:
+            return settle
+        is_long = now - self.cell_began >= LONG_CELL_SETTLES * settle
+        return 0.0 if is_long else FLUSHED_SECONDS
 
     def _poll(self, seconds: float) -> None:
         if not self.kernel_ready:
@@ -503,11 +516,18 @@ class Agent:
                     continue
                 if parent in self.open_requests:
                     if not self.open_requests[parent].is_busy:
-                        self.open_requests[parent].is_busy = True
-                        self._close_silent(parent)
+                        self._begin(parent)
                     if state == "idle":
                         self._finish(parent)
             self._log_message("iopub", frames, header, state)
+
+    def _begin(self, parent: str) -> None:
+        """The remote kernel has begun with a request."""
+        request = self.open_requests[parent]
+        request.is_busy = True
+        if request.is_cell:
+            self.cell_began = time.monotonic()
+        self._close_silent(parent)
 
     def _finish(self, parent: str) -> None:
         """Put the replies of a request that is idle now into the log, before its idle."""

@@ -320,6 +320,7 @@ class MemoryAgent(agent_module.Agent):
         self.background = False
         self.loud_offset = 0
         self.is_urgent = False
+        self.cell_began = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
         self.ready_at = 0.0
