@@ -1,8 +1,9 @@
 """`python -m tests.benchmark`: aca against plain ipykernel, interleaved in one run.
 
 Prints a table of medians, minima and ratios. Not a test: nothing here can fail because a
-machine is slow. `--quick` takes a tenth of the rounds; `--only NAME` takes one row;
-`--json FILE` writes what was measured.
+machine is slow. `--before PYTHON` takes another version along, in turn with this one: that of the
+environment with this interpreter, which has its kernelspec. `--quick` takes a tenth of the rounds;
+`--only NAME` takes one row; `--json FILE` writes what was measured.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import sys
@@ -19,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -27,7 +30,8 @@ from nbclient import NotebookClient
 
 from .support import Client, Pool, running_kernel, running_pool
 
-KERNELS = ("python3", "aca")
+# With `--before`, "before" is the third.
+KERNELS = ["python3", "aca"]
 
 # A row's samples by kernel, in its unit.
 Samples = dict[str, list[float]]
@@ -43,7 +47,7 @@ class Row:
     aim: float | None = None
 
     def cells(self) -> list[str]:
-        """Return the line as text: medians, minima, ratios of both, aim."""
+        """Return the line as text: medians, minima, ratios, aim."""
         shown = [self.name]
         for kernel in KERNELS:
             values = self.samples.get(kernel)
@@ -51,22 +55,24 @@ class Row:
                 shown.append(f"{statistics.median(values):.4g} ({min(values):.4g})")
             else:
                 shown.append("-")
-        ratio = self.ratios()
-        shown.append(f"{ratio[0]:.2f} ({ratio[1]:.2f})" if ratio else "-")
+        for base in KERNELS:
+            if base != "aca":
+                ratio = self.ratios(base)
+                shown.append(f"{ratio[0]:.2f} ({ratio[1]:.2f})" if ratio else "-")
         shown.append(f"{self.aim:g}" if self.aim is not None else "-")
         return [*shown, self.unit]
 
-    def ratios(self) -> tuple[float, float] | None:
-        """Return the ratio of the medians and of the minima."""
-        base, ours = self.samples.get("python3"), self.samples.get("aca")
-        if not base or not ours or not min(base):
+    def ratios(self, base: str = "python3") -> tuple[float, float] | None:
+        """Return the ratio to another kernel, of the medians and of the minima."""
+        theirs, ours = self.samples.get(base), self.samples.get("aca")
+        if not theirs or not ours or not min(theirs):
             return None
-        return statistics.median(ours) / statistics.median(base), min(ours) / min(base)
+        return statistics.median(ours) / statistics.median(theirs), min(ours) / min(theirs)
 
 
 @dataclass
 class Bench:
-    """The two kernels of a run, and how many rounds each row takes."""
+    """The kernels of a run, and how many rounds each row takes."""
 
     kernels: dict[str, Client]
     quick: bool
@@ -102,10 +108,45 @@ def timed(action: Callable[[], Any]) -> float:
 
 
 @contextmanager
-def both_kernels() -> Iterator[dict[str, Client]]:
+def all_kernels() -> Iterator[dict[str, Client]]:
     """Start one kernel of each kind."""
     with ExitStack() as stack:
         yield {name: stack.enter_context(running_kernel(name=name)) for name in KERNELS}
+
+
+@contextmanager
+def our_kernels() -> Iterator[dict[str, Client]]:
+    """Start one kernel of each kind but ipykernel's."""
+    names = [name for name in KERNELS if name != "python3"]
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(running_kernel(name=name)) for name in names}
+
+
+@contextmanager
+def in_a_folder() -> Iterator[None]:
+    """Change into a folder, the notebook's for the kernels that are started in it."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+@contextmanager
+def another_version(python: str) -> Iterator[None]:
+    """Add the kernel of the environment with this interpreter to those that are compared."""
+    installed = Path(python).parent.parent / "share/jupyter/kernels/aca/kernel.json"
+    spec = json.loads(installed.read_text())
+    spec["argv"][0] = python
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = Path(folder, "kernels", "before")
+        kernel.mkdir(parents=True)
+        (kernel / "kernel.json").write_text(json.dumps(spec))
+        os.environ["JUPYTER_PATH"] = folder
+        KERNELS.append("before")
+        yield
 
 
 def round_trip(bench: Bench) -> None:
@@ -233,36 +274,46 @@ def source(bench: Bench) -> None:
 def transfer(bench: Bench) -> None:
     """A file of 100 MB that does not compress, to the environment and back."""
     megabytes = 100
-    rates: dict[str, list[float]] = {"upload": [], "download": []}
-    with tempfile.TemporaryDirectory() as folder:
-        before = os.getcwd()
-        os.chdir(folder)  # the notebook's folder, for the kernel that is started here
-        try:
-            with running_kernel() as client, open("data", "wb") as file:
-                file.write(os.urandom(megabytes * 1_000_000))
-                file.flush()
-                for _ in range(bench.rounds(5)):
-                    for name, line in (("upload", "data"), ("download", "--force data")):
-                        spent = timed(lambda c=client, x=f"%aca {name} {line}": c.run(x))
-                        rates[name].append(megabytes * 1000 / spent)
-        finally:
-            os.chdir(before)
-    for name, values in rates.items():
-        bench.add(Row(f"%aca {name} of {megabytes} MB", "MB/s", {"aca": values}))
+    rates: dict[str, Samples] = {"upload": {}, "download": {}}
+    with in_a_folder(), our_kernels() as kernels, open("data", "wb") as file:
+        file.write(os.urandom(megabytes * 1_000_000))
+        file.flush()
+        for _ in range(bench.rounds(5)):
+            for kernel, client in kernels.items():
+                for name, line in (("upload", "data"), ("download", "--force data")):
+                    spent = timed(lambda c=client, x=f"%aca {name} {line}": c.run(x))
+                    rates[name].setdefault(kernel, []).append(megabytes * 1000 / spent)
+    for name, samples in rates.items():
+        bench.add(Row(f"%aca {name} of {megabytes} MB", "MB/s", samples))
+
+
+def state(bench: Bench) -> None:
+    """A DataFrame of 200 MB, stored and brought back, on the embedded pool."""
+    make = "df = pd.DataFrame({f'c{n}': np.random.rand(2_500_000) for n in range(10)})"
+    times: dict[str, Samples] = {"stored": {}, "brought back": {}}
+    with in_a_folder(), our_kernels() as kernels:
+        for client in kernels.values():
+            client.run("import numpy as np, pandas as pd")
+        for _ in range(bench.rounds(5)):
+            for kernel, client in kernels.items():
+                client.run(make)
+                spent = timed(lambda c=client: c.run("%aca checkpoint")) / 1000
+                times["stored"].setdefault(kernel, []).append(spent)
+                client.run("%aca restart --keep")
+                found = re.search(r"came back in ([\d.]+) s", client.run("1").said)
+                assert found is not None
+                times["brought back"].setdefault(kernel, []).append(float(found.group(1)))
+    for name, samples in times.items():
+        bench.add(Row(f"a DataFrame of 200 MB, {name}", "s", samples))
 
 
 def files(bench: Bench) -> None:
     """Files beside the notebook that a cell opens, against a plain copy of them."""
     shapes = {"a file of 200 MB": (1, 200_000_000), "1,000 files of 10 kB": (1000, 10_000)}
-    with tempfile.TemporaryDirectory() as folder:
-        before = os.getcwd()
-        os.chdir(folder)  # the notebook's folder, for the kernel that is started here
-        try:
-            with running_kernel(arguments=("--AcaKernel.files_total_mb=100000",)) as client:
-                for name, (count, size) in shapes.items():
-                    bench.add(Row(f"{name}, opened", "MB/s", _files(bench, client, count, size)))
-        finally:
-            os.chdir(before)
+    arguments = ("--AcaKernel.files_total_mb=100000",)
+    with in_a_folder(), running_kernel(arguments=arguments) as client:
+        for name, (count, size) in shapes.items():
+            bench.add(Row(f"{name}, opened", "MB/s", _files(bench, client, count, size)))
 
 
 def _files(bench: Bench, client: Client, count: int, size: int) -> Samples:
@@ -285,7 +336,7 @@ def _files(bench: Bench, client: Client, count: int, size: int) -> Samples:
 
 def memory(bench: Bench) -> None:
     """Resident memory of each process after one cell."""
-    with both_kernels() as kernels:
+    with all_kernels() as kernels:
         for client in kernels.values():
             client.run("1+1")
         plain = psutil.Process(kernels["python3"].manager.provisioner.pid)  # type: ignore[union-attr]
@@ -357,8 +408,8 @@ ROWS: dict[str, Callable[[Bench], None]] = {
     "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
     "flushed": flushed,
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
-    "source": source, "transfer": transfer, "files": files, "memory": memory, "idle": idle,
-    "many": many, "checkpoint": checkpoint,
+    "source": source, "transfer": transfer, "state": state, "files": files,
+    "memory": memory, "idle": idle, "many": many, "checkpoint": checkpoint,
 }  # fmt: skip
 
 
@@ -368,14 +419,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the rounds")
     parser.add_argument("--only", choices=ROWS, action="append", help="this row only; repeatable")
     parser.add_argument("--json", metavar="FILE", help="write the samples to a file")
+    parser.add_argument("--before", metavar="PYTHON", help="another version's interpreter")
     arguments = parser.parse_args()
-    with both_kernels() as kernels:
+    with ExitStack() as stack:
+        if arguments.before:
+            stack.enter_context(another_version(arguments.before))
+        kernels = stack.enter_context(all_kernels())
         bench = Bench(kernels, arguments.quick)
         for name in arguments.only or ROWS:
             ROWS[name](bench)
     print(f"\nPython {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
-    print("| | python3: median (min) | aca: median (min) | ratio: median (min) | aim | unit |")
-    print("|---|---|---|---|---|---|")
+    heads = [f"{kernel}: median (min)" for kernel in KERNELS]
+    heads += [f"ratio to {kernel}: median (min)" for kernel in KERNELS if kernel != "aca"]
+    print("| " + " | ".join(["", *heads, "aim", "unit"]) + " |")
+    print("|---" * (len(heads) + 3) + "|")
     for row in bench.rows:
         print("| " + " | ".join(row.cells()) + " |")
     if arguments.json:

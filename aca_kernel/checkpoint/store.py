@@ -129,9 +129,9 @@ class Store:
                     kept="",
                     hash_seed=self._hash_seed,
                 )
+                _shrink(connection)
             # Now it is this kernel's own, and goes with it.
             connection.execute("PRAGMA synchronous = OFF")
-            _shrink(connection)
 
     def pieces(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
         """Yield pieces by their names. Raises CheckpointFailed: one is missing."""
@@ -343,16 +343,15 @@ def _is_kept(connection: sqlite3.Connection) -> bool:
 
 
 def _shrink(connection: sqlite3.Connection) -> None:
-    """Give free space back, as far as that is quick or needed."""
+    """Give free space back with this transaction, as far as that is quick or needed."""
     free, total, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("freelist_count", "page_count", "page_size")
     )
-    if free and (free * size <= _QUICKLY_FREED_BYTES or 2 * free > total):
-        # As a script, which is carried out to its end: `execute` frees one page of them. Without
-        # room for the journal the file stays as large as it is.
-        with contextlib.suppress(sqlite3.OperationalError):
-            connection.executescript("PRAGMA incremental_vacuum")
+    if free * size <= _QUICKLY_FREED_BYTES or 2 * free > total:
+        # A page each: `execute` does not carry on to the next. A script would end the transaction.
+        for _ in range(free):
+            connection.execute("PRAGMA incremental_vacuum(1)")
 
 
 def _manifest(connection: sqlite3.Connection) -> dict[str, Any] | None:

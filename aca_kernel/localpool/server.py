@@ -24,6 +24,7 @@ from tornado.httputil import (
 )
 from tornado.iostream import StreamClosedError
 
+from ..remote import large_json
 from .faults import InvalidFault
 from .json_text import dump
 from .mcp import PARSE_ERROR, UNAUTHORIZED, Answer, error_object
@@ -236,7 +237,7 @@ class _Request(HTTPMessageDelegate):
                 self._send(await self._answer_faults(body))
                 return
             try:
-                message = json.loads(body)
+                message = large_json.loads(body)
             except (ValueError, RecursionError):
                 self._send(Answer(400, error_object(None, PARSE_ERROR, "The body is not JSON.")))
                 return

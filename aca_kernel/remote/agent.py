@@ -74,6 +74,9 @@ FLUSHED_SECONDS = 0.001
 # that what comes soon after the message is not collected for long.
 CALLBACK_SECONDS = 0.3
 QUICK_SECONDS = 0.005
+# When a cell has run for so many times the span in which output is collected, which grows with the
+# distance, its end may cost a call of its own, and such text waits for nothing.
+LONG_CELL_SETTLES = 20
 
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
@@ -170,6 +173,8 @@ class Agent:
         self.is_urgent = False
         # When the last message to a widget came.
         self.moved_at = 0.0
+        # When the last cell began.
+        self.cell_began = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
         self.ready_at = 0.0
@@ -448,13 +453,16 @@ class Agent:
 
     def _collecting(self, after: float, settle: float) -> float:
         """Return for how long output is collected that began so long after the exchange."""
-        if time.monotonic() - self.moved_at < CALLBACK_SECONDS and len(self.open_requests) > 1:
+        now = time.monotonic()
+        if now - self.moved_at < CALLBACK_SECONDS and len(self.open_requests) > 1:
             return QUICK_SECONDS
         if not (self.has_streams_only and after >= settle):
             return settle
         # Most commands end on the heels of what they say.
-        has_commands = any(one.ahead is not None for one in self.open_requests.values())
-        return QUICK_SECONDS if has_commands else FLUSHED_SECONDS
+        if any(one.ahead is not None for one in self.open_requests.values()):
+            return QUICK_SECONDS
+        is_long = now - self.cell_began >= LONG_CELL_SETTLES * settle
+        return 0.0 if is_long else FLUSHED_SECONDS
 
     def _poll(self, seconds: float) -> None:
         if not self.kernel_ready:
@@ -541,11 +549,18 @@ class Agent:
                     continue
                 if parent in self.open_requests:
                     if not self.open_requests[parent].is_busy:
-                        self.open_requests[parent].is_busy = True
-                        self._close_silent(parent)
+                        self._begin(parent)
                     if state == "idle":
                         self._finish(parent)
             self._log_message("iopub", frames, header, state)
+
+    def _begin(self, parent: str) -> None:
+        """The remote kernel has begun with a request."""
+        request = self.open_requests[parent]
+        request.is_busy = True
+        if request.is_cell:
+            self.cell_began = time.monotonic()
+        self._close_silent(parent)
 
     def _finish(self, parent: str) -> None:
         """Put the replies of a request that is idle now into the log, before its idle."""

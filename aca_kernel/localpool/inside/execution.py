@@ -10,6 +10,7 @@ from __future__ import annotations
 import _ast
 import builtins
 import linecache
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,8 @@ _KEPT_SOURCES = 500
 _KEPT_SOURCE_CHARACTERS = 1 << 20
 # The tokenizer needs ten milliseconds for a megabyte; a shorter literal is not worth a look.
 _LARGE_LITERAL_CHARACTERS = 1 << 16
-_PLACEHOLDER = "~ aca: a large literal ~"
+# Cannot be in any source: it is made anew by each process and told to nobody.
+_PLACEHOLDER = os.urandom(16).hex()
 
 
 class Executor:
@@ -180,7 +182,7 @@ def _last_literal(source: str) -> str:
         return ""
     start = source.rfind('"', 0, -2) + 1
     is_large = start > 1 and len(source) - start >= _LARGE_LITERAL_CHARACTERS
-    if not is_large or source[start - 2] != "(" or _PLACEHOLDER in source:
+    if not is_large or source[start - 2] != "(":
         return ""
     literal = source[start:-2]
     is_plain = literal.isascii() and not any(one in literal for one in "\\\r\n\0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from aca_kernel.kernel import commands as do
 from aca_kernel.remote import wire
 
 from .invariants import check
-from .world import World
+from .world import LATENCY, RemoteKernel, World
 
 NewWorld = Callable[..., World]
 
@@ -192,3 +193,24 @@ def test_what_does_not_fit_into_a_call_follows_though_the_answer_ends_the_exchan
     ]
     assert delivered == [str(number) for number in range(6)]
     check(world)
+
+
+def test_text_waits_for_nothing_after_a_pause_in_a_cell_that_runs_for_long(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = []
+    say = RemoteKernel._say
+
+    def say_noted(self: RemoteKernel, channel: str, msg_type: str, *rest: Any) -> None:
+        if msg_type == "stream":
+            printed.append(self.world.clock.now)
+        say(self, channel, msg_type, *rest)
+
+    monkeypatch.setattr(RemoteKernel, "_say", say_noted)
+    world = new_world()
+    cell = world.cell("a", "b", "c", "d", seconds=1.0)
+    world.settle()
+    came = [one.at for one in world.heard(cell) if one.msg_type == "stream"]
+    delays = [at - when for at, when in zip(came, printed, strict=True)]
+    # The first may be that of a short cell, whose end is to come along with it.
+    assert delays[1:] == pytest.approx([LATENCY] * 3)

@@ -329,6 +329,7 @@ class MemoryAgent(agent_module.Agent):
         self.loud_offset = 0
         self.is_urgent = False
         self.moved_at = 0.0
+        self.cell_began = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
         self.ready_at = 0.0
