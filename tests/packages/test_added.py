@@ -347,3 +347,10 @@ def test_addresses_are_kept_without_passwords(
 )
 def test_the_decisive_line(lines: list[str], decisive: str) -> None:
     assert decisive_line(lines) == decisive
+
+
+@pytest.mark.parametrize("entry", [{"package": []}, {"package": ["a", "1", "x"]}, {}, None])
+def test_an_entry_that_is_none_is_noticed(entry: Any) -> None:
+    # As the checkpoint engine expects it of whatever an environment says.
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        wording.what_of(manifest(kept=[entry]))
