@@ -28,6 +28,7 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
+from .packages.index import Index, serving, wheel, without_other_indexes
 from .support import Client, Pool, running_kernel, running_pool
 
 # With `--before`, "before" is the third.
@@ -404,12 +405,48 @@ def checkpoint(bench: Bench) -> None:
     checkpoint(bench, row)
 
 
+_FIVE = tuple(f"aca-small-{number}" for number in range(5))
+
+
+def packages(bench: Bench) -> None:
+    """Small packages before the first cell, and back with a restore, from an index on loopback."""
+    index = Index()
+    for name in _FIVE:
+        index.add(wheel(name))
+    first: dict[str, list[float]] = {}
+    restored: dict[str, list[float]] = {}
+    with serving(index), without_other_indexes():
+        place = f"--AcaKernel.packages_index_url={index.url}"
+        for _ in range(bench.rounds(10)):
+            for name, wanted in (
+                ("none", ""),
+                ("one that is there", "numpy"),
+                ("five by uv", " ".join(_FIVE)),
+            ):
+                with running_kernel(arguments=(place, f"--AcaKernel.packages={wanted}")) as client:
+                    # Hidden: the environment is up, and nothing is installed yet.
+                    client.run("pass", store_history=False)
+                    first.setdefault(name, []).append(timed(lambda: client.run("x = 1")))
+            for name, wanted in (("none", ""), ("three", " ".join(_FIVE[:3]))):
+                with running_kernel(arguments=(place,)) as client:
+                    client.run(f"%pip install -q -i {index.url} {wanted}" if wanted else "pass")
+                    client.run("x = 1\n%aca restart --keep")
+                    restored.setdefault(name, []).append(timed(lambda: client.run("x")))
+    for name, values in first.items():
+        bench.add(Row(f"first cell, packages to install: {name}", "ms", {"aca": values}))
+    for name, values in restored.items():
+        bench.add(
+            Row(f"new environment and restore, added packages: {name}", "ms", {"aca": values})
+        )
+
+
 ROWS: dict[str, Callable[[Bench], None]] = {
     "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
     "flushed": flushed,
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
     "source": source, "transfer": transfer, "state": state, "files": files,
     "memory": memory, "idle": idle, "many": many, "checkpoint": checkpoint,
+    "packages": packages,
 }  # fmt: skip
 
 

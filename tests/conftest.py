@@ -56,6 +56,8 @@ SLOW = (
     "localpool/test_control_plane.py",
     "localpool/test_isolation.py",
     "localpool/test_life.py",
+    "packages/test_added.py",
+    "packages/test_before_cells.py",
     "pool/azure",
     "pool/test_mcp_client.py",
     "test_round_trips.py",

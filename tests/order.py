@@ -17,6 +17,8 @@ LONG = (
     "batch/test_acceptance.py",
     "batch/test_trouble.py",
     "checkpoint/test_expiry.py",
+    "packages/test_added.py",
+    "packages/test_before_cells.py",
     "clients/test_jupyterlab_services.py",
     "batch/test_run.py",
     "clients/test_vscode.py",

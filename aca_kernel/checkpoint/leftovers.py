@@ -93,16 +93,21 @@ def _carry_packages(new: Manifest, old: Manifest, wanted: set[str], room: _Room)
             into.setdefault("pinned", []).append([name, version])
             added.add(str(name))
     for one in stored.get("kept", ()):
-        if one["package"][0] in wanted and room.takes(one):
+        if _package_of(one) in wanted and room.takes(one):
             into.setdefault("kept", []).append(one)
-            added.add(str(one["package"][0]))
+            added.add(_package_of(one))
     return added
 
 
 def _packages(manifest: Manifest) -> set[str]:
     stored = manifest.get("packages") or {}
     found = {str(name) for name, _ in stored.get("pinned", ())}
-    return found | {str(one["package"][0]) for one in stored.get("kept", ())}
+    return found | {_package_of(one) for one in stored.get("kept", ())}
+
+
+def _package_of(one: dict[str, Any]) -> str:
+    name, _version = one["package"]
+    return str(name)
 
 
 def count_packages(manifest: Manifest) -> int:

@@ -386,7 +386,8 @@ class Agent:
         self.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
             self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
-        threading.Thread(target=_compile_package, daemon=True).start()
+        is_wanted = bool(self.config.get("packages", {}).get("wanted"))
+        threading.Thread(target=_compile_package, args=(is_wanted,), daemon=True).start()
 
     def _restart_kernel(self) -> None:
         """Start another one; if that cannot be, the kernel has to know."""
@@ -680,11 +681,11 @@ def _load(data: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _compile_package() -> None:
+def _compile_package(installs_packages: bool) -> None:
     """Compile for the remote kernel what it will import of ours, while it imports ipykernel."""
     import compileall
 
     here = os.path.dirname(__file__)
-    # Not what is seldom needed: that is compiled when it is.
+    # What is seldom needed is compiled when it is.
     seldom = re.compile(rf"{re.escape(os.path.join(here, 'packages'))}/(?!__init__|attach|distrib)")
-    compileall.compile_dir(here, quiet=2, rx=seldom)
+    compileall.compile_dir(here, quiet=2, rx=None if installs_packages else seldom)

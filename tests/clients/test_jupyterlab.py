@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from ..packages.index import Index, serving, wheel
 from .lab import DISPLAY_NAME, Lab, browser_window
 from .server import running_server
 
@@ -107,6 +108,24 @@ def test_run_all_runs_cells_in_order_with_every_kind_of_output(lab: Lab) -> None
     expect(notebook.output(7)).to_have_text("'kept\\n'")
     expect(notebook.output(8).locator("b")).to_have_text("bold")
     assert notebook.stray_output() == []
+
+
+def test_a_notebook_brings_its_packages_and_writes_them_down(lab: Lab) -> None:
+    index = Index()
+    index.add(wheel("aca-alpha", "2.0"))
+    with serving(index):
+        notebook = lab.open(
+            "packages.ipynb",
+            '# /// script\n# requires-python = ">=3.9"\n# dependencies = ["aca-alpha"]\n'
+            f'# [[tool.uv.index]]\n# url = "{index.url}"\n# ///\n1',
+            "import aca_alpha\naca_alpha.__version__",
+            "%aca packages --write",
+        )
+        lab.choose("Run", "Run All Cells")
+        expect(notebook.prompt(2)).to_have_text("[3]:")
+        expect(notebook.output(0)).to_have_text([re.compile("Installed in .*: aca-alpha 2.0"), "1"])
+        expect(notebook.output(1)).to_have_text("'2.0'")
+        expect(notebook.cell(3)).to_contain_text("aca-alpha==2.0")
 
 
 def test_the_readme_shows_this_picture(lab: Lab) -> None:

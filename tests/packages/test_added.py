@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from aca_kernel.checkpoint import leftovers, wording
+from aca_kernel.remote.packages import distributions
+from aca_kernel.remote.packages.added import AddedPackages
+from aca_kernel.remote.packages.installer import Installer, decisive_line
 
 from ..checkpoint.expiring import AFTER_EACH_CELL, Notebook, notebook
 from ..support import Cell
@@ -282,3 +285,72 @@ def test_checkpoints_of_before_have_no_packages() -> None:
     assert leftovers.references(old) == set()
     assert not leftovers.all_of(old)
     assert wording.what_of(old) == "1 variable and 0 files"
+
+
+def test_addresses_are_kept_without_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "aca_far-1.0.dist-info"
+    info.mkdir()
+    url = "git+https://me:Sesame-1234@git.example/far"
+    (info / "direct_url.json").write_text(json.dumps({"url": url, "vcs_info": {"vcs": "git"}}))
+    (info / "RECORD").write_text("aca_far-1.0.dist-info/direct_url.json,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    installer = Installer("", 1.0)
+    stored: list[bytes] = []
+
+    class Pack:
+        def add_all(self, data: memoryview) -> list[str]:
+            stored.append(bytes(data))
+            return ["p"]
+
+    here = {name: one.version for name, one in distributions.find().items() if name != "aca-far"}
+    skipped: list[tuple[str, str]] = []
+    taken = AddedPackages(here, installer, "").take(Pack(), skipped)
+    assert (taken["pinned"], skipped) == ([], [])
+    assert [one["package"] for one in taken["kept"]] == [["aca-far", "1.0"]]
+    assert json.loads(stored[0])["url"] == "git+https://git.example/far"
+
+
+@pytest.mark.parametrize(
+    ("lines", "decisive"),
+    [
+        (
+            [
+                "ERROR: Could not find a version that satisfies the requirement a==7 (from: 1)",
+                "ERROR: No matching distribution found for a==7",
+            ],
+            "No matching distribution found for a==7",
+        ),
+        (
+            [
+                "ERROR: Cannot install a and b because these have conflicting dependencies.",
+                "ERROR: ResolutionImpossible: for help visit https://pip.example",
+            ],
+            "Cannot install a and b because these have conflicting dependencies.",
+        ),
+        (
+            [
+                "  \u00d7 Building wheel did not run successfully.",
+                "  error: no gcc",
+                "[end of output]",
+            ],
+            "Building wheel did not run successfully: error: no gcc",
+        ),
+        (
+            ["error: Failed to fetch: `x`", "  cause: tcp connect error", "  cause: refused"],
+            "Failed to fetch: `x`: tcp connect error",
+        ),
+        (["/usr/bin/python: No module named pip"], "there is no pip in the environment"),
+        ([], "it does not say why"),
+    ],
+)
+def test_the_decisive_line(lines: list[str], decisive: str) -> None:
+    assert decisive_line(lines) == decisive
+
+
+@pytest.mark.parametrize("entry", [{"package": []}, {"package": ["a", "1", "x"]}, {}, None])
+def test_an_entry_that_is_none_is_noticed(entry: Any) -> None:
+    # As the checkpoint engine expects it of whatever an environment says.
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        wording.what_of(manifest(kept=[entry]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ..batch.support import run, texts, write_notebook
-from ..support import TIMEOUT, Client, running_kernel, running_pool
+from ..support import TIMEOUT, Client, logging_kernel, running_kernel, running_pool
 from .index import Index, broken_source, serving, wheel
 
 # Cells find pip in this Python, and uv by their PATH only.
@@ -247,3 +248,48 @@ def test_a_notebook_with_metadata_runs_under_jupyter_execute(index: Index, tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert texts(path)[1] == "'2.0'"
+
+
+def test_what_a_package_needs_in_another_version_goes_to_the_environment_only(
+    index: Index,
+) -> None:
+    before = importlib.metadata.version("dill")
+    index.add(wheel("aca-delta", needs=["dill>=99", "numpy"]))
+    index.add(wheel("dill", "99.0"))
+    with asking_kernel(index, "aca-delta") as kernel:
+        cell = kernel.run("import dill, numpy; print(dill.__version__, numpy.__name__)")
+        assert cell.text == "99.0 numpy\n", cell.said
+        assert last_sentence(cell.said).endswith(": aca-delta 1.0, dill 99.0.")
+    assert importlib.metadata.version("dill") == before
+
+
+def test_a_key_is_in_no_log(tmp_path: Path) -> None:
+    private = Index()
+    private.add(wheel("aca-private"))
+    private.password = "Sesame-open-1234"
+    with serving(private):
+        url = private.url.replace("://", "://reader:${INDEX_KEY}@")
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "aca_kernel_config.py").write_text(
+            f"c.AcaKernel.packages = 'aca-private aca-none'\nc.AcaKernel.environment = 'INDEX_KEY'"
+            f"\nc.AcaKernel.packages_index_url = {url!r}\n"
+        )
+        env = {
+            **os.environ,
+            "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+            "INDEX_KEY": private.password,
+        }
+        with logging_kernel(tmp_path, env=env) as kernel:
+            cell = kernel.run("1")
+            assert "No matching distribution found for aca-none" in cell.said
+            assert private.password not in str(cell.messages)
+            assert kernel.run("%aca status").status == "ok"
+    assert private.password not in (tmp_path / "log").read_text()
+
+
+def test_a_password_in_a_requirement_is_not_shown(shared_kernel: Client) -> None:
+    cell = shared_kernel.run(
+        block("far @ http://me:Sesame-1234@127.0.0.1:9/far-1-py3-none-any.whl")
+    )
+    assert "far @ http://127.0.0.1:9/far-1-py3-none-any.whl, which could not" in cell.said
+    assert "Sesame" not in cell.said

@@ -32,7 +32,7 @@ from ..wrapping import tell
 from . import distributions
 from .before_cells import InstallProgress
 from .distributions import Distribution
-from .installer import Installer, InstallFailed
+from .installer import Installer, InstallFailed, without_credentials
 
 # Packages from elsewhere are small, as a rule; an index has the large ones.
 _MOST_KEPT_BYTES = 50_000_000
@@ -267,6 +267,9 @@ def _files_of(one: Distribution) -> Iterator[tuple[str, os.stat_result]]:
 def _entry(one: Distribution, path: str, status: os.stat_result, pack: Any) -> dict[str, Any]:
     with open(os.path.join(os.path.dirname(one.folder), path), "rb") as file:
         data = file.read()
+    if os.path.basename(path) == "direct_url.json":
+        # Installers are to leave them out, and not all do.
+        data = without_credentials(data.decode("utf-8", "replace")).encode("utf-8")
     return {
         "package": [one.name, one.version],
         "path": path,

@@ -10,6 +10,8 @@ import functools
 import importlib
 import os
 import sys
+import threading
+from contextlib import suppress
 from typing import Any
 
 from . import distributions
@@ -30,6 +32,9 @@ class NotebookPackages:
         self._calls_path = calls_path
         self._image = distributions.image()
         self._is_setting_due = bool(config.get("wanted"))
+        if self._is_setting_due:
+            # While nobody waits: the first cell will.
+            threading.Thread(target=_import, args=("before_cells",), daemon=True).start()
 
     def register(self, ip: Any, kernel: Any) -> None:
         """Come before all cells of a shell."""
@@ -70,3 +75,10 @@ class NotebookPackages:
         """What checkpoints keep and restores bring back."""
         module = importlib.import_module(f"{__package__}.added")
         return module.AddedPackages(self._image, self._installer, self._calls_path)
+
+
+def _import(name: str) -> None:
+    """Import what installs; whoever needs it is told of a failure."""
+    for module in (f"{__package__}.{name}", "packaging.requirements"):
+        with suppress(ImportError):
+            importlib.import_module(module)

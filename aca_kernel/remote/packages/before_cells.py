@@ -23,7 +23,7 @@ from ..asking import asking
 from ..paged_files import FileProblem
 from ..wrapping import tell
 from . import distributions, script_metadata
-from .installer import Installer, InstallFailed, interruptible
+from .installer import Installer, InstallFailed, interruptible, without_credentials
 from .unmet import fits_python, unmet
 
 _DONE = "packages-done"
@@ -161,7 +161,7 @@ def failure_sentence(who: str, left: list[str], error: InstallFailed) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:_MOST_NAMES])
+    shown = without_credentials(", ".join(names[:_MOST_NAMES]))
     more = len(names) - _MOST_NAMES
     return shown if more <= 0 else f"{shown} and {more} more"
 

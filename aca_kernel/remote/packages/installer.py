@@ -53,7 +53,7 @@ _UV_VARIABLES = {
 }
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"]*@")
 _STEP = re.compile(
     r"\s*(Collecting|Downloading|Downloaded|Building|Preparing|Installing|Using cached)\b.*"
 )
@@ -252,7 +252,7 @@ class _Run:
                 return
 
     def _clean(self, line: str) -> str:
-        line = _CREDENTIALS.sub("", _ESCAPE.sub("", line))
+        line = without_credentials(_ESCAPE.sub("", line))
         for secret in self._secrets:
             line = line.replace(secret, "***")
         return line.rstrip()
@@ -264,6 +264,11 @@ class _Run:
         self._tell_at = now + _TOLD_SECONDS
         steps = [one for one in lines if _STEP.fullmatch(one)]
         self._tell(_step(steps[-1]) if steps else "")
+
+
+def without_credentials(text: str) -> str:
+    """Return a text without users and passwords in addresses."""
+    return _CREDENTIALS.sub("", text)
 
 
 def _step(line: str) -> str:
