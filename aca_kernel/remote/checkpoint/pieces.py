@@ -144,7 +144,7 @@ class Pieces:
 
     def __init__(self, path: str, index: dict[str, tuple[int, int]]) -> None:
         self._index = index
-        self._file = io.open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+        self._file = io.open(path, "rb", buffering=0)  # closed by close()
 
     def read(self, reference: str) -> bytes | bytearray:
         """Return a piece. Raises DamagedPiece."""
