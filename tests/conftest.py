@@ -63,6 +63,7 @@ SLOW = (
     "test_round_trips.py",
     "test_secrets.py",
     "test_tutorial.py",
+    "windows",
 )
 
 

@@ -14,6 +14,9 @@ import pytest
 # Longest first, by the seconds that they took. What is not named comes behind, as collected.
 LONG = (
     "kernel/test_ipykernel_suite.py",
+    # The first of them makes a Windows, for the other one, too.
+    "windows/test_kernel.py",
+    "windows/test_command_line.py",
     "batch/test_acceptance.py",
     "batch/test_trouble.py",
     "checkpoint/test_expiry.py",

@@ -176,7 +176,7 @@ def test_the_sentence_after_the_cooldown_is_the_programs() -> None:
 
 def code_lines(text: str) -> Iterator[str]:
     """Yield the lines of shell in a document, those that are continued as one."""
-    for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^```(?:sh|powershell)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         yield from block.replace("\\\n", " ").splitlines()
 
 

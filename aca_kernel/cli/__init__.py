@@ -27,9 +27,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from .. import __version__
+from .. import __version__, system
 from ..errors import AcaKernelError, SettingInvalid
-from ..system import run
 
 # As argparse has it for a command line that cannot work.
 _EXIT_BAD_INPUT = 2
@@ -133,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         namespace = parser.parse_args(words)
         program = namespace.prog
         status = importlib.import_module(namespace.module).run(namespace)
-        return int(run(status) if asyncio.iscoroutine(status) else status)
+        return int(system.run(status) if asyncio.iscoroutine(status) else status)
     except AcaKernelError as error:
         print(f"{program}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1

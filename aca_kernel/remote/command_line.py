@@ -32,7 +32,7 @@ _LONGEST_KEEP_SECONDS = 24 * 3600
 
 # Quotes, and backslashes outside of them.
 _BACKSLASHES = re.compile(
-    r"""'[^']*'|"(?P<quoted>\\\\(?=\w))?(?:\\.|[^"\\])*"|(?<!\S)(?P<share>\\\\)(?=\w)"""
+    r"""'[^']*'|"(?P<quoted>\\\\(?=[\w.?]))?(?:\\.|[^"\\])*"|(?<!\S)(?P<share>\\\\)(?=[\w.?])"""
     r"""|(?P<part>\\(?=[\w.~-]|\Z))|\\.""",
     re.DOTALL,
 )
@@ -109,7 +109,8 @@ def _with_literal_backslashes(text: str) -> str:
     r"""Return a line in which `shlex` leaves the backslashes of Windows paths alone.
 
     Such are those ahead of a letter, digit, dot, hyphen or tilde, and two that begin a word:
-    `C:\data\a.csv`, `\\server\share`. All others escape, as in a shell: `my\ file.csv`.
+    `C:\data\a.csv`, `\\server\share`, `\\?\C:\data`. All others escape, as in a shell:
+    `my\ file.csv`.
     """
 
     def doubled(found: re.Match[str]) -> str:

@@ -47,6 +47,8 @@ def sentence_of(kernel: Client, code: str) -> str:
         (r"upload 'C:\my data\1.csv'", Command("upload", r"C:\my data\1.csv")),
         (r"upload \\server\share\1.csv", Command("upload", r"\\server\share\1.csv")),
         (r'upload "\\server\my share\1.csv"', Command("upload", r"\\server\my share\1.csv")),
+        (r"upload \\?\C:\data\1.csv", Command("upload", r"\\?\C:\data\1.csv")),
+        (r"upload \\.\pipe\a", Command("upload", r"\\.\pipe\a")),
         (r"upload ~\.data\_1.csv", Command("upload", r"~\.data\_1.csv")),
         (r"upload a\\b", Command("upload", r"a\b")),
         (r"upload it\'s", Command("upload", "it's")),
