@@ -18,7 +18,7 @@ from traitlets import Unicode, default
 
 from . import __version__
 from .settings import AcaKernel
-from .system import END_SIGNALS, Parent, on_signal, run
+from .system import END_SIGNALS, Parent, on_signal, run_loop
 
 if TYPE_CHECKING:
     import subprocess
@@ -111,7 +111,7 @@ class AcaKernelApp(JupyterApp):
                 pool = None
             else:
                 configure(pool, settings)
-        run(self._serve(settings, pool, self._connection_info()))
+        run_loop(self._serve(settings, pool, self._connection_info()))
 
     async def _serve(
         self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]

@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         namespace = parser.parse_args(words)
         program = namespace.prog
         status = importlib.import_module(namespace.module).run(namespace)
-        return int(system.run(status) if asyncio.iscoroutine(status) else status)
+        return int(system.run_loop(status) if asyncio.iscoroutine(status) else status)
     except AcaKernelError as error:
         print(f"{program}: {error.message}", file=sys.stderr)
         return _EXIT_BAD_INPUT if isinstance(error, SettingInvalid) else 1

@@ -9,7 +9,7 @@ import os
 import sys
 
 from ..errors import SettingInvalid
-from ..system import run as run_in_loop
+from ..system import run_loop
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def run(namespace: argparse.Namespace) -> int:
         retries=namespace.retries,
         parameters=parameters,
     )
-    return run_in_loop(
+    return run_loop(
         run_batch(
             jobs,
             options,

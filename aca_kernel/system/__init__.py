@@ -27,7 +27,7 @@ if sys.platform == "win32":
         open_inside,
         open_shared,
         restrict_to_owner,
-        run,
+        run_loop,
     )
 else:
     from .on_posix import (
@@ -43,7 +43,7 @@ else:
         open_inside,
         open_shared,
         restrict_to_owner,
-        run,
+        run_loop,
     )
 
 __all__ = [
@@ -59,5 +59,5 @@ __all__ = [
     "open_inside",
     "open_shared",
     "restrict_to_owner",
-    "run",
+    "run_loop",
 ]

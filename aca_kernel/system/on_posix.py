@@ -26,7 +26,7 @@ KILL_SIGNAL = signal.SIGKILL
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in an event loop that ZMQ sockets can be watched by."""
     return asyncio.run(main)
 

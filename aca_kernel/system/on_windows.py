@@ -56,7 +56,7 @@ _kernel32.GetFinalPathNameByHandleW.argtypes = [
 _kernel32.GetFinalPathNameByHandleW.restype = ctypes.c_uint32
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
     # ZMQ's sockets are watched by `add_reader`, which the default loop of Windows, the proactor,
     # does not have. What the selector's loop lacks are subprocesses and pipes, which nothing here
     # uses by asyncio. 512 sockets are its limit; a kernel has some ten.

@@ -348,7 +348,10 @@ def test_what_did_not_come_back_stays_until_it_does(one: Notebook) -> None:
 
 
 def test_a_failure_is_not_held_against_the_next_cell(one: Notebook) -> None:
-    one.run("import os\ndef fork(): raise OSError('no memory')\nos.fork = fork")
+    one.run(
+        "from _aca_remote.originals import os\ndef fork(): raise OSError('no memory')\n"
+        "os.fork = fork"
+    )
     assert eventually(one.is_idle, TIMEOUT)
     assert one.manifest()["groups"] == []
     # As many cells after a new beginning as had run when it failed.

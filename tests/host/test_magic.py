@@ -233,7 +233,7 @@ def test_a_line_reaches_this_machine_whatever_code_has_changed(
 
 def test_a_checkpoint_that_fails_in_the_environment_says_why(shared_kernel: Client) -> None:
     code = """
-import os
+from _aca_remote.originals import os
 def fail(): raise OSError(12, "Cannot allocate memory")
 kept, os.fork = os.fork, fail
 try:
