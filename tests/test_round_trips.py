@@ -63,6 +63,14 @@ class Far:
                 break
         return min(counts)
 
+    def wait_for_silence(self, seconds: float) -> None:
+        """Wait until there has been no call for so many seconds."""
+
+        def is_silent() -> bool:
+            return self.line.loop.time() - max(one.ended for one in self.line.calls) > seconds
+
+        assert eventually(is_silent)
+
     def wait_for(self, names: set[str], *, since: int) -> None:
         """Wait until what a kernel prepares has been answered; since: so many calls before."""
 
@@ -268,7 +276,7 @@ def test_the_first_cell_after_the_cooldown_with_a_restore(far: Far) -> None:
         def first_cell() -> int:
             fresh.run("kept = 1")
             fresh.run("%aca checkpoint")
-            time.sleep(1.5)
+            far.wait_for_silence(1.2)  # so short a cooldown has another checkpoint taken at once
             far.pool.fault(expire="*")
             return far.count(lambda: fresh.run("assert kept"))
 
