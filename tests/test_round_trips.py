@@ -6,6 +6,7 @@ short cell a long one, which costs a call more, so that the best of some tries c
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,10 +65,11 @@ class Far:
         return min(counts)
 
     def wait_for_silence(self, seconds: float) -> None:
-        """Wait until there has been no call for so many seconds."""
+        """Wait until no call has been made or answered for so many seconds."""
 
         def is_silent() -> bool:
-            return self.line.loop.time() - max(one.ended for one in self.line.calls) > seconds
+            ends = (one.began if one.ended == math.inf else one.ended for one in self.line.calls)
+            return self.line.loop.time() - max(ends) > seconds
 
         assert eventually(is_silent)
 
