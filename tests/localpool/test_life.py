@@ -60,7 +60,7 @@ def test_after_the_cooldown_no_process_and_no_file_is_left(start, helpers):
         f"os.mkdir('closed', 0)\nos.environ['MARK'] = '{marker}'\n"
         "p = subprocess.Popen(['sleep', '100'], start_new_session=True)",
     )
-    assert helpers.processes_with(marker)
+    helpers.wait_until(lambda: helpers.processes_with(marker))
     (session,) = pool.sessions()
     directory = os.path.join(pool.directory, session)
     assert os.path.exists(os.path.join(directory, "data", "file"))
@@ -191,7 +191,7 @@ def test_killing_the_pool_leaves_no_processes_and_the_next_one_sweeps(start, hel
         "p = subprocess.Popen(['sleep', '100'], start_new_session=True)",
     )
     directory, groups = pool.directory, []
-    assert helpers.processes_with(marker)
+    helpers.wait_until(lambda: helpers.processes_with(marker))
     pool.process.send_signal(signal.SIGKILL)
     pool.process.wait()
     helpers.wait_until(lambda: not helpers.processes_with(marker))
