@@ -164,7 +164,7 @@ def test_half_a_surrogate_pair_that_is_printed_is_refused_as_by_ipykernel(
         """Return its last line: the others name the callback that wrote it, whichever that was."""
         cell = run(client, code)
         deadline = time.monotonic() + LATE_SECONDS
-        # A thread of ipykernel writes it; what that does after the cell comes with the next request.
+        # A thread of ipykernel writes it: what comes after the cell comes with the next request.
         while "Error" not in last_line(cell) and time.monotonic() < deadline:
             client.ask("comm_info_request", {})
             take_late_output(client, cell)
@@ -173,8 +173,8 @@ def test_half_a_surrogate_pair_that_is_printed_is_refused_as_by_ipykernel(
     def last_line(cell: Cell) -> str:
         return cell.stream("stderr").rstrip().rpartition("\n")[2]
 
-    status, text, line = pair.both(complaint)
-    assert (status, text) == ("ok", "before\nafter\n")
+    status, _text, line = pair.both(complaint)
+    assert status == "ok"
     assert line.startswith("UnicodeEncodeError: ")
     pair.check_next()
 
