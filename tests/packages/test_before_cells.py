@@ -102,6 +102,17 @@ def test_a_failure_is_one_sentence_and_the_cells_run(
         assert kernel.run("1 + 2").said == ""
 
 
+@pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
+def test_one_that_cannot_be_had_does_not_keep_the_others_away(variables: str, index: Index) -> None:
+    asked = "aca-alpha aca-none aca-broken aca-gamma"
+    with asking_kernel(index, asked, f"--AcaKernel.environment={variables}") as kernel:
+        cell = kernel.run("import aca_alpha, aca_gamma; print(aca_alpha.__version__)")
+        assert cell.text == "2.0\n", cell.said
+        assert "s: aca-alpha 2.0, aca-beta 1.5, aca-gamma 1.0." in cell.said
+        for name, why in (("aca-none", "No matching"), ("aca-broken", "on holiday")):
+            assert re.search(f"asks for {name}, which could not be installed: .*{why}", cell.said)
+
+
 def test_without_a_network_the_sentence_says_so(index: Index) -> None:
     with asking_kernel(index, "aca-alpha", "--AcaKernel.egress=disabled") as kernel:
         cell = kernel.run("1 + 1")

@@ -24,6 +24,7 @@ from ..paged_files import FileProblem
 from ..wrapping import tell
 from . import distributions, script_metadata
 from .installer import Installer, InstallFailed, interruptible, without_credentials
+from .parts import install_what_there_is, reason
 from .unmet import fits_python, unmet
 
 _DONE = "packages-done"
@@ -107,19 +108,26 @@ class PackagesFirst:
             return
         started = time.monotonic()
         before = {name: one.version for name, one in distributions.find().items()}
-        try:
+        deadline = started + self._installer.most_seconds
+        progress = InstallProgress(left).tell
+
+        def install(group: list[str]) -> None:
+            # With what is there already, so that it keeps a fitting version.
+            wanted = [one for one in requirements if one in group or one not in left]
             self._installer.install(
-                requirements, constraints, indexes=indexes, tell=InstallProgress(left).tell
+                wanted, constraints, indexes=indexes, deadline=deadline, tell=progress
             )
-        except InstallFailed as error:
-            tell(failure_sentence(who, left, error))
-            return
+
+        try:
+            failed = install_what_there_is(left, install, deadline)
         except KeyboardInterrupt:
             tell(f"Interrupted: {_listed(left)} {'is' if len(left) == 1 else 'are'} not installed.")
             raise
         came = [f"{one.name} {one.version}" for one in distributions.added(before)]
         if came:
             tell(f"Installed in {time.monotonic() - started:.1f} s: {_listed(came)}.")
+        for sentence in failure_sentences(who, failed):
+            tell(sentence)
 
     def _read_done(self) -> set[str]:
         try:
@@ -151,13 +159,15 @@ class InstallProgress:
             self.show(f"{step} …")
 
 
-def failure_sentence(who: str, left: list[str], error: InstallFailed) -> str:
-    """Return the sentence about what could not be installed."""
-    if error.is_unreachable:
-        reason = "no package index can be reached from the environment"
-    else:
-        reason = str(error).rstrip(".")
-    return f"{who} asks for {_listed(left)}, which could not be installed: {reason}."
+def failure_sentences(who: str, failed: dict[str, InstallFailed]) -> list[str]:
+    """Return a sentence for each reason why something could not be installed."""
+    by_reason: dict[str, list[str]] = {}
+    for requirement, error in failed.items():
+        by_reason.setdefault(reason(error), []).append(requirement)
+    return [
+        f"{who} asks for {_listed(names)}, which could not be installed: {why}."
+        for why, names in by_reason.items()
+    ]
 
 
 def _listed(names: list[str]) -> str:

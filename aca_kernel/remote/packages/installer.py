@@ -143,7 +143,7 @@ class Installer:
         elsewhere = [] if is_exact else _elsewhere()
         if elsewhere:
             # uv looks into one folder and would install again what lies in others.
-            left = {distributions.normalized(_name_of(one)) for one in unmet(requirements)}
+            left = {distributions.normalized(name_of(one)) for one in unmet(requirements)}
             names = [name for name in elsewhere if name not in left]
             options += ["--excludes", _write(folder, "excludes.txt", names)]
         try:
@@ -347,7 +347,8 @@ def _find_what_came() -> None:
         sys.path.append(user)
 
 
-def _name_of(requirement: str) -> str:
+def name_of(requirement: str) -> str:
+    """Return the name at the head of a requirement, as it is written there."""
     found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return found[1] if found else requirement
 
