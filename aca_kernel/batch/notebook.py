@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import tempfile
@@ -15,6 +16,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from ..errors import AcaKernelError
+from ..packages import notebook_block
 from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
 from .finding import Job
 from .injection import has_tag, inject
@@ -146,7 +148,7 @@ class NotebookRun:
             state = "interrupted"
             try:
                 # A kernel's own output is a log, not for the terminal.
-                env = {**os.environ, **target.variables}
+                env = {**os.environ, **target.variables, **_packages(notebook)}
                 await client.async_execute(env=env, stdout=log, stderr=log)
                 outcome.errors = client.errors
                 outcome.status, state = Status.DONE, "done"
@@ -200,6 +202,14 @@ def _count(notebook: NotebookNode) -> int:
         cell.cell_type == "code" and bool(cell.source.strip()) and not has_tag(cell, _SKIP_TAG)
         for cell in notebook.cells
     )
+
+
+def _packages(notebook: NotebookNode) -> dict[str, str]:
+    """Return variables that tell a kernel what the notebook's script metadata asks for."""
+    found = notebook_block.of_cells(
+        cell.source for cell in notebook.cells if cell.cell_type == "code"
+    )
+    return {} if found is None else {notebook_block.VARIABLE: json.dumps(found)}
 
 
 def _last_line(log: IO[bytes]) -> str:

@@ -245,6 +245,29 @@ def test_a_batch_installs_for_each_notebook_what_its_metadata_asks_for(
         assert texts(tmp_path / f"{name}.ipynb")[1] == f"'{version}'"
 
 
+def test_a_batch_reads_metadata_ahead_of_the_first_cell(index: Index, tmp_path: Path) -> None:
+    path = write_notebook(
+        tmp_path / "book.ipynb", "import aca_alpha\naca_alpha.__version__", block("aca-alpha<2")
+    )
+    done = run(tmp_path, ".", "--inplace", env={"PIP_INDEX_URL": index.url})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert texts(path)[0].endswith("aca-alpha 1.0.\n'1.0'")
+
+
+def test_metadata_is_remembered_without_a_checkpoint(index: Index) -> None:
+    with running_pool() as pool:
+        off = "--AcaKernel.checkpoint=off"
+        with asking_kernel(index, "", off, env=pool.env) as kernel:
+            kernel.run(block("aca-alpha<2", python=">=3.99"))
+            pool.expire()
+            cell = kernel.run("import aca_alpha\nprint(aca_alpha.__version__)")
+            assert cell.text == "1.0\n", cell.said
+            assert "This notebook asks for Python >=3.99" in cell.said
+            assert "aca-alpha 1.0." in cell.said
+            # The cell itself asks for nothing more.
+            assert kernel.run(block("aca-alpha<2", python=">=3.99")).said == ""
+
+
 def test_a_notebook_with_metadata_runs_under_jupyter_execute(index: Index, tmp_path: Path) -> None:
     path = write_notebook(
         tmp_path / "book.ipynb", block("aca-alpha"), "import aca_alpha\naca_alpha.__version__"
