@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,12 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from aca_kernel.settings import AcaKernel
+
 from ..batch.support import run, texts, write_notebook
 from ..support import TIMEOUT, Client, logging_kernel, running_kernel, running_pool
 from .index import Index, broken_source, serving, wheel
 
 # Cells find pip in this Python, and uv by their PATH only.
 WITH_PIP = "PATH=/usr/bin:/bin"
+WITHOUT_UV = f"--AcaKernel.environment={WITH_PIP}"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,18 @@ def test_what_is_there_in_a_fitting_version_costs_nothing(index: Index) -> None:
     assert len(index.requests) == before
 
 
+def test_a_notebook_that_asks_for_nothing_pays_nothing(shared_kernel: Client) -> None:
+    """Neither by the config, which goes to an environment once, nor by imports in it."""
+    assert len(json.dumps(AcaKernel().packages_config())) < 80
+    shared_kernel.run("1 + 1")
+    code = "sorted(one for one in sys.modules if one.endswith(('packages.attach', {})))"
+    names = ("before_cells", "added", "installer", "parts", "unmet", "script_metadata", "uv_binary")
+    own = ", ".join(f"'.packages.{name}'" for name in names)
+    loaded = shared_kernel.run(f"import sys; {code.format(own)}").result
+    assert loaded.count(",") == 0, loaded
+    assert loaded.endswith("packages.attach']")
+
+
 @pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
 @pytest.mark.parametrize(
     ("package", "reason"),
@@ -100,6 +117,26 @@ def test_a_failure_is_one_sentence_and_the_cells_run(
         assert reason in said
         # Once for an environment.
         assert kernel.run("1 + 2").said == ""
+
+
+def test_uv_is_given_to_an_environment_without_it(index: Index, tmp_path: Path) -> None:
+    """As a wheel, where there is enough to install; and it is no package that cells have added."""
+    own = Index()
+    own.files = dict(index.files)
+    uv = shutil.which("uv")
+    script = f'#!/bin/sh\necho given >> /tmp/given\nexec {uv} "$@"\n'
+    own.add(wheel("uv", "9.9", scripts={"uv": script}))
+    with serving(own), asking_kernel(own, "aca-beta aca-gamma", WITHOUT_UV) as kernel:
+        assert "Installed in" in kernel.run("1").said
+        assert not [one for one in own.downloads if one.startswith("uv-")]
+        # What follows in the same environment has it, too.
+        for code in (block("aca-alpha<2", "aca-x", "aca-y"), block("aca-x"), block("aca-alpha>1")):
+            kernel.run(code)
+        assert len([one for one in own.downloads if one.startswith("uv-")]) == 1
+        assert int(kernel.run("!wc -l < /tmp/given").text) >= 3
+        shown = kernel.run("%aca packages").text
+        assert "aca-alpha" in shown
+        assert "uv" not in shown
 
 
 @pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
