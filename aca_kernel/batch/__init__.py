@@ -22,6 +22,8 @@
     reports       the same for programs: JSON and JUnit
     merging       one report made of several
 
+    papermill_entry, papermill_engine   the engine `aca` of papermill: one notebook, for schedulers
+
 Nothing of the kernel's own process is imported here: a batch is a front end like others.
 
 Above: `cli`. Below: `app`, for a kernelspec's settings; `environment`, `messaging` and `pool`.
