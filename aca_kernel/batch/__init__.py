@@ -20,6 +20,7 @@
     lines         text that goes to a terminal
     summary       the display at the end
     reports       the same for programs: JSON and JUnit
+    html_report   the same as a page
     merging       one report made of several
 
     papermill_entry, papermill_engine   the engine `aca` of papermill: one notebook, for schedulers

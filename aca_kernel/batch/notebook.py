@@ -64,6 +64,7 @@ class NotebookRun:
         self._is_saving = False
         # A cell of this attempt has started, so that there is something to save.
         self._has_started = False
+        self._cell_began = 0.0
 
     async def run(self) -> None:
         """Run it, with its retries; errors are in the outcome.
@@ -130,6 +131,7 @@ class NotebookRun:
         prepare(notebook)
         inject(notebook, self._options.parameters, target.name, target.language)
         outcome.cells, outcome.cells_run = _count(notebook), 0
+        outcome.cell_seconds = []
         self._has_started = False
         saver = Saver(notebook, self._job.output, print_)
         with tempfile.TemporaryFile() as log:
@@ -142,7 +144,7 @@ class NotebookRun:
                 is_remote=target.settings is not None,
                 allow_errors=self._options.allow_errors,
                 tell=lambda text: self._progress.say(outcome.name, text),
-                on_cell=lambda number: self._progress.cell(outcome.name, number, outcome.cells),
+                on_cell=self._on_cell,
                 on_end=lambda number, is_whole: self._on_end(number, saver, is_whole=is_whole),
             )
             state = "interrupted"
@@ -181,8 +183,13 @@ class NotebookRun:
                 notebook.metadata.clear()
                 client.reset_execution_trackers()
 
+    def _on_cell(self, number: int) -> None:
+        self._cell_began = time.monotonic()
+        self._progress.cell(self.outcome.name, number, self.outcome.cells)
+
     def _on_end(self, number: int, saver: Saver, *, is_whole: bool) -> None:
         self._has_started = True
+        self.outcome.cell_seconds.append(time.monotonic() - self._cell_began)
         if is_whole:
             self.outcome.cells_run = number
         saver.changed()

@@ -19,9 +19,9 @@ from .finding import Job
 from .kernels import KernelInvalid, Kernels, Target
 from .notebook import Options
 from .notebook_io import NotebookInvalid, read_notebook
-from .outcomes import Outcome
+from .outcomes import Batch, Outcome
 from .progress import Progress
-from .reports import Batch, write_report
+from .reports import write_report
 from .runner import Runner
 from .shards import Shard
 from .shared_pool import local_pool
