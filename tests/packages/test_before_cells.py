@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -237,6 +238,25 @@ def test_the_setting_names_files_beside_the_notebook(
         # Not the newest: those of the lock.
         assert "aca-alpha 2.0, aca-beta 1.0." in cell.said
         assert "names missing.txt, which lies neither beside the notebook" in cell.said
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_file_that_is_not_that_of_the_lock_is_not_installed(
+    is_right: bool, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, data = wheel("aca-beta", "1.0")
+    digest = hashlib.sha256(data if is_right else b"another").hexdigest()
+    (tmp_path / "uv.lock").write_text(
+        'version = 1\n[[package]]\nname = "here"\nsource = { virtual = "." }\n'
+        'dependencies = [{ name = "aca-beta" }]\n'
+        '[[package]]\nname = "aca-beta"\nversion = "1.0"\nsource = { registry = "x" }\n'
+        f'wheels = [{{ url = "x/{name}", hash = "sha256:{digest}" }}]\n'
+    )
+    with asking_kernel(index, "uv.lock") as kernel:
+        cell = kernel.run("import importlib.util; importlib.util.find_spec('aca_beta') is not None")
+        assert cell.result == str(is_right), cell.said
+        assert ("Hash mismatch" in cell.said) is not is_right
 
 
 def test_once_for_an_environment_not_for_each_kernel(index: Index) -> None:

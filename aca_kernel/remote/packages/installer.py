@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import distributions, uv_binary
-from .unmet import unmet
+from .unmet import unmet, without_hashes
 
 # What takes longer says so, and then at this interval what it is doing.
 QUIET_SECONDS = 2.0
@@ -119,17 +119,20 @@ class Installer:
         variables, secrets = self._variables(indexes)
         with tempfile.TemporaryDirectory(prefix="aca-packages-") as folder:
             wanted = ["-r", _write(folder, "requirements.txt", requirements)]
+            hashed = list(wanted)
             if constraints:
-                wanted += ["-c", _write(folder, "constraints.txt", constraints)]
-            if is_exact:
-                wanted.append("--no-deps")
-            if target:
-                wanted += ["--target", target]
+                hashed += ["-c", _write(folder, "hashed.txt", constraints)]
+                plain = map(without_hashes, constraints)
+                wanted += ["-c", _write(folder, "constraints.txt", plain)]
+            more = ["--no-deps"] if is_exact else []
+            more += ["--target", target] if target else []
+            wanted += more
+            hashed += more
             run = _Run(variables, secrets, deadline, self.most_seconds, tell)
             uv = uv_binary.find()
             if not uv and len(requirements) >= _WORTH_UV:
                 uv = self._fetch_uv(run)
-            if uv and self._by_uv(run, uv, folder, wanted, requirements, constraints, is_exact):
+            if uv and self._by_uv(run, uv, folder, hashed, requirements, constraints, is_exact):
                 return "uv"
             run.do([*_PIP, *wanted])
         _find_what_came()
@@ -171,8 +174,9 @@ class Installer:
             options += ["--excludes", _write(folder, "excludes.txt", names)]
         try:
             run.do([uv, "pip", "install", *options, *wanted])
-        except InstallFailed:
-            if time.monotonic() > run.deadline:
+        except InstallFailed as error:
+            # pip, which is given no hashes, must not install what the lock does not have.
+            if time.monotonic() > run.deadline or "Hash mismatch" in str(error):
                 raise
             return False
         _find_what_came()
