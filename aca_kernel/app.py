@@ -119,6 +119,7 @@ class AcaKernelApp(JupyterApp):
         from .checkpoint.hash_seed import hash_seed
         from .environment.launch import Launcher
         from .environment.variables import variables_to_pass
+        from .packages import notebook_block
 
         log = _logger(self.log)
         key = str(info.get("key", "")).encode("ascii")
@@ -138,7 +139,7 @@ class AcaKernelApp(JupyterApp):
             "variables": variables_to_pass(settings, self.kernelspec),
             "files": settings.files_mode,
             "files_back": settings.files_back,
-            "packages": settings.packages_config(),
+            "packages": {**settings.packages_config(), **notebook_block.told()},
         }
         backend = _backend(settings, pool)
         inbox: asyncio.Queue[Event] = asyncio.Queue()

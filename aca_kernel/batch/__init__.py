@@ -20,7 +20,10 @@
     lines         text that goes to a terminal
     summary       the display at the end
     reports       the same for programs: JSON and JUnit
+    html_report   the same as a page
     merging       one report made of several
+
+    papermill_entry, papermill_engine   the engine `aca` of papermill: one notebook, for schedulers
 
 Nothing of the kernel's own process is imported here: a batch is a front end like others.
 

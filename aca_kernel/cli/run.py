@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write a report: name.json, or name.xml for JUnit; repeatable",
+        help="write a report: name.json, name.xml for JUnit, name.html for a page; repeatable",
     )
     add(
         "--shard",

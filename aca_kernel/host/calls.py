@@ -39,7 +39,10 @@ Handler = Callable[[Call], Awaitable[Answer | Later | None]]
 
 
 class Calls:
-    """Answers the calls of one kernel's environments. inbox: told sentences for the user."""
+    """Answers the calls of one kernel's environments.
+
+    inbox: told sentences for the user. package_config: what environments are told about packages.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Calls:
         schedule: Schedule,
         inbox: Inbox[Noticed],
         log: logging.Logger,
+        package_config: dict[str, Any],
     ) -> None:
         self._restart_asked: Restart | None = None
         self._log = log
@@ -63,7 +67,7 @@ class Calls:
         self._transfers = transfers = Transfers(table, folder.place_of)
         self._sending = sending = Sending(settings, folder, inbox)
         self._back = back = WriteBack(settings, folder, table)
-        packages = PackageCalls(settings, inbox)
+        packages = PackageCalls(settings, package_config, inbox)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
             "status": self._status,
@@ -88,6 +92,7 @@ class Calls:
             "back_end": back.end,
             "packages": packages.declared,
             "packages_told": packages.told,
+            "packages_asked": packages.asked,
         }
 
     async def answer(self, call: Call) -> Record | Later | None:

@@ -67,7 +67,14 @@ class Driver:
         )
         self._core = Core(options, log)
         self._calls = Calls(
-            self._core.table, backend, settings, self._checkpoints, self._schedule, inbox, log
+            self._core.table,
+            backend,
+            settings,
+            self._checkpoints,
+            self._schedule,
+            inbox,
+            log,
+            config["packages"],
         )
         self._tasks = Tasks(inbox, log)
         self._jobs = Jobs(
