@@ -19,6 +19,7 @@ from typing import Any
 
 from .. import trimming
 from . import importing, is_quiet
+from .cell_text import CellText
 from .fetching import Fetching
 from .hinting import Hinting
 from .mirror import Mirror
@@ -38,6 +39,7 @@ def install(ip: Any, mirror: Mirror) -> None:
         fetching = Fetching(mirror)
         _replace_os(fetching.functions())
         handlers = fetching.handlers()
+        CellText(mirror).register(ip)
     importing.install(mirror)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Modules beside the notebook, and libraries that open files in C.
+"""Modules beside the notebook, and what is done when a library is imported.
 
 A module that is missing in the environment is looked for beside the notebook. One that came from
 there is refreshed before it is loaded again. pyarrow, which opens files in C, is patched when it
@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 from ..paged_files import FileProblem
-from . import is_quiet, quiet
+from . import c_readers, is_quiet, quiet
 from .fetching import bring_tree
 from .mirror import Mirror, Refused
 from .missing_errors import MissingModule
@@ -32,6 +32,7 @@ def install(mirror: Mirror) -> None:
     patches: dict[str, Callable[[Any], None]] = {
         "pyarrow": functools.partial(_patch_pyarrow, mirror),
         "pyarrow.util": functools.partial(_patch_pyarrow_util, mirror),
+        **c_readers.patches(mirror),
     }
     for name, patch in patches.items():
         if name in sys.modules:

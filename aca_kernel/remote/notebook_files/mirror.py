@@ -64,6 +64,8 @@ class Mirror:
         self.is_hinting = is_hinting
         # Whether a cell is running.
         self.is_in_cell = False
+        # Whether the next cell has, before it is executed.
+        self._has_begun = False
         self.device = os.stat(root).st_dev
         self._calls_path = calls_path
         self._stream = stream
@@ -81,14 +83,22 @@ class Mirror:
         self._way = threading.Semaphore(_FILES_AT_A_TIME)
 
     def begin_cell(self) -> None:
-        """Drop cached answers."""
+        """Drop cached answers, unless the cell has begun already."""
         self.is_in_cell = True
+        if self._has_begun:
+            self._has_begun = False
+            return
         self._asked.forget()
         self.copies.read()
 
+    def begin_cell_early(self) -> None:
+        """Drop cached answers for a cell that asks before it is executed."""
+        self.begin_cell()
+        self._has_begun = True
+
     def end_cell(self) -> None:
         """Note what the cell's processes have fetched: it is no work of the code's."""
-        self.is_in_cell = False
+        self.is_in_cell = self._has_begun = False
         self.copies.read()
 
     # -- paths -------------------------------------------------------------------
