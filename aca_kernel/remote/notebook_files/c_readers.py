@@ -23,6 +23,7 @@ from . import is_quiet, quiet
 from .fetching import bring_tree
 from .mirror import Mirror, Refused, hint_of, text_of
 from .missing_errors import MissingFile
+from .outside import Outside
 
 # Readers by module: functions, classes, and methods as `Class.method`. "paths": an argument is one,
 # several or a pattern; "sql": or a text with such in quotes; "beside": files of the same name with
@@ -123,10 +124,10 @@ _PREFIX = re.compile(
 _ARCHIVE = re.compile(r"^(.*?\.(?:zip|tar|tgz|kmz|gz))(?:[/!]|$)", re.IGNORECASE)
 
 
-def patches(mirror: Mirror) -> dict[str, Callable[[Any], None]]:
+def patches(mirror: Mirror, outside: Outside) -> dict[str, Callable[[Any], None]]:
     """Return what wraps the readers of each library, by the names of modules."""
     return {
-        name: functools.partial(_patch, _Bringing(mirror), readers)
+        name: functools.partial(_patch, _Bringing(mirror, outside), readers)
         for name, readers in READERS.items()
     }
 
@@ -134,8 +135,9 @@ def patches(mirror: Mirror) -> dict[str, Callable[[Any], None]]:
 class _Bringing:
     """What is done before a reader is called."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, outside: Outside) -> None:
         self._mirror = mirror
+        self._outside = outside
 
     def before(self, kind: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         """Bring what arguments name. Raises MissingFile: it cannot come, and none is here."""
@@ -156,6 +158,8 @@ class _Bringing:
     def _bring(self, kind: str, name: str) -> None:
         __tracebackhide__ = True
         mirror = self._mirror
+        if mirror.inside(name) is None:
+            self._outside.tell(name)
         if mirror.is_hinting:
             self._hint(name)
             return
@@ -187,7 +191,7 @@ class _Bringing:
             if not os.path.lexists(self._mirror.path_of(relative)):
                 found = self._mirror.look(relative)
                 if found is not None and not found.is_folder:
-                    self._mirror.tell_once(relative, hint_of(relative))
+                    self._mirror.tell_once(relative, hint_of(self._mirror.shown(relative)))
 
 
 def _is_writing(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:

@@ -24,10 +24,12 @@ from .fetching import Fetching
 from .hinting import Hinting
 from .mirror import Mirror
 from .missing_errors import MissingFile
+from .outside import Outside
 
 
-def install(ip: Any, mirror: Mirror) -> None:
+def install(ip: Any, mirror: Mirror, outside: Outside) -> None:
     """Install the hooks. ip: the InteractiveShell."""
+    trimming.before_shown(ip, outside.prepare)
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
     if mirror.is_hinting:
@@ -40,7 +42,7 @@ def install(ip: Any, mirror: Mirror) -> None:
         _replace_os(fetching.functions())
         handlers = fetching.handlers()
         CellText(mirror).register(ip)
-    importing.install(mirror)
+    importing.install(mirror, outside)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         __tracebackhide__ = True

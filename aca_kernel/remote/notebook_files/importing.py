@@ -22,17 +22,18 @@ from . import c_readers, is_quiet, quiet
 from .fetching import bring_tree
 from .mirror import Mirror, Refused
 from .missing_errors import MissingModule
+from .outside import Outside
 
 # Archives that Python imports modules from.
 _ARCHIVES = (".zip", ".egg", ".whl")
 
 
-def install(mirror: Mirror) -> None:
+def install(mirror: Mirror, outside: Outside) -> None:
     """Install the finders."""
     patches: dict[str, Callable[[Any], None]] = {
         "pyarrow": functools.partial(_patch_pyarrow, mirror),
         "pyarrow.util": functools.partial(_patch_pyarrow_util, mirror),
-        **c_readers.patches(mirror),
+        **c_readers.patches(mirror, outside),
     }
     for name, patch in patches.items():
         if name in sys.modules:
@@ -156,7 +157,7 @@ class _Last:
 def _folders(mirror: Mirror, path: Sequence[str] | None) -> Iterator[tuple[str, str]]:
     """Yield the folders beside the notebook that may hold a module, as a prefix and as a path."""
     seen: set[str] = set()
-    for folder in [mirror.root, *sys.path] if path is None else list(path):
+    for folder in [mirror.home, *sys.path] if path is None else list(path):
         # Python means the working directory by an empty one.
         inside = mirror.inside(folder or ".")
         if inside is not None and inside not in seen:

@@ -24,6 +24,7 @@ from ..wrapping import tell
 from . import quiet, receiving
 from .copies import Copies, Copy
 from .entries import FileFacts
+from .local_path import LocalPath
 from .lookup_cache import LookupCache
 
 # How long code waits for the kernel while no cell runs; the kernel then polls at growing
@@ -44,7 +45,9 @@ class Refused(Exception):
 class Mirror:
     """The files of one remote kernel.
 
-    root: the directory that stands for the notebook's folder. calls_path: the agent's socket.
+    root: the directory that stands for the folder whose files may come.
+    inner: the notebook's folder in it. local: its path on the user's machine.
+    calls_path: the agent's socket.
     journal: a file in the agent's folder that records copies for the next remote kernel.
     known: stamps of files that are not the code's, to which copies are added.
     stream: where a slow transfer shows its progress.
@@ -59,8 +62,15 @@ class Mirror:
         stream: Any,
         *,
         is_hinting: bool,
+        inner: str = "",
+        local: LocalPath | None = None,
     ) -> None:
         self.root = root
+        self._inner = inner
+        # The notebook's folder here, and what is in front of its files' paths.
+        self.home = os.path.join(root, inner) if inner else root
+        self.prefix = f"{inner}/" if inner else ""
+        self._local = local or LocalPath("", root)
         self.is_hinting = is_hinting
         # Whether a cell is running.
         self.is_in_cell = False
@@ -117,6 +127,8 @@ class Mirror:
                 text = os.path.join(os.getcwd(), text)
             except FileNotFoundError:
                 return None
+        elif self._local.is_led(text):
+            text = root + text[len(self._local.path) :]
         if not text.startswith(root) and "//" not in text and "/." not in text:
             return None
         text = os.path.normpath(text)
@@ -127,6 +139,26 @@ class Mirror:
             return None
         relative = "/".join(parts)
         return self._through_links(relative) if self.copies.links else relative
+
+    def local_place(self, path: str) -> str:
+        """Return the place here of an absolute path of the user's machine that leads nowhere."""
+        if not self._local.is_in(path) or self._local.is_led(path):
+            return ""
+        return os.path.normpath(path[len(self._local.path) :].lstrip("/"))
+
+    def leads_out(self, path: str) -> bool:
+        """Tell whether a path may be one of the user's machine that is outside of the root."""
+        text = os.path.normpath(path) if path and "\0" not in path else ""
+        if text.startswith("/"):
+            return text != self.root and not text.startswith(self.root + "/")
+        if not text.startswith(".."):
+            return False
+        here = os.path.relpath(os.getcwd(), self.root)
+        return os.path.normpath(os.path.join(here, text)).startswith("..")
+
+    def shown(self, relative: str) -> str:
+        """Return a path as the notebook writes it: relative to its own folder."""
+        return os.path.relpath(relative, self._inner) if self._inner else relative
 
     def _through_links(self, relative: str) -> str:
         """Resolve the symlinks in a path that still exist there."""
@@ -242,10 +274,11 @@ class Mirror:
             return
         found = self.look(relative)
         if found is not None and not copy.is_of(found):
+            shown = self.shown(relative)
             self.tell_once(
                 relative,
-                f"{relative} has changed on your machine, and the code has changed its copy here: "
-                f"the copy is kept. `{transfer_line('upload', relative)}` replaces it by yours.",
+                f"{shown} has changed on your machine, and the code has changed its copy here: "
+                f"the copy is kept. `{transfer_line('upload', shown)}` replaces it by yours.",
             )
 
     def _forget(self, relative: str) -> None:
@@ -430,7 +463,10 @@ class Mirror:
 
 
 def hint_of(relative: str) -> str:
-    """Return the hint for a missing file, where files are not sent by themselves."""
+    """Return the hint for a missing file, where files are not sent by themselves.
+
+    relative: its path as the notebook writes it.
+    """
     return (
         f"{relative} exists beside the notebook on your machine: "
         f"`{transfer_line('upload', relative)}` sends it, and with the setting "
