@@ -23,13 +23,12 @@ from ..paged_files import FileProblem
 from . import is_quiet
 from .c_readers import READERS
 from .mirror import Mirror, Refused
+from .program_files import LARGEST_BYTES, WHOLE_NAME
 
 # A name in quotes, with a suffix.
 _NAME = re.compile(r"[^\s'\"/\\]\.[A-Za-z]\w{0,11}[\"']")
-_WHOLE = re.compile(r"[^\n:*?<>|\\]*[^\s/]\.[A-Za-z]\w{0,11}")
 
 _MOST_NAMES = 50
-_LARGEST_BYTES = 32_000_000
 
 # Packages besides Python's own whose files are opened by Python, or are no files.
 _SEEN = frozenset(
@@ -71,7 +70,7 @@ class CellText:
             if paths and not is_quiet():
                 mirror.begin_cell_early()
                 for path, item in zip(paths, mirror.look_at(paths)):  # noqa: B905
-                    is_small = item is not None and item.size <= _LARGEST_BYTES
+                    is_small = item is not None and item.size <= LARGEST_BYTES
                     if item is not None and is_small and not item.is_folder:
                         with contextlib.suppress(FileProblem, Refused):
                             mirror.bring(path)
@@ -93,7 +92,7 @@ def names_in(tree: ast.AST, variables: dict[str, Any]) -> Iterator[str]:
             for argument in [*node.args, *(one.value for one in node.keywords)]:
                 for constant in _constants(argument):
                     text = _text(constant.value)
-                    if _WHOLE.fullmatch(text):
+                    if WHOLE_NAME.fullmatch(text):
                         yield text
 
 

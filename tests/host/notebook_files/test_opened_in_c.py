@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import types
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,38 @@ def test_readers_take_names_from_arguments_of_every_form() -> None:
 
 def test_programs_find_what_their_lines_name(prepared: Client) -> None:
     assert prepared.run("!cat package/*.py | wc -l").text.strip() == "2"
+
+
+def test_programs_find_what_their_scripts_name(folder: Path) -> None:
+    (folder / "lib").mkdir()
+    (folder / "tests").mkdir()
+    files = {
+        "script.py": "import one, lib.two as t\nprint(one.VALUE, t.VALUE, open('data.txt').read())",
+        "one.py": "VALUE = 1",
+        "lib/__init__.py": "",
+        "lib/two.py": "VALUE = open('deep/more.txt').read()",
+        "data.txt": "data",
+        "tests/test_a.py": "import one\ndef test_a(): assert open('made.txt').read() == 'm'",
+        "made.txt": "m",
+        "conftest.py": "",
+        "Makefile": "all:\n\t@cat source.txt\n",
+        "source.txt": "source",
+        "secrets.txt": SECRET,
+        "hidden.py": "print(open('secrets.txt').read(), open('ignored.txt').read())",
+        "ignored.txt": SECRET,
+        ".gitignore": "ignored.txt",
+        "unasked.txt": "nobody opens it",
+    }
+    (folder / "deep").mkdir()
+    for name, text in {**files, "deep/more.txt": "more"}.items():
+        (folder / name).write_text(text)
+    with running_kernel() as kernel:
+        assert kernel.run("!python script.py").told == "1 more data"
+        cell = kernel.run("!python -m pytest -q -p no:cacheprovider tests")
+        assert "1 passed" in cell.text, cell.text
+        code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import one'])"
+        assert "returncode=0" in kernel.run(code).result
+        if shutil.which("make"):
+            assert kernel.run("!make").told == "source"
+        assert SECRET not in kernel.run("!python hidden.py").text
+        assert "unasked" not in kernel.run("%aca files").text
