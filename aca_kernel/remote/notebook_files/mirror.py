@@ -119,7 +119,7 @@ class Mirror:
         Hidden names and paths outside the root are never asked for: the kernel would refuse.
         """
         text = text_of(path)
-        if not text or "\0" in text:
+        if not text or "\0" in text or self._leads_up(text):
             return None
         root = self.root
         if not text.startswith("/"):
@@ -145,6 +145,16 @@ class Mirror:
         if not self._local.is_in(path) or self._local.is_led(path):
             return ""
         return os.path.normpath(path[len(self._local.path) :].lstrip("/"))
+
+    def _leads_up(self, text: str) -> bool:
+        """Tell whether a relative path leaves the root.
+
+        It may come back by a name that the directory has here only: `../data/x`.
+        """
+        try:
+            return ".." in text and not text.startswith("/") and self.leads_out(text)
+        except FileNotFoundError:  # there is no working directory
+            return True
 
     def leads_out(self, path: str) -> bool:
         """Tell whether a path may be one of the user's machine that is outside of the root."""

@@ -11,9 +11,12 @@ import pytest
 from aca_kernel.host.notebook_files.files_root import find_root
 from aca_kernel.host.notebook_files.folder import Folder
 from aca_kernel.host.notebook_files.outside_files import sentence_for
+from aca_kernel.localpool import bubblewrap
+from aca_kernel.remote.notebook_files.local_path import LocalPath
 
 from ...support import Client, running_kernel
 from .conftest import SECRET, inside
+from .test_opened_in_c import MADE
 
 DECOYS = (
     "../.env", "../.git/config", "../id_rsa", "../ignored.txt", "../data/ignored.txt",
@@ -103,6 +106,9 @@ def test_an_error_says_where_a_file_beyond_is_and_what_sends_it(notebooks: Path)
             assert "../data/x.csv is on your machine, outside of the notebook's" in cell.evalue
             assert "`%aca upload ../data/x.csv` sends it" in cell.evalue
             assert 'files_root = "repository"' in cell.evalue
+        # The environment's directory has a name, too.
+        (notebooks / "y.csv").write_text("another file")
+        assert kernel.run("open('../data/y.csv')").error is not None
         # A path that does not stand in the cell's text: the user is told, and the code is not.
         cell = kernel.run("open('../data' + '/x.csv')")
         assert "on your machine" not in cell.evalue
@@ -111,6 +117,53 @@ def test_an_error_says_where_a_file_beyond_is_and_what_sends_it(notebooks: Path)
             assert "on your machine" not in kernel.run(f"open({path!r})").evalue
     with running_kernel(arguments=("--AcaKernel.files=hint",)) as kernel:
         assert "%aca upload ../data/x.csv" in kernel.run("open('../data/x.csv')").evalue
+
+
+def test_a_reader_in_c_gets_the_sentence_beside_its_own_error(notebooks: Path) -> None:
+    assert notebooks
+    with running_kernel() as kernel:
+        kernel.run(MADE)
+        cell = kernel.run("polars.read_csv('../data/x.csv')")
+        assert (cell.result, cell.error) == (None, None)
+        assert "../data/x.csv is on your machine, outside of the notebook's folder" in cell.said
+        assert "on your machine" not in kernel.run("polars.read_csv('../.env')").said
+        # An error of C that names the path in its text only.
+        cell = kernel.run("raise RuntimeError('IO Error: No files found: \"../data/x.csv\"')")
+        assert "`%aca upload ../data/x.csv` sends it" in cell.evalue
+
+
+def test_an_absolute_path_is_made_to_lead_only_where_nothing_of_it_is(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    local = LocalPath(str(tmp_path / "home" / "project"), str(root), may_link=True)
+    assert not local.is_led(str(tmp_path / "home" / "project2"))
+    assert not (tmp_path / "home").exists()
+    assert local.is_led(str(tmp_path / "home" / "project" / "x.csv"))
+    assert (tmp_path / "home" / "project").resolve() == root
+    # What is on this machine already is no other machine's.
+    (tmp_path / "here").mkdir()
+    assert not LocalPath(str(tmp_path / "here" / "a"), str(root), may_link=True).is_led(
+        str(tmp_path / "here" / "a")
+    )
+    assert not (tmp_path / "here" / "a").exists()
+    assert not LocalPath("", str(root)).is_in("/x")
+
+
+def test_a_sandbox_shows_no_path_over_another() -> None:
+    others = ["/home/me/project/.venv", "/opt/python"]
+    assert bubblewrap._is_free("/home/me/data", others)
+    assert bubblewrap._is_free(f"{bubblewrap.HOME}/data", others)
+    taken = (
+        "/home/me/project",
+        "/home/me",
+        "/opt/python/lib",
+        "/usr/share/x",
+        "/data",
+        "/home",
+        "",
+    )
+    for path in (*taken, bubblewrap.HOME, bubblewrap.DATA, "/etc/x", "/home/me/../x"):
+        assert not bubblewrap._is_free(path, others), path
 
 
 def test_a_hint_names_a_path_as_the_notebook_writes_it(notebooks: Path) -> None:
