@@ -110,7 +110,7 @@ class AcaKernelApp(JupyterApp):
                 stop(pool)
                 pool = None
             else:
-                configure(pool, settings)
+                configure(pool, settings, data_path=_data_path(settings))
         run_loop(self._serve(settings, pool, self._connection_info()))
 
     async def _serve(
@@ -139,6 +139,7 @@ class AcaKernelApp(JupyterApp):
             "variables": variables_to_pass(settings, self.kernelspec),
             "files": settings.files_mode,
             "files_back": settings.files_back,
+            "files_root": _files_root(settings),
             "packages": {**settings.packages_config(), **notebook_block.told()},
         }
         backend = _backend(settings, pool)
@@ -235,6 +236,20 @@ def _user() -> str:
     return os.environ.get("USER") or os.environ.get("USERNAME") or ""
 
 
+def _files_root(settings: AcaKernel) -> dict[str, Any]:
+    """Return what environments are told of the folder whose files are sent."""
+    from .host.notebook_files.files_root import files_root
+
+    config = files_root(settings.files_root_used).config()
+    # The embedded pool shows its path by itself.
+    return {**config, "may_link": settings.place != "embedded"}
+
+
+def _data_path(settings: AcaKernel) -> str:
+    """Return the path of the folder whose files are sent, where any are."""
+    return "" if settings.files_mode == "off" else str(_files_root(settings)["local"])
+
+
 def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
     if settings.place == "endpoint":
         from .pool.backend import EndpointBackend
@@ -246,7 +261,7 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
         return AzureBackend(settings)
     from .pool.embedded_backend import EmbeddedBackend
 
-    return EmbeddedBackend(settings, pool)
+    return EmbeddedBackend(settings, pool, data_path=_data_path(settings))
 
 
 async def _watch_parent(kernel: Driver) -> None:

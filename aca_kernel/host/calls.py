@@ -17,7 +17,9 @@ from ..errors import AcaKernelError, CallRefused, EnvironmentGone
 from ..remote.wire import Record
 from .call import Answer, Call, Later, Restart, unexpected
 from .checkpoint_commands import CheckpointCommands
-from .notebook_files.sending import Sending, notebook_folder
+from .notebook_files.folder import Folder
+from .notebook_files.outside_files import OutsideFiles
+from .notebook_files.sending import Sending, sent_folder
 from .notebook_files.write_back import WriteBack
 from .package_calls import PackageCalls
 from .permission import find_permission
@@ -63,10 +65,10 @@ class Calls:
         self._backend = backend
         self._settings = settings
         commands = CheckpointCommands(table, settings, checkpoints, schedule)
-        folder = notebook_folder()
+        folder = sent_folder(settings)
         self._transfers = transfers = Transfers(table, folder.place_of)
         self._sending = sending = Sending(settings, folder, inbox)
-        self._back = back = WriteBack(settings, folder, table)
+        self._back = back = WriteBack(settings, Folder(folder.home), table)
         packages = PackageCalls(settings, package_config, inbox)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
@@ -87,6 +89,7 @@ class Calls:
             "files_open": sending.open,
             "files_page": sending.page,
             "files_sent": sending.sent,
+            "files_outside": OutsideFiles(settings, folder, table, inbox).find,
             "back": back.begin,
             "back_page": back.page,
             "back_end": back.end,

@@ -88,6 +88,7 @@ class SandboxLauncher:
         self.isolation: UsedIsolation = "bubblewrap" if self._bwrap else "process"
         if options.isolation == "process":
             self.isolation = "process"
+        self._data_path = options.data_path
         bubblewrap.write_etc(self._etc, has_network=options.egress == "enabled")
         self._inside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside")
         programs = os.path.join(pool_directory, "programs")
@@ -143,8 +144,13 @@ class SandboxLauncher:
 
     def works(self) -> bool:
         """Try bubblewrap once, with the options that sessions will get."""
-        if not self._is_sandboxed:
+        if not self._is_sandboxed or self._can_start():
             return True
+        # Without what is only a convenience.
+        is_tried, self._data_path = bool(self._data_path), ""
+        return is_tried and self._can_start()
+
+    def _can_start(self) -> bool:
         directory = os.path.join(self._pool_directory, "probe")
         _make_session_directory(directory)
         try:
@@ -213,6 +219,7 @@ class SandboxLauncher:
             visible=[*self._environment.visible, *self._network.visible],
             mounted={f"{_PROGRAMS}/{_PACKAGE}": self._inside},
             has_network=self._options.egress == "enabled",
+            data_path=self._data_path,
         )
 
     def _variables(self, directory: str) -> dict[str, str]:

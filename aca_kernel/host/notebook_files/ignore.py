@@ -40,10 +40,14 @@ class IgnoreRule:
 
 
 class Ignore:
-    """The patterns for a folder, those above it in its git repository included."""
+    """The patterns for a folder, those above it in its git repository included.
 
-    def __init__(self, root: str) -> None:
+    home: the notebook's folder in it, which no pattern excludes as a whole.
+    """
+
+    def __init__(self, root: str, home: Sequence[str] = ()) -> None:
         self._root = root
+        self._home = list(home)
         top = _repository(root) or root
         above = os.path.relpath(root, top)
         self._top = top
@@ -59,6 +63,7 @@ class Ignore:
         return any(
             self.beside(parts[:end])(parts[end], is_folder or end + 1 < len(parts))
             for end in range(len(parts))
+            if parts[: end + 1] != self._home[: end + 1]
         )
 
     def lines_for(self, paths: list[list[str]]) -> list[str]:

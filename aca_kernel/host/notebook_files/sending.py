@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from typing import Any
 
@@ -32,6 +31,7 @@ from ...settings import AcaKernel
 from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
 from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
+from .files_root import files_root
 from .folder import Folder, Reason
 
 # Paths of one question; our half asks for a few.
@@ -65,6 +65,9 @@ class Sending:
         self._sent: dict[str, int] = {}
         self._open: OpenFiles[SourceFile] = OpenFiles(_MOST_OPEN, SourceFile.close)
         self._has_sent = False
+        problem = files_root(settings.files_root_used).problem
+        if problem:
+            inbox.put_nowait(Noticed(time.monotonic(), problem))
 
     # -- calls -------------------------------------------------------------------
 
@@ -174,6 +177,7 @@ class Sending:
         return call.text("path")
 
     def _refusal(self, path: str, size: int) -> str:
+        path = self._folder.shown(path)
         largest, total = self._settings.files_largest_mb, self._settings.files_total_mb
         if size > largest * 1_000_000:
             return (
@@ -216,12 +220,10 @@ class Sending:
         self._open.close()
 
 
-def notebook_folder() -> Folder:
-    """Return the notebook's folder, which this process was started in."""
-    try:
-        return Folder(os.getcwd())
-    except FileNotFoundError:  # it has been removed: nothing is beside the notebook
-        return Folder(os.sep)
+def sent_folder(settings: AcaKernel) -> Folder:
+    """Return the folder whose files are sent: the notebook's, or one above it."""
+    found = files_root(settings.files_root_used)
+    return Folder(found.root, found.inner)
 
 
 def _why_withheld(folder: Folder, path: str) -> str:
@@ -229,13 +231,14 @@ def _why_withheld(folder: Folder, path: str) -> str:
     reason = folder.reason_withheld(path)
     if reason is None:
         return ""
+    lines = [] if reason is Reason.NAME else folder.lines_for(path)
+    path = folder.shown(path)
     upload = f"`{transfer_line('upload', path)}` sends it."
     if reason is Reason.NAME:
         return (
             f"{path} is not sent to the environment, because files with names that are usual for "
             f"keys and passwords never are by themselves. {upload}"
         )
-    lines = folder.lines_for(path)
     because = (
         f"{path} is not sent to the environment, because .gitignore or .acaignore excludes it."
     )
@@ -244,8 +247,9 @@ def _why_withheld(folder: Folder, path: str) -> str:
     subject = f"A line {lines[0]}" if len(lines) == 1 else "The lines " + " and ".join(lines)
     folders = any(line.endswith("/") for line in lines)
     what = "all of that folder" if folders else "it"
+    place = f"in {folder.root}" if folder.inner else "beside the notebook"
     return (
-        f"{because} {subject} in a file .acaignore beside the notebook "
+        f"{because} {subject} in a file .acaignore {place} "
         f"{'lets' if len(lines) == 1 else 'let'} {what} through."
     )
 
