@@ -372,7 +372,7 @@ FLOORS: dict[str, tuple[float, str]] = {
     "download of 20 MB, limited": (2, "as before"),
     "20 MB beside the notebook, opened": (2, "the cell asks, and all of it follows"),
     "200 files of 10 kB beside the notebook, opened": (
-        201, "code opens one after the other; less only by sending what was not asked for"
+        3, "the first says nothing of the others; with the second, all that the cell names"
     ),
     "image of 1 MB": (1, "there and back"),
     "10 MB of text": (1, "there and back"),

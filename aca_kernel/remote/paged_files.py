@@ -241,6 +241,34 @@ class PartialFile:
                 os.unlink(self._path)
 
 
+def write_whole(path: str, shown: str, data: bytes | memoryview, digest: str) -> None:
+    """Write a small file as a PartialFile is, whole or not at all. Raises FileProblem."""
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise FileProblem(f"{shown} did not arrive as it was sent. Try again.")
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name[: _LONGEST_KEPT_NAME // 4]}.{secrets.token_hex(4)}.part")
+    try:
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BYTES, 0o666)
+    except (OSError, ValueError) as error:
+        raise _problem(error, shown, "written") from error
+    is_named = False
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+        os.replace(part, path)
+        is_named = True
+    except OSError as error:
+        raise _problem(error, shown, "written") from error
+    finally:
+        if not is_named:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
+
+
 def _open_unnamed(folder: str) -> int:
     """Return a file without a name in a folder, to be written; -1 where there are none."""
     flag = getattr(os, "O_TMPFILE", 0)

@@ -6,7 +6,10 @@
     files_open   {path, size, changed}   {state}: `same` as size and changed say; `none`, with
                                          {is_folder}; `refused` for what `told` says; `later`;
                                          else `sent`, with {size, changed, is_executable, page}
-                                         and either {digest} and all bytes, or {transfer}
+                                         and either {digest} and all bytes, or {transfer};
+                                         asked with {others}, paths of small files, all bytes may be
+                                         followed by theirs, with {others}: [path, size, changed,
+                                         is_executable, digest] of those that come along
     files_page   {transfer}              {digest, changed} with the next bytes, or {later}; changed
                                          differs if the file has changed since it was opened
     files_sent   {}                      {rows}: [path, size] of the files sent to this environment
@@ -19,12 +22,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ...environment.environment import Environment
 from ...errors import CallRefused
 from ...messaging.inbox import Inbox, Noticed
 from ...remote.command_line import transfer_line
+from ...remote.notebook_files.companions import MOST_ALONG
 from ...remote.notebook_files.entries import FileFacts
 from ...remote.paged_files import FileProblem, SourceFile
 from ...settings import AcaKernel
@@ -40,9 +45,15 @@ _MOST_PATHS = 100
 # Names in one folder: their list takes some 10 MB.
 _MOST_NAMES = 100_000
 
+# Files that come along with another; larger ones come singly.
+_SMALL_BYTES = 1_000_000
+
 # Open files at a time, two for each process in the environment. The least recently used one is
 # closed for another: the end of an abandoned transfer is not always reported.
 _MOST_OPEN = 64
+
+# What is said of each of some files.
+_Rows = list[list[Any]]
 
 # Sentences about withheld files, in the life of a kernel.
 _MOST_TOLD = 5
@@ -111,6 +122,9 @@ class Sending:
         if call.waiting_bytes > MOST_WAITING_BYTES:
             return {"state": "later"}, ()
         known = call.head.get("size"), call.head.get("changed")
+        others = call.head.get("others", [])
+        if not isinstance(others, list) or len(others) > MOST_ALONG:
+            raise CallRefused("The request has no list `others`.")
         head, data, file = await in_thread(lambda: self._look_and_open(path, known))
         if head["state"] == "none":
             await self._tell_withheld(path)
@@ -120,7 +134,14 @@ class Sending:
         self._sent_bytes += file.size
         self._sent[path] = file.size
         if data is not None:
-            return {**head, "digest": file.digest}, (data,)
+            head["digest"] = file.digest
+            rows, more = await in_thread(lambda: self._read_others(others, PAGE_BYTES - file.size))
+            if not rows:
+                return head, (data,)
+            for other, size, *_ in rows:
+                self._sent_bytes += size
+                self._sent[other] = size
+            return {**head, "others": rows}, (data, more)
         return {**head, "transfer": self._open.add(file)}, ()
 
     def _look_and_open(
@@ -146,6 +167,32 @@ class Sending:
         finally:
             if not is_kept:
                 file.close()
+
+    def _read_others(self, paths: Sequence[Any], room: int) -> tuple[_Rows, bytes]:
+        """Return what the answer says of files that come along, and all of their bytes."""
+        rows: _Rows = []
+        pieces: list[bytes] = []
+        taken = 0
+        for path in paths:
+            if not isinstance(path, str):
+                continue
+            try:
+                file = self._folder.open(path)
+            except FileProblem:
+                continue
+            try:
+                if file.size > _SMALL_BYTES or self._refusal(path, taken + file.size):
+                    continue
+                if taken + file.size > room:
+                    break
+                pieces.append(file.read(file.size))
+                taken += file.size
+                rows.append([path, file.size, file.opened, file.is_executable, file.digest])
+            except FileProblem:  # it is shorter now: it comes when it is opened
+                continue
+            finally:
+                file.close()
+        return rows, b"".join(pieces)
 
     async def page(self, call: Call) -> Answer:
         """Send the next page of a file."""

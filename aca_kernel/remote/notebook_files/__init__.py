@@ -10,6 +10,8 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     copies          the record of fetched files, and of those that the code has changed or removed
     lookup_cache    cached answers about files on the user's machine
     receiving       the transfer of one file
+    companions      files that come along with one that is fetched
+    reading_ahead   names that code has shown it will open
     entries         stat results and directory entries of files that have not been fetched
     fetching        files are sent when code opens them
     hinting         files are not sent: the error of code that misses one names the remedy

@@ -16,7 +16,7 @@ import mmap
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +124,12 @@ class Copies:
         """Note a fetched file."""
         self._note("file", relative, copy.size, copy.changed, copy.own)
 
+    def note_files(self, files: dict[str, Copy]) -> None:
+        """Note files that were fetched together."""
+        notes = [("file", path, one.size, one.changed, one.own) for path, one in files.items()]
+        if notes:
+            self._note_all(notes)
+
     def note_same(self, relative: str, changed: int, own: Stamp) -> None:
         """Note that a file of the code's is the same on the user's machine."""
         self._note("same", relative, changed, own)
@@ -145,11 +151,15 @@ class Copies:
         self._note("gone", relative)
 
     def _note(self, kind: str, *facts: Any) -> None:
-        line = json.dumps([kind, *facts]) + "\n"
+        self._note_all([(kind, *facts)])
+
+    def _note_all(self, notes: Sequence[tuple[Any, ...]]) -> None:
+        lines = [json.dumps(note) + "\n" for note in notes]
         with self._lock:
-            self._apply(kind, *facts)
+            for note in notes:
+                self._apply(*note)
             with contextlib.suppress(OSError), open(self._journal, "a", encoding="ascii") as file:
-                file.write(line)
+                file.write("".join(lines))
             self._written += 1
             self._last[:] = _MARK.pack(os.getpid(), self._written)
 

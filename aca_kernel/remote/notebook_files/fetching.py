@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -77,6 +78,9 @@ class Fetching:
             "os.utime": self._on_change,
             "os.link": self._on_link,
             "os.symlink": self._on_symlink,
+            "glob.glob": self._on_glob,
+            "pathlib.Path.glob": self._on_path_glob,
+            "pathlib.Path.rglob": self._on_path_rglob,
             "ctypes.dlopen": self._on_use,
             "subprocess.Popen": self._on_process,
             "os.system": self._on_process,
@@ -247,6 +251,18 @@ class Fetching:
             self._bring(os.path.join(os.path.dirname(target), source), dir_fd)
         return self._refuse_link(source, target, dir_fd)
 
+    def _on_glob(self, pattern: Any, *_: Any) -> None:
+        # A pattern of names is a path, too; hidden names are not looked for.
+        relative = self._inside(pattern)
+        if relative:
+            self._mirror.ahead.note_pattern(relative)
+
+    def _on_path_glob(self, folder: Any, pattern: Any) -> None:
+        self._on_glob(os.path.join(folder, pattern))
+
+    def _on_path_rglob(self, folder: Any, pattern: Any) -> None:
+        self._on_glob(os.path.join(folder, "**", pattern))
+
     def _on_process(self, *arguments: Any) -> None:
         file_mentions.bring_named(self._mirror, arguments)
 
@@ -343,7 +359,8 @@ class Fetching:
         @functools.wraps(original)
         def listdir(path: Any = ".") -> Any:
             __tracebackhide__ = True
-            _, there = self._names("." if path is None else path)
+            relative, there = self._names("." if path is None else path)
+            self._note_listing(relative, there)
             names = original(path)
             return [*names, *sorted(set(there).difference(names))] if there else names
 
@@ -357,12 +374,19 @@ class Fetching:
             __tracebackhide__ = True
             path = "." if path is None else path
             relative, there = self._names(path)
+            self._note_listing(relative, there, sys._getframe(1))  # noqa: SLF001
             here = original(path)
             if not there:
                 return here
             return Scan(here, os.fspath(path), there, relative, mirror.device, mirror.is_outdated)
 
         return scandir
+
+    def _note_listing(self, relative: str, there: dict[str, FileFacts], caller: Any = None) -> None:
+        if there and self._mirror.is_in_cell:
+            module = "" if caller is None else str(caller.f_globals.get("__name__", ""))
+            names = sorted(name for name, item in there.items() if not item.is_folder)
+            self._mirror.ahead.note_listing(relative, names, module)
 
     def _readlink(self) -> Callable[..., Any]:
         original = os.readlink

@@ -50,12 +50,13 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
             mirror.look_at(paths[begin : begin + 50])
     except FileProblem:  # the command sees the files that are here
         return
+    if not is_whole:
+        for path, problem in mirror.bring_all(paths):
+            mirror.tell_once(path, problem)
+        return
     for path in paths:
         try:
-            if is_whole:
-                mirror.bring_tree(path)
-            else:
-                mirror.bring(path)
+            mirror.bring_tree(path)
         except (FileProblem, Refused) as error:
             mirror.tell_once(path, str(error))
     ProgramFiles(mirror, named).bring()

@@ -10,9 +10,11 @@ Changes are looked for once in a cell, and again after a second.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import call_socket
@@ -22,10 +24,12 @@ from ..origin import Stamp
 from ..paged_files import FileProblem
 from ..wrapping import tell
 from . import quiet, receiving
+from .companions import MOST_ALONG, Companions
 from .copies import Copies, Copy
 from .entries import FileFacts
 from .local_path import LocalPath
 from .lookup_cache import LookupCache
+from .reading_ahead import ReadingAhead
 
 # How long code waits for the kernel while no cell runs; the kernel then polls at growing
 # intervals for half a minute, or until the next cell.
@@ -33,6 +37,9 @@ _PATIENCE_SECONDS = 60.0
 
 # Attempts to read a file that is written to meanwhile.
 _ATTEMPTS = 3
+
+# As many copies in one folder are asked about together, by its listing.
+_MANY_COPIES = 8
 
 # More would not be quicker.
 _FILES_AT_A_TIME = 2
@@ -81,6 +88,8 @@ class Mirror:
         self._stream = stream
         self.copies = Copies(root, journal, known)
         self.path_of = self.copies.path_of
+        self.ahead = ReadingAhead(root)
+        self._companions = Companions(self.copies)
         self._asked = LookupCache(self._asking, self._on_list, is_listing=not is_hinting)
         self._told: set[str] = set()
         self._locks: dict[str, threading.Lock] = {}
@@ -90,6 +99,7 @@ class Mirror:
     def _forget_other_threads(self) -> None:
         """Drop the locks of other threads in a forked process, which has one thread."""
         self._locks = {}
+        self._companions.forget_other_threads()
         self._way = threading.Semaphore(_FILES_AT_A_TIME)
 
     def begin_cell(self) -> None:
@@ -99,6 +109,7 @@ class Mirror:
             self._has_begun = False
             return
         self._asked.forget()
+        self.ahead.begin_cell()
         self.copies.read()
 
     def begin_cell_early(self) -> None:
@@ -246,16 +257,26 @@ class Mirror:
         if relative in self.copies.files or relative in self.copies.folders:
             self.bring(relative)
 
-    def bring(self, relative: str) -> None:
+    def bring(self, relative: str, along: Iterable[str] | None = None) -> None:
         """Fetch or update a file, unless it is the code's; make a folder.
 
+        along: what may come with it; None: what code has shown that it opens next.
         Raises FileProblem: it cannot be fetched. Raises Refused: it is too large.
         """
         lock = self._locks.setdefault(relative, threading.Lock())
         with quiet(), lock:
-            self._bring(relative)
+            self._bring(relative, along)
 
-    def _bring(self, relative: str) -> None:
+    def bring_all(self, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """As `bring` for many files, in few calls; yield those that fail, with the reason."""
+        each = list(dict.fromkeys(paths))
+        for number, path in enumerate(each, 1):
+            try:
+                self.bring(path, itertools.islice(each, number, None))
+            except (FileProblem, Refused) as error:
+                yield path, str(error)
+
+    def _bring(self, relative: str, along: Iterable[str] | None) -> None:
         copies = self.copies
         copies.read()
         if relative in copies.folders:
@@ -269,7 +290,7 @@ class Mirror:
             if copy is None or (here is not None and here != copy.own):
                 self._look_for_both_changed(relative, copy)
                 return
-        if self._asked.knows(relative):
+        if self._knows(relative, copy):
             found = self._asked.item(relative)
             if found is None or found.is_folder:
                 self._forget(relative)
@@ -277,7 +298,17 @@ class Mirror:
                 return
             if copy is not None and copy.is_of(found):
                 return
-        self._fetch(relative, copy if here is not None else None)
+        self._fetch(relative, copy if here is not None else None, along)
+
+    def _knows(self, relative: str, copy: Copy | None) -> bool:
+        """Tell whether there is a fresh answer; of many copies in a folder, ask about all."""
+        if self._asked.knows(relative):
+            return True
+        folder = os.path.dirname(relative)
+        if copy is None or self.is_hinting or len(self.copies.in_folder(folder)) < _MANY_COPIES:
+            return False
+        self._asked.names(folder)
+        return True
 
     def _look_for_both_changed(self, relative: str, copy: Copy | None) -> None:
         if relative in self._told or copy is None or copy.size < 0:
@@ -303,10 +334,19 @@ class Mirror:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self.path_of(relative))
 
-    def _fetch(self, relative: str, copy: Copy | None) -> None:
+    def _fetch(self, relative: str, copy: Copy | None, along: Iterable[str] | None) -> None:
+        if self._companions.wait_for(relative):
+            return
+        most = MOST_ALONG
+        if along is None:
+            along, most = self.ahead.others(relative), self.ahead.most(relative)
+        with self._companions.chosen(relative, along, most) as others:
+            self._fetch_with(relative, copy, others)
+
+    def _fetch_with(self, relative: str, copy: Copy | None, others: list[str]) -> None:
         for _ in range(_ATTEMPTS):
             with self._way, self._asking() as kernel:
-                answer = receiving.ask(kernel, relative, copy)
+                answer = receiving.ask(kernel, relative, copy, others)
                 state = answer.head["state"]
                 if state == "same" and copy is not None:
                     self._asked.note(relative, FileFacts(False, copy.size, copy.changed))
@@ -322,11 +362,15 @@ class Mirror:
                 taken = receiving.receive(kernel, relative, answer, self.copies, self._stream)
                 if taken is not None:
                     self._asked.note(relative, taken)
+                    came = receiving.receive_companions(answer, self.copies)
+                    for path, item in came.items():
+                        self._asked.note(path, item)
+                    self.ahead.note_came(relative, len(came))
                     return
         else:
             raise FileProblem(f"{relative} goes on changing on your machine while it is read.")
         if state != "none":
-            self._bring(place)
+            self._bring(place, ())
             return
         self._forget(relative)
         if answer.head.get("is_folder"):
@@ -390,11 +434,12 @@ class Mirror:
             return
         done.add(relative)
         prefix = relative + "/" if relative else ""
-        for name, item in sorted((self.names(relative) or {}).items()):
+        names = sorted((self.names(relative) or {}).items())
+        for _, problem in self.bring_all(prefix + name for name, one in names if not one.is_folder):
+            raise FileProblem(problem)
+        for name, item in names:
             if item.is_folder:
                 self._bring_tree(prefix + name, done, with_links=with_links)
-            else:
-                self.bring(prefix + name)
 
     def _check_folder(self, relative: str) -> None:
         """Remove a folder that was made here, if it is gone there or leads elsewhere."""

@@ -8,16 +8,21 @@ from typing import Any
 
 from ..asking import HostClient
 from ..origin import stamp
-from ..paged_files import PartialFile
+from ..paged_files import FileProblem, PartialFile, write_whole
 from ..paging import LATER_SECONDS, receive_pages
 from ..transfer_progress import TransferProgress
 from .copies import Copies, Copy
 from .entries import FileFacts
 
 
-def ask(kernel: HostClient, relative: str, copy: Copy | None) -> Any:
-    """Return the answer about a file, with its beginning. Raises FileProblem."""
-    known = {} if copy is None else {"size": copy.size, "changed": copy.changed}
+def ask(kernel: HostClient, relative: str, copy: Copy | None, others: list[str]) -> Any:
+    """Return the answer about a file, with its beginning. Raises FileProblem.
+
+    others: files that are to come along.
+    """
+    known: dict[str, Any] = {"others": others} if others else {}
+    if copy is not None:
+        known.update(size=copy.size, changed=copy.changed)
     while True:
         answer = kernel.ask("files_open", path=relative, **known)
         if answer.head["state"] != "later":
@@ -54,6 +59,34 @@ def receive(
     finally:
         file.discard()
     return FileFacts(False, size, changed)
+
+
+def receive_companions(answer: Any, copies: Copies) -> dict[str, FileFacts]:
+    """Write the files that have come along, and note them; return the facts about them.
+
+    What cannot be written is fetched when it is opened, which says why.
+    """
+    came: dict[str, FileFacts] = {}
+    rows, data = answer.head.get("others"), memoryview(answer.parts[-1] if answer.parts else b"")
+    position = 0
+    noted: dict[str, Copy] = {}
+    with copies.alone():
+        for relative, size, changed, is_executable, digest in rows or ():
+            begin, position = position, position + size
+            if not copies.is_free(relative):
+                continue
+            path = copies.path_of(relative)
+            try:
+                write_whole(path, relative, data[begin:position], digest)
+                if is_executable:
+                    os.chmod(path, os.stat(path).st_mode | 0o111)  # noqa: S103 - as it is there
+                os.utime(path, ns=(changed, changed))
+                noted[relative] = Copy(size, changed, stamp(os.lstat(path)))
+            except (FileProblem, OSError):
+                continue
+            came[relative] = FileFacts(False, size, changed)
+        copies.note_files(noted)
+    return came
 
 
 def _receive_pages(

@@ -1,0 +1,69 @@
+"""Files that come along with one that is fetched, in the same call."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from .copies import Copies
+
+# Files that come along with one, as the kernel on the user's machine allows.
+MOST_ALONG = 1000
+
+# Names that are looked at for them: most of them may be here already.
+_MOST_LOOKED_AT = 10 * MOST_ALONG
+
+
+class Companions:
+    """Those of one mirror. One call at a time has some."""
+
+    def __init__(self, copies: Copies) -> None:
+        self._copies = copies
+        self.forget_other_threads()
+
+    def forget_other_threads(self) -> None:
+        """Begin anew in a forked process, which has one thread."""
+        self._coming: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+
+    def wait_for(self, relative: str) -> bool:
+        """Wait for a file that comes along with another thread's; tell whether it has."""
+        if relative not in self._coming:
+            return False
+        with self._lock:
+            return self._copies.is_unchanged(relative)
+
+    @contextmanager
+    def chosen(self, relative: str, others: Iterable[str], most: int) -> Iterator[list[str]]:
+        """Choose those of others that are to come with a file; nothing while others come."""
+        if most <= 0 or not self._lock.acquire(blocking=False):
+            yield []
+            return
+        try:
+            some = itertools.islice(others, _MOST_LOOKED_AT)
+            folder = os.path.dirname(relative)
+            may_come = (one for one in some if one != relative and self._may_come(one, folder))
+            chosen = list(itertools.islice(may_come, min(most, MOST_ALONG)))
+            self._coming = frozenset(chosen)
+            yield chosen
+        finally:
+            self._coming = frozenset()
+            self._lock.release()
+
+    def _may_come(self, path: str, folder: str) -> bool:
+        """Tell whether a file is not here, was not removed, and has its folder here.
+
+        folder: of the file that it comes with, which is made for that.
+        """
+        copies = self._copies
+        parent = os.path.dirname(path)
+        return (
+            path not in copies.files
+            and (parent == folder or os.path.isdir(copies.path_of(parent)))
+            and copies.stamp_of(path) is None
+            and not copies.is_removed(path)
+            and copies.canonical(path) == path
+        )

@@ -1,0 +1,174 @@
+"""Many small files come in few calls, and nothing comes that no code has asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ...support import Client, Pool, running_kernel, running_pool
+from .conftest import DECOYS, SECRET, fill
+from .test_safety import HOSTILE
+
+PYTHON = "runPythonCodeInRemoteEnvironment"
+
+ON_DEMAND = ("--AcaKernel.files=on-demand",)
+
+COUNT = 200
+
+
+@pytest.fixture
+def far_pool() -> Iterator[Pool]:
+    with running_pool() as pool:
+        yield pool
+
+
+@pytest.fixture
+def kernel(folder: Path, far_pool: Pool) -> Iterator[Client]:
+    with running_kernel(far_pool.env, arguments=ON_DEMAND) as client:
+        client.run("import glob, os; from pathlib import Path")
+        yield client
+
+
+def make(folder: Path, count: int = COUNT, suffix: str = ".csv") -> list[str]:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        (folder / f"{number:04}{suffix}").write_text(f"{number}\n")
+    return [f"{folder.name}/{number:04}{suffix}" for number in range(count)]
+
+
+def calls_of(pool: Pool, kernel: Client, code: str) -> tuple[int, str]:
+    """Return the calls that a cell takes, and its result."""
+    before = pool.calls()[PYTHON]
+    cell = kernel.run(code)
+    assert cell.status == "ok", cell.text
+    return pool.calls()[PYTHON] - before, cell.result
+
+
+TOTAL = str(sum(range(COUNT)))
+
+# A loop over names that code has seen: each adds up the numbers in the files.
+LOOPS = {
+    "text": "sum(int(open(n).read()) for n in {names!r})",
+    "statement": "total = 0\nfor n in {names!r}:\n    total += int(open(n).read())\ntotal",
+    "glob": "sum(int(open(n).read()) for n in glob.glob('data/*.csv'))",
+    "pathlib": "sum(int(n.read_text()) for n in Path('data').glob('*.csv'))",
+    "rglob": "sum(int(n.read_text()) for n in Path().rglob('*.csv'))",
+    "listdir": "sum(int(open(os.path.join('data', n)).read()) for n in os.listdir('data'))",
+    "iterdir": "sum(int(n.read_text()) for n in Path('data').iterdir())",
+    "walk": (
+        "sum(int(open(os.path.join(f, n)).read()) for f, _, ns in os.walk('data') for n in ns)"
+    ),
+    "base names": (
+        "names = [f'{{n:04}}.csv' for n in range(200)]\n"
+        "def read(n):\n    with open('data/' + n) as file:\n        return int(file.read())\n"
+        "sum(map(read, names))"
+    ),
+    "pandas": (
+        "import pandas as pd\n"
+        "int(pd.concat(pd.read_csv(n, header=None) for n in glob.glob('data/*.csv'))[0].sum())"
+    ),
+    "threads": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "names = glob.glob('data/*.csv')\n"
+        "def read(n):\n    with open(n) as file:\n        return int(file.read())\n"
+        "with ThreadPoolExecutor(4) as pool:\n    total = sum(pool.map(read, names))\ntotal"
+    ),
+    "subprocess": (
+        "import subprocess\n"
+        "text = subprocess.run(['cat', *glob.glob('data/*.csv')], capture_output=True).stdout\n"
+        "sum(map(int, text.split()))"
+    ),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_loop_takes_few_calls(folder: Path, far_pool: Pool, kernel: Client, loop: str) -> None:
+    names = make(folder / "data")
+    calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
+    assert result == TOTAL
+    assert calls <= 11
+    # The next cell asks about all of them together.
+    calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
+    assert result == TOTAL
+    assert calls <= 6
+
+
+def sent(kernel: Client) -> set[str]:
+    """Return the files that were sent, by the list for the user."""
+    text = kernel.run("%aca files").text
+    lines = text.partition("Written here")[0].splitlines()[1:]
+    return {line.split("  ")[1] for line in lines}
+
+
+def test_nothing_comes_that_no_code_has_asked_for(folder: Path, kernel: Client) -> None:
+    names = make(folder / "data", 40)
+    make(folder / "data", 40, ".txt")
+    # Not listed, and named nowhere: one after the other.
+    kernel.run("for n in range(4): open(f'data/{n:04}.csv').close()")
+    assert sent(kernel) == set(names[:4])
+    # A pattern asks for no more than it finds; the folder was listed for it alone.
+    kernel.run("for n in glob.glob('data/001*.csv'): open(n).close()")
+    assert sent(kernel) == set(names[:4] + names[10:20])
+    # A list of names asks for these.
+    kernel.run(f"names = {names[20:26]}\nfor n in names: open(n).close()")
+    assert sent(kernel) == set(names[:4] + names[10:26])
+    # A listing asks for what is opened of it by its suffix, and one file asks for nothing.
+    kernel.run("for n in range(30, 32): (os.listdir('data'), open(f'data/{n:04}.csv').close())")
+    assert sent(kernel) <= set(names)
+
+
+def test_one_file_brings_no_others(folder: Path, kernel: Client) -> None:
+    names = make(folder / "data", 40)
+    kernel.run("names = glob.glob('data/*.csv'); os.listdir('data')")
+    kernel.run("open(names[0]).close()")
+    kernel.run("open(names[1]).close()")
+    assert sent(kernel) == set(names[:2])
+
+
+def test_a_loop_that_ends_early_has_fetched_little(folder: Path, kernel: Client) -> None:
+    make(folder / "data")
+    kernel.run("for n in sorted(glob.glob('data/*.csv'))[:20]: open(n).close()")
+    assert len(sent(kernel)) <= 100
+
+
+def test_no_decoy_comes_along(folder: Path, kernel: Client) -> None:
+    fill(folder)
+    names = make(folder / "data", 3)
+    for name in ("key.pem", "ignored.log", ".env"):
+        (folder / "data" / name).write_text(SECRET)
+    others = [*DECOYS, "data/key.pem", "data/ignored.log", "data/.env", "data", "a\0b", 5, "\ud800"]
+    code = f"""
+with asking() as host:
+    answer = host.ask("files_open", path={names[0]!r}, others={[*others, names[1]]!r})
+    print(answer.head["others"][0][0], len(answer.head["others"]), answer.parts)
+print(attempt("files_open", path={names[0]!r}, others=["text.txt"] * 1001))
+print(attempt("files_open", path={names[0]!r}, others="text.txt"))
+"""
+    cell = kernel.run(HOSTILE + code)
+    assert cell.error is None
+    assert f"{names[1]} 1 (b'0\\n', b'1\\n')" in cell.text
+    assert cell.text.count("refused: The request has no list `others`.") == 2
+
+
+def test_the_limits_hold_for_what_comes_along(folder: Path, far_pool: Pool) -> None:
+    (folder / "data").mkdir()
+    for number in range(30):
+        (folder / "data" / f"{number:02}.bin").write_bytes(b"x" * 100_000)
+    arguments = (*ON_DEMAND, "--AcaKernel.files_total_mb=1")
+    with running_kernel(far_pool.env, arguments=arguments) as kernel:
+        cell = kernel.run("import glob\nfor n in sorted(glob.glob('data/*')): open(n).close()")
+        assert "files_total_mb" in cell.evalue
+        assert len(sent(kernel)) == 10
+
+
+def test_what_came_along_is_a_copy_like_any_other(folder: Path, kernel: Client) -> None:
+    names = make(folder / "data", 30)
+    read = "[open(n).read() for n in sorted(glob.glob('data/*.csv'))]"
+    kernel.run(read)
+    (folder / names[9]).write_text("changed")
+    (folder / names[10]).unlink()
+    kernel.run(f"open({names[11]!r}, 'a').write('mine'); os.remove({names[12]!r})")
+    result = kernel.run(f"text = {read}; len(text), text[9], text[10]").result
+    assert result == "(28, 'changed', '11\\nmine')"
