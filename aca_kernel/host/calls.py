@@ -39,7 +39,10 @@ Handler = Callable[[Call], Awaitable[Answer | Later | None]]
 
 
 class Calls:
-    """Answers the calls of one kernel's environments. inbox: told sentences for the user."""
+    """Answers the calls of one kernel's environments.
+
+    inbox: told sentences for the user. folder: the notebook's; None: the working directory.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Calls:
         schedule: Schedule,
         inbox: Inbox[Noticed],
         log: logging.Logger,
+        folder: str | None = None,
     ) -> None:
         self._restart_asked: Restart | None = None
         self._log = log
@@ -59,11 +63,11 @@ class Calls:
         self._backend = backend
         self._settings = settings
         commands = CheckpointCommands(table, settings, checkpoints, schedule)
-        folder = notebook_folder()
-        self._transfers = transfers = Transfers(table, folder.place_of)
-        self._sending = sending = Sending(settings, folder, inbox)
-        self._back = back = WriteBack(settings, folder, table)
-        packages = PackageCalls(settings, inbox)
+        beside = notebook_folder(folder)
+        self._transfers = transfers = Transfers(table, beside.place_of, beside.root)
+        self._sending = sending = Sending(settings, beside, inbox)
+        self._back = back = WriteBack(settings, beside, table)
+        packages = PackageCalls(settings, beside.root, inbox)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
             "status": self._status,

@@ -10,7 +10,6 @@ for goes to the environment.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 
 from ..errors import CallRefused
@@ -24,17 +23,21 @@ _LONGEST_TEXT = 1000
 
 
 class PackageCalls:
-    """What environments ask about packages. inbox: told sentences for the user."""
+    """What environments ask about packages.
 
-    def __init__(self, settings: AcaKernel, inbox: Inbox[Noticed]) -> None:
+    folder: what files of requirements lie in. inbox: told sentences for the user.
+    """
+
+    def __init__(self, settings: AcaKernel, folder: str, inbox: Inbox[Noticed]) -> None:
         self._settings = settings
+        self._folder = folder
         self._inbox = inbox
 
     async def declared(self, _call: Call) -> Answer:
         """Return what the setting asks for."""
         if not self._settings.packages:
             raise CallRefused("The setting `packages` is empty.")
-        found = await asyncio.to_thread(declared.read, self._settings.packages, _directory())
+        found = await asyncio.to_thread(declared.read, self._settings.packages, self._folder)
         return {
             "requirements": found.requirements,
             "constraints": found.constraints,
@@ -46,10 +49,3 @@ class PackageCalls:
         """Show a sentence with the cell that waits."""
         text = call.text("text")[:_LONGEST_TEXT]
         self._inbox.put_nowait(Noticed(time.monotonic(), text))
-
-
-def _directory() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:  # it has been removed: only whole paths are found
-        return os.sep

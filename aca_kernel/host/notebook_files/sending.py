@@ -216,10 +216,10 @@ class Sending:
         self._open.close()
 
 
-def notebook_folder() -> Folder:
-    """Return the notebook's folder, which this process was started in."""
+def notebook_folder(path: str | None = None) -> Folder:
+    """Return the notebook's folder; without a path, the one that this process was started in."""
     try:
-        return Folder(os.getcwd())
+        return Folder(path or os.getcwd())
     except FileNotFoundError:  # it has been removed: nothing is beside the notebook
         return Folder(os.sep)
 
