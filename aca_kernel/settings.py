@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, validate
@@ -54,11 +55,17 @@ class UnicodeOrVariable(Unicode[str, "str | bytes"]):
 
     def default(self, obj: Any = None) -> str | None:
         """Called by traitlets when the trait is first read."""
-        return os.environ.get(VARIABLES[str(self.name)]) or super().default(obj)
+        environ = os.environ if obj is None else obj.environ
+        return environ.get(VARIABLES[str(self.name)]) or super().default(obj)
 
 
 class AcaKernel(Configurable):
-    """Settings of a kernel: the place of its cells, timeouts, checkpoints, files."""
+    """Settings of a kernel: the place of its cells, timeouts, checkpoints, files.
+
+    environ: the variables that `VARIABLES` are taken from.
+    """
+
+    environ: Mapping[str, str] = os.environ
 
     endpoint = UnicodeOrVariable(
         help="""MCP endpoint of a session pool (its `mcpServerEndpoint`), an absolute URL; empty: an

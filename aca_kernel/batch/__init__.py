@@ -14,6 +14,8 @@
     runner        all of them, so many at a time, until done or stopped
     whole_run     the run with its pools, reports and exit status
     kernels       kernels of notebooks: kernelspecs, settings and pool sizes
+    in_process    kernels in this process, with the interfaces that nbclient knows
+    leases        settings and connections that such kernels take over from one another
     shared_pool   the session pool on this machine that a batch shares
     progress      the display meanwhile
     quick_import  nbformat, without what no notebook needs
@@ -25,7 +27,7 @@
 
     papermill_entry, papermill_engine   the engine `aca` of papermill: one notebook, for schedulers
 
-Nothing of the kernel's own process is imported here: a batch is a front end like others.
+A batch is a front end like others; only `in_process` and `leases` know what a kernel consists of.
 
-Above: `cli`. Below: `app`, for a kernelspec's settings; `environment`, `messaging` and `pool`.
+Above: `cli`. Below: `app` and `kernel`; `environment`, `messaging` and `pool`.
 """

@@ -134,11 +134,13 @@ class NotebookRun:
         outcome.cell_seconds = []
         self._has_started = False
         saver = Saver(notebook, self._job.output, print_)
+        folder = os.path.dirname(self._job.source)
         with tempfile.TemporaryFile() as log:
             client = self._client = BatchClient(
                 notebook,
                 kernel_name=target.name,
-                folder=os.path.dirname(self._job.source),
+                make_manager=target.manager_maker(folder),
+                folder=folder,
                 arguments=list(target.arguments),
                 timeout_seconds=self._options.timeout_seconds,
                 is_remote=target.settings is not None,

@@ -61,6 +61,7 @@ async def run_batch(
                 if target.is_embedded:
                     pool = local_pool(target, parallel, progress.tell)
                     await stack.enter_async_context(pool)
+                stack.push_async_callback(target.close)
             await runner.run(parallel)
     except asyncio.CancelledError:
         return _EXIT_INTERRUPTED

@@ -12,7 +12,6 @@ for goes to the environment.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import Any
 
@@ -34,12 +33,16 @@ _LONGEST_METADATA = 50_000
 class PackageCalls:
     """What environments ask about packages.
 
-    config: what environments are told about packages (AcaKernel.packages_config); its member
-    `notebook` is kept here. inbox: told sentences for the user.
+    folder: what files of requirements lie in. config: what environments are told about packages
+    (AcaKernel.packages_config); its member `notebook` is kept here. inbox: told sentences for the
+    user.
     """
 
-    def __init__(self, settings: AcaKernel, config: dict[str, Any], inbox: Inbox[Noticed]) -> None:
+    def __init__(
+        self, settings: AcaKernel, folder: str, config: dict[str, Any], inbox: Inbox[Noticed]
+    ) -> None:
         self._settings = settings
+        self._folder = folder
         self._config = config
         self._inbox = inbox
         # The environment that has told something last, and how often it has.
@@ -50,7 +53,7 @@ class PackageCalls:
         """Return what the setting asks for."""
         if not self._settings.packages:
             raise CallRefused("The setting `packages` is empty.")
-        found = await asyncio.to_thread(declared.read, self._settings.packages, _directory())
+        found = await asyncio.to_thread(declared.read, self._settings.packages, self._folder)
         return {
             "requirements": found.requirements,
             "constraints": found.constraints,
@@ -83,10 +86,3 @@ def _texts(value: object) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise CallRefused("The request has no list of texts.")
     return value
-
-
-def _directory() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:  # it has been removed: only whole paths are found
-        return os.sep

@@ -7,8 +7,7 @@ front ends send one cell after the other.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 # Of the kernel's process: {"requirements", "python", "indexes"} as JSON.
@@ -39,10 +38,10 @@ def of_cells(cells: Iterable[str]) -> dict[str, Any] | None:
     return None
 
 
-def told() -> dict[str, Any]:
-    """Return {"notebook": its metadata} if this process was told of any, else nothing."""
+def told(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return {"notebook": its metadata} if a kernel's variables tell of any, else nothing."""
     try:
-        found = json.loads(os.environ.get(VARIABLE, ""))
+        found = json.loads(environ.get(VARIABLE, ""))
         metadata = {
             "requirements": [str(one) for one in found["requirements"]],
             "python": str(found["python"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Any
 
 import pytest
@@ -77,6 +78,6 @@ def test_the_first_metadata_of_a_notebook_that_can_be_read(
     assert notebook_block.of_cells(cells[:2]) is None
     for text in ("", "odd", "[]", '{"requirements": 1}'):
         monkeypatch.setenv(notebook_block.VARIABLE, text)
-        assert notebook_block.told() == {}
+        assert notebook_block.told(os.environ) == {}
     monkeypatch.setenv(notebook_block.VARIABLE, json.dumps(found))
-    assert notebook_block.told() == {"notebook": found}
+    assert notebook_block.told(os.environ) == {"notebook": found}

@@ -34,10 +34,10 @@ class FilesRoot:
         return {"inner": self.inner, "local": self.root if os.sep == "/" else ""}
 
 
-def files_root(setting: str) -> FilesRoot:
-    """Return the root for the folder that this process was started in."""
+def files_root(setting: str, folder: str | None = None) -> FilesRoot:
+    """Return the root for the notebook's folder; None: the one that this process was started in."""
     try:
-        home = os.path.realpath(os.getcwd())
+        home = os.path.realpath(folder or os.getcwd())
     except FileNotFoundError:  # it has been removed: nothing is beside the notebook
         return FilesRoot(os.sep, os.sep)
     return find_root(setting, home)

@@ -36,7 +36,6 @@ from ...settings import AcaKernel
 from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
 from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
-from .files_root import files_root
 from .folder import Folder, Reason
 
 # Paths of one question; our half asks for a few.
@@ -62,10 +61,13 @@ _MOST_TOLD = 5
 class Sending:
     """The files of one kernel that go to its environments.
 
-    inbox: told sentences for the user, unknown to the environment.
+    inbox: told sentences for the user, unknown to the environment. problem: one of them, "" for
+    none.
     """
 
-    def __init__(self, settings: AcaKernel, folder: Folder, inbox: Inbox[Noticed]) -> None:
+    def __init__(
+        self, settings: AcaKernel, folder: Folder, inbox: Inbox[Noticed], problem: str = ""
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._inbox = inbox
@@ -76,7 +78,6 @@ class Sending:
         self._sent: dict[str, int] = {}
         self._open: OpenFiles[SourceFile] = OpenFiles(_MOST_OPEN, SourceFile.close)
         self._has_sent = False
-        problem = files_root(settings.files_root_used).problem
         if problem:
             inbox.put_nowait(Noticed(time.monotonic(), problem))
 
@@ -265,12 +266,6 @@ class Sending:
     def close(self) -> None:
         """Close all files."""
         self._open.close()
-
-
-def sent_folder(settings: AcaKernel) -> Folder:
-    """Return the folder whose files are sent: the notebook's, or one above it."""
-    found = files_root(settings.files_root_used)
-    return Folder(found.root, found.inner)
 
 
 def _why_withheld(folder: Folder, path: str) -> str:
