@@ -50,16 +50,18 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
             mirror.look_at(paths[begin : begin + 50])
     except FileProblem:  # the command sees the files that are here
         return
-    if not is_whole:
-        for path, problem in mirror.bring_all(paths):
-            mirror.tell_once(path, problem)
-        return
+    for path, problem in _bring_trees(mirror, paths) if is_whole else mirror.bring_all(paths):
+        mirror.tell_once(path, problem)
+    ProgramFiles(mirror, named).bring()
+
+
+def _bring_trees(mirror: Mirror, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Bring folders with all that is in them; yield those that fail, with the reason."""
     for path in paths:
         try:
             mirror.bring_tree(path)
         except (FileProblem, Refused) as error:
-            mirror.tell_once(path, str(error))
-    ProgramFiles(mirror, named).bring()
+            yield path, str(error)
 
 
 def _words(arguments: Iterable[Any]) -> Iterator[str]:

