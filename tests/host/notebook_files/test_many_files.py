@@ -82,18 +82,20 @@ LOOPS = {
     ),
 }
 
+# Threads open files beside one another before it shows which come next; pandas is imported.
+MOST_CALLS = {"threads": 20, "pandas": 13}
+
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_loop_takes_few_calls(folder: Path, far_pool: Pool, kernel: Client, loop: str) -> None:
     names = make(folder / "data")
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    # Some eight on a quiet machine; on a busy one threads come apart, and answers are split.
-    assert calls <= 20
+    assert calls <= MOST_CALLS.get(loop, 11)
     # The next cell asks about all of them together.
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    assert calls <= 10
+    assert calls <= 6
 
 
 def sent(kernel: Client) -> set[str]:
