@@ -12,13 +12,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..environment.page_size import FIRST_SENT_BYTES
 from ..errors import CallRefused
 from ..remote.command_line import Command
+from ..remote.folder_stream import PartialFolder, SourceFolder, pack
 from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
 from ..system import is_plain_path
+from .folder_transfer import open_folder, take_folder
 from .open_files import NOT_OPEN, OpenFiles, in_thread
 from .permission import find_permission
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from ..messaging.requests import RequestTable
     from .call import Answer, Call
 
-Opened = TypeVar("Opened", SourceFile, PartialFile)
+_File = SourceFile | SourceFolder | PartialFile | PartialFolder
 
 # A page and its head fit into what one exchange carries.
 PAGE_BYTES = FIRST_SENT_BYTES - 4096
@@ -41,10 +43,10 @@ _MOST_OPEN = 16
 
 @dataclass
 class _Transfer:
-    """A file that is on its way. cell: the msg_id of the cell that asked for it."""
+    """A file or folder that is on its way. cell: the msg_id of the cell that asked for it."""
 
     cell: str
-    file: SourceFile | PartialFile
+    file: _File
 
 
 class Transfers:
@@ -61,9 +63,11 @@ class Transfers:
     # -- calls -------------------------------------------------------------------
 
     async def upload(self, call: Call) -> Answer:
-        """Begin to send a file that the running cell names."""
+        """Begin to send a file or folder that the running cell names."""
         path = call.text("path")
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
+        if await asyncio.to_thread(lambda: os.path.isdir(os.path.expanduser(command.path))):
+            return await self._upload_folder(cell.msg_id, command)
         file = await in_thread(lambda: _source(command.path))
         beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
         transfer = self._keep(cell.msg_id, file)
@@ -71,22 +75,38 @@ class Transfers:
         head = {"transfer": transfer, "name": name, "size": file.size, "page": PAGE_BYTES}
         return {**head, **beside}, ()
 
+    async def _upload_folder(self, cell: str, command: Command) -> Answer:
+        folder, left_out = await in_thread(lambda: open_folder(command.path))
+        beside = await asyncio.to_thread(lambda: self._beside(command.path, 0))
+        head: dict[str, Any] = {"transfer": self._keep(cell, folder), "name": folder.name}
+        head |= {"size": folder.size, "page": PAGE_BYTES, "left_out": left_out}
+        head |= {"is_folder": True, "beside": beside.get("beside")}
+        return head, (pack(folder.entries),)
+
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
-        file = self._find(call, SourceFile)
+        file = self._find_source(call)
         if call.waiting_bytes > MOST_WAITING_BYTES:
             raise CallRefused("Too many pages of files were asked for at a time.")
         data = await in_thread(lambda: file.read(PAGE_BYTES))
         return {"digest": file.digest}, (data,)
 
     async def download(self, call: Call) -> Answer:
-        """Begin to write a file that the running cell names."""
+        """Begin to write a file or folder that the running cell names."""
         size, is_forced = call.count("size"), call.head.get("force") is True
         asked = Command("download", call.text("path"), call.text("destination"), is_forced)
         cell, command = find_permission(
             self._table, "download", lambda one: _place(one) == _place(asked)
         )
         target = await in_thread(lambda: _target(command))
+        if call.head.get("is_folder") is True:
+            listing = b"".join(call.parts)
+            folder, without = await in_thread(
+                lambda: take_folder(target, listing, may_replace=command.force)
+            )
+            transfer = self._keep(cell.msg_id, folder)
+            head = {"transfer": transfer, "shown": target, "page": PAGE_BYTES}
+            return {**head, "without": without}, ()
         file = await in_thread(
             lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
         )
@@ -95,29 +115,35 @@ class Transfers:
 
     async def download_page(self, call: Call) -> Answer:
         """Write the next page of it."""
-        file = self._find(call, PartialFile)
+        file = self._find_partial(call)
         for part in call.parts:
             await in_thread(partial(file.write, part))
         return {}, ()
 
     async def download_end(self, call: Call) -> Answer:
         """Give it its name, if it is what the other side has read."""
-        file, digest = self._find(call, PartialFile), call.text("digest")
+        file, digest = self._find_partial(call), call.text("digest")
         self._open.take(call)
         await in_thread(lambda: file.commit(digest))
         return {}, ()
 
     # -- what is open ------------------------------------------------------------
 
-    def _keep(self, cell: str, file: Opened) -> str:
+    def _keep(self, cell: str, file: _File) -> str:
         if self._open.is_full:
             _close(file)
             raise CallRefused("Too many files are on their way at a time.")
         return self._open.add(_Transfer(cell, file))
 
-    def _find(self, call: Call, kind: type[Opened]) -> Opened:
+    def _find_source(self, call: Call) -> SourceFile | SourceFolder:
         file = self._open.find(call).file
-        if not isinstance(file, kind):
+        if not isinstance(file, (SourceFile, SourceFolder)):
+            raise CallRefused(NOT_OPEN)
+        return file
+
+    def _find_partial(self, call: Call) -> PartialFile | PartialFolder:
+        file = self._open.find(call).file
+        if not isinstance(file, (PartialFile, PartialFolder)):
             raise CallRefused(NOT_OPEN)
         return file
 
@@ -158,8 +184,8 @@ def _check_name(path: str, shown: str) -> None:
         raise FileProblem(f"{shown} is no name for a file on this machine.")
 
 
-def _close(file: SourceFile | PartialFile) -> None:
-    if isinstance(file, SourceFile):
+def _close(file: _File) -> None:
+    if isinstance(file, (SourceFile, SourceFolder)):
         file.close()
     else:
         file.discard()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .asking import HostClient
+    from .folder_stream import PartialFolder, SourceFolder
     from .paged_files import PartialFile, SourceFile
     from .transfer_progress import TransferProgress
 
@@ -24,11 +25,15 @@ LATER_SECONDS = 0.05
 
 
 def send_pages(
-    kernel: HostClient, op: str, begun: dict[str, Any], file: SourceFile, progress: TransferProgress
+    kernel: HostClient,
+    op: str,
+    begun: dict[str, Any],
+    file: SourceFile | SourceFolder,
+    progress: TransferProgress,
 ) -> None:
-    """Send all pages of a file. op: the call that takes one; begun: the answer to the first call.
+    """Send all pages of a file or folder.
 
-    Raises FileProblem.
+    op: the call that takes one; begun: the answer to the first call. Raises FileProblem.
     """
     unanswered = 0
     while file.sent < file.size:
@@ -46,7 +51,7 @@ def receive_pages(
     kernel: HostClient,
     op: str,
     begun: dict[str, Any],
-    file: PartialFile,
+    file: PartialFile | PartialFolder,
     progress: TransferProgress,
     changed: int | None = None,
 ) -> str | None:
