@@ -23,6 +23,7 @@ from .system import END_SIGNALS, Parent, on_signal, run_loop
 if TYPE_CHECKING:
     import subprocess
 
+    from .environment.launch import Launcher
     from .kernel.driver import Driver
     from .kernel.events import Event
     from .pool.backend import Backend
@@ -110,43 +111,30 @@ class AcaKernelApp(JupyterApp):
                 stop(pool)
                 pool = None
             else:
-                configure(pool, settings)
+                configure(pool, settings, data_path=_data_path(settings))
         run_loop(self._serve(settings, pool, self._connection_info()))
 
     async def _serve(
         self, settings: AcaKernel, pool: subprocess.Popen[bytes] | None, info: dict[str, Any]
     ) -> None:
-        from .checkpoint.hash_seed import hash_seed
-        from .environment.launch import Launcher
         from .environment.variables import variables_to_pass
+        from .packages import notebook_block
 
         log = _logger(self.log)
         key = str(info.get("key", "")).encode("ascii")
-        identity = self._identity()
-        traits, refused = self._remote_traits()
-        # The same before and after a restart, which keeps the connection file.
-        kernel_id = self._kernel_id(key)
-        notebook = os.environ.get("JPY_SESSION_NAME", "")
-        config = {
-            **identity,
-            "kernel_id": kernel_id,
-            "session_name": notebook,
-            "hash_seed": hash_seed(kernel_id, notebook),
-            "traits": traits,
-            "arguments": list(self._remote_arguments),
-            "refused": refused,
-            "variables": variables_to_pass(settings, self.kernelspec),
-            "files": settings.files_mode,
-            "files_back": settings.files_back,
-            "packages": settings.packages_config(),
-        }
-        backend = _backend(settings, pool)
+        identity = self.identity()
+        config = self.remote_config(
+            settings,
+            identity,
+            # The same before and after a restart, which keeps the connection file.
+            kernel_id=self._kernel_id(key),
+            notebook=os.environ.get("JPY_SESSION_NAME", ""),
+            variables=variables_to_pass(settings, self.kernelspec),
+            packages=notebook_block.told(os.environ),
+        )
+        backend = backend_of(settings, pool)
         inbox: asyncio.Queue[Event] = asyncio.Queue()
-        launcher = Launcher(backend, settings, config, inbox, log)
-        if settings.start == "kernel" or (settings.start == "auto" and backend.is_embedded):
-            launcher.begin()
-        else:
-            launcher.prepare()
+        launcher = begin_launching(backend, settings, config, inbox, log)
         # The environment comes up while this process imports what speaks to front ends.
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, importlib.import_module, _AFTER_LAUNCH)
@@ -170,6 +158,40 @@ class AcaKernelApp(JupyterApp):
         finally:
             watch.cancel()
 
+    def remote_config(
+        self,
+        settings: AcaKernel,
+        identity: dict[str, str],
+        *,
+        kernel_id: str,
+        notebook: str,
+        variables: dict[str, str],
+        packages: dict[str, Any],
+        folder: str | None = None,
+    ) -> dict[str, Any]:
+        """Return what remote kernels are told, and what tells this kernel from others.
+
+        notebook: as Jupyter Server names it, "" if it does not. packages: what notebook_block.told
+        returns. folder: the notebook's; None: the working directory.
+        """
+        from .checkpoint.hash_seed import hash_seed
+
+        traits, refused = self._remote_traits()
+        return {
+            **identity,
+            "kernel_id": kernel_id,
+            "session_name": notebook,
+            "hash_seed": hash_seed(kernel_id, notebook),
+            "traits": traits,
+            "arguments": list(self._remote_arguments),
+            "refused": refused,
+            "variables": variables,
+            "files": settings.files_mode,
+            "files_back": settings.files_back,
+            "files_root": _files_root(settings, folder),
+            "packages": {**settings.packages_config(), **packages},
+        }
+
     def _kernel_id(self, key: bytes) -> str:
         """Return a name of this kernel that survives restarts.
 
@@ -178,7 +200,7 @@ class AcaKernelApp(JupyterApp):
         told_by = key or b"file:" + os.fsencode(os.path.abspath(self.connection_file))
         return hashlib.sha256(told_by).hexdigest()[:24]
 
-    def _identity(self) -> dict[str, str]:
+    def identity(self) -> dict[str, str]:
         """Return session and user name of all messages of this kernel and its remote kernels."""
         section = self.config.get("Session", {})
         return {
@@ -234,7 +256,22 @@ def _user() -> str:
     return os.environ.get("USER") or os.environ.get("USERNAME") or ""
 
 
-def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backend:
+def _files_root(settings: AcaKernel, folder: str | None = None) -> dict[str, Any]:
+    """Return what environments are told of the folder whose files are sent."""
+    from .host.notebook_files.files_root import files_root
+
+    config = files_root(settings.files_root_used, folder).config()
+    # The embedded pool shows its path by itself.
+    return {**config, "may_link": settings.place != "embedded"}
+
+
+def _data_path(settings: AcaKernel) -> str:
+    """Return the path of the folder whose files are sent, where any are."""
+    return "" if settings.files_mode == "off" else str(_files_root(settings)["local"])
+
+
+def backend_of(settings: AcaKernel, pool: subprocess.Popen[bytes] | None = None) -> Backend:
+    """Return the session pool of the settings. pool: an embedded one that waits for its own."""
     if settings.place == "endpoint":
         from .pool.backend import EndpointBackend
 
@@ -245,7 +282,25 @@ def _backend(settings: AcaKernel, pool: subprocess.Popen[bytes] | None) -> Backe
         return AzureBackend(settings)
     from .pool.embedded_backend import EmbeddedBackend
 
-    return EmbeddedBackend(settings, pool)
+    return EmbeddedBackend(settings, pool, data_path=_data_path(settings))
+
+
+def begin_launching(
+    backend: Backend,
+    settings: AcaKernel,
+    config: dict[str, Any],
+    inbox: asyncio.Queue[Event],
+    log: logging.Logger,
+) -> Launcher:
+    """Begin what a kernel does before anybody asks; needs a running event loop."""
+    from .environment.launch import Launcher
+
+    launcher = Launcher(backend, settings, config, inbox, log)
+    if settings.start == "kernel" or (settings.start == "auto" and backend.is_embedded):
+        launcher.begin()
+    else:
+        launcher.prepare()
+    return launcher
 
 
 async def _watch_parent(kernel: Driver) -> None:

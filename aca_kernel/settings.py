@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from traitlets import Bool, Enum, Float, Integer, TraitError, Unicode, validate
@@ -54,11 +55,17 @@ class UnicodeOrVariable(Unicode[str, "str | bytes"]):
 
     def default(self, obj: Any = None) -> str | None:
         """Called by traitlets when the trait is first read."""
-        return os.environ.get(VARIABLES[str(self.name)]) or super().default(obj)
+        environ = os.environ if obj is None else obj.environ
+        return environ.get(VARIABLES[str(self.name)]) or super().default(obj)
 
 
 class AcaKernel(Configurable):
-    """Settings of a kernel: the place of its cells, timeouts, checkpoints, files."""
+    """Settings of a kernel: the place of its cells, timeouts, checkpoints, files.
+
+    environ: the variables that `VARIABLES` are taken from.
+    """
+
+    environ: Mapping[str, str] = os.environ
 
     endpoint = UnicodeOrVariable(
         help="""MCP endpoint of a session pool (its `mcpServerEndpoint`), an absolute URL; empty: an
@@ -265,6 +272,14 @@ class AcaKernel(Configurable):
         machine.""",
     ).tag(config=True)
 
+    files_root = Unicode(
+        "",
+        help="""How far up from the notebook files count as beside it, so that `..` and absolute
+        paths of your machine find them. Empty: the notebook's folder; `repository`: up to the
+        nearest folder that holds `.git` or `pyproject.toml`; or the path of a folder above the
+        notebook's. What is never sent stays so.""",
+    ).tag(config=True)
+
     files_largest_mb = Integer(
         1000, min=0, help="Largest file that is sent on demand or comes back, in megabytes."
     ).tag(config=True)
@@ -340,6 +355,11 @@ class AcaKernel(Configurable):
         if self.endpoint:
             return "endpoint"
         return "azure" if self.session_pool or self.resource_group else "embedded"
+
+    @property
+    def files_root_used(self) -> str:
+        """The value of `files_root`, which does not count where no files are found."""
+        return "" if self.files_mode == "off" else self.files_root
 
     @property
     def files_mode(self) -> Literal["on-demand", "hint", "off"]:

@@ -14,15 +14,20 @@
     runner        all of them, so many at a time, until done or stopped
     whole_run     the run with its pools, reports and exit status
     kernels       kernels of notebooks: kernelspecs, settings and pool sizes
+    in_process    kernels in this process, with the interfaces that nbclient knows
+    leases        settings and connections that such kernels take over from one another
     shared_pool   the session pool on this machine that a batch shares
     progress      the display meanwhile
     quick_import  nbformat, without what no notebook needs
     lines         text that goes to a terminal
     summary       the display at the end
     reports       the same for programs: JSON and JUnit
+    html_report   the same as a page
     merging       one report made of several
 
-Nothing of the kernel's own process is imported here: a batch is a front end like others.
+    papermill_entry, papermill_engine   the engine `aca` of papermill: one notebook, for schedulers
 
-Above: `cli`. Below: `app`, for a kernelspec's settings; `environment`, `messaging` and `pool`.
+A batch is a front end like others; only `in_process` and `leases` know what a kernel consists of.
+
+Above: `cli`. Below: `app` and `kernel`; `environment`, `messaging` and `pool`.
 """

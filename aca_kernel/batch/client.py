@@ -82,6 +82,7 @@ async def to_the_end(work: Awaitable[None]) -> None:
 class BatchClient(NotebookClient):
     """Runs one notebook once, in a kernel of its own.
 
+    make_manager: makes the manager of a kernel in this process; None: it gets a process.
     timeout_seconds: of each cell; None for no limit.
     is_remote: the kernel may wait for an environment, which counts for no cell's limit.
     tell: called with each notice of the kernel.
@@ -95,6 +96,7 @@ class BatchClient(NotebookClient):
         notebook: NotebookNode,
         *,
         kernel_name: str,
+        make_manager: Callable[[], Any] | None = None,
         folder: str,
         arguments: list[str],
         timeout_seconds: float | None,
@@ -125,6 +127,7 @@ class BatchClient(NotebookClient):
             on_cell_error=self._note_error,
         )
         self.errors: list[CellError] = []
+        self._make_manager = make_manager
         self._timeout_seconds = timeout_seconds
         self._tell = tell
         self._on_cell = on_cell
@@ -183,6 +186,13 @@ class BatchClient(NotebookClient):
         task.add_done_callback(self._asides.discard)
 
     # -- nbclient's ----------------------------------------------------------------
+
+    def create_kernel_manager(self) -> Any:
+        """See nbclient."""
+        if self._make_manager is None:
+            return super().create_kernel_manager()
+        self.km = self._make_manager()
+        return self.km
 
     @asynccontextmanager
     async def async_setup_kernel(self, **kwargs: Any) -> AsyncIterator[None]:
@@ -270,6 +280,9 @@ class BatchClient(NotebookClient):
         is_exit = code is not None and code >= 0
         how = f"ended with exit status {code}" if is_exit else "was killed"
         text = f"The local kernel process {how} while the cell was running."
+        failure = getattr(self.km, "failure", "")
+        if failure:
+            text = f"The kernel itself has failed ({failure}) while the cell was running."
         # The process that runs it has received it, even if it had no time to say so.
         self._has_started = self._has_started or not self._is_remote
         error = self._add_error(cell, "DeadKernelError", text)

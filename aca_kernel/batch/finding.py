@@ -17,12 +17,13 @@ class Job:
     """A notebook to run.
 
     source, output: absolute paths, the same for a notebook that is run in place.
-    name: in messages and reports.
+    name: in messages and reports. other_names: of the same file, which reports have as well.
     """
 
     source: str
     output: str
     name: str
+    other_names: tuple[str, ...] = ()
 
 
 def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
@@ -34,22 +35,24 @@ def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
     Raises SettingInvalid: no notebook is there, or an output would overwrite one.
     """
     outputs = os.path.abspath(output_dir) if output_dir is not None else None
-    sources: dict[str, str] = {}
+    # A file with two names is run once, by the first; a dictionary keeps the order of the others.
+    sources: dict[str, dict[str, None]] = {}
     for word in words:
         for path in _expand(word, outputs):
             absolute = os.path.abspath(path)
-            # A file with two names is run once.
-            sources.setdefault(os.path.realpath(absolute), absolute)
-    found = list(sources.values())
+            sources.setdefault(os.path.realpath(absolute), {})[absolute] = None
     here = os.getcwd()
+    named = (list(paths) for paths in sources.values())
+    names = {paths[0]: [_name(path, here) for path in paths] for paths in named}
+    found = list(names)
     if outputs is None:
-        return [Job(path, path, _name(path, here)) for path in found]
+        return [Job(path, path, name, tuple(more)) for path, (name, *more) in names.items()]
     base = here
     if not all(_is_below(path, here) for path in found):
         base = os.path.commonpath([os.path.dirname(path) for path in found])
     jobs = [
-        Job(path, os.path.join(outputs, os.path.relpath(path, base)), _name(path, here))
-        for path in found
+        Job(path, os.path.join(outputs, os.path.relpath(path, base)), name, tuple(more))
+        for path, (name, *more) in names.items()
     ]
     overwritten = next((job for job in jobs if os.path.realpath(job.output) in sources), None)
     if overwritten is not None:

@@ -50,9 +50,12 @@ def injected_at(notebook: NotebookNode) -> int | None:
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:
-    """Tell whether a cell has a tag, also if its metadata are invalid."""
+    """Tell whether a cell has a tag, also if its metadata are invalid.
+
+    Of tags that are one text, as nbclient does: whether the tag is in it.
+    """
     tags = cell.metadata.get("tags", [])
-    return isinstance(tags, list) and tag in tags
+    return isinstance(tags, (list, str)) and tag in tags
 
 
 def _first_tagged(notebook: NotebookNode, tag: str) -> int | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from traitlets import TraitError
@@ -18,10 +20,19 @@ if TYPE_CHECKING:
     # `aca-kernel doctor` asks for a kernelspec only.
     from nbformat import NotebookNode
 
+    from .leases import Leases
+
 DEFAULT_KERNEL = "aca"
 
 # Of `python -m aca_kernel`.
 _MODULE = "aca_kernel"
+
+# What jupyter_client replaces by its own Python.
+_THIS_PYTHON = (
+    "python",
+    f"python{sys.version_info.major}",
+    f"python{sys.version_info.major}.{sys.version_info.minor}",
+)
 
 # The tutorial's maxConcurrentSessions: an endpoint does not tell its own.
 _USUAL_POOL_SIZE = 5
@@ -37,18 +48,43 @@ class Target:
 
     settings: of an aca kernel; None for another one.
     arguments, variables: of a pool that the batch starts; see shared_pool.py.
+    spec: an aca kernel's that may run in this process; None: it gets one of its own.
     """
 
     name: str
     language: str
     settings: AcaKernel | None
+    spec: KernelSpec | None = None
     arguments: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _leases: Leases | None = None
 
     @property
     def is_embedded(self) -> bool:
         """Whether its cells run in an embedded pool."""
         return self.settings is not None and self.settings.place == "embedded"
+
+    def manager_maker(self, folder: str) -> Callable[[], Any] | None:
+        """Return what makes the managers of kernels in this process; None: it cannot be there.
+
+        folder: the notebook's.
+        """
+        if self.spec is None or (self.is_embedded and not self.arguments):
+            return None
+        from .in_process import InProcessManager
+
+        if self._leases is None:
+            from .leases import Leases
+
+            arguments = [*(arguments_of(self.spec) or ()), *self.arguments]
+            variables = {**self.variables, **self.spec.env}
+            self._leases = Leases(arguments, self.spec.resource_dir, variables)
+        return partial(InProcessManager, self._leases, folder)
+
+    async def close(self) -> None:
+        """Close what kernels in this process have left open."""
+        if self._leases is not None:
+            await self._leases.close()
 
     async def size(self) -> int:
         """Return the number of its kernels that are worth running at a time.
@@ -72,10 +108,12 @@ class Kernels:
     """Finds the kernel of each notebook.
 
     chosen: the kernel of all; None for each one's own, if that is an aca kernel.
+    in_process: whether aca kernels run in this process.
     """
 
-    def __init__(self, chosen: str | None) -> None:
+    def __init__(self, chosen: str | None, *, in_process: bool = True) -> None:
         self._chosen = chosen
+        self._in_process = in_process
         self._specs = KernelSpecManager()
         self._targets: dict[str, Target] = {}
 
@@ -119,7 +157,8 @@ class Kernels:
                 settings = _settings_of(spec)
             except TraitError as error:
                 raise KernelInvalid(_unusable(name, error)) from error
-            self._targets[name] = Target(name, spec.language, settings)
+            runs_here = self._in_process and settings is not None and _is_ours(spec)
+            self._targets[name] = Target(name, spec.language, settings, spec if runs_here else None)
         return self._targets[name]
 
 
@@ -157,6 +196,19 @@ def arguments_of(spec: KernelSpec) -> list[str] | None:
         return None
     arguments = spec.argv[spec.argv.index(_MODULE) + 1 :]
     return [one for one in arguments if one not in {"{connection_file}", "-f"}]
+
+
+def _is_ours(spec: KernelSpec) -> bool:
+    """Tell whether a kernelspec starts this package with this Python, and in the usual way."""
+    python = spec.argv[0]
+    # A virtual environment's Python is a link to another one's.
+    folders = {os.path.realpath(os.path.dirname(one)) for one in (python, sys.executable)}
+    is_this = python in _THIS_PYTHON or (os.path.isabs(python) and len(folders) == 1)
+    return is_this and spec.argv[1:3] == ["-m", _MODULE] and not _provisioner_of(spec)
+
+
+def _provisioner_of(spec: KernelSpec) -> Any:
+    return (spec.metadata or {}).get("kernel_provisioner")
 
 
 def _settings_of(spec: KernelSpec) -> AcaKernel | None:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import SettingInvalid
-from .outcomes import CellError, Outcome, Status
-from .reports import FORMAT_VERSION, Batch
+from .outcomes import Batch, CellError, Outcome, Status
+from .reports import FORMAT_VERSION
 from .shards import Shard
 
 
@@ -113,6 +113,7 @@ def _outcome(found: dict[str, Any]) -> Outcome:
         attempts=int(found["attempts"]),
         seconds=float(found["seconds"]),
         errors=errors,
+        cell_seconds=[float(one) for one in found.get("cell_seconds", ())],
     )
     if outcome.status is Status.FAILED and not errors:
         raise ValueError("a failure without its error")

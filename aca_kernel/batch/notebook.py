@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import tempfile
@@ -15,6 +16,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from ..errors import AcaKernelError
+from ..packages import notebook_block
 from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
 from .finding import Job
 from .injection import has_tag, inject
@@ -62,6 +64,7 @@ class NotebookRun:
         self._is_saving = False
         # A cell of this attempt has started, so that there is something to save.
         self._has_started = False
+        self._cell_began = 0.0
 
     async def run(self) -> None:
         """Run it, with its retries; errors are in the outcome.
@@ -128,25 +131,28 @@ class NotebookRun:
         prepare(notebook)
         inject(notebook, self._options.parameters, target.name, target.language)
         outcome.cells, outcome.cells_run = _count(notebook), 0
+        outcome.cell_seconds = []
         self._has_started = False
         saver = Saver(notebook, self._job.output, print_)
+        folder = os.path.dirname(self._job.source)
         with tempfile.TemporaryFile() as log:
             client = self._client = BatchClient(
                 notebook,
                 kernel_name=target.name,
-                folder=os.path.dirname(self._job.source),
+                make_manager=target.manager_maker(folder),
+                folder=folder,
                 arguments=list(target.arguments),
                 timeout_seconds=self._options.timeout_seconds,
                 is_remote=target.settings is not None,
                 allow_errors=self._options.allow_errors,
                 tell=lambda text: self._progress.say(outcome.name, text),
-                on_cell=lambda number: self._progress.cell(outcome.name, number, outcome.cells),
+                on_cell=self._on_cell,
                 on_end=lambda number, is_whole: self._on_end(number, saver, is_whole=is_whole),
             )
             state = "interrupted"
             try:
                 # A kernel's own output is a log, not for the terminal.
-                env = {**os.environ, **target.variables}
+                env = {**os.environ, **target.variables, **_packages(notebook)}
                 await client.async_execute(env=env, stdout=log, stderr=log)
                 outcome.errors = client.errors
                 outcome.status, state = Status.DONE, "done"
@@ -179,8 +185,13 @@ class NotebookRun:
                 notebook.metadata.clear()
                 client.reset_execution_trackers()
 
+    def _on_cell(self, number: int) -> None:
+        self._cell_began = time.monotonic()
+        self._progress.cell(self.outcome.name, number, self.outcome.cells)
+
     def _on_end(self, number: int, saver: Saver, *, is_whole: bool) -> None:
         self._has_started = True
+        self.outcome.cell_seconds.append(time.monotonic() - self._cell_began)
         if is_whole:
             self.outcome.cells_run = number
         saver.changed()
@@ -200,6 +211,14 @@ def _count(notebook: NotebookNode) -> int:
         cell.cell_type == "code" and bool(cell.source.strip()) and not has_tag(cell, _SKIP_TAG)
         for cell in notebook.cells
     )
+
+
+def _packages(notebook: NotebookNode) -> dict[str, str]:
+    """Return variables that tell a kernel what the notebook's script metadata asks for."""
+    found = notebook_block.of_cells(
+        cell.source for cell in notebook.cells if cell.cell_type == "code"
+    )
+    return {} if found is None else {notebook_block.VARIABLE: json.dumps(found)}
 
 
 def _last_line(log: IO[bytes]) -> str:

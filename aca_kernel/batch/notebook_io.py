@@ -88,7 +88,7 @@ def _missing_of(cell: Any) -> str:
     metadata = cell.get("metadata")
     if not isinstance(metadata, Mapping):
         return "metadata"
-    return "" if isinstance(metadata.get("tags", []), list) else "list as its tags"
+    return "" if isinstance(metadata.get("tags", []), (list, str)) else "list as its tags"
 
 
 def _newer_format(text: str) -> int:

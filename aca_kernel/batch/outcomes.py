@@ -1,9 +1,11 @@
-"""Outcomes of notebooks."""
+"""Outcomes of notebooks, and of the batch that they are of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+
+from .shards import Shard
 
 # Of an error's text, in a line.
 _SHORT_CHARACTERS = 120
@@ -77,6 +79,7 @@ class Outcome:
 
     cells: number of code cells. cells_run: those that ended by themselves, in the last attempt.
     errors: of cells, and at last the one that it failed of, if it did.
+    cell_seconds: of the cells that were run, in the last attempt.
     """
 
     name: str
@@ -89,8 +92,20 @@ class Outcome:
     attempts: int = 0
     seconds: float = 0.0
     errors: list[CellError] = field(default_factory=list)
+    cell_seconds: list[float] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
         """Whether its output is complete."""
         return self.status in (Status.DONE, Status.SKIPPED)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The run as a whole. started: ISO 8601, UTC. shard: the part of the batch that it was."""
+
+    started: str
+    seconds: float
+    jobs: int
+    is_stopped: bool
+    shard: Shard | None = None

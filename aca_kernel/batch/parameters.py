@@ -99,10 +99,19 @@ def _parse_yaml(text: str, path: str) -> Any:
             "into a file whose name ends in .json."
         ) from None
     try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a date that there is not
+        values = yaml.load(text, Loader=_without_dates(yaml))
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise SettingInvalid(f"The parameters in {path} are not valid YAML{where}.") from error
     # As papermill reads an empty file, or one of comments only.
     return {} if values is None else values
+
+
+def _without_dates(yaml: Any) -> Any:
+    """Return a safe loader that leaves dates and times as they are written, as papermill's does."""
+    resolvers = {
+        first: [one for one in found if one[0] != "tag:yaml.org,2002:timestamp"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})

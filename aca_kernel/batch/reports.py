@@ -1,4 +1,4 @@
-"""Reports of a batch for programs: JSON, or JUnit's XML, which CI systems show."""
+"""Reports of a batch: JSON, JUnit's XML, which CI systems show, or a page for people."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 
 from .. import __version__
 from ..errors import SettingInvalid
 from .atomic_write import write_whole
-from .outcomes import Outcome, Status
-from .shards import Shard
+from .html_report import html_report
+from .outcomes import Batch, Outcome, Status
 
 # Incremented when a member is removed or changes its meaning.
 FORMAT_VERSION = 1
@@ -26,26 +26,15 @@ _NOT_XML = re.compile("\x1b\\[[0-9;]*m|[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True)
-class Batch:
-    """The run as a whole. started: ISO 8601, UTC. shard: the part of the batch that it was."""
-
-    started: str
-    seconds: float
-    jobs: int
-    is_stopped: bool
-    shard: Shard | None = None
-
-
 def check_report(path: str) -> None:
     """Check the path of a report.
 
     Raises SettingInvalid: its name is of no known kind, or its folder cannot be written.
     """
-    if os.path.splitext(path)[1].lower() not in (".json", ".xml"):
+    if os.path.splitext(path)[1].lower() not in (".json", ".xml", ".html"):
         raise SettingInvalid(
-            f"What kind of report is {path}? Give it a name that ends in .json, or in .xml for "
-            "JUnit."
+            f"What kind of report is {path}? Give it a name that ends in .json, in .xml for JUnit, "
+            "or in .html for a page."
         )
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path):
@@ -57,8 +46,11 @@ def check_report(path: str) -> None:
 
 def write_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> None:
     """Write a report of the kind that its name says. Raises SettingInvalid: it cannot be."""
-    is_json = path.lower().endswith(".json")
-    text = json_report(batch, outcomes) if is_json else junit_report(batch, outcomes)
+    kind = os.path.splitext(path)[1].lower()
+    if kind == ".html":
+        text = html_report(path, batch, outcomes)
+    else:
+        text = (json_report if kind == ".json" else junit_report)(batch, outcomes)
     try:
         write_whole(path, text)
     except OSError as error:
@@ -82,6 +74,7 @@ def json_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
                 **asdict(outcome),
                 "status": outcome.status.value,
                 "seconds": round(outcome.seconds, 3),
+                "cell_seconds": [round(one, 3) for one in outcome.cell_seconds],
                 "errors": [
                     {
                         "cell": one.cell,

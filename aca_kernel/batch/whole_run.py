@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from ..errors import SettingInvalid
@@ -18,8 +19,9 @@ from .finding import Job
 from .kernels import KernelInvalid, Kernels, Target
 from .notebook import Options
 from .notebook_io import NotebookInvalid, read_notebook
+from .outcomes import Batch, Outcome
 from .progress import Progress
-from .reports import Batch, write_report
+from .reports import write_report
 from .runner import Runner
 from .shards import Shard
 from .shared_pool import local_pool
@@ -59,6 +61,7 @@ async def run_batch(
                 if target.is_embedded:
                     pool = local_pool(target, parallel, progress.tell)
                     await stack.enter_async_context(pool)
+                stack.push_async_callback(target.close)
             await runner.run(parallel)
     except asyncio.CancelledError:
         return _EXIT_INTERRUPTED
@@ -66,14 +69,15 @@ async def run_batch(
     batch = Batch(
         started.isoformat(timespec="seconds"), seconds, parallel, runner.is_stopped, shard
     )
+    named = _by_all_names(jobs, runner.outcomes)
     # First, because nobody may read the terminal any more.
     failures = []
     for path in reports:
         try:
-            write_report(path, batch, runner.outcomes)
+            write_report(path, batch, named)
         except SettingInvalid as error:
             failures.append(error)
-    _show(runner, seconds)
+    _show(runner, named, seconds)
     if failures:
         raise failures[0]
     if interrupts:
@@ -112,10 +116,19 @@ def _on_interrupt(runner: Runner, progress: Progress, received: list[int]) -> No
         on_signal(loop, number, stop, number)
 
 
-def _show(runner: Runner, seconds: float) -> None:
+def _by_all_names(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes, of a file that was given by two names under each of them."""
+    return [
+        replace(outcome, name=name)
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        for name in (job.name, *job.other_names)
+    ]
+
+
+def _show(runner: Runner, named: Sequence[Outcome], seconds: float) -> None:
     """Print the end, if anybody reads it: it changes nothing about the notebooks."""
     with contextlib.suppress(OSError):
-        print_problems(sys.stdout, runner.outcomes)
+        print_problems(sys.stdout, named)
         lines = [totals(runner.outcomes, seconds)]
         if runner.is_stopped:
             lines.append("With --resume, it goes on with what is not done.")

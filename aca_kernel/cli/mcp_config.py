@@ -17,11 +17,15 @@ from typing import Any
 from ..errors import CredentialUnavailable, SettingInvalid
 from ..pool.backend import check_endpoint
 from ..settings import AcaKernel
+from ..system import programs_folder
 from .configuration import add_pool_options, given_options, read
 from .git import is_tracked, keep_out_of_git, repository_of
 from .mcp_file import McpFile, entries
 
 DEFAULT_FILE = Path(".vscode", "mcp.json")
+
+# Names of VS Code's own folder: of its stable version, of its preview, of the free build.
+_VS_CODES = ("Code", "Code - Insiders", "VSCodium")
 
 # The tutorial's.
 DEFAULT_SERVER = "aca-python-sessions"
@@ -36,7 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Print a session pool's MCP server as VS Code wants it in .vscode/mcp.json, for Agent "
         "mode of GitHub Copilot. VS Code asks for the API key, unless it is embedded."
     )
-    parser.add_argument(
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--user",
+        action="store_true",
+        help="add it to your own mcp.json, which counts in every folder that you open in VS Code, "
+        "and leave everything else in it as it is",
+    )
+    place.add_argument(
         "--write",
         nargs="?",
         const=DEFAULT_FILE,
@@ -49,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embed-key",
         action="store_true",
         help="write the key itself to the file, make the file readable for you only, and add it "
-        "to .gitignore; with --write only",
+        "to .gitignore; with --write or --user only",
     )
     parser.add_argument(
         "--server",
@@ -77,12 +88,13 @@ async def run(namespace: argparse.Namespace) -> int:
     Raises NotWritable, and what finding the pool raises.
     """
     given = given_options(namespace)
-    if namespace.embed_key and namespace.write is None:
+    path = user_file() if namespace.user else namespace.write
+    if namespace.embed_key and path is None:
         raise SettingInvalid(
             "The key is never printed: give --write with --embed-key, or leave --embed-key out "
             "and let VS Code ask for the key."
         )
-    file = McpFile.read(namespace.write) if namespace.write is not None else None
+    file = McpFile.read(path) if path is not None else None
     configuration = read(given)
     if configuration.problem:
         raise SettingInvalid(configuration.problem)
@@ -107,6 +119,21 @@ async def run(namespace: argparse.Namespace) -> int:
     if not is_secret:
         print(how)
     return 0
+
+
+def user_file() -> Path:
+    """Return the user's own mcp.json.
+
+    Source: https://code.visualstudio.com/docs/configure/settings, "Settings file locations".
+    Raises SettingInvalid: there is no VS Code.
+    """
+    folders = [programs_folder() / name / "User" for name in _VS_CODES]
+    for folder in folders:
+        if folder.is_dir():
+            return folder / "mcp.json"
+    raise SettingInvalid(
+        f"VS Code has no folder {folders[0]}: start it once, or name the file with --write."
+    )
 
 
 def _write(file: McpFile, merged: dict[str, Any], server: str, *, is_secret: bool) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..batch.atomic_write import write_whole
 from ..errors import SettingInvalid
+from ..system import restrict_to_owner
 from .kernelspec import NotWritable
 
 _HEADER = "x-ms-apikey"
@@ -112,7 +113,7 @@ class McpFile:
         try:
             if text == self.text:
                 if is_secret:
-                    self.path.chmod(0o600)
+                    restrict_to_owner(self.path)
                 return False
             # A symlink is kept, and its target is changed.
             self.path.resolve().parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="FILE",
-        help="write the whole: name.json, or name.xml for JUnit; repeatable",
+        help="write the whole: name.json, name.xml for JUnit, name.html for a page; repeatable",
     )
 
 

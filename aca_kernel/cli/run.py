@@ -75,7 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write a report: name.json, or name.xml for JUnit; repeatable",
+        help="write a report: name.json, name.xml for JUnit, name.html for a page; repeatable",
+    )
+    add(
+        "--kernel-processes",
+        action="store_true",
+        help="start a process for each kernel; without it, aca kernels run in this one",
     )
     add(
         "--shard",
@@ -108,7 +113,7 @@ def run(namespace: argparse.Namespace) -> int:
     from ..batch.notebook import Options
     from ..batch.whole_run import run_batch
 
-    kernels = Kernels(namespace.kernel)
+    kernels = Kernels(namespace.kernel, in_process=not namespace.kernel_processes)
     if namespace.kernel is not None:
         kernels.target(namespace.kernel)
     make_folders(jobs)

@@ -54,16 +54,23 @@ _REFERENCE = re.compile(r"\$\{(\w+)\}")
 _ESCAPES = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\"}
 
 
-def variables_to_pass(settings: AcaKernel, kernelspec: str) -> dict[str, str]:
+def variables_to_pass(
+    settings: AcaKernel,
+    kernelspec: str,
+    here: Mapping[str, str] | None = None,
+    folder: str | None = None,
+) -> dict[str, str]:
     """Return the environment variables that remote kernels get.
 
     kernelspec: the folder of the kernelspec that this kernel was started by, if it is known.
+    here, folder: its own variables and working directory; None: those of this process.
     """
     return select(
-        dict(os.environ),
+        dict(os.environ if here is None else here),
         settings,
         of_kernelspec=_names_in(kernelspec),
         parent=_environ_of_parent() if settings.place == "embedded" else None,
+        folder=folder,
     )
 
 
@@ -73,11 +80,12 @@ def select(
     *,
     of_kernelspec: Iterable[str] = (),
     parent: Mapping[str, str] | None = None,
+    folder: str | None = None,
 ) -> dict[str, str]:
     """Return those of this process's variables, and of the settings, that are passed on.
 
     of_kernelspec: names in its `env`. parent: variables of the process that has started this one
-    by jupyter_client; None: unknown.
+    by jupyter_client; None: unknown. folder: where files are looked for, None: where this runs.
     """
     pairs, patterns = settings.environment_words()
     names: set[str] = set()
@@ -87,7 +95,7 @@ def select(
     names.update(name for name in of_kernelspec if name in here and not _is_local(name))
     passed = {name: here[name] for name in names}
     if settings.environment_file:
-        passed |= _read_file(settings.environment_file, here)
+        passed |= _read_file(settings.environment_file, here, folder)
     passed |= {name: here[name] for name in _matching(here, patterns)}
     passed |= pairs
     return {
@@ -166,15 +174,15 @@ def _environ_of_parent() -> dict[str, str] | None:
 # -- files of variables ----------------------------------------------------------------
 
 
-def _read_file(path: str, here: Mapping[str, str]) -> dict[str, str]:
+def _read_file(path: str, here: Mapping[str, str], folder: str | None) -> dict[str, str]:
     """Read a file such as VS Code's `.env`; empty if there is none.
 
     path: a relative one is looked for in the working directory and the folders above it.
     """
-    directory = Path.cwd()
-    for folder in (directory, *directory.parents):
+    directory = Path.cwd() if folder is None else Path(folder)
+    for one in (directory, *directory.parents):
         try:
-            text = (folder / Path(path).expanduser()).read_text(encoding="utf-8-sig")
+            text = (one / Path(path).expanduser()).read_text(encoding="utf-8-sig")
         except (OSError, ValueError):
             continue
         return parse_file(text, here)

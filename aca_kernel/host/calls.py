@@ -17,7 +17,10 @@ from ..errors import AcaKernelError, CallRefused, EnvironmentGone
 from ..remote.wire import Record
 from .call import Answer, Call, Later, Restart, unexpected
 from .checkpoint_commands import CheckpointCommands
-from .notebook_files.sending import Sending, notebook_folder
+from .notebook_files.files_root import files_root
+from .notebook_files.folder import Folder
+from .notebook_files.outside_files import OutsideFiles
+from .notebook_files.sending import Sending
 from .notebook_files.write_back import WriteBack
 from .package_calls import PackageCalls
 from .permission import find_permission
@@ -39,7 +42,11 @@ Handler = Callable[[Call], Awaitable[Answer | Later | None]]
 
 
 class Calls:
-    """Answers the calls of one kernel's environments. inbox: told sentences for the user."""
+    """Answers the calls of one kernel's environments.
+
+    inbox: told sentences for the user. package_config: what environments are told about packages.
+    folder: the notebook's; None: the working directory.
+    """
 
     def __init__(
         self,
@@ -50,6 +57,8 @@ class Calls:
         schedule: Schedule,
         inbox: Inbox[Noticed],
         log: logging.Logger,
+        package_config: dict[str, Any],
+        folder: str | None = None,
     ) -> None:
         self._restart_asked: Restart | None = None
         self._log = log
@@ -59,11 +68,12 @@ class Calls:
         self._backend = backend
         self._settings = settings
         commands = CheckpointCommands(table, settings, checkpoints, schedule)
-        folder = notebook_folder()
-        self._transfers = transfers = Transfers(table, folder.place_of)
-        self._sending = sending = Sending(settings, folder, inbox)
-        self._back = back = WriteBack(settings, folder, table)
-        packages = PackageCalls(settings, inbox)
+        found = files_root(settings.files_root_used, folder)
+        beside = Folder(found.root, found.inner)
+        self._transfers = transfers = Transfers(table, beside.place_of, found.home)
+        self._sending = sending = Sending(settings, beside, inbox, found.problem)
+        self._back = back = WriteBack(settings, Folder(found.home), table)
+        packages = PackageCalls(settings, found.home, package_config, inbox)
         self._handlers: dict[str, Handler] = {
             "shell": self._shell,
             "status": self._status,
@@ -83,11 +93,13 @@ class Calls:
             "files_open": sending.open,
             "files_page": sending.page,
             "files_sent": sending.sent,
+            "files_outside": OutsideFiles(settings, beside, table, inbox).find,
             "back": back.begin,
             "back_page": back.page,
             "back_end": back.end,
             "packages": packages.declared,
             "packages_told": packages.told,
+            "packages_asked": packages.asked,
         }
 
     async def answer(self, call: Call) -> Record | Later | None:

@@ -22,12 +22,12 @@ from .notebook_files.folder import Folder
 from .notebook_files.withheld import parts_of
 
 
-def open_folder(shown: str) -> tuple[SourceFolder, int]:
+def open_folder(path: str, shown: str) -> tuple[SourceFolder, int]:
     """Return what may be sent of a folder, and how many names are left out. shown: as written.
 
     Raises FileProblem: it cannot be read, or is a whole system.
     """
-    path = os.path.abspath(os.path.expanduser(shown))
+    path = os.path.abspath(path)
     folder = Folder(path)
     entries: list[Entry] = []
     left_out = 0

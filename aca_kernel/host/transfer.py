@@ -53,11 +53,15 @@ class Transfers:
     """The files of one kernel that are on their way.
 
     beside: tells what the answer to `upload` says of a path and size in the notebook's folder.
+    folder: the notebook's, where relative paths begin.
     """
 
-    def __init__(self, table: RequestTable, beside: Callable[[str, int], dict[str, Any]]) -> None:
+    def __init__(
+        self, table: RequestTable, beside: Callable[[str, int], dict[str, Any]], folder: str
+    ) -> None:
         self._table = table
         self._beside = beside
+        self._folder = folder
         self._open: OpenFiles[_Transfer] = OpenFiles(_MOST_OPEN, lambda one: _close(one.file))
 
     # -- calls -------------------------------------------------------------------
@@ -66,18 +70,19 @@ class Transfers:
         """Begin to send a file or folder that the running cell names."""
         path = call.text("path")
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
-        if await asyncio.to_thread(lambda: os.path.isdir(os.path.expanduser(command.path))):
-            return await self._upload_folder(cell.msg_id, command)
-        file = await in_thread(lambda: _source(command.path))
+        source = await in_thread(lambda: _whole(command.path, self._folder))
+        if await asyncio.to_thread(lambda: os.path.isdir(source)):
+            return await self._upload_folder(cell.msg_id, source, command.path)
+        file = await in_thread(lambda: SourceFile(source, command.path))
         beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
         transfer = self._keep(cell.msg_id, file)
         name = os.path.basename(command.path)
         head = {"transfer": transfer, "name": name, "size": file.size, "page": PAGE_BYTES}
         return {**head, **beside}, ()
 
-    async def _upload_folder(self, cell: str, command: Command) -> Answer:
-        folder, left_out = await in_thread(lambda: open_folder(command.path))
-        beside = await asyncio.to_thread(lambda: self._beside(command.path, 0))
+    async def _upload_folder(self, cell: str, path: str, shown: str) -> Answer:
+        folder, left_out = await in_thread(lambda: open_folder(path, shown))
+        beside = await asyncio.to_thread(lambda: self._beside(shown, 0))
         head: dict[str, Any] = {"transfer": self._keep(cell, folder), "name": folder.name}
         head |= {"size": folder.size, "page": PAGE_BYTES, "left_out": left_out}
         head |= {"is_folder": True, "beside": beside.get("beside")}
@@ -96,9 +101,9 @@ class Transfers:
         size, is_forced = call.count("size"), call.head.get("force") is True
         asked = Command("download", call.text("path"), call.text("destination"), is_forced)
         cell, command = find_permission(
-            self._table, "download", lambda one: _place(one) == _place(asked)
+            self._table, "download", lambda one: self._place(one) == self._place(asked)
         )
-        target = await in_thread(lambda: _target(command))
+        target = await in_thread(lambda: _target(command, self._folder))
         if call.head.get("is_folder") is True:
             listing = b"".join(call.parts)
             folder, without = await in_thread(
@@ -126,6 +131,13 @@ class Transfers:
         self._open.take(call)
         await in_thread(lambda: file.commit(digest))
         return {}, ()
+
+    def _place(self, command: Command) -> tuple[str, bool, str]:
+        """Return what of a line decides where on this machine the file goes, and over what.
+
+        The folder that it comes from does not, and neither does its name unless it keeps it.
+        """
+        return command.destination, command.force, _place(command, self._folder)
 
     # -- what is open ------------------------------------------------------------
 
@@ -156,27 +168,24 @@ class Transfers:
         self._open.close()
 
 
-def _place(command: Command) -> tuple[str, bool, str]:
-    """Return what of a line decides where on this machine the file goes, and over what.
-
-    The folder that it comes from does not, and neither does its name unless it keeps it.
-    """
-    target = target_path(command.destination, command.file_name)
-    return command.destination, command.force, target
+def _place(command: Command, folder: str) -> str:
+    """Return the path that a line brings a file to."""
+    destination = os.path.expanduser(command.destination)
+    return target_path(os.path.join(folder, destination), command.file_name)
 
 
-def _source(path: str) -> SourceFile:
-    """Open a file that a line names. Raises FileProblem."""
-    whole = os.path.expanduser(path)
-    _check_name(whole, path)
-    return SourceFile(whole, path)
+def _whole(path: str, folder: str) -> str:
+    """Return the path of what a line names. Raises FileProblem."""
+    expanded = os.path.expanduser(path)
+    _check_name(expanded, path)
+    return os.path.join(folder, expanded)
 
 
-def _target(command: Command) -> str:
+def _target(command: Command, folder: str) -> str:
     """Return the absolute path that a line brings a file to. Raises FileProblem."""
     path = target_path(command.destination, command.file_name)
     _check_name(path, path)
-    return os.path.abspath(path)
+    return os.path.abspath(_place(command, folder))
 
 
 def _check_name(path: str, shown: str) -> None:

@@ -28,22 +28,26 @@ from .tasks import Tasks
 if TYPE_CHECKING:
     from ..environment.launch import Launcher
     from ..environment.relay import Relay
-    from ..messaging.channels import Channels
+    from ..messaging.front_ends import FrontEnds
     from ..pool.backend import Backend
     from ..settings import AcaKernel
 
 
 class Driver:
-    """One kernel: its front ends on one side, its environments on the other."""
+    """One kernel: its front ends on one side, its environments on the other.
+
+    folder: the notebook's; None: the working directory.
+    """
 
     def __init__(
         self,
-        channels: Channels,
+        channels: FrontEnds,
         backend: Backend,
         settings: AcaKernel,
         launcher: Launcher,
         inbox: asyncio.Queue[on.Event],
         log: logging.Logger,
+        folder: str | None = None,
     ) -> None:
         self._channels = channels
         self._backend = backend
@@ -67,7 +71,15 @@ class Driver:
         )
         self._core = Core(options, log)
         self._calls = Calls(
-            self._core.table, backend, settings, self._checkpoints, self._schedule, inbox, log
+            self._core.table,
+            backend,
+            settings,
+            self._checkpoints,
+            self._schedule,
+            inbox,
+            log,
+            config["packages"],
+            folder,
         )
         self._tasks = Tasks(inbox, log)
         self._jobs = Jobs(

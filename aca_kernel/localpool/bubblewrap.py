@@ -50,13 +50,15 @@ def arguments(
     visible: Iterable[str],
     mounted: Mapping[str, str],
     has_network: bool,
+    data_path: str = "",
 ) -> list[str]:
     """Return the command line up to the program to run.
 
     session: the directory with `data`, `tmp` and `home`. own_etc: see `write_etc`.
     visible: paths shown read-only where they are. mounted: path inside -> path here,
-    also read-only.
+    also read-only. data_path: where `data` is seen, too, unless something else is there.
     """
+    visible = list(visible)
     argv = [program, "--die-with-parent", "--new-session", "--unshare-user"]
     argv += ["--uid", str(UID), "--gid", str(UID), "--unshare-pid", "--unshare-ipc"]
     argv += ["--unshare-uts", "--hostname", HOSTNAME]
@@ -75,6 +77,8 @@ def arguments(
     argv += ["--symlink", "../tmp", "/var/tmp"]  # noqa: S108
     argv += ["--bind", os.path.join(session, "home"), HOME]
     argv += ["--bind", os.path.join(session, "data"), DATA]
+    if _is_free(data_path, [*visible, *mounted]):
+        argv += ["--bind", os.path.join(session, "data"), data_path]
     for path in visible:
         if not is_system(path):
             argv += ["--ro-bind", path, path]
@@ -98,6 +102,22 @@ def _system() -> list[str]:
             cover = ["--tmpfs"] if is_folder else ["--ro-bind", os.devnull]
             argv += [*cover, "/etc/" + secret]
     return argv
+
+
+def _is_free(path: str, others: Iterable[str]) -> bool:
+    """Tell whether a directory can be made that neither hides nor holds what is there."""
+    if not path or os.path.normpath(path) != path or is_system(path):
+        return False
+    own = ["/proc", "/dev", "/run", "/var", "/sys", "/etc", DATA]
+    holds_home = path == HOME or HOME.startswith(path + "/")
+    return (
+        path.count("/") > 1
+        and not holds_home
+        and not any(
+            one == path or one.startswith(path + "/") or path.startswith(one + "/")
+            for one in [*own, *others]
+        )
+    )
 
 
 def is_system(path: str) -> bool:

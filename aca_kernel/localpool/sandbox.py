@@ -88,6 +88,7 @@ class SandboxLauncher:
         self.isolation: UsedIsolation = "bubblewrap" if self._bwrap else "process"
         if options.isolation == "process":
             self.isolation = "process"
+        self._data_path = options.data_path
         bubblewrap.write_etc(self._etc, has_network=options.egress == "enabled")
         self._inside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside")
         programs = os.path.join(pool_directory, "programs")
@@ -143,8 +144,13 @@ class SandboxLauncher:
 
     def works(self) -> bool:
         """Try bubblewrap once, with the options that sessions will get."""
-        if not self._is_sandboxed:
+        if not self._is_sandboxed or self._can_start():
             return True
+        # Without what is only a convenience.
+        is_tried, self._data_path = bool(self._data_path), ""
+        return is_tried and self._can_start()
+
+    def _can_start(self) -> bool:
         directory = os.path.join(self._pool_directory, "probe")
         _make_session_directory(directory)
         try:
@@ -213,6 +219,7 @@ class SandboxLauncher:
             visible=[*self._environment.visible, *self._network.visible],
             mounted={f"{_PROGRAMS}/{_PACKAGE}": self._inside},
             has_network=self._options.egress == "enabled",
+            data_path=self._data_path,
         )
 
     def _variables(self, directory: str) -> dict[str, str]:
@@ -283,12 +290,27 @@ def destroy(sandbox: Sandbox) -> None:
 
 def _kill_strays(home: str) -> None:
     """Kill what outlived a supervisor that was itself killed: known by its HOME."""
+    try:
+        entries = os.listdir("/proc")
+    except FileNotFoundError:
+        _kill_strays_elsewhere(home)
+        return
     marker = b"HOME=" + os.fsencode(home)
-    for entry in os.listdir("/proc"):
+    for entry in entries:
         if entry.isdigit() and entry != str(os.getpid()):
             with contextlib.suppress(OSError), open(f"/proc/{entry}/environ", "rb") as file:
                 if marker in file.read().split(b"\0"):
                     os.kill(int(entry), signal.SIGKILL)
+
+
+def _kill_strays_elsewhere(home: str) -> None:
+    # Comes with ipykernel. Not where there is /proc, which is read in a tenth of the time.
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get("HOME") == home:
+                process.kill()
 
 
 def remove_tree(path: str) -> None:

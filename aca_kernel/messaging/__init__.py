@@ -1,16 +1,18 @@
 """Jupyter messages on the front end's side: sockets, requests, replies. Knows no environment.
 
-    channels      the five sockets that front ends connect to
-    inbox         events, as values that are handled in turn
-    outgoing      messages to front ends, as values
-    requests      the table of unfinished requests
-    publisher     messages of the kernel's own: replies, status, sentences for the user
-    kernel_info   the answer to kernel_info_request
-    loss_wording  sentences on the loss of an environment or a remote kernel
-    early_status  busy and execute_input, ahead of the remote kernel's own
-    unlaunched    answers to requests without an environment
-    subshells     subshell ids that outlive their remote kernel
-    rate_limit    backlogs of output, sent below Jupyter Server's limits
+    front_ends       the contract of the front ends' side
+    channels         the five sockets that front ends connect to
+    memory_channels  the same for a front end in this process
+    inbox            events, as values that are handled in turn
+    outgoing         messages to front ends, as values
+    requests         the table of unfinished requests
+    publisher        messages of the kernel's own: replies, status, sentences for the user
+    kernel_info      the answer to kernel_info_request
+    loss_wording     sentences on the loss of an environment or a remote kernel
+    early_status     busy and execute_input, ahead of the remote kernel's own
+    unlaunched       answers to requests without an environment
+    subshells        subshell ids that outlive their remote kernel
+    rate_limit       backlogs of output, sent below Jupyter Server's limits
 
 Above: `kernel`. Below: `remote.wire` and `errors`.
 """

@@ -6,4 +6,5 @@ machine: what is read here goes to an environment, as text.
     declared           the setting: requirements, and names of files beside the notebook
     requirement_lines  files of requirements
     projects           `pyproject.toml` and `uv.lock`
+    notebook_block     script metadata of a notebook whose cells are all known
 """

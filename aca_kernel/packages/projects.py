@@ -58,7 +58,7 @@ def _of_group(
 
 
 def of_lock(path: Path, group: str) -> tuple[list[str], list[str], str]:
-    """Return what a `uv.lock` asks for, the versions of all that it names, and which Python.
+    """Return what a `uv.lock` asks for, versions and hashes of all that it names, and which Python.
 
     The installer follows the dependencies, and the versions keep it to those of the lock.
     Raises SettingInvalid, OSError.
@@ -101,9 +101,19 @@ def _wanted(dependency: dict[str, Any]) -> str:
 
 
 def _pin(package: dict[str, Any]) -> str:
-    """Return the version of a package, for the machines that the lock has it for."""
+    """Return the version of a package, for the machines that the lock has it for, and its hashes.
+
+    Without those of wheels for Windows, which no environment is.
+    """
     markers = [f"({one})" for one in _texts(package.get("resolution-markers"))]
-    return _with_marker(f"{package['name']}=={package['version']}", " or ".join(markers))
+    pin = _with_marker(f"{package['name']}=={package['version']}", " or ".join(markers))
+    files = [_table(package.get("sdist")), *map(_table, package.get("wheels", ()))]
+    hashes = [
+        str(file["hash"])
+        for file in files
+        if "hash" in file and not re.search(r"-win\w*\.whl$", str(file.get("url", "")))
+    ]
+    return " ".join([pin, *(f"--hash={one}" for one in hashes)])
 
 
 def _with_marker(text: str, marker: str) -> str:

@@ -47,13 +47,21 @@ async def greeting_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 class EmbeddedBackend(Backend):
     """Starts a local session pool and ends it with the kernel.
 
-    process: one that is started and configured already.
+    process: one that is started and configured already. data_path: where environments see their
+    working directory, too.
     """
 
     is_embedded = True
 
-    def __init__(self, settings: AcaKernel, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        settings: AcaKernel,
+        process: subprocess.Popen[bytes] | None = None,
+        *,
+        data_path: str = "",
+    ) -> None:
         self._settings = settings
+        self._data_path = data_path
         self._process = process
         self._client: McpClient | None = None
         self._notice = ""
@@ -66,7 +74,7 @@ class EmbeddedBackend(Backend):
         if self._client is None:
             if self._process is None:
                 self._process = start_pool_process()
-                configure(self._process, self._settings)
+                configure(self._process, self._settings, data_path=self._data_path)
             try:
                 greeting = await greeting_of(self._process)
             except PoolNotStarted:

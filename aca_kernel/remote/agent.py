@@ -386,7 +386,8 @@ class Agent:
         self.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
             self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
-        is_wanted = bool(self.config.get("packages", {}).get("wanted"))
+        packages = self.config.get("packages", {})
+        is_wanted = bool(packages.get("wanted") or packages.get("notebook"))
         threading.Thread(target=_compile_package, args=(is_wanted,), daemon=True).start()
 
     def _restart_kernel(self) -> None:

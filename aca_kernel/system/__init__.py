@@ -26,6 +26,7 @@ if sys.platform == "win32":
         on_signal,
         open_inside,
         open_shared,
+        programs_folder,
         restrict_to_owner,
         run_loop,
     )
@@ -42,6 +43,7 @@ else:
         on_signal,
         open_inside,
         open_shared,
+        programs_folder,
         restrict_to_owner,
         run_loop,
     )
@@ -58,6 +60,7 @@ __all__ = [
     "on_signal",
     "open_inside",
     "open_shared",
+    "programs_folder",
     "restrict_to_owner",
     "run_loop",
 ]

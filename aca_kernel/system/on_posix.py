@@ -93,6 +93,15 @@ def restrict_to_owner(path: Path) -> None:
     os.chmod(path, 0o600)
 
 
+def programs_folder() -> Path:
+    """Return the folder in which programs keep what their user has set in them."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    # Source: XDG Base Directory Specification; a relative path is no valid one.
+    told = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    return told if told.is_absolute() else Path.home() / ".config"
+
+
 def is_link(status: os.stat_result) -> bool:
     """Tell whether a name leads to another place, by what `lstat` says of it."""
     return stat.S_ISLNK(status.st_mode)

@@ -162,6 +162,11 @@ def restrict_to_owner(path: Path) -> None:
     win32_restrict_file_to_user(str(path))
 
 
+def programs_folder() -> Path:
+    told = os.environ.get("APPDATA")
+    return Path(told) if told else Path.home() / "AppData" / "Roaming"
+
+
 def is_link(status: os.stat_result) -> bool:
     return bool(
         stat.S_ISLNK(status.st_mode)

@@ -111,7 +111,7 @@ def started(
 
 _OTHER_WORDS = """\
 import sys
-if sys.orig_argv[1:3] == ["-m", "aca_kernel"]:
+if sys.orig_argv[1:3] == ["-m", "aca_kernel"] or "run" in sys.orig_argv:
     # Before the modules that take these functions from it.
     from aca_kernel.messaging import loss_wording
     loss_wording.loss_of = lambda _: "Was gerechnet war, ist fort"

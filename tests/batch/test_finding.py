@@ -62,7 +62,9 @@ def test_the_outputs_of_an_earlier_run_are_not_run() -> None:
 def test_a_notebook_that_is_named_twice_runs_once() -> None:
     touch("a/x.ipynb")
     os.symlink("x.ipynb", "a/link.ipynb")
-    assert len(find_jobs(["a", "a/x.ipynb", "a/*.ipynb", "a/link.ipynb"], None)) == 1
+    (job,) = find_jobs(["a", "a/x.ipynb", "a/*.ipynb", "a/link.ipynb"], None)
+    # And is told by both names.
+    assert (job.name, job.other_names) == ("a/link.ipynb", ("a/x.ipynb",))
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_itself() -> None:

@@ -79,6 +79,26 @@ def test_an_odd_notebook_does_not_end_the_others(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_with_two_names_runs_once_and_is_reported_by_both(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "a.ipynb", "1/0", "print('went on')")
+    # nbclient finds a tag in a text, too.
+    change(path, lambda one: one["cells"][0]["metadata"].update(tags="slow raises-exception"))
+    failing = write_notebook(tmp_path / "c.ipynb", "{}['key']")
+    (tmp_path / "b.ipynb").symlink_to(path)
+    (tmp_path / "d.ipynb").symlink_to(failing)
+    done = run(tmp_path, ".", "--output-dir", "out", "--report", "r.json")
+    ended = report(tmp_path)
+    assert {name: status for name, (status, _) in ended.items()} == {
+        "a.ipynb": "done",
+        "b.ipynb": "done",
+        "c.ipynb": "failed",
+        "d.ipynb": "failed",
+    }
+    assert {"c.ipynb", "d.ipynb"} <= set(done.stdout.split())
+    assert "2 notebooks in" in done.stdout
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["a.ipynb", "c.ipynb"]
+
+
 def test_an_odd_kernelspec_is_named_and_ends_no_other_notebook(tmp_path: Path) -> None:
     specs = {
         "ours": {"argv": [sys.executable, "-m", "aca_kernel", "--AcaKernel.cooldown_seconds=soon"]},

@@ -117,7 +117,6 @@ def test_a_file_gives_values_and_the_command_line_counts_more(
         ("p.yaml", "a: " + "[" * 150 + "]" * 150, "more than 100 levels deep"),
         ("p.yaml", "a: &x [*x]", "or in themselves"),
         ("p.yaml", "a: &x {b: *x}", "or in themselves"),
-        ("p.yaml", "a: 2024-99-99", "are not valid YAML"),
         ("p.yaml", "a: b: c", "are not valid YAML in line 1"),
         ("p.yaml", "1: 2", "The parameter 1 is not a name"),
         ("p.yaml", "a-b: 2", "The parameter 'a-b' is not a name"),
@@ -136,6 +135,16 @@ def test_what_gives_no_values_is_said_in_one_sentence(
         read_parameters(str(path), [])
     assert says in refused.value.message
     assert "\n" not in refused.value.message
+
+
+def test_times_of_a_yaml_file_arrive_as_papermill_gives_them(tmp_path: Path) -> None:
+    from papermill.iorw import read_yaml_file
+
+    path = tmp_path / "p.yaml"
+    path.write_text("day: 2024-01-02\nat: 2024-01-02T03:04:05Z\nlist: [2024-99-99, 12:30]\n")
+    found = read_parameters(str(path), [])
+    assert found == read_yaml_file(str(path))
+    assert (found["day"], found["at"]) == ("2024-01-02", "2024-01-02T03:04:05Z")
 
 
 @pytest.mark.parametrize("text", ["", "# a: 1\n", "---\n"])

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 import pytest
 
 from aca_kernel.batch.finding import Job
-from aca_kernel.batch.outcomes import CellError, Outcome, Status
-from aca_kernel.batch.reports import Batch, json_report
+from aca_kernel.batch.outcomes import Batch, CellError, Outcome, Status
+from aca_kernel.batch.reports import json_report
 from aca_kernel.batch.shards import Shard, missing
 from aca_kernel.batch.tracebacks import line_of
 from aca_kernel.cli import main

@@ -18,7 +18,6 @@ from .support import (
     alive,
     environment,
     family,
-    kernels,
     run,
     started,
     state,
@@ -62,7 +61,6 @@ def test_ctrl_c_interrupts_the_remote_code_and_writes_what_is_there(tmp_path: Pa
         # A bar for the batch, and lines that are drawn over.
         batch.expect(re.escape("\x1b[1A\x1b[2K") + "[^\n]*0 of 2 notebooks, ")
         processes = family(batch.pid)
-        assert len(kernels(processes)) == 1
         batch.sendintr()
         batch.expect("Ctrl-C again stops at once")
         batch.expect(pexpect.EOF)
@@ -84,7 +82,6 @@ def test_a_second_ctrl_c_stops_at_once_and_leaves_no_process(tmp_path: Path) -> 
         batch.expect("0.ipynb  cell 2 of 2")
         batch.expect("1.ipynb  cell 2 of 2")
         processes = family(batch.pid)
-        assert len(kernels(processes)) == 2
         batch.sendintr()
         batch.expect("Ctrl-C again stops at once")
         batch.sendintr()

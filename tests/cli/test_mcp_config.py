@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -331,3 +332,39 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(mcp_config: Any, work: 
     assert said.status == 1
     assert said.err.count("\n") == 1
     assert "file/mcp.json" in said.err
+
+
+PLACES = {
+    "linux": (".config", {"XDG_CONFIG_HOME": ""}),
+    "darwin": ("Library/Application Support", {}),
+}
+
+
+@pytest.mark.parametrize("system", PLACES)
+@pytest.mark.parametrize("name", ["Code", "Code - Insiders"])
+def test_the_users_own_file_is_found_where_vs_code_has_it(
+    system: str, name: str, mcp_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, variables = PLACES[system]
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    own = tmp_path / folder / name / "User"
+    own.mkdir(parents=True)
+    (own / "mcp.json").write_text(json.dumps({"servers": {"other": OTHER}}), encoding="utf-8")
+    said = mcp_config("--endpoint", "https://pool.example/mcp", "--user")
+    assert said.status == 0, said.err
+    servers = json.loads((own / "mcp.json").read_text(encoding="utf-8"))["servers"]
+    assert servers["other"] == OTHER
+    assert servers[NAME]["url"] == "https://pool.example/mcp"
+
+
+def test_without_vs_code_the_place_is_named(
+    mcp_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    said = mcp_config("--endpoint", "https://pool.example/mcp", "--user")
+    assert said.status == 2
+    assert f"no folder {tmp_path}/Code/User: start it once, or name the file" in said.err
+    assert not (tmp_path / "Code").exists()

@@ -183,7 +183,7 @@ def test_an_interrupt_leaves_nothing(folder: Path) -> None:
 def test_a_file_that_changes_while_it_is_read_is_not_sent(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.txt").write_text("a")
-    source, _ = open_folder(str(tmp_path / "data"))
+    source, _ = open_folder(str(tmp_path / "data"), "data")
     (tmp_path / "data" / "a.txt").write_text("longer")
     with pytest.raises(FileProblem, match="has changed while"):
         source.read(100)

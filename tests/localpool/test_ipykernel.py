@@ -1,7 +1,9 @@
 """A real ipykernel as the session interpreter."""
 
 import base64
+import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +87,17 @@ def test_code_over_the_limit_is_interrupted(start):
 def test_it_needs_an_ipykernel(start):
     pool = start(interpreter="ipykernel", quirks=["no_ipykernel"])
     assert "no_ipykernel" in pool.info["error"]
+
+
+def test_its_end_is_noticed_without_what_linux_alone_has(pool):
+    hiding = Path(__file__).parent.parent / "system" / "as_on_macos"
+    own = type(pool)(
+        interpreter="ipykernel", isolation="process", env={**os.environ, "PYTHONPATH": str(hiding)}
+    )
+    environment_id = own.launch()
+    is_there = own.python(environment_id, "import os\nos.path.exists('/proc')")
+    assert is_there["executionResult"] is False
+    answer = own.python(environment_id, "os._exit(3)")
+    assert "exit code 3" in answer["error"]["message"]
+    assert own.python(environment_id, "1 + 1")["executionResult"] == 2
+    assert own.close() == 0

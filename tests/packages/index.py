@@ -6,12 +6,14 @@ import base64
 import hashlib
 import io
 import os
+import stat
 import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,8 +26,9 @@ def wheel(
     needs: Sequence[str] = (),
     code: str = "",
     requires_python: str = "",
+    scripts: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, bytes]:
-    """Return file name and bytes of a wheel with one module of the package's name."""
+    """Return file name and bytes of a wheel with one module of the package's name, and scripts."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
@@ -38,12 +41,16 @@ def wheel(
             "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         ),
     }
+    files.update({f"{module}-{version}.data/scripts/{one}": scripts[one] for one in scripts})
     rows = [f"{path},sha256={_digest(text)},{len(text)}" for path, text in files.items()]
     files[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,"]) + "\n"
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         for path, text in files.items():
-            archive.writestr(path, text)
+            entry = zipfile.ZipInfo(path)
+            mode = 0o755 if "/scripts/" in path else 0o644
+            entry.external_attr = (stat.S_IFREG | mode) << 16
+            archive.writestr(entry, text)
     return f"{module}-{version}-py3-none-any.whl", data.getvalue()
 
 

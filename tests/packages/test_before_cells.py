@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,12 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from aca_kernel.settings import AcaKernel
+
 from ..batch.support import run, texts, write_notebook
 from ..support import TIMEOUT, Client, logging_kernel, running_kernel, running_pool
 from .index import Index, broken_source, serving, wheel
 
 # Cells find pip in this Python, and uv by their PATH only.
 WITH_PIP = "PATH=/usr/bin:/bin"
+WITHOUT_UV = f"--AcaKernel.environment={WITH_PIP}"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +86,18 @@ def test_what_is_there_in_a_fitting_version_costs_nothing(index: Index) -> None:
     assert len(index.requests) == before
 
 
+def test_a_notebook_that_asks_for_nothing_pays_nothing(shared_kernel: Client) -> None:
+    """Neither by the config, which goes to an environment once, nor by imports in it."""
+    assert len(json.dumps(AcaKernel().packages_config())) < 80
+    shared_kernel.run("1 + 1")
+    code = "sorted(one for one in sys.modules if one.endswith(('packages.attach', {})))"
+    names = ("before_cells", "added", "installer", "parts", "unmet", "script_metadata", "uv_binary")
+    own = ", ".join(f"'.packages.{name}'" for name in names)
+    loaded = shared_kernel.run(f"import sys; {code.format(own)}").result
+    assert loaded.count(",") == 0, loaded
+    assert loaded.endswith("packages.attach']")
+
+
 @pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
 @pytest.mark.parametrize(
     ("package", "reason"),
@@ -100,6 +118,37 @@ def test_a_failure_is_one_sentence_and_the_cells_run(
         assert reason in said
         # Once for an environment.
         assert kernel.run("1 + 2").said == ""
+
+
+def test_uv_is_given_to_an_environment_without_it(index: Index, tmp_path: Path) -> None:
+    """As a wheel, where there is enough to install; and it is no package that cells have added."""
+    own = Index()
+    own.files = dict(index.files)
+    uv = shutil.which("uv")
+    script = f'#!/bin/sh\necho given >> /tmp/given\nexec {uv} "$@"\n'
+    own.add(wheel("uv", "9.9", scripts={"uv": script}))
+    with serving(own), asking_kernel(own, "aca-beta aca-gamma", WITHOUT_UV) as kernel:
+        assert "Installed in" in kernel.run("1").said
+        assert not [one for one in own.downloads if one.startswith("uv-")]
+        # What follows in the same environment has it, too.
+        for code in (block("aca-alpha<2", "aca-x", "aca-y"), block("aca-x"), block("aca-alpha>1")):
+            kernel.run(code)
+        assert len([one for one in own.downloads if one.startswith("uv-")]) == 1
+        assert int(kernel.run("!wc -l < /tmp/given").text) >= 3
+        shown = kernel.run("%aca packages").text
+        assert "aca-alpha" in shown
+        assert "uv" not in shown
+
+
+@pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
+def test_one_that_cannot_be_had_does_not_keep_the_others_away(variables: str, index: Index) -> None:
+    asked = "aca-alpha aca-none aca-broken aca-gamma"
+    with asking_kernel(index, asked, f"--AcaKernel.environment={variables}") as kernel:
+        cell = kernel.run("import aca_alpha, aca_gamma; print(aca_alpha.__version__)")
+        assert cell.text == "2.0\n", cell.said
+        assert "s: aca-alpha 2.0, aca-beta 1.5, aca-gamma 1.0." in cell.said
+        for name, why in (("aca-none", "No matching"), ("aca-broken", "on holiday")):
+            assert re.search(f"asks for {name}, which could not be installed: .*{why}", cell.said)
 
 
 def test_without_a_network_the_sentence_says_so(index: Index) -> None:
@@ -191,6 +240,25 @@ def test_the_setting_names_files_beside_the_notebook(
         assert "names missing.txt, which lies neither beside the notebook" in cell.said
 
 
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_file_that_is_not_that_of_the_lock_is_not_installed(
+    is_right: bool, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, data = wheel("aca-beta", "1.0")
+    digest = hashlib.sha256(data if is_right else b"another").hexdigest()
+    (tmp_path / "uv.lock").write_text(
+        'version = 1\n[[package]]\nname = "here"\nsource = { virtual = "." }\n'
+        'dependencies = [{ name = "aca-beta" }]\n'
+        '[[package]]\nname = "aca-beta"\nversion = "1.0"\nsource = { registry = "x" }\n'
+        f'wheels = [{{ url = "x/{name}", hash = "sha256:{digest}" }}]\n'
+    )
+    with asking_kernel(index, "uv.lock") as kernel:
+        cell = kernel.run("import importlib.util; importlib.util.find_spec('aca_beta') is not None")
+        assert cell.result == str(is_right), cell.said
+        assert ("Hash mismatch" in cell.said) is not is_right
+
+
 def test_once_for_an_environment_not_for_each_kernel(index: Index) -> None:
     with running_pool() as pool:
         said, fetched = [], []
@@ -232,6 +300,29 @@ def test_a_batch_installs_for_each_notebook_what_its_metadata_asks_for(
     assert done.returncode == 0, done.stdout + done.stderr
     for name, version in (("one", "1.0"), ("two", "2.0")):
         assert texts(tmp_path / f"{name}.ipynb")[1] == f"'{version}'"
+
+
+def test_a_batch_reads_metadata_ahead_of_the_first_cell(index: Index, tmp_path: Path) -> None:
+    path = write_notebook(
+        tmp_path / "book.ipynb", "import aca_alpha\naca_alpha.__version__", block("aca-alpha<2")
+    )
+    done = run(tmp_path, ".", "--inplace", env={"PIP_INDEX_URL": index.url})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert texts(path)[0].endswith("aca-alpha 1.0.\n'1.0'")
+
+
+def test_metadata_is_remembered_without_a_checkpoint(index: Index) -> None:
+    with running_pool() as pool:
+        off = "--AcaKernel.checkpoint=off"
+        with asking_kernel(index, "", off, env=pool.env) as kernel:
+            kernel.run(block("aca-alpha<2", python=">=3.99"))
+            pool.expire()
+            cell = kernel.run("import aca_alpha\nprint(aca_alpha.__version__)")
+            assert cell.text == "1.0\n", cell.said
+            assert "This notebook asks for Python >=3.99" in cell.said
+            assert "aca-alpha 1.0." in cell.said
+            # The cell itself asks for nothing more.
+            assert kernel.run(block("aca-alpha<2", python=">=3.99")).said == ""
 
 
 def test_a_notebook_with_metadata_runs_under_jupyter_execute(index: Index, tmp_path: Path) -> None:

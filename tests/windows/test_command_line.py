@@ -35,7 +35,7 @@ def run(
 
 
 def test_commands_without_a_pool(windows: Windows, tmp_path: Path) -> None:
-    installed, listed, helped, page, template, config, served = run(
+    installed, listed, helped, page, template, config, own, served = run(
         windows,
         ["install", "--user", "--resource-group", "notebooks", "--pool", "my-pool"],
         ["checkpoints", "list"],
@@ -43,6 +43,7 @@ def test_commands_without_a_pool(windows: Windows, tmp_path: Path) -> None:
         ["help", "files"],
         ["pool", "template"],
         ["mcp-config", "--endpoint", "https://pool.example/mcp", "--write"],
+        ["mcp-config", "--endpoint", "https://pool.example/mcp", "--user"],
         ["pool", "serve"],
         env={},
         folder=tmp_path,
@@ -59,6 +60,9 @@ def test_commands_without_a_pool(windows: Windows, tmp_path: Path) -> None:
     assert config[0] == 0, config
     assert json.loads((tmp_path / ".vscode" / "mcp.json").read_text("utf-8"))["servers"]
     assert "Wrote the server aca-python-sessions to .vscode\\mcp.json" in config[1]
+    # No VS Code is installed there; where it would have its folder is said.
+    assert own[0] == 2, own
+    assert "\\AppData\\Roaming\\Code\\User: start it once" in own[2]
     assert served[0] == 2
     assert served[2].count("\n") == 1, served
     assert "needs Linux or macOS" in served[2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import os
+import posixpath
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,11 +30,24 @@ class Reason(enum.Enum):
 
 
 class Folder:
-    """A folder of the user's machine, by its path at the kernel's start."""
+    """A folder of the user's machine, by its path at the kernel's start.
 
-    def __init__(self, path: str) -> None:
+    inner: the notebook's folder as a path in it.
+    """
+
+    def __init__(self, path: str, inner: str = "") -> None:
         self.root = os.path.realpath(path)
-        self._ignore = Ignore(self.root)
+        self.inner = inner
+        self._ignore = Ignore(self.root, inner.split("/") if inner else [])
+
+    @property
+    def home(self) -> str:
+        """The notebook's folder."""
+        return os.path.join(self.root, *self.inner.split("/")) if self.inner else self.root
+
+    def shown(self, path: str) -> str:
+        """Return a path as the notebook writes it: relative to its own folder."""
+        return posixpath.relpath(path, self.inner) if self.inner else path
 
     def find(self, path: str) -> FileFacts | None:
         """Return the facts about a file or folder; None: there is none that may be sent."""
@@ -45,7 +59,7 @@ class Folder:
 
         With {changed}, if the file may be sent and has that size.
         """
-        whole = os.path.join(self.root, os.path.expanduser(path))
+        whole = os.path.join(self.home, os.path.expanduser(path))
         try:
             relative = os.path.relpath(whole, self.root).replace(os.sep, "/")
         except ValueError:  # on another drive of Windows
@@ -66,7 +80,7 @@ class Folder:
         return Reason.NAME if named is None else Reason.IGNORED
 
     def lines_for(self, path: str) -> list[str]:
-        """Return lines for an `.acaignore` here that let an ignored file through, if there are."""
+        """Return lines for an `.acaignore` in the root that let a file through, if there are."""
         named, found = parts_of(path), self._resolve(path, with_ignored=True)
         if named is None or found is None:
             return []

@@ -3,7 +3,8 @@ r"""Patterns of `.gitignore` and `.acaignore`, by the rules of gitignore(5).
 `.acaignore` has the same form, lies in the same places and takes precedence over the `.gitignore`
 beside it: `!data/` in it lets a folder through that git ignores. Tracked files are excluded here,
 too, if a pattern matches. An unreadable file of patterns excludes all beside it. A pattern that
-excludes the whole notebook's folder is ignored: nothing would be left.
+excludes the whole notebook's folder is ignored: nothing would be left. Where git knows no case
+(`core.ignorecase`, which `git init` sets on Windows and macOS), neither do the patterns.
 
 Not the package `pathspec`: files that a pattern excludes would leave this machine. Compared with
 `git check-ignore`, its version 1.1.1 does not match what `[[:digit:]]`, `[[:digit:]-z]`,
@@ -16,8 +17,10 @@ Source: https://git-scm.com/docs/gitignore, "PATTERN FORMAT".
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -37,13 +40,18 @@ class IgnoreRule:
 
 
 class Ignore:
-    """The patterns for a folder, those above it in its git repository included."""
+    """The patterns for a folder, those above it in its git repository included.
 
-    def __init__(self, root: str) -> None:
+    home: the notebook's folder in it, which no pattern excludes as a whole.
+    """
+
+    def __init__(self, root: str, home: Sequence[str] = ()) -> None:
         self._root = root
+        self._home = list(home)
         top = _repository(root) or root
         above = os.path.relpath(root, top)
         self._top = top
+        self._ignores_case = _ignores_case(top)
         self._above = [] if above == "." else above.split(os.sep)
         self._known: dict[str, tuple[_Stamps, list[IgnoreRule]]] = {}
 
@@ -55,6 +63,7 @@ class Ignore:
         return any(
             self.beside(parts[:end])(parts[end], is_folder or end + 1 < len(parts))
             for end in range(len(parts))
+            if parts[: end + 1] != self._home[: end + 1]
         )
 
     def lines_for(self, paths: list[list[str]]) -> list[str]:
@@ -65,7 +74,7 @@ class Ignore:
         lines: list[str] = []
 
         def is_excluded(parts: list[str], end: int) -> bool:
-            rules = parse("\n".join(lines))
+            rules = parse("\n".join(lines), ignores_case=self._ignores_case)
             return self.beside(parts[:end], rules)(parts[end], end + 1 < len(parts))
 
         for parts in paths:
@@ -107,7 +116,11 @@ class Ignore:
         stamps = tuple(_stamp(os.path.join(folder, name)) for name in _FILES)
         known = self._known.get(folder)
         if known is None or known[0] != stamps:
-            rules = [rule for name in _FILES for rule in _read(os.path.join(folder, name))]
+            rules = [
+                rule
+                for name in _FILES
+                for rule in _read(os.path.join(folder, name), ignores_case=self._ignores_case)
+            ]
             known = self._known[folder] = stamps, rules
         return known[1]
 
@@ -121,6 +134,39 @@ def _repository(folder: str) -> str | None:
     return folder
 
 
+# Of git's settings: a section, and a setting in it, which counts without a value, too.
+_SECTION = re.compile(r"\s*\[\s*([^\]\s]+)[^\]]*\](.*)")
+_SETTING = re.compile(r"\s*ignorecase\s*(?:=\s*\"?([^\s\"#;]*).*)?", re.IGNORECASE)
+
+
+def _ignores_case(top: str) -> bool:
+    """Tell whether git would take names in a folder that differ in case only for one.
+
+    A repository says so itself. Elsewhere the file system is asked, as `git init` does.
+    """
+    try:
+        with open(os.path.join(top, ".git", "config"), encoding="utf-8", errors="replace") as file:
+            return _says_ignorecase(file.read())
+    except OSError:  # no repository, or one of its further working trees
+        pass
+    with contextlib.suppress(OSError):
+        names = [name for name in (*_FILES, ".git") if os.path.lexists(os.path.join(top, name))]
+        paths = [(os.path.join(top, name), os.path.join(top, name.upper())) for name in names]
+        return any(os.path.samefile(*pair) for pair in paths)
+    return False
+
+
+def _says_ignorecase(config: str) -> bool:
+    section, found = "", False
+    for line in config.splitlines():
+        head = _SECTION.match(line)
+        section, rest = (head[1].lower(), head[2]) if head else (section, line)
+        setting = _SETTING.fullmatch(rest) if section == "core" else None
+        if setting is not None:
+            found = setting[1] is None or setting[1].lower() in ("true", "yes", "on", "1")
+    return found
+
+
 def _stamp(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
@@ -131,23 +177,25 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _read(path: str) -> list[IgnoreRule]:
+def _read(path: str, *, ignores_case: bool) -> list[IgnoreRule]:
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
-            return parse(file.read())
+            return parse(file.read(), ignores_case=ignores_case)
     except FileNotFoundError:
         return []
     except OSError:
         return parse("*")
 
 
-def parse(text: str) -> list[IgnoreRule]:
+def parse(text: str, *, ignores_case: bool = False) -> list[IgnoreRule]:
     """Return the rules of a file of patterns, in their order."""
-    rules = [_rule(line.removesuffix("\r")) for line in text.split("\n")]
+    # As git has it: letters of ASCII only.
+    flags = re.DOTALL | (re.IGNORECASE | re.ASCII if ignores_case else 0)
+    rules = [_rule(line.removesuffix("\r"), flags) for line in text.split("\n")]
     return [rule for rule in rules if rule is not None]
 
 
-def _rule(line: str) -> IgnoreRule | None:
+def _rule(line: str, flags: int) -> IgnoreRule | None:
     if line.startswith("#"):
         return None
     # Trailing spaces, but not tabs, are ignored unless the last of them is escaped.
@@ -161,12 +209,12 @@ def _rule(line: str) -> IgnoreRule | None:
     pattern = pattern.removeprefix("/")
     if not pattern:
         return None
-    expression = _translate(pattern)
+    expression = _translate(pattern, bool(flags & re.IGNORECASE))
     if expression is None:
         return None
     if not is_anchored:
         expression = "(?:.*/)?" + expression
-    return IgnoreRule(re.compile(expression, re.DOTALL), is_negated, for_folders)
+    return IgnoreRule(re.compile(expression, flags), is_negated, for_folders)
 
 
 def _escaped(path: str) -> str:
@@ -186,7 +234,7 @@ _TOKEN = re.compile(
 _MEANINGS = {"folders": "(?:.*/)?", "all": ".+", "some": "[^/]*", "one": "[^/]"}
 
 
-def _translate(pattern: str) -> str | None:
+def _translate(pattern: str, ignores_case: bool) -> str | None:
     """Return a pattern as a regular expression; None for one that matches nothing in git."""
     found: list[str] = []
     place = 0
@@ -199,11 +247,34 @@ def _translate(pattern: str) -> str | None:
             members = _members(token["members"])
             if members is None:
                 return None
-            found.append(f"(?!/)[{'^' if token['negated'] else ''}{members}]")
+            negation = "^" if token["negated"] else ""
+            if ignores_case:
+                letters = _letters(members)
+                # Of other characters than letters, the members as they are.
+                found.append(f"(?-i:(?![A-Za-z/])[{negation}{members}]|[{negation}{letters}]")
+                found.append("(?<=[A-Za-z]))")
+            else:
+                found.append(f"(?!/)[{negation}{members}]")
         else:
             found.append(_MEANINGS.get(kind) or re.escape(token[kind]))
         place = token.end()
     return "".join(found)
+
+
+def _letters(members: str) -> str:
+    """Return the letters that brackets match in git where it ignores case.
+
+    It compares the small letter with each member, and with ranges the large one, too.
+    """
+    ranges = "".join(re.findall(r"[A-Za-z0-9]-[A-Za-z0-9]", members))
+    small = [
+        one
+        for one in string.ascii_lowercase
+        if re.fullmatch(f"[{members}]", one)
+        or (ranges and re.fullmatch(f"[{ranges}]", one.upper()))
+    ]
+    # Brackets must not be empty; who uses this takes letters only.
+    return "".join(small) + "".join(small).upper() + "/"
 
 
 _CLASSES = {

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -62,10 +61,13 @@ _MOST_TOLD = 5
 class Sending:
     """The files of one kernel that go to its environments.
 
-    inbox: told sentences for the user, unknown to the environment.
+    inbox: told sentences for the user, unknown to the environment. problem: one of them, "" for
+    none.
     """
 
-    def __init__(self, settings: AcaKernel, folder: Folder, inbox: Inbox[Noticed]) -> None:
+    def __init__(
+        self, settings: AcaKernel, folder: Folder, inbox: Inbox[Noticed], problem: str = ""
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._inbox = inbox
@@ -76,6 +78,8 @@ class Sending:
         self._sent: dict[str, int] = {}
         self._open: OpenFiles[SourceFile] = OpenFiles(_MOST_OPEN, SourceFile.close)
         self._has_sent = False
+        if problem:
+            inbox.put_nowait(Noticed(time.monotonic(), problem))
 
     # -- calls -------------------------------------------------------------------
 
@@ -221,6 +225,7 @@ class Sending:
         return call.text("path")
 
     def _refusal(self, path: str, size: int) -> str:
+        path = self._folder.shown(path)
         largest, total = self._settings.files_largest_mb, self._settings.files_total_mb
         if size > largest * 1_000_000:
             return (
@@ -263,26 +268,19 @@ class Sending:
         self._open.close()
 
 
-def notebook_folder() -> Folder:
-    """Return the notebook's folder, which this process was started in."""
-    try:
-        return Folder(os.getcwd())
-    except FileNotFoundError:  # it has been removed: nothing is beside the notebook
-        return Folder(os.sep)
-
-
 def _why_withheld(folder: Folder, path: str) -> str:
     """Return why a file of the folder is not sent, and the remedy; "" if it is."""
     reason = folder.reason_withheld(path)
     if reason is None:
         return ""
+    lines = [] if reason is Reason.NAME else folder.lines_for(path)
+    path = folder.shown(path)
     upload = f"`{transfer_line('upload', path)}` sends it."
     if reason is Reason.NAME:
         return (
             f"{path} is not sent to the environment, because files with names that are usual for "
             f"keys and passwords never are by themselves. {upload}"
         )
-    lines = folder.lines_for(path)
     because = (
         f"{path} is not sent to the environment, because .gitignore or .acaignore excludes it."
     )
@@ -291,8 +289,9 @@ def _why_withheld(folder: Folder, path: str) -> str:
     subject = f"A line {lines[0]}" if len(lines) == 1 else "The lines " + " and ".join(lines)
     folders = any(line.endswith("/") for line in lines)
     what = "all of that folder" if folders else "it"
+    place = f"in {folder.root}" if folder.inner else "beside the notebook"
     return (
-        f"{because} {subject} in a file .acaignore beside the notebook "
+        f"{because} {subject} in a file .acaignore {place} "
         f"{'lets' if len(lines) == 1 else 'let'} {what} through."
     )
 

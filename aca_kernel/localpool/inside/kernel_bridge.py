@@ -11,6 +11,7 @@ the cell has ended; it then comes with the answer to a later request.
 from __future__ import annotations
 
 import ast
+import math
 import os
 import re
 import signal
@@ -30,6 +31,7 @@ from . import frames
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _START_SECONDS = 60.0
 _REPEAT_SECONDS = 0.1  # a kernel that is not up yet loses messages on iopub
+_TURN_SECONDS = 0.1  # between looks after a kernel whose end makes nothing readable
 _LITERAL_CHARACTERS = 1 << 20  # a longer repr stays text: parsing it would take seconds
 
 
@@ -60,11 +62,13 @@ class Bridge:
         self._client = BlockingKernelClient(connection_file=path)
         self._client.load_connection_file()
         self._client.start_channels()
-        self._kernel_fd = os.pidfd_open(self._kernel.pid)
+        # Linux only; elsewhere it is looked after.
+        self._kernel_fd = os.pidfd_open(self._kernel.pid) if hasattr(os, "pidfd_open") else None
         self._poller = zmq.Poller()
         self._poller.register(self._client.shell_channel.socket, zmq.POLLIN)
         self._poller.register(self._client.iopub_channel.socket, zmq.POLLIN)
-        self._poller.register(self._kernel_fd, zmq.POLLIN)
+        if self._kernel_fd is not None:
+            self._poller.register(self._kernel_fd, zmq.POLLIN)
         self._wait_until_ready()
 
     def serve(self) -> None:
@@ -96,10 +100,21 @@ class Bridge:
 
     def _poll(self, seconds: float | None = None) -> bool:
         """Wait for a message; False when none came. Ends the program with its kernel."""
+        if self._kernel_fd is None:
+            return self._poll_by_turns(seconds)
         ready = dict(self._poller.poll(None if seconds is None else int(seconds * 1000)))
         if set(ready) == {self._kernel_fd}:  # and nothing is left of what it said
             self._die()
         return bool(ready)
+
+    def _poll_by_turns(self, seconds: float | None) -> bool:
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._poller.poll(int(_TURN_SECONDS * 1000)):
+            if self._kernel.poll() is not None and not self._poller.poll(0):
+                self._die()
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def _die(self) -> NoReturn:
         code = self._kernel.wait()

@@ -15,9 +15,14 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     entries         stat results and directory entries of files that have not been fetched
     fetching        files are sent when code opens them
     hinting         files are not sent: the error of code that misses one names the remedy
+    outside         sentences about files that lie outside of the folder
+    local_path      absolute paths of the user's machine
     missing_errors  errors of code that opens or imports a missing file
-    importing       modules beside the notebook; libraries that open files in C
+    importing       modules beside the notebook, and what is done when a library is imported
+    c_readers       readers of libraries that open files in C
+    cell_text       names of files in a cell's text, for C code that nobody knows
     file_mentions   names of files in the command of a `!` line or a child process
+    program_files   names of files in the text of scripts and makefiles that a command runs
     write_back      files that the code has written, and their way back
 
 Standard library only; oldest Python 3.9.

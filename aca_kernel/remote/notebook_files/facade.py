@@ -9,7 +9,9 @@ from typing import Any
 
 from ..origin import Origin
 from . import file_mentions, hooks
+from .local_path import LocalPath
 from .mirror import Mirror
+from .outside import Outside
 from .write_back import Writing
 
 # In the agent's folder, where the next remote kernel finds it.
@@ -28,9 +30,22 @@ class NotebookFiles:
         if config["files"] != "off":
             journal = os.path.join(os.path.dirname(calls_path), _JOURNAL)
             is_hinting = config["files"] == "hint"
-            self._mirror = Mirror(root, calls_path, journal, known, stream, is_hinting=is_hinting)
-            hooks.install(ip, self._mirror)
-        self.writing = Writing(root, calls_path, known, stream, self._mirror)
+            place = config.get("files_root", {})
+            local = LocalPath(place.get("local", ""), root, may_link=place.get("may_link") is True)
+            inner = _enter(root, str(place.get("inner", "")))
+            self._mirror = Mirror(
+                root,
+                calls_path,
+                journal,
+                known,
+                stream,
+                is_hinting=is_hinting,
+                inner=inner,
+                local=local,
+            )
+            hooks.install(ip, self._mirror, Outside(self._mirror, calls_path, lambda: _cell_of(ip)))
+        prefix = self._mirror.prefix if self._mirror is not None else ""
+        self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)
 
@@ -57,3 +72,19 @@ class NotebookFiles:
         """Fetch the files that a command names."""
         if self._mirror is not None:
             file_mentions.bring_named(self._mirror, [command])
+
+
+def _enter(root: str, inner: str) -> str:
+    """Make the notebook's folder the working directory; return its path in the root."""
+    if inner:
+        with contextlib.suppress(OSError):  # the root is the best that there is
+            folder = os.path.join(root, inner)
+            os.makedirs(folder, exist_ok=True)
+            os.chdir(folder)
+            return inner
+    return ""
+
+
+def _cell_of(ip: Any) -> str:
+    """Return the msg_id of the running cell."""
+    return str(ip.kernel.get_parent("shell").get("header", {}).get("msg_id", ""))

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from ..paged_files import FileProblem
 from . import is_quiet
 from .mirror import Mirror, Refused, text_of
+from .program_files import ProgramFiles
 
 # A command names a few files; a pattern in it may mean many.
 _MOST_NAMED = 1000
@@ -33,8 +34,8 @@ def of_database(database: Any) -> tuple[str, str]:
 def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
     """Fetch the files whose paths are words of a command.
 
-    Files that a command opens without naming them are not known. A folder comes with its contents
-    for commands that take all of it, and empty for others.
+    Of files that a command opens without naming them, those of `program_files` are known. A folder
+    comes with its contents for commands that take all of it, and empty for others.
     """
     if is_quiet() or mirror.is_hinting:
         return
@@ -58,6 +59,7 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
             mirror.bring_tree(path)
         except (FileProblem, Refused) as error:
             mirror.tell_once(path, str(error))
+    ProgramFiles(mirror, named).bring()
 
 
 def _words(arguments: Iterable[Any]) -> Iterator[str]:

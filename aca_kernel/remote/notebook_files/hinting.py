@@ -47,13 +47,13 @@ class Hinting:
             return
         relative = self._missed(path)
         if relative and not _names_opener():
-            raise missing(path, hint_of(relative))
+            raise missing(path, hint_of(self._mirror.shown(relative)))
 
     def _on_connect(self, database: Any) -> None:
         relative = self._missed(file_mentions.of_database(database)[0])
         if relative:
             # No error: the code gets a new and empty database.
-            self._mirror.tell_once(relative, hint_of(relative))
+            self._mirror.tell_once(relative, hint_of(self._mirror.shown(relative)))
 
     def _missed(self, path: Any) -> str:
         """Return the path of a file that is only on the user's machine, "" if it is not."""
@@ -78,18 +78,8 @@ class Hinting:
         text = str(error)
         with quiet():
             hint = wrapped(self._hint_for(error, text))
-        if not hint or hint in text:
-            return
-        if isinstance(error, ImportError):
-            error.msg = f"{text}.\n{hint}"
-        elif getattr(error, "filename2", None) is not None:
-            error.filename2 = _Hinted(error.filename2, hint)
-        elif getattr(error, "filename", None) is not None:
-            error.filename = _Hinted(error.filename, hint)
-        elif len(error.args) == 1:
-            error.args = (f"{text.rstrip('.')}.\n{hint}",)
-        elif isinstance(error, OSError):
-            error.strerror = f"{error.strerror}.\n{hint}"
+        if hint and hint not in text:
+            add_sentence(error, text, hint)
 
     def _hint_for(self, error: Any, text: str) -> str:
         if isinstance(error, ModuleNotFoundError):
@@ -126,6 +116,7 @@ class Hinting:
         return next((self._hint(path, item) for path, item in items if item is not None), "")
 
     def _hint(self, path: str, item: FileFacts) -> str:
+        path = self._mirror.shown(path)
         if item.is_folder:
             return (
                 f"{path} is a folder beside the notebook on your machine: with the setting "
@@ -142,6 +133,20 @@ class Hinting:
                 hint = self._hint_for_names(_names_in(str(error)))
                 if hint:
                     self._mirror.tell_once(f"{hint} {result.execution_count}", hint)
+
+
+def add_sentence(error: Any, text: str, sentence: str) -> None:
+    """Show a sentence with an error, whose text is known."""
+    if isinstance(error, ImportError):
+        error.msg = f"{text}.\n{sentence}"
+    elif getattr(error, "filename2", None) is not None:
+        error.filename2 = _Hinted(error.filename2, sentence)
+    elif getattr(error, "filename", None) is not None:
+        error.filename = _Hinted(error.filename, sentence)
+    elif len(error.args) == 1:
+        error.args = (f"{text.rstrip('.')}.\n{sentence}",)
+    elif isinstance(error, OSError):
+        error.strerror = f"{error.strerror}.\n{sentence}"
 
 
 def _names_opener() -> bool:

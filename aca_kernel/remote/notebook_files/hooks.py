@@ -19,14 +19,17 @@ from typing import Any
 
 from .. import trimming
 from . import importing, is_quiet
+from .cell_text import CellText
 from .fetching import Fetching
 from .hinting import Hinting
 from .mirror import Mirror
 from .missing_errors import MissingFile
+from .outside import Outside
 
 
-def install(ip: Any, mirror: Mirror) -> None:
+def install(ip: Any, mirror: Mirror, outside: Outside) -> None:
     """Install the hooks. ip: the InteractiveShell."""
+    trimming.before_shown(ip, outside.prepare)
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
     if mirror.is_hinting:
@@ -38,7 +41,8 @@ def install(ip: Any, mirror: Mirror) -> None:
         fetching = Fetching(mirror)
         _replace_os(fetching.functions())
         handlers = fetching.handlers()
-    importing.install(mirror)
+        CellText(mirror).register(ip)
+    importing.install(mirror, outside)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         __tracebackhide__ = True

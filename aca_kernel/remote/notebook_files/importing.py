@@ -1,4 +1,4 @@
-"""Modules beside the notebook, and libraries that open files in C.
+"""Modules beside the notebook, and what is done when a library is imported.
 
 A module that is missing in the environment is looked for beside the notebook. One that came from
 there is refreshed before it is loaded again. pyarrow, which opens files in C, is patched when it
@@ -18,20 +18,22 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 from ..paged_files import FileProblem
-from . import is_quiet, quiet
+from . import c_readers, is_quiet, quiet
 from .fetching import bring_tree
 from .mirror import Mirror, Refused
 from .missing_errors import MissingModule
+from .outside import Outside
 
 # Archives that Python imports modules from.
 _ARCHIVES = (".zip", ".egg", ".whl")
 
 
-def install(mirror: Mirror) -> None:
+def install(mirror: Mirror, outside: Outside) -> None:
     """Install the finders."""
     patches: dict[str, Callable[[Any], None]] = {
         "pyarrow": functools.partial(_patch_pyarrow, mirror),
         "pyarrow.util": functools.partial(_patch_pyarrow_util, mirror),
+        **c_readers.patches(mirror, outside),
     }
     for name, patch in patches.items():
         if name in sys.modules:
@@ -155,7 +157,7 @@ class _Last:
 def _folders(mirror: Mirror, path: Sequence[str] | None) -> Iterator[tuple[str, str]]:
     """Yield the folders beside the notebook that may hold a module, as a prefix and as a path."""
     seen: set[str] = set()
-    for folder in [mirror.root, *sys.path] if path is None else list(path):
+    for folder in [mirror.home, *sys.path] if path is None else list(path):
         # Python means the working directory by an empty one.
         inside = mirror.inside(folder or ".")
         if inside is not None and inside not in seen:

@@ -27,6 +27,7 @@ from . import quiet, receiving
 from .companions import MOST_ALONG, Companions
 from .copies import Copies, Copy
 from .entries import FileFacts
+from .local_path import LocalPath
 from .lookup_cache import LookupCache
 from .reading_ahead import ReadingAhead
 
@@ -51,7 +52,9 @@ class Refused(Exception):
 class Mirror:
     """The files of one remote kernel.
 
-    root: the directory that stands for the notebook's folder. calls_path: the agent's socket.
+    root: the directory that stands for the folder whose files may come.
+    inner: the notebook's folder in it. local: its path on the user's machine.
+    calls_path: the agent's socket.
     journal: a file in the agent's folder that records copies for the next remote kernel.
     known: stamps of files that are not the code's, to which copies are added.
     stream: where a slow transfer shows its progress.
@@ -66,11 +69,20 @@ class Mirror:
         stream: Any,
         *,
         is_hinting: bool,
+        inner: str = "",
+        local: LocalPath | None = None,
     ) -> None:
         self.root = root
+        self._inner = inner
+        # The notebook's folder here, and what is in front of its files' paths.
+        self.home = os.path.join(root, inner) if inner else root
+        self.prefix = f"{inner}/" if inner else ""
+        self._local = local or LocalPath("", root)
         self.is_hinting = is_hinting
         # Whether a cell is running.
         self.is_in_cell = False
+        # Whether the next cell has, before it is executed.
+        self._has_begun = False
         self.device = os.stat(root).st_dev
         self._calls_path = calls_path
         self._stream = stream
@@ -91,15 +103,23 @@ class Mirror:
         self._way = threading.Semaphore(_FILES_AT_A_TIME)
 
     def begin_cell(self) -> None:
-        """Drop cached answers."""
+        """Drop cached answers, unless the cell has begun already."""
         self.is_in_cell = True
+        if self._has_begun:
+            self._has_begun = False
+            return
         self._asked.forget()
         self.ahead.begin_cell()
         self.copies.read()
 
+    def begin_cell_early(self) -> None:
+        """Drop cached answers for a cell that asks before it is executed."""
+        self.begin_cell()
+        self._has_begun = True
+
     def end_cell(self) -> None:
         """Note what the cell's processes have fetched: it is no work of the code's."""
-        self.is_in_cell = False
+        self.is_in_cell = self._has_begun = False
         self.copies.read()
 
     # -- paths -------------------------------------------------------------------
@@ -110,7 +130,7 @@ class Mirror:
         Hidden names and paths outside the root are never asked for: the kernel would refuse.
         """
         text = text_of(path)
-        if not text or "\0" in text:
+        if not text or "\0" in text or self._leads_up(text):
             return None
         root = self.root
         if not text.startswith("/"):
@@ -118,6 +138,8 @@ class Mirror:
                 text = os.path.join(os.getcwd(), text)
             except FileNotFoundError:
                 return None
+        elif self._local.is_led(text):
+            text = root + text[len(self._local.path) :]
         if not text.startswith(root) and "//" not in text and "/." not in text:
             return None
         text = os.path.normpath(text)
@@ -128,6 +150,36 @@ class Mirror:
             return None
         relative = "/".join(parts)
         return self._through_links(relative) if self.copies.links else relative
+
+    def local_place(self, path: str) -> str:
+        """Return the place here of an absolute path of the user's machine that leads nowhere."""
+        if not self._local.is_in(path) or self._local.is_led(path):
+            return ""
+        return os.path.normpath(path[len(self._local.path) :].lstrip("/"))
+
+    def _leads_up(self, text: str) -> bool:
+        """Tell whether a relative path leaves the root.
+
+        It may come back by a name that the directory has here only: `../data/x`.
+        """
+        try:
+            return ".." in text and not text.startswith("/") and self.leads_out(text)
+        except FileNotFoundError:  # there is no working directory
+            return True
+
+    def leads_out(self, path: str) -> bool:
+        """Tell whether a path may be one of the user's machine that is outside of the root."""
+        text = os.path.normpath(path) if path and "\0" not in path else ""
+        if text.startswith("/"):
+            return text != self.root and not text.startswith(self.root + "/")
+        if not text.startswith(".."):
+            return False
+        here = os.path.relpath(os.getcwd(), self.root)
+        return os.path.normpath(os.path.join(here, text)).startswith("..")
+
+    def shown(self, relative: str) -> str:
+        """Return a path as the notebook writes it: relative to its own folder."""
+        return os.path.relpath(relative, self._inner) if self._inner else relative
 
     def _through_links(self, relative: str) -> str:
         """Resolve the symlinks in a path that still exist there."""
@@ -263,10 +315,11 @@ class Mirror:
             return
         found = self.look(relative)
         if found is not None and not copy.is_of(found):
+            shown = self.shown(relative)
             self.tell_once(
                 relative,
-                f"{relative} has changed on your machine, and the code has changed its copy here: "
-                f"the copy is kept. `{transfer_line('upload', relative)}` replaces it by yours.",
+                f"{shown} has changed on your machine, and the code has changed its copy here: "
+                f"the copy is kept. `{transfer_line('upload', shown)}` replaces it by yours.",
             )
 
     def _forget(self, relative: str) -> None:
@@ -465,7 +518,10 @@ class Mirror:
 
 
 def hint_of(relative: str) -> str:
-    """Return the hint for a missing file, where files are not sent by themselves."""
+    """Return the hint for a missing file, where files are not sent by themselves.
+
+    relative: its path as the notebook writes it.
+    """
     return (
         f"{relative} exists beside the notebook on your machine: "
         f"`{transfer_line('upload', relative)}` sends it, and with the setting "

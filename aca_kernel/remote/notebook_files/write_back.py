@@ -45,9 +45,16 @@ class Writing:
     known: dict[str, Stamp]
     stream: Any
     mirror: Mirror | None
+    # The notebook's folder as a path in the root, with a slash; only what is in it comes back.
+    inner: str = ""
     # Stamps of the files that were sent back or refused.
     _sent: dict[str, Stamp] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
+
+    @property
+    def home(self) -> str:
+        """The directory that stands for the notebook's folder."""
+        return os.path.join(self.root, self.inner.rstrip("/")) if self.inner else self.root
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """Yield the regular files that the code has written, by path."""
@@ -56,7 +63,7 @@ class Writing:
         yield from sorted(found)
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        for folder, folders, names in os.walk(self.root):
+        for folder, folders, names in os.walk(self.home):
             folders[:] = [one for one in set(folders) - _TOOLS_FOLDERS if not one.startswith(".")]
             for name in names:
                 path = os.path.join(folder, name)
@@ -67,7 +74,7 @@ class Writing:
                 except OSError:  # it was there a moment ago
                     continue
                 if stat.S_ISREG(status.st_mode) and self.known.get(path) != stamp(status):
-                    yield os.path.relpath(path, self.root), status
+                    yield os.path.relpath(path, self.home), status
 
     def send_back(self) -> None:
         """Send the files that are new since the last cell; a refusal is shown once."""
@@ -90,7 +97,7 @@ class Writing:
                     tell(str(error))
             self._sent[path] = stamp(status)
             if answer.get("size") == status.st_size:
-                self._note(path, int(answer["changed"]), stamp(status))
+                self._note(self.inner + path, int(answer["changed"]), stamp(status))
 
     def is_same(self, path: str, beside: str) -> bool:
         """Tell whether a path here stands for one in the notebook's folder."""
@@ -102,7 +109,9 @@ class Writing:
         changed: its time on the user's machine; None: it would not be sent again.
         """
         with quiet():
-            own = self._sent[relative] = stamp(os.lstat(os.path.join(self.root, relative)))
+            own = stamp(os.lstat(os.path.join(self.root, relative)))
+            if relative.startswith(self.inner):
+                self._sent[relative[len(self.inner) :]] = own
         if changed is not None:
             self._note(relative, changed, own)
 
@@ -111,7 +120,7 @@ class Writing:
             self.mirror.keep_same(relative, changed, own)
 
     def _send(self, path: str) -> dict[str, Any]:
-        file = SourceFile(os.path.join(self.root, path), path)
+        file = SourceFile(os.path.join(self.home, path), path)
         progress = TransferProgress(file.size, f"{path}: ", self.stream)
         try:
             with asking(self.calls_path) as kernel:

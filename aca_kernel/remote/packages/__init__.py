@@ -5,6 +5,8 @@
     script_metadata  inline script metadata (PEP 723) in the text of a cell
     unmet            which requirements are not there in a fitting version
     installer        uv or pip, with a time limit, progress, and the decisive line of a failure
+    uv_binary        uv, where the environment has it or is given it
+    parts            an installation of which a part may fail
     before_cells     what the setting `packages` or a cell's metadata ask for
     added            what checkpoints keep, and how it comes back
     overview         the same for a reader (`%aca packages`)

@@ -33,6 +33,7 @@ from . import distributions
 from .before_cells import InstallProgress
 from .distributions import Distribution
 from .installer import Installer, InstallFailed, without_credentials
+from .parts import install_what_there_is, reason
 
 # Packages from elsewhere are small, as a rule; an index has the large ones.
 _MOST_KEPT_BYTES = 50_000_000
@@ -143,33 +144,13 @@ class AddedPackages:
     ) -> dict[tuple[str, str], str]:
         """Install as much as there is to be had; return the reasons of the others."""
         deadline = time.monotonic() + self._installer.most_seconds
-        reasons: dict[tuple[str, str], str] = {}
-        groups = [wanted]
-        while groups:
-            group = groups.pop(0)
-            try:
-                self._installer.install(
-                    [f"{name}=={version}" for name, version in group],
-                    is_exact=True,
-                    deadline=deadline,
-                    tell=show,
-                )
-            except InstallFailed as error:
-                why = str(error)
-                if error.is_unreachable:
-                    why = "no package index can be reached from the environment"
-                named = [one for one in group if re.search(rf"\b{_pattern(one[0])}\b", str(error))]
-                is_over = error.is_unreachable or time.monotonic() > deadline
-                if is_over or len(group) == 1:
-                    reasons.update(dict.fromkeys(group, why))
-                elif named:
-                    # Without those that cannot be had, the others may come.
-                    reasons.update(dict.fromkeys(named, why))
-                    rest = [one for one in group if one not in named]
-                    groups += [rest] if rest else []
-                else:
-                    groups += [[one] for one in group]
-        return reasons
+        of_text = {f"{name}=={version}": (name, version) for name, version in wanted}
+
+        def install(group: list[str]) -> None:
+            self._installer.install(group, is_exact=True, deadline=deadline, tell=show)
+
+        failed = install_what_there_is(list(of_text), install, deadline)
+        return {of_text[text]: reason(error) for text, error in failed.items()}
 
     def _tell_waiting(self, sentence: str) -> None:
         """Have the kernel show a sentence with the cell that waits for the restore."""
@@ -286,8 +267,3 @@ def _write(path: str, inside: str, data: bytes, mode: int) -> None:
     with open(path, "wb") as file:
         file.write(data)
     os.chmod(path, mode & 0o777)
-
-
-def _pattern(name: str) -> str:
-    """Return what finds a name however it is written."""
-    return "[-_.]+".join(map(re.escape, name.split("-")))

@@ -23,7 +23,8 @@ _MARK = "# /// script"
 class NotebookPackages:
     """The packages of one remote kernel.
 
-    config: {"wanted": whether the setting `packages` asks for any, "index_url", "seconds"}.
+    config: {"wanted": whether the setting `packages` asks for any, "notebook": what script metadata
+    of the notebook asks for as far as the kernel knows it, "index_url", "seconds"}.
     calls_path: the agent's socket, in its folder.
     """
 
@@ -31,8 +32,9 @@ class NotebookPackages:
         self._config = config
         self._calls_path = calls_path
         self._image = distributions.image()
-        self._is_setting_due = bool(config.get("wanted"))
-        if self._is_setting_due:
+        # Ahead of the first cell, whatever that is.
+        self._is_due = bool(config.get("wanted") or config.get("notebook"))
+        if self._is_due:
             # While nobody waits: the first cell will.
             threading.Thread(target=_import, args=("before_cells",), daemon=True).start()
 
@@ -42,11 +44,11 @@ class NotebookPackages:
 
         @functools.wraps(run_cell_async)
         async def run_after_packages(raw_cell: str, *args: Any, **options: Any) -> Any:
-            is_due = self._is_setting_due or _MARK in raw_cell
+            is_due = self._is_due or _MARK in raw_cell
             # Hidden code asks for nothing.
             if is_due and options.get("store_history") and not options.get("silent"):
                 # Whatever comes of it: once for an environment.
-                self._is_setting_due = False
+                self._is_due = False
                 try:
                     self._first.before(raw_cell, kernel)
                 except KeyboardInterrupt:
@@ -67,7 +69,11 @@ class NotebookPackages:
         folder = os.path.dirname(self._calls_path)
         is_wanted = bool(self._config.get("wanted"))
         return module.PackagesFirst(
-            self._installer, folder, self._calls_path, is_setting_wanted=is_wanted
+            self._installer,
+            folder,
+            self._calls_path,
+            is_setting_wanted=is_wanted,
+            notebook=self._config.get("notebook"),
         )
 
     @functools.cached_property

@@ -1,8 +1,9 @@
 """Installation of what a notebook asks for, before its first cell or the cell that asks.
 
 The setting `packages` is read by the kernel on the user's machine, which is asked for it before
-the first cell of an environment. A cell's script metadata is read here, before the cell runs. What
-is there in a fitting version is left alone; a failure is one sentence, and the cells run all the
+the first cell of an environment. A cell's script metadata is read here, before the cell runs; the
+kernel is told of it, so that an environment after this one has the packages from the start. What is
+there in a fitting version is left alone; a failure is one sentence, and the cells run all the
 same. What was done in this environment is noted in the agent's folder, for the remote kernel after
 this one.
 
@@ -24,6 +25,8 @@ from ..paged_files import FileProblem
 from ..wrapping import tell
 from . import distributions, script_metadata
 from .installer import Installer, InstallFailed, interruptible, without_credentials
+from .parts import install_what_there_is, reason
+from .script_metadata import ScriptMetadata
 from .unmet import fits_python, unmet
 
 _DONE = "packages-done"
@@ -39,17 +42,25 @@ class PackagesFirst:
     """Installs before cells.
 
     folder: the agent's. calls_path: the agent's socket. is_setting_wanted: whether the setting
-    `packages` asks for any.
+    `packages` asks for any. notebook: script metadata that the kernel knows of, {"requirements",
+    "python", "indexes"}.
     """
 
     def __init__(
-        self, installer: Installer, folder: str, calls_path: str, *, is_setting_wanted: bool
+        self,
+        installer: Installer,
+        folder: str,
+        calls_path: str,
+        *,
+        is_setting_wanted: bool,
+        notebook: dict[str, Any] | None = None,
     ) -> None:
         self._installer = installer
         self._calls_path = calls_path
         self._done_path = os.path.join(folder, _DONE)
         self._done = self._read_done()
         self._is_setting_due = is_setting_wanted and _SETTING not in self._done
+        self._notebook = None if notebook is None else _metadata_of(notebook)
 
     def before(self, code: str, kernel: Any) -> None:
         """Install what is due before a cell. Raises KeyboardInterrupt when an installer has ended.
@@ -64,17 +75,34 @@ class PackagesFirst:
             self._is_setting_due = False
             self._note(_SETTING)
             self._install_setting(msg_id)
+        notebook, self._notebook = self._notebook, None
+        if notebook is not None:
+            self._install_metadata(notebook, "This notebook")
         try:
             wanted = script_metadata.of_cell(code)
         except script_metadata.MetadataInvalid as error:
             tell(f"Nothing was installed for this cell: {error}.")
             return
-        key = "" if wanted is None else hashlib.sha256(repr(wanted).encode()).hexdigest()
-        if wanted is not None and key not in self._done:
-            self._install(
-                wanted.requirements, (), wanted.requires_python, "This cell", wanted.indexes
-            )
+        if wanted is not None:
+            if wanted != notebook:
+                self._remember(wanted, msg_id)
+            self._install_metadata(wanted, "This cell")
+
+    def _install_metadata(self, wanted: ScriptMetadata, who: str) -> None:
+        key = hashlib.sha256(repr(wanted).encode()).hexdigest()
+        if key not in self._done:
+            self._install(wanted.requirements, (), wanted.requires_python, who, wanted.indexes)
             self._note(key)
+
+    def _remember(self, wanted: ScriptMetadata, msg_id: str) -> None:
+        """Tell the kernel, which tells the environment after this one."""
+        with contextlib.suppress(FileProblem), asking(self._calls_path, msg_id) as asked:
+            asked.send(
+                "packages_asked",
+                requirements=list(wanted.requirements),
+                python=wanted.requires_python,
+                indexes=list(wanted.indexes),
+            )
 
     def _install_setting(self, msg_id: str) -> None:
         try:
@@ -107,19 +135,26 @@ class PackagesFirst:
             return
         started = time.monotonic()
         before = {name: one.version for name, one in distributions.find().items()}
-        try:
+        deadline = started + self._installer.most_seconds
+        progress = InstallProgress(left).tell
+
+        def install(group: list[str]) -> None:
+            # With what is there already, so that it keeps a fitting version.
+            wanted = [one for one in requirements if one in group or one not in left]
             self._installer.install(
-                requirements, constraints, indexes=indexes, tell=InstallProgress(left).tell
+                wanted, constraints, indexes=indexes, deadline=deadline, tell=progress
             )
-        except InstallFailed as error:
-            tell(failure_sentence(who, left, error))
-            return
+
+        try:
+            failed = install_what_there_is(left, install, deadline)
         except KeyboardInterrupt:
             tell(f"Interrupted: {_listed(left)} {'is' if len(left) == 1 else 'are'} not installed.")
             raise
         came = [f"{one.name} {one.version}" for one in distributions.added(before)]
         if came:
             tell(f"Installed in {time.monotonic() - started:.1f} s: {_listed(came)}.")
+        for sentence in failure_sentences(who, failed):
+            tell(sentence)
 
     def _read_done(self) -> set[str]:
         try:
@@ -151,13 +186,15 @@ class InstallProgress:
             self.show(f"{step} …")
 
 
-def failure_sentence(who: str, left: list[str], error: InstallFailed) -> str:
-    """Return the sentence about what could not be installed."""
-    if error.is_unreachable:
-        reason = "no package index can be reached from the environment"
-    else:
-        reason = str(error).rstrip(".")
-    return f"{who} asks for {_listed(left)}, which could not be installed: {reason}."
+def failure_sentences(who: str, failed: dict[str, InstallFailed]) -> list[str]:
+    """Return a sentence for each reason why something could not be installed."""
+    by_reason: dict[str, list[str]] = {}
+    for requirement, error in failed.items():
+        by_reason.setdefault(reason(error), []).append(requirement)
+    return [
+        f"{who} asks for {_listed(names)}, which could not be installed: {why}."
+        for why, names in by_reason.items()
+    ]
 
 
 def _listed(names: list[str]) -> str:
@@ -168,3 +205,7 @@ def _listed(names: list[str]) -> str:
 
 def _msg_id(kernel: Any) -> str:
     return str(kernel.get_parent("shell").get("header", {}).get("msg_id", ""))
+
+
+def _metadata_of(told: dict[str, Any]) -> ScriptMetadata:
+    return ScriptMetadata(tuple(told["requirements"]), str(told["python"]), tuple(told["indexes"]))

@@ -1,6 +1,7 @@
 """Installation by uv or pip, in a process of its own.
 
-uv is taken where the environment has it, else pip; where uv fails, pip has the last word, because
+uv is taken where the environment has it, or where there is enough to install that it is worth
+fetching, else pip; where uv fails, pip has the last word, because
 its settings may name an index that uv does not know of. What they say is read for progress and for
 the decisive line of a failure. The address of an index goes by variables of their process only,
 and what looks like a credential is taken out of all that they say.
@@ -14,7 +15,6 @@ import importlib.util
 import os
 import re
 import select
-import shutil
 import signal
 import site
 import subprocess
@@ -25,8 +25,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from . import distributions
-from .unmet import unmet
+from . import distributions, uv_binary
+from .unmet import unmet, without_hashes
 
 # What takes longer says so, and then at this interval what it is doing.
 QUIET_SECONDS = 2.0
@@ -43,6 +43,9 @@ _MOST_LINES = 400
 
 _ENDING_SECONDS = 2.0
 
+# So many requirements are worth fetching uv for, a wheel of some 20 MB: less is sooner done by pip.
+_WORTH_UV = 3
+
 # uv's words for what pip's variables say, where nothing is said to uv itself.
 _UV_VARIABLES = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
@@ -51,6 +54,10 @@ _UV_VARIABLES = {
     "PIP_CERT": "SSL_CERT_FILE",
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
 }
+
+_PIP = [sys.executable, "-m", "pip", "install", "--no-input", "--no-color"]
+_PIP += ["--progress-bar", "off", "--disable-pip-version-check"]
+_PIP += ["--retries", "1", "--timeout", str(_TIMEOUT_SECONDS)]
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@\"]*@")
@@ -88,6 +95,7 @@ class Installer:
     def __init__(self, index_url: str, most_seconds: float) -> None:
         self._index_url = index_url
         self.most_seconds = most_seconds
+        self._is_uv_to_be_had = True
 
     def install(
         self,
@@ -111,22 +119,40 @@ class Installer:
         variables, secrets = self._variables(indexes)
         with tempfile.TemporaryDirectory(prefix="aca-packages-") as folder:
             wanted = ["-r", _write(folder, "requirements.txt", requirements)]
+            hashed = list(wanted)
             if constraints:
-                wanted += ["-c", _write(folder, "constraints.txt", constraints)]
-            if is_exact:
-                wanted.append("--no-deps")
-            if target:
-                wanted += ["--target", target]
+                hashed += ["-c", _write(folder, "hashed.txt", constraints)]
+                plain = map(without_hashes, constraints)
+                wanted += ["-c", _write(folder, "constraints.txt", plain)]
+            more = ["--no-deps"] if is_exact else []
+            more += ["--target", target] if target else []
+            wanted += more
+            hashed += more
             run = _Run(variables, secrets, deadline, self.most_seconds, tell)
-            uv = _uv()
-            if uv and self._by_uv(run, uv, folder, wanted, requirements, constraints, is_exact):
+            uv = uv_binary.find()
+            if not uv and len(requirements) >= _WORTH_UV:
+                uv = self._fetch_uv(run)
+            if uv and self._by_uv(run, uv, folder, hashed, requirements, constraints, is_exact):
                 return "uv"
-            options = ["--no-input", "--no-color", "--progress-bar", "off"]
-            options += ["--disable-pip-version-check", "--retries", "1"]
-            options += ["--timeout", str(_TIMEOUT_SECONDS)]
-            run.do([sys.executable, "-m", "pip", "install", *options, *wanted])
+            run.do([*_PIP, *wanted])
         _find_what_came()
         return "pip"
+
+    def _fetch_uv(self, run: _Run) -> str:
+        """Have pip fetch uv from the index; return its path, empty if that has none."""
+        if not self._is_uv_to_be_had:
+            return ""
+        self._is_uv_to_be_had = False
+        try:
+            into = ["--target", uv_binary.make_folder()]
+            run.do([*_PIP, *into, "--no-deps", "--only-binary", ":all:", "uv"])
+        except OSError:
+            return ""
+        except InstallFailed as error:
+            if error.is_unreachable or time.monotonic() > run.deadline:
+                raise  # pip would wait as long for the packages themselves
+            return ""
+        return uv_binary.find()
 
     def _by_uv(
         self,
@@ -143,13 +169,14 @@ class Installer:
         elsewhere = [] if is_exact else _elsewhere()
         if elsewhere:
             # uv looks into one folder and would install again what lies in others.
-            left = {distributions.normalized(_name_of(one)) for one in unmet(requirements)}
+            left = {distributions.normalized(name_of(one)) for one in unmet(requirements)}
             names = [name for name in elsewhere if name not in left]
             options += ["--excludes", _write(folder, "excludes.txt", names)]
         try:
             run.do([uv, "pip", "install", *options, *wanted])
-        except InstallFailed:
-            if time.monotonic() > run.deadline:
+        except InstallFailed as error:
+            # pip, which is given no hashes, must not install what the lock does not have.
+            if time.monotonic() > run.deadline or "Hash mismatch" in str(error):
                 raise
             return False
         _find_what_came()
@@ -321,14 +348,6 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _uv() -> str:
-    """Return the path of uv, empty if there is none."""
-    beside = os.path.join(os.path.dirname(sys.executable), "uv")
-    if os.access(beside, os.X_OK):
-        return beside
-    return shutil.which("uv") or ""
-
-
 def _elsewhere() -> list[str]:
     """Return names of the packages that lie where installers for this Python do not look."""
     own = {os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
@@ -347,7 +366,8 @@ def _find_what_came() -> None:
         sys.path.append(user)
 
 
-def _name_of(requirement: str) -> str:
+def name_of(requirement: str) -> str:
+    """Return the name at the head of a requirement, as it is written there."""
     found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return found[1] if found else requirement
 

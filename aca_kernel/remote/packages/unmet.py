@@ -18,7 +18,7 @@ def unmet(requirements: Iterable[str], constraints: Iterable[str] = ()) -> list[
     limits: dict[str, list[Any]] = {}
     for text in constraints:
         try:
-            limit = Requirement(text)
+            limit = Requirement(without_hashes(text))
         except InvalidRequirement:
             continue
         if limit.marker is None or limit.marker.evaluate():
@@ -69,6 +69,11 @@ def _key(name: str) -> str:
     from packaging.utils import canonicalize_name
 
     return str(canonicalize_name(name))
+
+
+def without_hashes(constraint: str) -> str:
+    """Return a constraint without `--hash`, which pip takes for a demand to every package."""
+    return constraint.partition(" --hash=")[0]
 
 
 def fits_python(specifier: str) -> bool:

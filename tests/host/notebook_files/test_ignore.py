@@ -63,18 +63,21 @@ def test_as_git_does(tmp_path: Path, seed: int) -> None:
     assert ignored == what_git_ignores(tmp_path, paths)
 
 
-def test_each_pattern_alone_as_git_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ignorecase", ["false", "true"])
+def test_each_pattern_alone_as_git_does(ignorecase: str, tmp_path: Path) -> None:
+    """With `core.ignorecase`, which git has on Windows and macOS, and without."""
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "config", "core.ignorecase", ignorecase], check=True)
     for folder in ("a/b", "b", "x", "a"):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        for name in (*NAMES, "A", "]", "\\", "a\\", "a\t"):
+        for name in (*NAMES, "A", "B", "X.CSV", "]", "\\", "a\\", "a\t", "É", "é"):
             if not (tmp_path / folder / name).exists():
                 (tmp_path / folder / name).write_text("")
     found = [path for path in tmp_path.rglob("*") if ".git" not in path.parts]
     paths = {str(path.relative_to(tmp_path)): path.is_dir() for path in found}
     ignore = Ignore(str(tmp_path))
-    for pattern in PATTERNS:
-        (tmp_path / ".gitignore").write_text(pattern + "\n")
+    for pattern in [*PATTERNS, *(one.upper() for one in PATTERNS), "é", "[B-D]", "[!B-D]x"]:
+        (tmp_path / ".gitignore").write_text(pattern + "\n", encoding="utf-8")
         ignored = {
             path
             for path, is_folder in paths.items()
@@ -169,3 +172,31 @@ def test_patterns_that_cannot_be_read_exclude_everything(tmp_path: Path) -> None
     os.symlink("loop", tmp_path / "loop")
     os.symlink("loop", tmp_path / ".gitignore")
     assert Ignore(str(tmp_path)).excludes(["a"], is_folder=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "is_excluded"),
+    [
+        ("[core]\n\tignorecase = true\n", True),
+        ("[core] IgnoreCase\n", True),
+        ('[CORE]\nignorecase = "yes" ; on Windows\n', True),
+        ("[core]\n\tignorecase = false\n", False),
+        ('[core]\n[remote "x"]\n\tignorecase = true\n', False),
+        ("[core]\n\tbare = false\n", False),
+    ],
+)
+def test_a_repository_says_whether_case_counts(
+    config: str, is_excluded: bool, tmp_path: Path
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text(config)
+    (tmp_path / ".gitignore").write_text("Secret.csv\n")
+    assert Ignore(str(tmp_path)).excludes(["SECRET.CSV"], is_folder=False) is is_excluded
+
+
+def test_without_a_repository_the_file_system_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("Secret.csv\n")
+    assert not Ignore(str(tmp_path)).excludes(["secret.csv"], is_folder=False)
+    # One file under both names, as where case does not count.
+    (tmp_path / ".GITIGNORE").hardlink_to(tmp_path / ".gitignore")
+    assert Ignore(str(tmp_path)).excludes(["secret.csv"], is_folder=False)

@@ -185,6 +185,55 @@ def test_the_next_environment_is_prepared_when_this_one_has_most_likely_cooled_d
     assert prepared(world) == 1
 
 
+def starters(world: World) -> list[do.StartAhead]:
+    """Return the starters that were sent ahead of `!` commands."""
+    made = (one for _, commands in world.handled for one in commands)
+    return [one for one in made if isinstance(one, do.StartAhead)]
+
+
+def test_a_starter_goes_along_with_a_cell_that_has_shell_lines(new_world: NewWorld) -> None:
+    world = warm(new_world)
+    world.cell("a")
+    world.settle()
+    assert starters(world) == []
+    cell = world.cell("a", lines="!echo 1\nx = !ls -l\nprint('!no')")
+    world.settle()
+    assert starters(world) == [do.StartAhead(cell, ("echo 1", "ls -l"))]
+    check(world)
+
+
+def test_no_starter_is_sent_where_it_saves_nothing(new_world: NewWorld) -> None:
+    def has_one(world: World) -> bool:
+        before = len(starters(world))
+        world.cell("a", lines="!echo 1")
+        world.settle()
+        return len(starters(world)) > before
+
+    near = new_world()
+    near.cell("a")
+    near.settle()
+    near.exchange.windows.tools_overlap = True
+    assert not has_one(near)
+    world = warm(new_world)
+    assert has_one(world)
+    world.exchange.windows.takes_starters = False
+    assert not has_one(world)
+    world.exchange.windows.takes_starters = True
+    # The shell tool waits for the cell that waits for it.
+    world.exchange.windows.tools_overlap = False
+    assert not has_one(world)
+
+
+def test_a_cell_that_waits_for_another_gets_no_starter(new_world: NewWorld) -> None:
+    """Its starter would wait for as long as the other one takes."""
+    world = warm(new_world)
+    world.cell("a", seconds=2.0)
+    world.run(0.5)
+    world.cell("a", lines="!echo 1")
+    world.settle()
+    assert starters(world) == []
+
+
 def test_no_call_waits_longer_than_the_service_lets_it(new_world: NewWorld) -> None:
     world = warm(new_world)
     world.cell("a", seconds=200.0)

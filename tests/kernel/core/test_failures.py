@@ -168,7 +168,7 @@ def test_a_cell_that_stores_or_restores_is_answered_whatever_happens(
     monkeypatch.setattr(checkpoint_commands, "find_permission", lambda *_: None)
     checkpoints: Any = SimpleNamespace(begin=fail, end=fail, begin_restoring=fail)
     none: Any = None
-    calls = Calls(none, none, AcaKernel(), checkpoints, none, none, LOG)
+    calls = Calls(none, none, AcaKernel(), checkpoints, none, none, LOG, {})
     call = Call({"id": "7", "op": name, "line": "checkpoint"}, (), none)
 
     async def run() -> Record:

@@ -14,6 +14,7 @@ import heapq
 import itertools
 import json
 import logging
+import os
 import threading
 import time as real_time
 from collections.abc import Callable, Iterator
@@ -108,7 +109,7 @@ class Said:
 class RemoteKernel:
     """What ipykernel does, as far as the wire and the core can see.
 
-    A cell's code is JSON: {"out": [texts], "seconds": each takes, "end": how it ends}.
+    A cell's first line is JSON: {"out": [texts], "seconds": each takes, "end": how it ends}.
     """
 
     world: World
@@ -198,7 +199,7 @@ class RemoteKernel:
         program = {"seconds": content.get("seconds", 0.001)}
         if msg_type == "execute_request":
             self._say("iopub", "execute_input", {"execution_count": 1, "code": ""}, frames)
-            program = json.loads(content["code"])
+            program = json.loads(content["code"].partition("\n")[0])
         self._life += 1
         self._work(program, list(program.get("out", [])), self._life)
 
@@ -319,6 +320,7 @@ class MemoryAgent(agent_module.Agent):
         self.world = world
         self.launch = world.launches
         self.nonce = nonce
+        self.directory = os.devnull  # no folder: cells do without what they would find there
         self.config = {"session": "s"}
         self.outgoing, self.incoming = wire.SendLog(), wire.ReceiveLog()
         self.spool = Spool()
@@ -446,9 +448,17 @@ class World:
         self.tell(on.Received(self.clock.now, channel, [b"front"], frames, content))
         return msg_id
 
-    def cell(self, *out: str, seconds: float = 0.001, end: str = "ok", **content: Any) -> str:
+    def cell(
+        self,
+        *out: str,
+        seconds: float = 0.001,
+        end: str = "ok",
+        lines: str = "",
+        **content: Any,
+    ) -> str:
+        """Send a cell. lines: more of its text, which nobody runs."""
         code = json.dumps({"out": out, "seconds": seconds, "end": end})
-        return self.send("execute_request", {"code": code, **content})
+        return self.send("execute_request", {"code": f"{code}\n{lines}", **content})
 
     def interrupt(self) -> str:
         return self.send("interrupt_request", channel="control")

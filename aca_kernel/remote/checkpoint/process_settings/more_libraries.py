@@ -186,7 +186,11 @@ def _write_networkx(state: Any) -> None:
             setattr(loaded("networkx").config, name, value)
 
 
-_REGISTERS = ("QuantumRegister", "ClassicalRegister", "AncillaRegister")
+# Ancillas are counted with the quantum ones.
+_REGISTERS = ("QuantumRegister", "ClassicalRegister")
+
+# What they have been made to go on with in this process.
+_going_on_with: dict[str, int] = {}
 
 
 def _read_registers() -> Any:
@@ -200,11 +204,16 @@ def _number_of(register: Any) -> int:
 
 def _write_registers(state: Any) -> None:
     for name, number in state.items():
+        if not number or _going_on_with.get(name) == number:
+            continue
+        _going_on_with[name] = number
+        # It counts where nobody can set it, and each look counts, too.
         kind = getattr(loaded("qiskit.circuit"), name)
-        # It counts where nobody can set it. What was read has been counted, too.
-        if number:
-            while _number_of(kind(1)) < number - 1:
-                pass
+        last = _number_of(kind(1))
+        while last < number - 1:
+            last = _number_of(kind(1))
+        if last >= number:
+            raise ValueError(f"a {name} is given {last + 1} instead of {number}")
 
 
 def _write_control(state: Any) -> None:

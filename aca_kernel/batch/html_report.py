@@ -1,0 +1,107 @@
+"""The report of a batch for people: one page, with times of cells as bars and links to outputs.
+
+Nothing is loaded from elsewhere, and no script runs in it. What comes from notebooks is escaped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from html import escape
+from urllib.parse import quote
+
+from .outcomes import Batch, CellError, Outcome, Status
+
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
+body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; padding: .3rem .6rem; vertical-align: top; border-top: 1px solid #8884; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.bar { display: flex; height: 1.1em; min-width: 1px; }
+.bar span { box-sizing: border-box; min-width: 1px; background: #4a90d9; border-right: 1px solid Canvas; }
+.bar span.failed { background: #d9534f; min-width: 4px; }
+.error { font-family: ui-monospace, monospace; font-size: .85em; overflow-wrap: anywhere; }
+.times { width: 45%; }
+.done { color: #2a8a3e; } .failed { color: #d9534f; } .interrupted { color: #b58900; }
+.skipped, .not-run { color: #888; }
+"""  # noqa: E501 - a rule a line
+
+
+def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
+    """Return the page. path: where it will be, for links to the outputs."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    totals = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    shard = f", part {batch.shard}" if batch.shard else ""
+    longest = max((sum(one.cell_seconds) for one in outcomes), default=0.0)
+    rows = "\n".join(_row(path, outcome, longest) for outcome in outcomes)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{escape(totals or "nothing to run")}</title>
+<style>{_STYLE}</style>
+<h1>{escape(totals or "nothing to run")}</h1>
+<p>{escape(batch.started)}, {batch.seconds:.1f} s, {batch.jobs} at a time{escape(shard)}.
+A bar is a cell, as wide as it took; the longest notebook fills the column.</p>
+<table>
+<tr><th>notebook<th>status<th class="number">seconds<th class="times">cells</tr>
+{rows}
+</table>
+</html>
+"""
+
+
+def _row(path: str, outcome: Outcome, longest: float) -> str:
+    status = outcome.status.value
+    attempts = f", attempt {outcome.attempts}" if outcome.attempts > 1 else ""
+    cells = f"{outcome.cells_run} of {outcome.cells}" if outcome.cells else ""
+    errors = "".join(f'<div class="error">{_error(one)}</div>' for one in outcome.errors)
+    return (
+        f"<tr><td>{_link(path, outcome)}"
+        f'<td class="{status.replace(" ", "-")}">{status}{attempts}'
+        f'<td class="number">{outcome.seconds:.1f}'
+        f'<td class="times">{cells}{_bar(outcome, longest)}{errors}</tr>'
+    )
+
+
+def _link(path: str, outcome: Outcome) -> str:
+    """Return a notebook's name, with a link if a run has left an output."""
+    name = escape(_readable(outcome.name))
+    if outcome.status is Status.NOT_RUN:
+        return name
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        target = os.path.relpath(outcome.output, folder)
+    except ValueError:  # on another drive of Windows
+        return name
+    # A name with a colon would be an address of another kind.
+    address = quote(os.fsencode("./" + target.replace(os.sep, "/")))
+    return f'<a href="{address}">{name}</a>'
+
+
+def _bar(outcome: Outcome, longest: float) -> str:
+    if not outcome.cell_seconds or longest <= 0:
+        return ""
+    width = 100 * sum(outcome.cell_seconds) / longest
+    return f'<div class="bar" style="width:{width:.2f}%">{"".join(_segments(outcome))}</div>'
+
+
+def _segments(outcome: Outcome) -> Iterator[str]:
+    failed = {error.cell for error in outcome.errors}
+    for number, seconds in enumerate(outcome.cell_seconds, 1):
+        mark = ' class="failed"' if number in failed else ""
+        title = f"cell {number}: {seconds:.2f} s"
+        # The least width is that of the style; a share of 0 would not be drawn.
+        yield f'<span{mark} title="{title}" style="flex:{max(seconds, 0.0001):.4f} 1 0"></span>'
+
+
+def _error(error: CellError) -> str:
+    place = f"{error.place}: " if error.place else ""
+    return escape(_readable(f"{place}{error.short}"))
+
+
+def _readable(text: str) -> str:
+    """Return a text without what UTF-8 cannot say: bytes of a file name, for instance."""
+    return text.encode("utf-8", "replace").decode("utf-8")
