@@ -11,7 +11,7 @@ import stat
 
 from ..remote.folder_stream import (
     MOST_ENTRIES,
-    Entry,
+    FolderEntry,
     PartialFolder,
     SourceFolder,
     too_many,
@@ -29,7 +29,7 @@ def open_folder(path: str, shown: str) -> tuple[SourceFolder, int]:
     """
     path = os.path.abspath(path)
     folder = Folder(path)
-    entries: list[Entry] = []
+    entries: list[FolderEntry] = []
     left_out = 0
     places = [""]
     while places:
@@ -44,11 +44,11 @@ def open_folder(path: str, shown: str) -> tuple[SourceFolder, int]:
             if item.link is not None:
                 left_out += 1
             elif item.is_folder:
-                entries.append(Entry(inner, is_folder=True))
+                entries.append(FolderEntry(inner, is_folder=True))
                 places.append(inner)
             else:
                 is_executable = _is_executable(os.path.join(folder.root, inner))
-                entries.append(Entry(inner, False, item.size, item.changed, is_executable))
+                entries.append(FolderEntry(inner, False, item.size, item.changed, is_executable))
         if len(entries) > MOST_ENTRIES:
             raise too_many()
     name = os.path.basename(path)

@@ -29,7 +29,7 @@ _LONGEST_KEPT_NAME = 60
 
 
 @dataclass(frozen=True)
-class Entry:
+class FolderEntry:
     """A file or folder by its path below the one that is sent, of names between slashes.
 
     changed: when it was last written to, in nanoseconds since 1970.
@@ -42,13 +42,13 @@ class Entry:
     is_executable: bool = False
 
 
-def pack(entries: list[Entry]) -> bytes:
+def pack(entries: list[FolderEntry]) -> bytes:
     """Return a list of entries as bytes."""
     rows = [[one.path, one.is_folder, one.size, one.changed, one.is_executable] for one in entries]
     return json.dumps(rows).encode("ascii")
 
 
-def unpack(data: bytes) -> list[Entry]:
+def unpack(data: bytes) -> list[FolderEntry]:
     """Return the entries of such a list. Raises FileProblem: it is none."""
     try:
         rows = json.loads(data)
@@ -60,11 +60,11 @@ def unpack(data: bytes) -> list[Entry]:
     return entries
 
 
-def _entry(path: Any, is_folder: Any, size: Any, changed: Any, is_executable: Any) -> Entry:
+def _entry(path: Any, is_folder: Any, size: Any, changed: Any, is_executable: Any) -> FolderEntry:
     numbers = (size, changed)
     if not isinstance(path, str) or any(type(one) is not int or one < 0 for one in numbers):
         raise TypeError
-    return Entry(path, is_folder is True, size, changed, is_executable is True)
+    return FolderEntry(path, is_folder is True, size, changed, is_executable is True)
 
 
 def too_many() -> FileProblem:
@@ -72,9 +72,9 @@ def too_many() -> FileProblem:
     return FileProblem(f"The folder has more than {MOST_ENTRIES} files and folders.")
 
 
-def entries_of(folder: str) -> list[Entry]:
+def entries_of(folder: str) -> list[FolderEntry]:
     """Return what is in a folder, but neither symlinks nor devices. Raises FileProblem."""
-    found: list[Entry] = []
+    found: list[FolderEntry] = []
     for place, folders, names in os.walk(folder):
         prefix = os.path.relpath(place, folder).replace(os.sep, "/")
         prefix = "" if prefix == os.curdir else prefix + "/"
@@ -84,11 +84,11 @@ def entries_of(folder: str) -> list[Entry]:
             except OSError:  # it was there a moment ago
                 continue
             if stat.S_ISDIR(status.st_mode):
-                found.append(Entry(prefix + name, is_folder=True))
+                found.append(FolderEntry(prefix + name, is_folder=True))
             elif stat.S_ISREG(status.st_mode):
                 is_executable = bool(status.st_mode & stat.S_IXUSR)
                 numbers = (status.st_size, max(0, status.st_mtime_ns))
-                found.append(Entry(prefix + name, False, *numbers, is_executable))
+                found.append(FolderEntry(prefix + name, False, *numbers, is_executable))
             if len(found) > MOST_ENTRIES:
                 raise too_many()
     return found
@@ -103,7 +103,7 @@ class SourceFolder:
     def __init__(
         self,
         shown: str,
-        entries: list[Entry],
+        entries: list[FolderEntry],
         opener: Callable[[str], SourceFile],
         *,
         name: str = "",
@@ -153,14 +153,22 @@ class SourceFolder:
             self._file.close()
 
 
+def source_of(path: str, shown: str, entries: list[FolderEntry]) -> SourceFolder:
+    """Return what is read of a folder: these of its entries. Raises FileProblem as it is read."""
+    return SourceFolder(shown, entries, lambda inner: SourceFile(os.path.join(path, inner), inner))
+
+
 class PartialFolder:
     """A folder that is being written, beside its target and under another name.
 
-    target: where it goes; may_replace: whether files that are there are replaced. All paths of the
-    entries have been checked: they lead nowhere else. Raises FileProblem: it cannot go there.
+    target: where it goes; may_replace: whether files that are there are replaced. files: how many
+    it has. All paths of the entries have been checked: they lead nowhere else.
+    Raises FileProblem: it cannot go there.
     """
 
-    def __init__(self, target: str, shown: str, entries: list[Entry], *, may_replace: bool) -> None:
+    def __init__(
+        self, target: str, shown: str, entries: list[FolderEntry], *, may_replace: bool
+    ) -> None:
         self.target = target
         self.shown = shown
         self.size = sum(one.size for one in entries)
@@ -169,6 +177,7 @@ class PartialFolder:
         self._digest = hashlib.sha256()
         self._entries = entries
         self._left = [one for one in reversed(entries) if not one.is_folder]
+        self.files = len(self._left)
         self._fd = -1
         self._room = 0
         self._stage = ""
@@ -277,7 +286,7 @@ class PartialFolder:
                 os.makedirs(os.path.dirname(place), exist_ok=True)
                 os.replace(self._path(entry.path), place)
 
-    def _refuse_others(self, entry: Entry) -> None:
+    def _refuse_others(self, entry: FolderEntry) -> None:
         """Raise FileProblem where something else has the place of a file or folder."""
         parts = entry.path.split("/")
         for end in range(1, len(parts) + 1):

@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING
 
 from .asking import HostClient
 from .command_line import Command
-from .folder_stream import PartialFolder, SourceFolder, entries_of, pack, unpack
+from .folder_stream import PartialFolder, entries_of, pack, source_of, unpack
 from .notebook_files import quiet
 from .paged_files import PartialFile, SourceFile, target_path
 from .paging import receive_pages, send_pages
-from .transfer_progress import TransferProgress
+from .transfer_progress import TransferProgress, folder_summary
 
 if TYPE_CHECKING:
     from .notebook_files.facade import NotebookFiles
@@ -89,22 +89,7 @@ def _upload_folder(
             if beside is not None:
                 path = f"{beside}/{entry.path}" if beside != os.curdir else entry.path
                 files.note_upload(os.path.join(target, entry.path), path, entry.changed)
-    return _summary(progress, command.path, target, count, int(begun["left_out"]))
-
-
-def _summary(
-    progress: TransferProgress, source: str, target: str, count: int, left_out: int
-) -> str:
-    """Return a sentence about a folder. left_out: names that are not sent or taken."""
-    files = "1 file" if count == 1 else f"{count} files"
-    text = progress.summary(f"{source} → {target}: {files}")
-    if not left_out:
-        return text
-    names = "1 name is" if left_out == 1 else f"{left_out} names are"
-    return (
-        f"{text}. {names} left out: hidden, ignored, links, or usual for keys and passwords. "
-        "A line that names a file itself brings it."
-    )
+    return folder_summary(progress, command.path, target, count, int(begun["left_out"]))
 
 
 def _download_folder(kernel: HostClient, command: Command) -> str:
@@ -118,9 +103,7 @@ def _download_folder(kernel: HostClient, command: Command) -> str:
     begun = kernel.receive().head
     without = set(begun["without"])
     taken = [one for place, one in enumerate(entries) if place not in without]
-    folder = SourceFolder(
-        command.path, taken, lambda inner: SourceFile(os.path.join(path, inner), inner)
-    )
+    folder = source_of(path, command.path, taken)
     progress = TransferProgress(folder.size)
     try:
         send_pages(kernel, "download_page", begun, folder, progress)
@@ -129,7 +112,7 @@ def _download_folder(kernel: HostClient, command: Command) -> str:
         folder.close()
         progress.end()
     count = sum(not one.is_folder for one in taken)
-    return _summary(progress, command.path, str(begun["shown"]), count, len(without))
+    return folder_summary(progress, command.path, str(begun["shown"]), count, len(without))
 
 
 def download(kernel: HostClient, command: Command) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aca_kernel.host.folder_transfer import open_folder, take_folder
-from aca_kernel.remote.folder_stream import Entry, PartialFolder, entries_of, pack
+from aca_kernel.remote.folder_stream import FolderEntry, PartialFolder, entries_of, pack
 from aca_kernel.remote.paged_files import FileProblem
 
 from ..support import Client, running_kernel, running_pool
@@ -191,7 +191,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_sent(tmp_path: Path) -> Non
 
 
 def test_what_is_not_as_announced_leaves_nothing(tmp_path: Path) -> None:
-    entries = [Entry("a", is_folder=False, size=3), Entry("b", is_folder=True)]
+    entries = [FolderEntry("a", is_folder=False, size=3), FolderEntry("b", is_folder=True)]
     for data, says in ((b"ab", "did not arrive"), (b"abcd", "More came"), (b"abc", "did not")):
         target = PartialFolder(str(tmp_path / "x"), "x", entries, may_replace=False)
         with pytest.raises(FileProblem, match=says):
@@ -207,7 +207,7 @@ def _fill_and_commit(target: PartialFolder, data: bytes) -> None:
 
 def test_a_name_twice_or_a_file_for_a_folder_is_refused(tmp_path: Path) -> None:
     for names in (("a", "a"), ("a", "a/b")):
-        entries = [Entry(name, is_folder=False, size=0) for name in names]
+        entries = [FolderEntry(name, is_folder=False, size=0) for name in names]
         with pytest.raises(FileProblem):
             take_folder(str(tmp_path / "x"), pack(entries), may_replace=False)
         assert os.listdir(tmp_path) == []
