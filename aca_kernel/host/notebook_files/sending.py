@@ -29,8 +29,7 @@ from ...environment.environment import Environment
 from ...errors import CallRefused
 from ...messaging.inbox import Inbox, Noticed
 from ...remote.command_line import transfer_line
-from ...remote.notebook_files.companions import MOST_ALONG
-from ...remote.notebook_files.entries import FileFacts
+from ...remote.notebook_files.entries import MOST_ALONG, FileFacts
 from ...remote.paged_files import FileProblem, SourceFile
 from ...settings import AcaKernel
 from ..call import Answer, Call

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from .copies import Copies
-
-# Files that come along with one, as the kernel on the user's machine allows.
-MOST_ALONG = 1000
+from .entries import MOST_ALONG
 
 # Names that are looked at for them: most of them may be here already.
 _MOST_LOOKED_AT = 10 * MOST_ALONG

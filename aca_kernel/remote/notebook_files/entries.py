@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+# Files that come along with one in the same call: what the kernel allows an environment.
+MOST_ALONG = 1000
+
 
 @dataclass(frozen=True)
 class FileFacts:

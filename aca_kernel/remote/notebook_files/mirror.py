@@ -24,9 +24,9 @@ from ..origin import Stamp
 from ..paged_files import FileProblem
 from ..wrapping import tell
 from . import quiet, receiving
-from .companions import MOST_ALONG, Companions
+from .companions import Companions
 from .copies import Copies, Copy
-from .entries import FileFacts
+from .entries import MOST_ALONG, FileFacts
 from .local_path import LocalPath
 from .lookup_cache import LookupCache
 from .reading_ahead import ReadingAhead

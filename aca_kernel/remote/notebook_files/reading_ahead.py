@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .companions import MOST_ALONG
+from .entries import MOST_ALONG
 
 _HERE = os.path.dirname(__file__)
 
