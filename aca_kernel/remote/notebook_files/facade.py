@@ -12,6 +12,7 @@ from . import file_mentions, hooks
 from .local_path import LocalPath
 from .mirror import Mirror
 from .outside import Outside
+from .shown_files import ShownFiles
 from .write_back import Writing
 
 # In the agent's folder, where the next remote kernel finds it.
@@ -46,6 +47,8 @@ class NotebookFiles:
             hooks.install(ip, self._mirror, Outside(self._mirror, calls_path, lambda: _cell_of(ip)))
         prefix = self._mirror.prefix if self._mirror is not None else ""
         self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)
+        if config["files"] != "off" or config["files_back"]:
+            ShownFiles(self.writing).watch(ip)
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)
 
