@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from ..origin import Origin
-from . import file_mentions, hooks
+from . import file_mentions, hooks, traceback_names
 from .local_path import LocalPath
 from .mirror import Mirror
 from .outside import Outside
@@ -44,6 +44,7 @@ class NotebookFiles:
                 inner=inner,
                 local=local,
             )
+            traceback_names.install(self._mirror)
             hooks.install(ip, self._mirror, Outside(self._mirror, calls_path, lambda: _cell_of(ip)))
         prefix = self._mirror.prefix if self._mirror is not None else ""
         self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)

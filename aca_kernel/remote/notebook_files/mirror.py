@@ -157,6 +157,10 @@ class Mirror:
             return ""
         return os.path.normpath(path[len(self._local.path) :].lstrip("/"))
 
+    def local_name(self, relative: str) -> str:
+        """Return a file's absolute path on the user's machine, "" where that is not known."""
+        return f"{self._local.path}/{relative}" if self._local.path else ""
+
     def _leads_up(self, text: str) -> bool:
         """Tell whether a relative path leaves the root.
 
