@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..environment.page_size import FIRST_SENT_BYTES
 from ..errors import CallRefused
 from ..remote.command_line import Command
 from ..remote.folder_stream import PartialFolder, SourceFolder, pack
@@ -22,16 +21,14 @@ from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_pa
 from ..system import is_plain_path
 from .folder_transfer import open_folder, take_folder
 from .open_files import NOT_OPEN, OpenFiles, in_thread
+from .paged_source import PAGE_BYTES, PagedSource
 from .permission import find_permission
 
 if TYPE_CHECKING:
     from ..messaging.requests import RequestTable
     from .call import Answer, Call
 
-_File = SourceFile | SourceFolder | PartialFile | PartialFolder
-
-# A page and its head fit into what one exchange carries.
-PAGE_BYTES = FIRST_SENT_BYTES - 4096
+_File = PagedSource[SourceFile] | PagedSource[SourceFolder] | PartialFile | PartialFolder
 
 # Pages that may wait for the next exchange: our half asks for five. Beyond this the other side
 # is not ours, and would only fill the memory here.
@@ -72,29 +69,33 @@ class Transfers:
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
         source = await in_thread(lambda: _whole(command.path, self._folder))
         if await asyncio.to_thread(lambda: os.path.isdir(source)):
-            return await self._upload_folder(cell.msg_id, source, command.path)
+            return await self._upload_folder(call, cell.msg_id, source, command.path)
         file = await in_thread(lambda: SourceFile(source, command.path))
+        paged = PagedSource(file, call.environment.near)
         beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
-        transfer = self._keep(cell.msg_id, file)
+        transfer = self._keep(cell.msg_id, paged)
         name = os.path.basename(command.path)
-        head = {"transfer": transfer, "name": name, "size": file.size, "page": PAGE_BYTES}
+        head = {"transfer": transfer, "name": name, "size": file.size, "page": paged.page_bytes}
         return {**head, **beside}, ()
 
-    async def _upload_folder(self, cell: str, path: str, shown: str) -> Answer:
+    async def _upload_folder(self, call: Call, cell: str, path: str, shown: str) -> Answer:
         folder, left_out = await in_thread(lambda: open_folder(path, shown))
         beside = await asyncio.to_thread(lambda: self._beside(shown, 0))
-        head: dict[str, Any] = {"transfer": self._keep(cell, folder), "name": folder.name}
-        head |= {"size": folder.size, "page": PAGE_BYTES, "left_out": left_out}
+        paged = PagedSource(folder, call.environment.near)
+        head: dict[str, Any] = {"transfer": self._keep(cell, paged), "name": folder.name}
+        head |= {"size": folder.size, "page": paged.page_bytes, "left_out": left_out}
         head |= {"is_folder": True, "beside": beside.get("beside")}
         return head, (pack(folder.entries),)
 
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
         file = self._find_source(call)
+        if call.head.get("done") is True:
+            self._open.drop(call)
+            return {}, ()
         if call.waiting_bytes > MOST_WAITING_BYTES:
             raise CallRefused("Too many pages of files were asked for at a time.")
-        data = await in_thread(lambda: file.read(PAGE_BYTES))
-        return {"digest": file.digest}, (data,)
+        return await in_thread(file.read)
 
     async def download(self, call: Call) -> Answer:
         """Begin to write a file or folder that the running cell names."""
@@ -147,9 +148,9 @@ class Transfers:
             raise CallRefused("Too many files are on their way at a time.")
         return self._open.add(_Transfer(cell, file))
 
-    def _find_source(self, call: Call) -> SourceFile | SourceFolder:
+    def _find_source(self, call: Call) -> PagedSource[SourceFile] | PagedSource[SourceFolder]:
         file = self._open.find(call).file
-        if not isinstance(file, (SourceFile, SourceFolder)):
+        if not isinstance(file, PagedSource):
             raise CallRefused(NOT_OPEN)
         return file
 
@@ -194,7 +195,7 @@ def _check_name(path: str, shown: str) -> None:
 
 
 def _close(file: _File) -> None:
-    if isinstance(file, (SourceFile, SourceFolder)):
+    if isinstance(file, PagedSource):
         file.close()
     else:
         file.discard()

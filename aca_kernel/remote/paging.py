@@ -11,6 +11,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from .notebook_files import quiet
+from .paged_files import FileProblem
+
 if TYPE_CHECKING:
     from .asking import HostClient
     from .folder_stream import PartialFolder, SourceFolder
@@ -60,7 +63,7 @@ def receive_pages(
     op, begun: as for `send_pages`. changed: when the file was written to, if the pages say so;
     None is returned if it was written to again meanwhile. Raises FileProblem.
     """
-    page, digest = int(begun["page"]), ""
+    page, digest, is_near = int(begun["page"]), "", False
     unasked, asked = max(1, -(-file.size // page)), 0
     while unasked or asked:
         while unasked and asked < _PAGES_AHEAD:
@@ -74,7 +77,22 @@ def receive_pages(
             continue
         if answer.head.get("changed") != changed:
             return None
-        file.write(answer.parts[0])
+        is_near = is_near or "near" in answer.head
+        file.write(_page_of(answer))
         digest = str(answer.head["digest"])
         progress.show(file.received)
+    if is_near:
+        kernel.ask(op, transfer=begun["transfer"], done=True)
     return digest
+
+
+def _page_of(answer: Any) -> bytes:
+    """Return the bytes of a page, which may lie in a folder of the pool. Raises FileProblem."""
+    path = answer.head.get("near")
+    if path is None:
+        return bytes(answer.parts[0])
+    try:
+        with quiet(), open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError as error:
+        raise FileProblem(f"A page of it cannot be read: {error.strerror}. Try again.") from error

@@ -8,7 +8,8 @@ A folder is a list of its entries (folder_stream.py) and then its files, in one 
     upload          {path}                           {transfer, name, size, page}, with {beside}
                                                      of a file of the notebook's folder, and
                                                      {changed} if code could have fetched it
-    upload_page     {transfer}                       {digest} with the bytes, in order
+    upload_page     {transfer}                       {digest} with the bytes, in order, or with
+                                                     {near} as files_page
                                                      of a folder {is_folder, left_out}, and its list
     download        {path, destination, force, size} {transfer, shown, page}
                     and {is_folder} with its list    {without}: places in it that are not taken

@@ -39,7 +39,7 @@ from ...settings import AcaKernel
 from ...system import is_link
 from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
-from ..transfer import PAGE_BYTES
+from ..paged_source import PAGE_BYTES
 from .folder import Folder, holds_a_whole_system
 from .returned_files import ReturnedFiles
 from .withheld import parts_of
