@@ -78,7 +78,7 @@ def receive_pages(
         if answer.head.get("changed") != changed:
             return None
         is_near = is_near or "near" in answer.head
-        file.write(_page_of(answer))
+        file.write(page_of(answer))
         digest = str(answer.head["digest"])
         progress.show(file.received)
     if is_near:
@@ -86,11 +86,14 @@ def receive_pages(
     return digest
 
 
-def _page_of(answer: Any) -> bytes:
-    """Return the bytes of a page, which may lie in a folder of the pool. Raises FileProblem."""
+def page_of(answer: Any) -> bytes:
+    """Return the last part of an answer, which may lie in a folder of the pool.
+
+    Raises FileProblem.
+    """
     path = answer.head.get("near")
     if path is None:
-        return bytes(answer.parts[0])
+        return bytes(answer.parts[-1])
     try:
         with quiet(), open(path, "rb", buffering=0) as file:
             return file.read()

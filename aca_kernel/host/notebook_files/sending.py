@@ -9,7 +9,8 @@
                                          and either {digest} and all bytes, or {transfer};
                                          asked with {others}, paths of small files, all bytes may be
                                          followed by theirs, with {others}: [path, size, changed,
-                                         is_executable, digest] of those that come along
+                                         is_executable, digest] of those that come along, perhaps
+                                         with {near} as below
     files_page   {transfer}              {digest, changed} with the next bytes, or {later}; changed
                                          differs if the file has changed since it was opened;
                                          or with {near}, a path where the bytes are until the next
@@ -36,7 +37,7 @@ from ...remote.paged_files import FileProblem, SourceFile
 from ...settings import AcaKernel
 from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
-from ..paged_source import PAGE_BYTES, PagedSource
+from ..paged_source import PAGE_BYTES, NearPages, PagedSource
 from ..transfer import MOST_WAITING_BYTES
 from .folder import Folder, Reason
 
@@ -52,6 +53,11 @@ _SMALL_BYTES = 1_000_000
 # Open files at a time, two for each process in the environment. The least recently used one is
 # closed for another: the end of an abandoned transfer is not always reported.
 _MOST_OPEN = 64
+
+# Files that come along with others go beside the answer from this size on. The last ones are kept:
+# what a slow reader does not find is sent when it is opened.
+_NEAR_BYTES = 65536
+_MOST_ALONG_KEPT = 4
 
 # What is said of each of some files.
 _Rows = list[list[Any]]
@@ -80,6 +86,7 @@ class Sending:
         self._sent: dict[str, int] = {}
         self._open: OpenFiles[PagedSource[SourceFile]] = OpenFiles(_MOST_OPEN, PagedSource.close)
         self._has_sent = False
+        self._along = NearPages(None, _MOST_ALONG_KEPT)
         if problem:
             inbox.put_nowait(Noticed(time.monotonic(), problem))
 
@@ -144,7 +151,11 @@ class Sending:
             for other, size, *_ in rows:
                 self._sent_bytes += size
                 self._sent[other] = size
-            return {**head, "others": rows}, (data, more)
+            head["others"] = rows
+            near = None
+            if len(more) >= _NEAR_BYTES:
+                near = await asyncio.to_thread(lambda: self._along.put(more))
+            return ({**head, "near": near}, (data,)) if near else (head, (data, more))
         paged = PagedSource(file, call.environment.near)
         return {**head, "transfer": self._open.add(paged), "page": paged.page_bytes}, ()
 
@@ -263,6 +274,7 @@ class Sending:
         if environment is not self._environment:
             self.close()
             self._environment = environment
+            self._along = NearPages(environment.near, _MOST_ALONG_KEPT)
             self._sent_bytes = 0
             self._sent.clear()
 
@@ -274,6 +286,7 @@ class Sending:
     def close(self) -> None:
         """Close all files."""
         self._open.close()
+        self._along.close()
 
 
 def _why_withheld(folder: Folder, path: str) -> str:

@@ -88,7 +88,8 @@ def test_a_loop_takes_few_calls(folder: Path, far_pool: Pool, kernel: Client, lo
     names = make(folder / "data")
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    assert calls <= 11
+    # Threads open files of their own before the first answer says what comes along.
+    assert calls <= (16 if loop == "threads" else 11)
     # The next cell asks about all of them together.
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
