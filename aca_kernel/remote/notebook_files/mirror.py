@@ -89,8 +89,8 @@ class Mirror:
         self.copies = Copies(root, journal, known)
         self.path_of = self.copies.path_of
         self.ahead = ReadingAhead(root)
-        self._companions = Companions(self.copies)
         self._asked = LookupCache(self._asking, self._on_list, is_listing=not is_hinting)
+        self._companions = Companions(self.copies, self._asked.item)
         self._told: set[str] = set()
         self._locks: dict[str, threading.Lock] = {}
         self._way = threading.Semaphore(_FILES_AT_A_TIME)
