@@ -116,11 +116,14 @@ def all_kernels() -> Iterator[dict[str, Client]]:
 
 
 @contextmanager
-def our_kernels() -> Iterator[dict[str, Client]]:
+def our_kernels(*arguments: str) -> Iterator[dict[str, Client]]:
     """Start one kernel of each kind but ipykernel's."""
     names = [name for name in KERNELS if name != "python3"]
     with ExitStack() as stack:
-        yield {name: stack.enter_context(running_kernel(name=name)) for name in names}
+        yield {
+            name: stack.enter_context(running_kernel(name=name, arguments=arguments))
+            for name in names
+        }
 
 
 @contextmanager
@@ -311,13 +314,12 @@ def state(bench: Bench) -> None:
 def files(bench: Bench) -> None:
     """Files beside the notebook that a cell opens, against a plain copy of them."""
     shapes = {"a file of 200 MB": (1, 200_000_000), "1,000 files of 10 kB": (1000, 10_000)}
-    arguments = ("--AcaKernel.files_total_mb=100000",)
-    with in_a_folder(), running_kernel(arguments=arguments) as client:
+    with in_a_folder(), our_kernels("--AcaKernel.files_total_mb=100000") as kernels:
         for name, (count, size) in shapes.items():
-            bench.add(Row(f"{name}, opened", "MB/s", _files(bench, client, count, size)))
+            bench.add(Row(f"{name}, opened", "MB/s", _files(bench, kernels, count, size)))
 
 
-def _files(bench: Bench, client: Client, count: int, size: int) -> Samples:
+def _files(bench: Bench, kernels: dict[str, Client], count: int, size: int) -> Samples:
     """Return megabytes a second: of a copy as python3's, since its cells open files in place."""
     rates: Samples = {kernel: [] for kernel in KERNELS}
     names = [f"{count}-{number}" for number in range(count)]
@@ -328,7 +330,10 @@ def _files(bench: Bench, client: Client, count: int, size: int) -> Samples:
         code = f"for name in {names!r}: open(name, 'rb').close()"
         with tempfile.TemporaryDirectory() as other:
             copying = timed(lambda x=other: [shutil.copy(one, x) for one in names])
-        for kernel, spent in (("python3", copying), ("aca", timed(lambda x=code: client.run(x)))):
+        times = {"python3": copying}
+        for kernel, client in kernels.items():
+            times[kernel] = timed(lambda c=client, x=code: c.run(x))
+        for kernel, spent in times.items():
             rates[kernel].append(count * size / 1000 / spent)
     for name in names:
         os.unlink(name)

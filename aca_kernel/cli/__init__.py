@@ -6,6 +6,7 @@
     merge_reports              the subcommand `report merge`
     help_pages                 the pages of docs/, in the terminal
     doctor/                    checks of a kernel start
+    files/                     the subcommands `upload` and `download`
     pool/, checkpoints/        subcommands with subcommands of their own
 
 A subcommand is a module with `add_arguments(parser)` and `run(namespace)`, a function or
@@ -74,6 +75,12 @@ _COMMANDS: Mapping[str, _Subcommand | _Group] = {
                 "make one report of those of several runs", "aca_kernel.cli.merge_reports"
             ),
         },
+    ),
+    "upload": _Subcommand(
+        "send a file or folder to a kernel's environment", "aca_kernel.cli.files.upload"
+    ),
+    "download": _Subcommand(
+        "bring a file or folder of a kernel's environment", "aca_kernel.cli.files.download"
     ),
     "help": _Subcommand("show a page of the documentation", "aca_kernel.cli.help_pages"),
     "checkpoints": _Group(

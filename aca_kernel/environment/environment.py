@@ -14,7 +14,7 @@ from .retry import first_contact, persist
 
 if TYPE_CHECKING:
     from ..messaging.inbox import Inbox
-    from ..pool.backend import Backend
+    from ..pool.backend import Backend, NearFolder
     from ..settings import AcaKernel
     from .handover import Claim
     from .retry import CallEvent
@@ -79,6 +79,11 @@ class Environment:
         """This kernel uses it no more; keep: another one may; see Claim.release."""
         if self.claim is not None:
             self.claim.release(keep=keep, for_restart=for_restart)
+
+    @property
+    def near(self) -> NearFolder | None:
+        """Where files need not go through calls; see Backend."""
+        return self._backend.near
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last call ended."""

@@ -7,6 +7,8 @@
     shell                `!` commands, started with the shell tool
     status               this side's part of `%aca status`
     transfer             `%aca upload` and `%aca download`: this machine's half
+    folder_transfer      folders: what of them is sent and taken
+    paged_source         pages of a file that is sent
     open_files           the table of files in transfer, for all directions
     notebook_files/      files beside the notebook, sent and returned
 

@@ -12,24 +12,23 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from ..environment.page_size import FIRST_SENT_BYTES
 from ..errors import CallRefused
 from ..remote.command_line import Command
+from ..remote.folder_stream import PartialFolder, SourceFolder, pack
 from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
 from ..system import is_plain_path
+from .folder_transfer import open_folder, take_folder
 from .open_files import NOT_OPEN, OpenFiles, in_thread
+from .paged_source import PAGE_BYTES, PagedSource
 from .permission import find_permission
 
 if TYPE_CHECKING:
     from ..messaging.requests import RequestTable
     from .call import Answer, Call
 
-Opened = TypeVar("Opened", SourceFile, PartialFile)
-
-# A page and its head fit into what one exchange carries.
-PAGE_BYTES = FIRST_SENT_BYTES - 4096
+_File = PagedSource[SourceFile] | PagedSource[SourceFolder] | PartialFile | PartialFolder
 
 # Pages that may wait for the next exchange: our half asks for five. Beyond this the other side
 # is not ours, and would only fill the memory here.
@@ -41,10 +40,10 @@ _MOST_OPEN = 16
 
 @dataclass
 class _Transfer:
-    """A file that is on its way. cell: the msg_id of the cell that asked for it."""
+    """A file or folder that is on its way. cell: the msg_id of the cell that asked for it."""
 
     cell: str
-    file: SourceFile | PartialFile
+    file: _File
 
 
 class Transfers:
@@ -65,32 +64,55 @@ class Transfers:
     # -- calls -------------------------------------------------------------------
 
     async def upload(self, call: Call) -> Answer:
-        """Begin to send a file that the running cell names."""
+        """Begin to send a file or folder that the running cell names."""
         path = call.text("path")
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
-        file = await in_thread(lambda: _source(command.path, self._folder))
+        source = await in_thread(lambda: _whole(command.path, self._folder))
+        if await asyncio.to_thread(lambda: os.path.isdir(source)):
+            return await self._upload_folder(call, cell.msg_id, source, command.path)
+        file = await in_thread(lambda: SourceFile(source, command.path))
+        paged = PagedSource(file, call.environment.near)
         beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
-        transfer = self._keep(cell.msg_id, file)
+        transfer = self._keep(cell.msg_id, paged)
         name = os.path.basename(command.path)
-        head = {"transfer": transfer, "name": name, "size": file.size, "page": PAGE_BYTES}
+        head = {"transfer": transfer, "name": name, "size": file.size, "page": paged.page_bytes}
         return {**head, **beside}, ()
+
+    async def _upload_folder(self, call: Call, cell: str, path: str, shown: str) -> Answer:
+        folder, left_out = await in_thread(lambda: open_folder(path, shown))
+        beside = await asyncio.to_thread(lambda: self._beside(shown, 0))
+        paged = PagedSource(folder, call.environment.near)
+        head: dict[str, Any] = {"transfer": self._keep(cell, paged), "name": folder.name}
+        head |= {"size": folder.size, "page": paged.page_bytes, "left_out": left_out}
+        head |= {"is_folder": True, "beside": beside.get("beside")}
+        return head, (pack(folder.entries),)
 
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
-        file = self._find(call, SourceFile)
+        file = self._find_source(call)
+        if call.head.get("done") is True:
+            self._open.drop(call)
+            return {}, ()
         if call.waiting_bytes > MOST_WAITING_BYTES:
             raise CallRefused("Too many pages of files were asked for at a time.")
-        data = await in_thread(lambda: file.read(PAGE_BYTES))
-        return {"digest": file.digest}, (data,)
+        return await in_thread(file.read)
 
     async def download(self, call: Call) -> Answer:
-        """Begin to write a file that the running cell names."""
+        """Begin to write a file or folder that the running cell names."""
         size, is_forced = call.count("size"), call.head.get("force") is True
         asked = Command("download", call.text("path"), call.text("destination"), is_forced)
         cell, command = find_permission(
             self._table, "download", lambda one: self._place(one) == self._place(asked)
         )
         target = await in_thread(lambda: _target(command, self._folder))
+        if call.head.get("is_folder") is True:
+            listing = b"".join(call.parts)
+            folder, without = await in_thread(
+                lambda: take_folder(target, listing, may_replace=command.force)
+            )
+            transfer = self._keep(cell.msg_id, folder)
+            head = {"transfer": transfer, "shown": target, "page": PAGE_BYTES}
+            return {**head, "without": without}, ()
         file = await in_thread(
             lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
         )
@@ -99,14 +121,14 @@ class Transfers:
 
     async def download_page(self, call: Call) -> Answer:
         """Write the next page of it."""
-        file = self._find(call, PartialFile)
+        file = self._find_partial(call)
         for part in call.parts:
             await in_thread(partial(file.write, part))
         return {}, ()
 
     async def download_end(self, call: Call) -> Answer:
         """Give it its name, if it is what the other side has read."""
-        file, digest = self._find(call, PartialFile), call.text("digest")
+        file, digest = self._find_partial(call), call.text("digest")
         self._open.take(call)
         await in_thread(lambda: file.commit(digest))
         return {}, ()
@@ -120,15 +142,21 @@ class Transfers:
 
     # -- what is open ------------------------------------------------------------
 
-    def _keep(self, cell: str, file: Opened) -> str:
+    def _keep(self, cell: str, file: _File) -> str:
         if self._open.is_full:
             _close(file)
             raise CallRefused("Too many files are on their way at a time.")
         return self._open.add(_Transfer(cell, file))
 
-    def _find(self, call: Call, kind: type[Opened]) -> Opened:
+    def _find_source(self, call: Call) -> PagedSource[SourceFile] | PagedSource[SourceFolder]:
         file = self._open.find(call).file
-        if not isinstance(file, kind):
+        if not isinstance(file, PagedSource):
+            raise CallRefused(NOT_OPEN)
+        return file
+
+    def _find_partial(self, call: Call) -> PartialFile | PartialFolder:
+        file = self._open.find(call).file
+        if not isinstance(file, (PartialFile, PartialFolder)):
             raise CallRefused(NOT_OPEN)
         return file
 
@@ -147,11 +175,11 @@ def _place(command: Command, folder: str) -> str:
     return target_path(os.path.join(folder, destination), command.file_name)
 
 
-def _source(path: str, folder: str) -> SourceFile:
-    """Open a file that a line names. Raises FileProblem."""
-    whole = os.path.expanduser(path)
-    _check_name(whole, path)
-    return SourceFile(os.path.join(folder, whole), path)
+def _whole(path: str, folder: str) -> str:
+    """Return the path of what a line names. Raises FileProblem."""
+    expanded = os.path.expanduser(path)
+    _check_name(expanded, path)
+    return os.path.join(folder, expanded)
 
 
 def _target(command: Command, folder: str) -> str:
@@ -166,8 +194,8 @@ def _check_name(path: str, shown: str) -> None:
         raise FileProblem(f"{shown} is no name for a file on this machine.")
 
 
-def _close(file: SourceFile | PartialFile) -> None:
-    if isinstance(file, SourceFile):
+def _close(file: _File) -> None:
+    if isinstance(file, PagedSource):
         file.close()
     else:
         file.discard()

@@ -40,6 +40,8 @@ async def _serve(prepared: Prepared, say: Callable[[dict[str, Any]], None]) -> i
     }
     if service.notice:
         message["notice"] = service.notice
+    if service.near:
+        message["near"] = service.near
     if service.environment:
         message["environment"] = service.environment
     say(message)

@@ -104,6 +104,7 @@ class PoolOptions:
     max_request_bytes: int = 128 << 20  # the service's limit for an uploaded file
     max_output_bytes: int = 64 << 20  # of each stream of one call; the rest is thrown away
     data_path: str = ""  # where sessions in bubblewrap see their data, too; "": nowhere
+    near_files: bool = False  # a folder of this pool's is seen in sessions, for its owner's files
     faults: bool = False
     ends_environments: bool = False  # at the request of who has launched one (mcp.py)
     quirks: Quirks = field(default_factory=Quirks)

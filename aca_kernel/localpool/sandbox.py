@@ -35,6 +35,9 @@ UsedIsolation = Literal["bubblewrap", "process"]
 # inside/ is shown to sandboxes as a package of this name, in a directory of its own.
 _PACKAGE = "session_programs"
 _PROGRAMS = "/opt/session"
+
+# The same of the folder for files of the pool's owner.
+_NEAR = "/run/aca-near"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAUNCH = (
     "import sys; sys.path[0] = sys.argv.pop(1); "
@@ -91,9 +94,19 @@ class SandboxLauncher:
         self._data_path = options.data_path
         bubblewrap.write_etc(self._etc, has_network=options.egress == "enabled")
         self._inside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside")
+        self._near = os.path.join(pool_directory, "near") if options.near_files else ""
+        if self._near:
+            os.mkdir(self._near, 0o700)
         programs = os.path.join(pool_directory, "programs")
         os.mkdir(programs)
         os.symlink(self._inside, os.path.join(programs, _PACKAGE))
+
+    @property
+    def near(self) -> tuple[str, str] | None:
+        """The folder for files of the pool's owner, here and in a session; None: there is none."""
+        if not self._near:
+            return None
+        return self._near, _NEAR if self._is_sandboxed else self._near
 
     def start(self, directory: str) -> Sandbox:
         """Make a session's directory and start its processes; takes milliseconds.
@@ -217,10 +230,14 @@ class SandboxLauncher:
             session=directory,
             own_etc=self._etc,
             visible=[*self._environment.visible, *self._network.visible],
-            mounted={f"{_PROGRAMS}/{_PACKAGE}": self._inside},
+            mounted=self._mounted(),
             has_network=self._options.egress == "enabled",
             data_path=self._data_path,
         )
+
+    def _mounted(self) -> dict[str, str]:
+        mounted = {f"{_PROGRAMS}/{_PACKAGE}": self._inside}
+        return {**mounted, _NEAR: self._near} if self._near else mounted
 
     def _variables(self, directory: str) -> dict[str, str]:
         """Return all variables of a session; a list of what is allowed, not of what is not."""

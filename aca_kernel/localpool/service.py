@@ -81,6 +81,7 @@ class Service:
 
     endpoint: where clients find it. notice: what the user should know, or "".
     environment: the variables with which clients use the control plane; empty without one.
+    near: see SandboxLauncher.
     """
 
     def __init__(self, prepared: Prepared, notice: str, listening: socket.socket) -> None:
@@ -93,6 +94,7 @@ class Service:
         self._hosted = HostedPool(prepared)
         self.isolation = self._hosted.isolation
         self.keys = self._hosted.keys
+        self.near = prepared.launcher.near
         self._control_plane = None
         if options.control_plane:
             # An embedded pool starts without it, and must not wait for its import.

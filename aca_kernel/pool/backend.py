@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..errors import AcaKernelError, CredentialUnavailable, SettingInvalid
@@ -15,13 +16,27 @@ from .mcp_client import McpClient
 from .transport.contract import is_in_the_clear, not_an_address, web_address
 
 
+@dataclass(eq=False)
+class NearFolder:
+    """A folder of this machine that environments see and cannot write to.
+
+    here, inside: its path on this machine and in an environment. used_bytes: of what is in it.
+    """
+
+    here: str
+    inside: str
+    used_bytes: int = 0
+
+
 class Backend(ABC):
     """A session pool as the kernel sees it.
 
     is_embedded: the pool is this kernel's own, so that a place in it costs nobody anything.
+    near: where files need not go through calls.
     """
 
     is_embedded = False
+    near: NearFolder | None = None
 
     @abstractmethod
     async def connect(self) -> McpClient:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ..errors import PoolNotStarted
 from ..settings import AcaKernel
-from .backend import Backend
+from .backend import Backend, NearFolder
 from .embedded_process import configure, start_pool_process, stop
 from .mcp_client import McpClient
 
@@ -82,6 +82,8 @@ class EmbeddedBackend(Backend):
                 raise
             self._notice = str(greeting.get("notice") or "")
             self._isolation = str(greeting.get("isolation") or "")
+            near = greeting.get("near")
+            self.near = NearFolder(str(near[0]), str(near[1])) if near else None
             self._client = McpClient(
                 str(greeting["endpoint"]),
                 str(greeting["api_key"]),

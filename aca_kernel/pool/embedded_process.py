@@ -50,6 +50,7 @@ def configure(process: subprocess.Popen[bytes], settings: AcaKernel, **changes: 
         "ready_sessions": 1,
         # A second one would cost memory as long as the kernel lives.
         "replenish": False,
+        "near_files": True,
         **changes,
     }
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for

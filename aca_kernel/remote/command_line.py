@@ -15,8 +15,11 @@ from dataclasses import dataclass
 # Each subcommand with its arguments and description, in the order of the help.
 SUBCOMMANDS = {
     "status": ("", "show the environment, its pool, and how quick the way there is"),
-    "upload": ("PATH [DEST]", "send a file of your machine to the environment"),
-    "download": ("[--force] PATH [DEST]", "bring a file of the environment to your machine"),
+    "upload": ("PATH [DEST]", "send a file or folder of your machine to the environment"),
+    "download": (
+        "[--force] PATH [DEST]",
+        "bring a file or folder of it to your machine",
+    ),
     "files": ("", "list what was sent from your machine by itself, and what was written here"),
     "packages": ("[--write]", "list what was installed; with --write, put it into the next cell"),
     "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),
@@ -62,7 +65,7 @@ class Command:
     @property
     def file_name(self) -> str:
         """The last part of the path: the file's name where only a folder is given."""
-        return self.path.replace("\\", "/").rpartition("/")[2]
+        return self.path.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def parse(text: str) -> Command:

@@ -303,10 +303,7 @@ def _exists(shown: str) -> str:
 
 def _not_a_file(mode: int, shown: str) -> str:
     if stat.S_ISDIR(mode):
-        return (
-            f"{shown} is a folder, and only single files can be sent. Pack it first, for "
-            "instance with shutil.make_archive."
-        )
+        return f"{shown} is a folder, and not a file."
     return f"{shown} is a device, pipe or socket, not a file."
 
 

@@ -11,8 +11,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from .notebook_files import quiet
+from .paged_files import FileProblem
+
 if TYPE_CHECKING:
     from .asking import HostClient
+    from .folder_stream import PartialFolder, SourceFolder
     from .paged_files import PartialFile, SourceFile
     from .transfer_progress import TransferProgress
 
@@ -24,11 +28,15 @@ LATER_SECONDS = 0.05
 
 
 def send_pages(
-    kernel: HostClient, op: str, begun: dict[str, Any], file: SourceFile, progress: TransferProgress
+    kernel: HostClient,
+    op: str,
+    begun: dict[str, Any],
+    file: SourceFile | SourceFolder,
+    progress: TransferProgress,
 ) -> None:
-    """Send all pages of a file. op: the call that takes one; begun: the answer to the first call.
+    """Send all pages of a file or folder.
 
-    Raises FileProblem.
+    op: the call that takes one; begun: the answer to the first call. Raises FileProblem.
     """
     unanswered = 0
     while file.sent < file.size:
@@ -46,7 +54,7 @@ def receive_pages(
     kernel: HostClient,
     op: str,
     begun: dict[str, Any],
-    file: PartialFile,
+    file: PartialFile | PartialFolder,
     progress: TransferProgress,
     changed: int | None = None,
 ) -> str | None:
@@ -55,7 +63,7 @@ def receive_pages(
     op, begun: as for `send_pages`. changed: when the file was written to, if the pages say so;
     None is returned if it was written to again meanwhile. Raises FileProblem.
     """
-    page, digest = int(begun["page"]), ""
+    page, digest, is_near = int(begun["page"]), "", False
     unasked, asked = max(1, -(-file.size // page)), 0
     while unasked or asked:
         while unasked and asked < _PAGES_AHEAD:
@@ -69,7 +77,25 @@ def receive_pages(
             continue
         if answer.head.get("changed") != changed:
             return None
-        file.write(answer.parts[0])
+        is_near = is_near or "near" in answer.head
+        file.write(page_of(answer))
         digest = str(answer.head["digest"])
         progress.show(file.received)
+    if is_near:
+        kernel.ask(op, transfer=begun["transfer"], done=True)
     return digest
+
+
+def page_of(answer: Any) -> bytes:
+    """Return the last part of an answer, which may lie in a folder of the pool.
+
+    Raises FileProblem.
+    """
+    path = answer.head.get("near")
+    if path is None:
+        return bytes(answer.parts[-1])
+    try:
+        with quiet(), open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError as error:
+        raise FileProblem(f"A page of it cannot be read: {error.strerror}. Try again.") from error

@@ -59,6 +59,21 @@ class TransferProgress:
         stream.flush()
 
 
+def folder_summary(
+    progress: TransferProgress, source: str, target: str, count: int, left_out: int
+) -> str:
+    """Return a sentence about a folder. left_out: names that are not sent or taken."""
+    files = "1 file" if count == 1 else f"{count} files"
+    text = progress.summary(f"{source} → {target}: {files}")
+    if not left_out:
+        return text
+    names = "1 name is" if left_out == 1 else f"{left_out} names are"
+    return (
+        f"{text}. {names} left out: hidden, ignored, links, or usual for keys and passwords. "
+        "A line that names a file itself brings it."
+    )
+
+
 def shown_size(count: int) -> str:
     """Return a number of bytes as it is told."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -45,6 +45,7 @@ GIVEN = {
     "interpreter": ("--interpreter=ipykernel", "ipykernel"),
     "files": ("--files=on-demand", "on-demand"),
     "files_largest_mb": ("--files-largest-mb=10", 10),
+    "files_root": ("--files-root=repository", "repository"),
     "files_total_mb": ("--files-total-mb=100", 100),
     "environment": ("--environment=OPENAI_* TZ A='b c'", "OPENAI_* TZ A='b c'"),
     "environment_file": ("--environment-file=.env", ".env"),

@@ -9,9 +9,12 @@
                                          and either {digest} and all bytes, or {transfer};
                                          asked with {others}, paths of small files, all bytes may be
                                          followed by theirs, with {others}: [path, size, changed,
-                                         is_executable, digest] of those that come along
+                                         is_executable, digest] of those that come along, perhaps
+                                         with {near} as below
     files_page   {transfer}              {digest, changed} with the next bytes, or {later}; changed
-                                         differs if the file has changed since it was opened
+                                         differs if the file has changed since it was opened;
+                                         or with {near}, a path where the bytes are until the next
+                                         but one is asked for, or {done} is said
     files_sent   {}                      {rows}: [path, size] of the files sent to this environment
 
 No cell names these files: only the setting `files` and folder.py let them out.
@@ -34,7 +37,8 @@ from ...remote.paged_files import FileProblem, SourceFile
 from ...settings import AcaKernel
 from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
-from ..transfer import MOST_WAITING_BYTES, PAGE_BYTES
+from ..paged_source import PAGE_BYTES, NearPages, PagedSource
+from ..transfer import MOST_WAITING_BYTES
 from .folder import Folder, Reason
 
 # Paths of one question; our half asks for a few.
@@ -49,6 +53,11 @@ _SMALL_BYTES = 1_000_000
 # Open files at a time, two for each process in the environment. The least recently used one is
 # closed for another: the end of an abandoned transfer is not always reported.
 _MOST_OPEN = 64
+
+# Files that come along with others go beside the answer from this size on. The last ones are kept:
+# what a slow reader does not find is sent when it is opened.
+_NEAR_BYTES = 65536
+_MOST_ALONG_KEPT = 4
 
 # What is said of each of some files.
 _Rows = list[list[Any]]
@@ -75,8 +84,9 @@ class Sending:
         self._environment: Environment | None = None
         self._sent_bytes = 0
         self._sent: dict[str, int] = {}
-        self._open: OpenFiles[SourceFile] = OpenFiles(_MOST_OPEN, SourceFile.close)
+        self._open: OpenFiles[PagedSource[SourceFile]] = OpenFiles(_MOST_OPEN, PagedSource.close)
         self._has_sent = False
+        self._along = NearPages(None, _MOST_ALONG_KEPT)
         if problem:
             inbox.put_nowait(Noticed(time.monotonic(), problem))
 
@@ -141,8 +151,13 @@ class Sending:
             for other, size, *_ in rows:
                 self._sent_bytes += size
                 self._sent[other] = size
-            return {**head, "others": rows}, (data, more)
-        return {**head, "transfer": self._open.add(file)}, ()
+            head["others"] = rows
+            near = None
+            if len(more) >= _NEAR_BYTES:
+                near = await asyncio.to_thread(lambda: self._along.put(more))
+            return ({**head, "near": near}, (data,)) if near else (head, (data, more))
+        paged = PagedSource(file, call.environment.near)
+        return {**head, "transfer": self._open.add(paged), "page": paged.page_bytes}, ()
 
     def _look_and_open(
         self, path: str, known: tuple[Any, Any]
@@ -161,7 +176,7 @@ class Sending:
             if refusal:
                 return {"state": "refused", "told": refusal}, None, None
             head = {"state": "sent", "size": file.size, "changed": file.opened}
-            head |= {"is_executable": file.is_executable, "page": PAGE_BYTES}
+            head |= {"is_executable": file.is_executable}
             is_kept = file.size > PAGE_BYTES
             return head, None if is_kept else file.read(PAGE_BYTES), file
         finally:
@@ -196,20 +211,25 @@ class Sending:
 
     async def page(self, call: Call) -> Answer:
         """Send the next page of a file."""
-        file = self._open.find(call)
+        if call.head.get("done") is True:
+            self._open.drop(call)
+            return {}, ()
+        paged = self._open.find(call)
+        file = paged.file
         if call.waiting_bytes > MOST_WAITING_BYTES:
             return {"later": True}, ()
         self._has_sent = True
 
-        def read() -> tuple[bytes, bool]:
-            data = file.read(PAGE_BYTES)
-            return data, file.sent < file.size or file.begins_as_read()
+        def read() -> tuple[dict[str, Any], tuple[bytes, ...]]:
+            head, parts = paged.read()
+            is_so = file.sent < file.size or file.begins_as_read()
+            return {**head, "changed": file.opened if is_so else file.changed}, parts
 
-        data, is_so = await in_thread(read)
-        answer = {"digest": file.digest, "changed": file.opened if is_so else file.changed}
-        if file.sent == file.size:
+        answer, parts = await in_thread(read)
+        # A page beside the answer is there until the other side has read it, and says so.
+        if paged.has_ended:
             self._open.drop(call)
-        return answer, (data,)
+        return answer, parts
 
     async def sent(self, call: Call) -> Answer:
         """Return the list of files sent to this environment."""
@@ -254,6 +274,7 @@ class Sending:
         if environment is not self._environment:
             self.close()
             self._environment = environment
+            self._along = NearPages(environment.near, _MOST_ALONG_KEPT)
             self._sent_bytes = 0
             self._sent.clear()
 
@@ -265,6 +286,7 @@ class Sending:
     def close(self) -> None:
         """Close all files."""
         self._open.close()
+        self._along.close()
 
 
 def _why_withheld(folder: Folder, path: str) -> str:

@@ -2,7 +2,8 @@
 
 Answers the calls of remote/notebook_files/write_back.py:
 
-    back         {path, size}         {transfer, page}; a small file comes along with all bytes and
+    back         {path, size, is_shown}
+                                      {transfer, page}; a small file comes along with all bytes and
                                       the arguments of back_end, and has its answer
     back_page    {transfer} and bytes {}
     back_end     {transfer, digest, is_executable}
@@ -12,6 +13,10 @@ Answers the calls of remote/notebook_files/write_back.py:
 Nothing that the environment says is trusted: a name must be one that could be sent, too
 (withheld.py), no symlink is followed, and an existing file is replaced only if it came in the same
 way and has not changed since.
+
+Without the setting `files_back` only what an output refers to comes (is_shown). As code in the
+environment makes the outputs, that is no protection: of those, only what people look at is taken,
+and nothing that a program on this machine would run or be configured by.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ from ...settings import AcaKernel
 from ...system import is_link
 from ..call import Answer, Call
 from ..open_files import OpenFiles, in_thread
-from ..transfer import PAGE_BYTES
+from ..paged_source import PAGE_BYTES
 from .folder import Folder, holds_a_whole_system
 from .returned_files import ReturnedFiles
 from .withheld import parts_of
@@ -46,6 +51,26 @@ _MOST_OPEN = 4
 
 # Files and new folders of one environment, so that it cannot fill the folder.
 _MOST_NAMES = 10_000
+
+# What people look at, by its suffix.
+_SHOWN = frozenset(
+    (
+        ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".tif", ".tiff", ".avif", ".html",
+        ".htm", ".pdf", ".txt", ".md", ".log", ".csv", ".tsv", ".json", ".geojson", ".jsonl",
+        ".xml", ".parquet", ".xlsx", ".docx", ".pptx", ".odt", ".ods", ".zip", ".gz", ".mp3",
+        ".wav", ".ogg", ".oga", ".flac", ".m4a", ".mp4", ".m4v", ".webm", ".ogv", ".mov", ".vtt",
+        ".glb", ".gltf", ".stl", ".obj", ".npy", ".npz", ".tex", ".bib",
+    )
+)  # fmt: skip
+
+# Names of such suffixes that programs take for their configuration.
+_FOR_PROGRAMS = frozenset(
+    (
+        "requirements.txt", "constraints.txt", "cmakelists.txt", "package.json", "composer.json",
+        "package-lock.json", "tsconfig.json", "jsconfig.json", "pyrightconfig.json", "pom.xml",
+        "build.xml", "claude.md", "agents.md",
+    )
+)  # fmt: skip
 
 # PATH_MAX of Linux, less the name of a partial file.
 _LONGEST_PATH_BYTES = 4096 - 100
@@ -86,8 +111,7 @@ class WriteBack:
     async def begin(self, call: Call) -> Answer:
         """Begin to write a file; complete it if all of it has come along."""
         path, size = call.text("path"), call.count("size")
-        if not self._settings.files_back:
-            raise CallRefused("The setting `files_back` does not let files come back.")
+        self._refuse_unasked(path, is_shown=call.head.get("is_shown") is True)
         if call.environment is not self._environment:
             self.close()
             self._environment = call.environment
@@ -125,6 +149,18 @@ class WriteBack:
         return await _do(lambda: self._commit(coming, digest, is_executable=is_executable)), ()
 
     # -- checks --------------------------------------------------------------------
+
+    def _refuse_unasked(self, path: str, *, is_shown: bool) -> None:
+        if self._settings.files_back:
+            return
+        if not is_shown or self._settings.files_mode == "off":
+            raise CallRefused("The setting `files_back` does not let files come back.")
+        name = path.rpartition("/")[2].lower()
+        if os.path.splitext(name)[1] not in _SHOWN or name in _FOR_PROGRAMS:
+            raise CallRefused(
+                f"An output refers to {path}, which is not beside the notebook: files of this kind "
+                f"do not come back by themselves. `{transfer_line('download', path)}` brings it."
+            )
 
     def _refuse_too_much(self, path: str, size: int) -> None:
         largest, total = self._settings.files_largest_mb, self._settings.files_total_mb

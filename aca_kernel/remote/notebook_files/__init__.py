@@ -17,6 +17,7 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     hinting         files are not sent: the error of code that misses one names the remedy
     outside         sentences about files that lie outside of the folder
     local_path      absolute paths of the user's machine
+    traceback_names names of files in tracebacks
     missing_errors  errors of code that opens or imports a missing file
     importing       modules beside the notebook, and what is done when a library is imported
     c_readers       readers of libraries that open files in C
@@ -25,6 +26,7 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     new_processes   processes of multiprocessing that begin anew
     program_files   names of files in the text of scripts and makefiles that a command runs
     write_back      files that the code has written, and their way back
+    shown_files     those that an output refers to
 
 Standard library only; oldest Python 3.9.
 """

@@ -5,21 +5,25 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from .copies import Copies
-from .entries import MOST_ALONG
+from .copies import Copies, Copy
+from .entries import MOST_ALONG, FileFacts
 
 # Names that are looked at for them: most of them may be here already.
 _MOST_LOOKED_AT = 10 * MOST_ALONG
 
 
 class Companions:
-    """Those of one mirror. One call at a time has some."""
+    """Those of one mirror. One call at a time has some.
 
-    def __init__(self, copies: Copies) -> None:
+    last_facts: the last answer about a file, None without one.
+    """
+
+    def __init__(self, copies: Copies, last_facts: Callable[[str], FileFacts | None]) -> None:
         self._copies = copies
+        self._last_facts = last_facts
         self.forget_other_threads()
 
     def forget_other_threads(self) -> None:
@@ -52,16 +56,24 @@ class Companions:
             self._lock.release()
 
     def _may_come(self, path: str, folder: str) -> bool:
-        """Tell whether a file is not here, was not removed, and has its folder here.
+        """Tell whether a file is not here or out of date, was not removed, and has its folder here.
 
         folder: of the file that it comes with, which is made for that.
         """
         copies = self._copies
         parent = os.path.dirname(path)
+        copy = copies.files.get(path)
         return (
-            path not in copies.files
+            (copy is None or self._is_outdated(path, copy))
             and (parent == folder or os.path.isdir(copies.path_of(parent)))
-            and copies.stamp_of(path) is None
+            and (copy is not None or copies.stamp_of(path) is None)
             and not copies.is_removed(path)
             and copies.canonical(path) == path
         )
+
+    def _is_outdated(self, path: str, copy: Copy) -> bool:
+        """Tell whether a copy that the code has left alone is known to be of an earlier version."""
+        found = self._last_facts(path)
+        if found is None or found.is_folder or copy.is_of(found):
+            return False
+        return self._copies.is_unchanged(path)

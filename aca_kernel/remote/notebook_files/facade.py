@@ -8,10 +8,11 @@ import sys
 from typing import Any
 
 from ..origin import Origin
-from . import file_mentions, hooks
+from . import file_mentions, hooks, traceback_names
 from .local_path import LocalPath
 from .mirror import Mirror
 from .outside import Outside
+from .shown_files import ShownFiles
 from .write_back import Writing
 
 # In the agent's folder, where the next remote kernel finds it.
@@ -37,10 +38,13 @@ class NotebookFiles:
                 "may_link": place.get("may_link") is True,
             }
             self._mirror = _mirror(about, known, stream, is_hinting=config["files"] == "hint")
+            traceback_names.install(self._mirror)
             outside = Outside(self._mirror, calls_path, lambda: _cell_of(ip))
             hooks.install(ip, self._mirror, outside, about)
         prefix = self._mirror.prefix if self._mirror is not None else ""
         self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)
+        if config["files"] != "off" or config["files_back"]:
+            ShownFiles(self.writing).watch(ip)
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)
 

@@ -89,8 +89,8 @@ class Mirror:
         self.copies = Copies(root, journal, known)
         self.path_of = self.copies.path_of
         self.ahead = ReadingAhead(root)
-        self._companions = Companions(self.copies)
         self._asked = LookupCache(self._asking, self._on_list, is_listing=not is_hinting)
+        self._companions = Companions(self.copies, self._asked.item)
         self._told: set[str] = set()
         self._locks: dict[str, threading.Lock] = {}
         self._way = threading.Semaphore(_FILES_AT_A_TIME)
@@ -156,6 +156,10 @@ class Mirror:
         if not self._local.is_in(path) or self._local.is_led(path):
             return ""
         return os.path.normpath(path[len(self._local.path) :].lstrip("/"))
+
+    def local_name(self, relative: str) -> str:
+        """Return a file's absolute path on the user's machine, "" where that is not known."""
+        return f"{self._local.path}/{relative}" if self._local.path else ""
 
     def _leads_up(self, text: str) -> bool:
         """Tell whether a relative path leaves the root.

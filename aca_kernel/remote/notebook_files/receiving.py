@@ -9,7 +9,7 @@ from typing import Any
 from ..asking import HostClient
 from ..origin import stamp
 from ..paged_files import FileProblem, PartialFile, write_whole
-from ..paging import LATER_SECONDS, receive_pages
+from ..paging import LATER_SECONDS, page_of, receive_pages
 from ..transfer_progress import TransferProgress
 from .copies import Copies, Copy
 from .entries import FileFacts
@@ -67,11 +67,17 @@ def receive_companions(answer: Any, copies: Copies) -> dict[str, FileFacts]:
     What cannot be written is fetched when it is opened, which says why.
     """
     came: dict[str, FileFacts] = {}
-    rows, data = answer.head.get("others"), memoryview(answer.parts[-1] if answer.parts else b"")
+    rows = answer.head.get("others")
+    if not rows:
+        return came
+    try:
+        data = memoryview(page_of(answer))
+    except FileProblem:  # it took too long to come to it
+        return came
     position = 0
     noted: dict[str, Copy] = {}
     with copies.alone():
-        for relative, size, changed, is_executable, digest in rows or ():
+        for relative, size, changed, is_executable, digest in rows:
             begin, position = position, position + size
             if not copies.is_free(relative):
                 continue

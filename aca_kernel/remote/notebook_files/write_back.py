@@ -1,12 +1,14 @@
 """Files that the code has written into the working directory, and their way to the user's machine.
 
 These are files that are new since the first cell and were not fetched, or have changed since. With
-the setting `files_back` they are sent at the end of each cell; the kernel on the user's machine
-decides whether it takes them (aca_kernel/host/notebook_files/write_back.py).
+the setting `files_back` they are sent at the end of each cell, and without it those that an output
+shows (shown_files.py); the kernel on the user's machine decides whether it takes them
+(aca_kernel/host/notebook_files/write_back.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -80,16 +82,28 @@ class Writing:
         """Send the files that are new since the last cell; a refusal is shown once."""
         try:
             with quiet():
-                self._send_new()
+                self._send_new(list(self.files()))
         except KeyboardInterrupt:
             tell("Interrupted; what has not come back yet comes after the next cell.")
 
-    def _send_new(self) -> None:
-        for path, status in list(self.files()):
+    def send_shown(self, paths: list[str]) -> None:
+        """Send those of some paths in the notebook's folder that the code has written."""
+        with quiet():
+            found = []
+            for path in paths:
+                whole = os.path.join(self.home, path)
+                with contextlib.suppress(OSError, ValueError):  # it is no file here
+                    status = os.lstat(whole)
+                    if stat.S_ISREG(status.st_mode) and self.known.get(whole) != stamp(status):
+                        found.append((path, status))
+            self._send_new(found, is_shown=True)
+
+    def _send_new(self, files: list[tuple[str, os.stat_result]], *, is_shown: bool = False) -> None:
+        for path, status in files:
             if self._sent.get(path) == stamp(status):
                 continue
             try:
-                answer = self._send(path)
+                answer = self._send(path, is_shown=is_shown)
             except FileProblem as error:
                 answer = {}
                 if str(error) not in self._told:
@@ -119,12 +133,12 @@ class Writing:
         if self.mirror is not None:
             self.mirror.keep_same(relative, changed, own)
 
-    def _send(self, path: str) -> dict[str, Any]:
+    def _send(self, path: str, *, is_shown: bool) -> dict[str, Any]:
         file = SourceFile(os.path.join(self.home, path), path)
         progress = TransferProgress(file.size, f"{path}: ", self.stream)
         try:
             with asking(self.calls_path) as kernel:
-                started: dict[str, Any] = {"path": path, "size": file.size}
+                started: dict[str, Any] = {"path": path, "size": file.size, "is_shown": is_shown}
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
                     ended = {"digest": file.digest, "is_executable": file.is_executable}

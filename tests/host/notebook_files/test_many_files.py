@@ -86,6 +86,21 @@ LOOPS = {
 MOST_CALLS = {"threads": 20, "pandas": 13}
 
 
+def test_files_that_have_changed_come_in_few_calls_too(
+    folder: Path, far_pool: Pool, kernel: Client
+) -> None:
+    names = make(folder / "data")
+    code = LOOPS["glob"].format(names=names)
+    assert calls_of(far_pool, kernel, code)[1] == TOTAL
+    kernel.run(f"open({names[3]!r}, 'w').write('1000000')")
+    for name in names:
+        (folder / name).write_text("12345")
+    calls, result = calls_of(far_pool, kernel, code)
+    # What code has changed is the code's.
+    assert result == str((COUNT - 1) * 12345 + 1_000_000)
+    assert calls <= 13
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_loop_takes_few_calls(folder: Path, far_pool: Pool, kernel: Client, loop: str) -> None:
     names = make(folder / "data")
