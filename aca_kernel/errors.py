@@ -123,7 +123,14 @@ class WaitInterrupted(AcaKernelError):
 
 
 class EnvironmentGone(AcaKernelError):
-    """The session environment no longer exists, or was replaced by an empty one."""
+    """The session environment no longer exists, or was replaced by an empty one.
+
+    has_begun: the pool says that it ended while the call ran.
+    """
+
+    def __init__(self, message: str, *, detail: str = "", has_begun: bool = False) -> None:
+        super().__init__(message, detail=detail)
+        self.has_begun = has_begun
 
 
 class RemoteKernelDied(AcaKernelError):

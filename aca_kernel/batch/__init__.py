@@ -15,6 +15,7 @@
     whole_run     the run with its pools, reports and exit status
     kernels       kernels of notebooks: kernelspecs, settings and pool sizes
     in_process    kernels in this process, with the interfaces that nbclient knows
+    sent_ahead    cells that these are sent before nbclient asks for them
     leases        settings and connections that such kernels take over from one another
     shared_pool   the session pool on this machine that a batch shares
     progress      the display meanwhile

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import nbformat
@@ -23,8 +24,10 @@ from nbformat import NotebookNode
 from ..errors import EnvironmentGone, RemoteKernelDied, RemoteKernelExited
 from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from ..system import KILL_SIGNAL
-from .injection import has_tag
+from .in_process import InProcessClient
+from .injection import has_tag, is_run
 from .outcomes import CellError
+from .sent_ahead import PlannedCell
 from .tracebacks import line_of
 
 # Outputs may follow a reply by so much on a busy machine; nbclient drops what comes later.
@@ -39,6 +42,10 @@ TIMEOUT_NAME = "CellTimeoutError"
 _LOST = frozenset({EnvironmentGone.reason, RemoteKernelDied.reason})
 # Reasons of failures that end the process in which a cell runs.
 _DEATHS = frozenset({RemoteKernelDied.reason, RemoteKernelExited.reason})
+
+# Code with it may have outputs that a widget takes. nbclient tells the kernel of them, and cells
+# behind it read that.
+_WIDGETS = "widgets"
 
 # nbclient's tag of a cell that is expected to fail. The end of its process counts, the loss of the
 # environment does not: no cell does that.
@@ -89,6 +96,7 @@ class BatchClient(NotebookClient):
     on_cell: called with a cell's number when it is sent; on_end when it has ended after its start,
     and whether by itself.
     errors: of cells, in order, except expected ones.
+    seconds_of_last: that the last cell ran by its environment's clock; None: it was not sent ahead.
     """
 
     def __init__(
@@ -127,6 +135,7 @@ class BatchClient(NotebookClient):
             on_cell_error=self._note_error,
         )
         self.errors: list[CellError] = []
+        self.seconds_of_last: float | None = None
         self._make_manager = make_manager
         self._timeout_seconds = timeout_seconds
         self._tell = tell
@@ -201,12 +210,24 @@ class BatchClient(NotebookClient):
         try:
             await self.async_start_new_kernel(**kwargs)
             await self.async_start_new_kernel_client()
+            self._plan()
             yield
         finally:
             self._is_ending = True
             for task in self._asides:
                 task.cancel()
             await to_the_end(self._end_kernel(manager))
+
+    def _plan(self) -> None:
+        """Have cells sent ahead by a kernel in this process."""
+        codes = [cell for cell in self.nb.cells if is_run(cell)]
+        if isinstance(self.kc, InProcessClient) and not any(
+            _WIDGETS in one.source for one in codes
+        ):
+            self.kc.plan(
+                PlannedCell(one.source, self.allow_errors or has_tag(one, _RAISES_TAG))
+                for one in codes
+            )
 
     async def _end_kernel(self, manager: Any) -> None:
         if await manager.is_alive():
@@ -227,6 +248,7 @@ class BatchClient(NotebookClient):
         self._check_stopping()
         before = self.code_cells_executed
         self._has_started, self._oddity, self._is_overdue = False, None, False
+        self.seconds_of_last = None
         try:
             if not self._is_ready:
                 await self._get_ready()
@@ -372,8 +394,7 @@ class BatchClient(NotebookClient):
     def _check_going_on(self) -> None:
         self._check_stopping()
         if self._is_lost:
-            text = "The session environment, or the process in it, ended between two cells."
-            raise EnvironmentLost(CellError(self.code_cells_executed, "EnvironmentGone", text))
+            raise EnvironmentLost(_lost_between(self.code_cells_executed))
 
     def _begin_cell(self, **_: Any) -> None:
         if self._has_quit:
@@ -383,7 +404,13 @@ class BatchClient(NotebookClient):
         self._on_cell(self.code_cells_executed + 1)
 
     def _look_for_quit(self, execute_reply: dict[str, Any], **_: Any) -> None:
-        payload = execute_reply["content"].get("payload", [])
+        if isinstance(self.kc, InProcessClient) and self.kc.was_ahead:
+            self.seconds_of_last = _seconds_of(execute_reply)
+        content = execute_reply["content"]
+        if content.get("status") == "aborted" and not self._is_stopping:
+            # Behind a loss that no reply has told of. nbclient would go on.
+            raise EnvironmentLost(_lost_between(self.code_cells_executed))
+        payload = content.get("payload", [])
         self._has_quit |= any(
             one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
         )
@@ -413,6 +440,11 @@ class BatchClient(NotebookClient):
         return CellError(self.code_cells_executed, ename, evalue)
 
 
+def _lost_between(cell: int) -> CellError:
+    text = "The session environment, or the process in it, ended between two cells."
+    return CellError(cell, "EnvironmentGone", text)
+
+
 def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
     """Return the error of a failed reply; `is_ours` if it is the kernel's own."""
     content, metadata = reply.get("content", {}), reply.get("metadata", {})
@@ -424,6 +456,15 @@ def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
         reason=str(metadata.get(REASON, "")),
         line=line_of([str(one) for one in content.get("traceback") or ()]),
     )
+
+
+def _seconds_of(reply: dict[str, Any]) -> float | None:
+    """Return how long a cell ran, by two times of one clock; None if the reply does not say."""
+    try:
+        started = datetime.fromisoformat(reply["metadata"]["started"].replace("Z", "+00:00"))
+        return max(0.0, float((reply["header"]["date"] - started).total_seconds()))
+    except (KeyError, AttributeError, TypeError, ValueError):  # another kernel's, or the batch's
+        return None
 
 
 def _sentence_of(notice: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..app import begin_launching
@@ -19,6 +19,7 @@ from ..messaging.memory_channels import MemoryChannel, MemoryChannels, Message
 from ..packages import notebook_block
 from ..system import KILL_SIGNAL
 from .leases import Lease, Leases
+from .sent_ahead import CellsAhead, HeldChannel, PlannedCell
 
 if TYPE_CHECKING:
     from ..kernel.events import Event
@@ -148,11 +149,22 @@ class InProcessClient:
     def __init__(self, manager: InProcessManager, channels: MemoryChannels) -> None:
         self.allow_stdin = False
         self.session = channels
-        self.shell_channel: MemoryChannel = channels.shell
-        self.iopub_channel: MemoryChannel = channels.iopub
+        self.shell_channel = HeldChannel(channels.shell)
+        self.iopub_channel = HeldChannel(channels.iopub)
         self.stdin_channel: MemoryChannel = channels.stdin
         self.control_channel: MemoryChannel = channels.control
         self._manager = manager
+        self._planned: CellsAhead | None = None
+
+    @property
+    def was_ahead(self) -> bool:
+        """Whether the last cell had been sent before it was asked for."""
+        return self._planned is not None and self._planned.was_ahead
+
+    def plan(self, cells: Iterable[PlannedCell]) -> None:
+        """Send cells ahead: these, and no others with a history, are going to be executed."""
+        channels = (self.shell_channel, self.iopub_channel)
+        self._planned = CellsAhead(channels, cells, self._send_planned)
 
     def start_channels(self) -> None:
         """See KernelClient: there is nothing to connect."""
@@ -181,6 +193,8 @@ class InProcessClient:
         stop_on_error: bool = True,
     ) -> str:
         """Run code; return the request's id."""
+        if store_history and self._planned is not None:
+            return self._planned.take(code)
         content = {
             "code": code,
             "silent": silent,
@@ -191,7 +205,20 @@ class InProcessClient:
         }
         return self._request("execute_request", content)
 
-    def _request(self, msg_type: str, content: dict[str, Any]) -> str:
-        message: Message = self.session.msg(msg_type, content)
+    def _send_planned(self, cell: PlannedCell, metadata: dict[str, Any]) -> str:
+        content = {
+            "code": cell.code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": self.allow_stdin,
+            "stop_on_error": not cell.may_fail,
+        }
+        return self._request("execute_request", content, metadata)
+
+    def _request(
+        self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> str:
+        message: Message = self.session.msg(msg_type, content, metadata=metadata)
         self.shell_channel.send(message)
         return str(message["msg_id"])

@@ -20,6 +20,9 @@ from ..errors import SettingInvalid
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 
+# nbclient's tag of a cell that is skipped.
+_SKIP_TAG = "skip-execution"
+
 
 def inject(
     notebook: NotebookNode, parameters: Mapping[str, Any], kernel_name: str, language: str
@@ -56,6 +59,11 @@ def has_tag(cell: NotebookNode, tag: str) -> bool:
     """
     tags = cell.metadata.get("tags", [])
     return isinstance(tags, (list, str)) and tag in tags
+
+
+def is_run(cell: NotebookNode) -> bool:
+    """Tell whether nbclient runs a cell."""
+    return bool(cell.cell_type == "code" and cell.source.strip() and not has_tag(cell, _SKIP_TAG))
 
 
 def _first_tagged(notebook: NotebookNode, tag: str) -> int | None:

@@ -19,7 +19,7 @@ from ..errors import AcaKernelError
 from ..packages import notebook_block
 from .client import BatchClient, EnvironmentLost, KernelFailed, Stopped, to_the_end
 from .finding import Job
-from .injection import has_tag, inject
+from .injection import inject, is_run
 from .kernels import Kernels, Target
 from .notebook_io import fingerprint, is_done, prepare, read_notebook
 from .outcomes import CellError, Outcome, Status
@@ -27,9 +27,6 @@ from .progress import Progress
 from .saving import Saver
 
 _log = logging.getLogger(__name__)
-
-# nbclient's tag of a cell that is skipped.
-_SKIP_TAG = "skip-execution"
 
 # The end of a log says why a kernel did not start.
 _LOG_BYTES = 4096
@@ -191,7 +188,10 @@ class NotebookRun:
 
     def _on_end(self, number: int, saver: Saver, *, is_whole: bool) -> None:
         self._has_started = True
-        self.outcome.cell_seconds.append(time.monotonic() - self._cell_began)
+        seconds = self._client.seconds_of_last if self._client is not None else None
+        if seconds is None:
+            seconds = time.monotonic() - self._cell_began
+        self.outcome.cell_seconds.append(seconds)
         if is_whole:
             self.outcome.cells_run = number
         saver.changed()
@@ -207,10 +207,7 @@ class NotebookRun:
 
 def _count(notebook: NotebookNode) -> int:
     """Count the cells that nbclient runs."""
-    return sum(
-        cell.cell_type == "code" and bool(cell.source.strip()) and not has_tag(cell, _SKIP_TAG)
-        for cell in notebook.cells
-    )
+    return sum(is_run(cell) for cell in notebook.cells)
 
 
 def _packages(notebook: NotebookNode) -> dict[str, str]:

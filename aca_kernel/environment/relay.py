@@ -57,6 +57,10 @@ _GRACE_ROUND_TRIPS = 10
 _SLOW_LINE_BYTES_PER_SECOND = 32 * 1024
 _LONGEST_GRACE_SECONDS = 30.0
 
+# A call that ends after more than this, because its environment is gone, may have run: a refusal
+# comes at once. Whether the service says which of the two it was is not known.
+_REFUSAL_SECONDS = 2.0
+
 # An exchange that is repeated may stand behind the lost one, which the agent still holds open.
 _HELD_UP_SECONDS = 0.3
 
@@ -307,7 +311,16 @@ class Relay:
                     # Silence: the other connections may be lost, too.
                     await self.environment.client.close()
                 raise
+            except EnvironmentGone as error:
+                if error.has_begun or time.monotonic() - started > self._longest_refusal:
+                    self.exchange.lost(call)  # what it carried may have run
+                raise
         return self._greeted(result) if self._boot_code else result
+
+    @property
+    def _longest_refusal(self) -> float:
+        """The seconds that a pool takes at the most to say that there is no such environment."""
+        return _REFUSAL_SECONDS + self.environment.client.round_trip.seconds
 
     def _greeted(self, result: ToolResult) -> ToolResult:
         """Take the greeting off an answer; what is left belongs to the exchange."""

@@ -43,6 +43,10 @@ class MemoryChannel:
         """Let the kernel have a message of the front end's."""
         self._take(message)
 
+    def take_all(self) -> list[Message]:
+        """Return what has come."""
+        return [self._messages.get_nowait() for _ in range(self._messages.qsize())]
+
     async def get_msg(self, timeout: float | None = None) -> Message:
         """Return the next message. timeout: in seconds. Raises queue.Empty: none has come."""
         if not self._messages.empty():

@@ -59,6 +59,8 @@ _GONE = re.compile(
     r"\b(environment|session)\b.*\b(not found|not exist|expired|invalid|no longer)",
     re.IGNORECASE | re.DOTALL,
 )
+# The local pool's words for what ended under a call. Those of the service are not known.
+_UNDER_CALL = re.compile(r"\bwhile the call was running\b")
 _FULL = re.compile(
     r"maxConcurrentSessions|\b(max(imum)?( number of)? (concurrent )?sessions"
     r"|too many sessions|no (available|free) sessions?|at capacity)\b",
@@ -384,7 +386,7 @@ def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a tab
             detail=detail,
         )
     if status in (404, 410) and _GONE.search(text):
-        return EnvironmentGone("The session environment no longer exists.", detail=detail)
+        return _gone(text, detail)
     if status == 429 or (status == 404 and _FULL.search(text)):
         return _full(detail, _retry_after(answer))
     if status == 404:
@@ -462,7 +464,7 @@ def _from_rpc_error(error: dict[str, Any]) -> AcaKernelError:
     code, text = error.get("code"), str(error.get("message", ""))
     detail = f"JSON-RPC {code}"
     if _GONE.search(text):
-        return EnvironmentGone("The session environment no longer exists.", detail=detail)
+        return _gone(text, detail)
     if _FULL.search(text):
         return _full(detail)
     if code in (401, -32001) or _DENIED.search(text):
@@ -478,6 +480,12 @@ def _from_rpc_error(error: dict[str, Any]) -> AcaKernelError:
     return ToolFailed(f"The session pool reported an error: {_shorten(text)}", detail=detail)
 
 
+def _gone(text: str, detail: str = "") -> EnvironmentGone:
+    has_begun = _UNDER_CALL.search(text) is not None
+    message = "The session environment no longer exists."
+    return EnvironmentGone(message, detail=detail, has_begun=has_begun)
+
+
 def _tool_result(result: dict[str, Any]) -> ToolResult:
     structured = result.get("structuredContent")
     text = _content_text(result)
@@ -491,7 +499,7 @@ def _tool_result(result: dict[str, Any]) -> ToolResult:
     # may print or raise the same words.
     if is_failed and not ran:
         if _GONE.search(error_text):
-            raise EnvironmentGone("The session environment no longer exists.")
+            raise _gone(error_text)
         if _FULL.search(error_text):
             raise _full("a tool's result")
     inner = structured.get("result")

@@ -14,6 +14,7 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     launcher           the program of the remote kernel
     arguments          ipykernel's own arguments, without those that cannot be applied
     extension          changes to ipykernel in it
+    ahead_of_replies   cells that are sent before the replies to those before them have come
     shell, starter     `!` commands; ahead: of a starter that is there before
     magic              the line magic `%aca`; command_line parses it, for both halves
     asking             questions to the user's machine
@@ -26,6 +27,6 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     large_json         JSON with one long string
     trimming           tracebacks without our frames
 
-Above: all rooms; they use `wire`, `command_line`, `paged_files`, `large_json`, `wrapping` and the
-facts about files. Below: nothing of ours.
+Above: all rooms; they use `wire`, `command_line`, `paged_files`, `large_json`, `wrapping`,
+`ahead_of_replies` and the facts about files. Below: nothing of ours.
 """

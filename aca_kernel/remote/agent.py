@@ -48,6 +48,7 @@ from typing import Any
 
 from . import agent_folder, retirement, session_ipython, wire
 from .ahead import AheadFifo, path_of
+from .ahead_of_replies import BEHIND
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import REQUEST as STATE_REQUEST
@@ -166,6 +167,8 @@ class Agent:
         self.answered_end = 0
         self.question_end = 0
         self.open_requests: dict[str, _OpenRequest] = {}
+        # Cells that were sent ahead, by the request that each waits for.
+        self.behind: dict[str, tuple[str, list[bytes]]] = {}
         self.background = False
         self.loud_offset = 0
         # Whether what came since then is text, as code flushes it in the middle of a cell.
@@ -348,6 +351,14 @@ class Agent:
             if is_ahead:
                 with contextlib.suppress(OSError):  # no room on the disk: the cell does without
                     request.ahead = AheadFifo(path_of(self.directory, msg_id))
+            behind = _load(frames[2]).get(BEHIND) if BEHIND.encode() in frames[2] else None
+            if behind in self.open_requests:
+                # What ends its process takes what zmq has not sent yet of the cell before with it.
+                self.behind[behind] = (channel, frames)
+                return
+        self._pass_on(channel, frames)
+
+    def _pass_on(self, channel: str, frames: list[bytes]) -> None:
         if not self.kernel_ready:
             self.kernel_queue.append((channel, frames))
         else:
@@ -580,6 +591,8 @@ class Agent:
         self.is_urgent = self.is_urgent or not request.is_cell
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
         self.open_requests.pop(parent).close()
+        if parent in self.behind:
+            self._pass_on(*self.behind.pop(parent))
         if any(one.may_be_silent and not one.is_busy for one in self.open_requests.values()):
             # It is behind them, and its busy tells what became of them.
             self._probe()
@@ -612,6 +625,7 @@ class Agent:
         for request in self.open_requests.values():
             request.close()
         self.open_requests.clear()
+        self.behind.clear()
 
     def _bury(self, code: int) -> None:
         """Tell that the remote kernel has ended; what was open will never be answered."""

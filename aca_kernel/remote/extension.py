@@ -11,6 +11,7 @@
 - Files beside the notebook are found (notebook_files/).
 - Packages that the notebook asks for are installed before its cells (packages/).
 - Errors are shown without our frames (trimming.py).
+- Behind an error no cell runs that was sent ahead of it (ahead_of_replies.py).
 - The agent knows whether anything can still print when no cell is running.
 - The first cell names the arguments that ipykernel does not take (arguments.py).
 
@@ -29,6 +30,7 @@ import time
 from typing import Any
 
 from . import magic, shell, state, trimming
+from .ahead_of_replies import abort_behind_errors
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .notebook_files.facade import NotebookFiles
@@ -86,6 +88,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
     )
     app.session.pack = quick_packer(app.session.pack)
     _wake_loop_on_signals()
+    abort_behind_errors(app.kernel)
     notebook = state.CheckpointState(app.kernel)
     notebook.listen()
     files = NotebookFiles(app.kernel.shell, config, notebook.origin)

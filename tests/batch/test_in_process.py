@@ -72,6 +72,32 @@ def test_each_notebook_has_its_own_folder_with_files_and_variables(
     assert not (tmp_path / "got.txt").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("--kernel-processes",)])
+def test_files_are_found_up_to_the_root_of_each_notebooks_own_repository(
+    tmp_path: Path, pool: Pool, words: tuple[str, ...]
+) -> None:
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    (settings / "aca_kernel_config.py").write_text(
+        "c.AcaKernel.files = 'on-demand'\nc.AcaKernel.files_root = 'repository'\n"
+    )
+    (tmp_path / "beyond.txt").write_text("beyond")
+    for name in ("a", "b"):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / "up.txt").write_text(f"up {name}")
+        write_notebook(
+            tmp_path / name / "books" / "x.ipynb",
+            "print(open('../up.txt').read())",
+            ("open('../../beyond.txt')", "raises-exception"),
+        )
+    env = {**pool.env, "JUPYTER_CONFIG_DIR": str(settings)}
+    done = run(tmp_path, "a", "b", "--output-dir", "out", "--jobs", "2", *words, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("a", "b"):
+        shown = texts(tmp_path / "out" / name / "books" / "x.ipynb")
+        assert shown == [f"up {name}\n", "FileNotFoundError"]
+
+
 def test_the_variables_of_a_kernelspec_are_its_kernels_settings_and_reach_its_cells(
     tmp_path: Path, pool: Pool
 ) -> None:

@@ -290,23 +290,27 @@ def test_a_key_of_an_index_is_a_variable_and_is_shown_nowhere(index: Index) -> N
                 assert key not in str(cell.messages)
 
 
+@pytest.mark.parametrize("words", [(), ("--kernel-processes",)])
 def test_a_batch_installs_for_each_notebook_what_its_metadata_asks_for(
-    index: Index, tmp_path: Path
+    index: Index, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     for name, requirement in (("one", "aca-alpha<2"), ("two", "aca-alpha>=2")):
         code = "import aca_alpha\naca_alpha.__version__"
         write_notebook(tmp_path / f"{name}.ipynb", block(requirement) + "print(1)", code)
-    done = run(tmp_path, ".", "--inplace", env={"PIP_INDEX_URL": index.url})
+    done = run(tmp_path, ".", "--inplace", *words, env={"PIP_INDEX_URL": index.url})
     assert done.returncode == 0, done.stdout + done.stderr
     for name, version in (("one", "1.0"), ("two", "2.0")):
         assert texts(tmp_path / f"{name}.ipynb")[1] == f"'{version}'"
 
 
-def test_a_batch_reads_metadata_ahead_of_the_first_cell(index: Index, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [(), ("--kernel-processes",)])
+def test_a_batch_reads_metadata_ahead_of_the_first_cell(
+    index: Index, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     path = write_notebook(
         tmp_path / "book.ipynb", "import aca_alpha\naca_alpha.__version__", block("aca-alpha<2")
     )
-    done = run(tmp_path, ".", "--inplace", env={"PIP_INDEX_URL": index.url})
+    done = run(tmp_path, ".", "--inplace", *words, env={"PIP_INDEX_URL": index.url})
     assert done.returncode == 0, done.stdout + done.stderr
     assert texts(path)[0].endswith("aca-alpha 1.0.\n'1.0'")
 

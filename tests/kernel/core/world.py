@@ -327,6 +327,7 @@ class MemoryAgent(agent_module.Agent):
         self.exchange_number = self.woken_number = 0
         self.answered_end = self.question_end = 0
         self.open_requests = {}
+        self.behind = {}
         self.background = False
         self.loud_offset = 0
         self.is_urgent = False
