@@ -50,7 +50,6 @@ GIVEN = {
     "environment": ("--environment=OPENAI_* TZ A='b c'", "OPENAI_* TZ A='b c'"),
     "environment_file": ("--environment-file=.env", ".env"),
     "files_back": ("--files-back", True),
-    "files_root": ("--files-root=repository", "repository"),
     "packages": ("--packages=polars duckdb>=1", "polars duckdb>=1"),
     "packages_index_url": ("--packages-index-url=https://index/simple", "https://index/simple"),
     "packages_timeout_seconds": ("--packages-timeout-seconds=9", 9.0),
