@@ -311,8 +311,11 @@ class AcaKernel(Configurable):
 
     @validate("packages")
     def _check_packages(self, proposal: Any) -> str:
+        # Nothing else here needs it, and most kernels have no packages.
+        from .packages import declared
+
         try:
-            shlex.split(proposal["value"])
+            declared.words(proposal["value"])
         except ValueError as error:
             raise TraitError("The setting packages has a quote that does not end.") from error
         return str(proposal["value"])
