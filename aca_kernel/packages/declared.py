@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SettingInvalid
+from ..settings import package_words
 from . import projects, requirement_lines, uv_lock
 
 
@@ -33,7 +33,7 @@ def read(setting: str, directory: str) -> Declared:
     directory: a relative path is looked for there and in the folders above it.
     """
     declared = Declared()
-    for word in words(setting):
+    for word in package_words(setting):
         name, group = _name_and_group(word)
         if not _is_file(name):
             declared.requirements.append(word)
@@ -53,19 +53,6 @@ def read(setting: str, directory: str) -> Declared:
             reason = error.strerror if isinstance(error, OSError) else "it is not what it must be"
             declared.told.append(f"{name} of the setting `packages` cannot be read: {reason}.")
     return declared
-
-
-def words(setting: str) -> list[str]:
-    """Return the words of the setting. Raises ValueError where a quote does not end.
-
-    A backslash separates folders, as Windows has them. `-r` ahead of a file, as for pip, says
-    nothing more than its name.
-    """
-    splitter = shlex.shlex(setting, posix=True, punctuation_chars=False)
-    splitter.whitespace_split = True
-    splitter.commenters = splitter.escape = ""
-    found = (re.sub(r"^(?:-r|--requirement(?:=|$))", "", word) for word in splitter)
-    return [word for word in found if word]
 
 
 def _name_and_group(word: str) -> tuple[str, str]:
