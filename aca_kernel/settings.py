@@ -50,6 +50,19 @@ def _split_words(text: str) -> list[str]:
     return words
 
 
+def package_words(setting: str) -> list[str]:
+    """Return the words of the setting `packages`. Raises ValueError where a quote does not end.
+
+    A backslash separates folders, as Windows has them. `-r` ahead of a file, as for pip, says
+    nothing more than its name.
+    """
+    splitter = shlex.shlex(setting, posix=True, punctuation_chars=False)
+    splitter.whitespace_split = True
+    splitter.commenters = splitter.escape = ""
+    found = (re.sub(r"^(?:-r|--requirement(?:=|$))", "", word) for word in splitter)
+    return [word for word in found if word]
+
+
 class UnicodeOrVariable(Unicode[str, "str | bytes"]):
     """A text whose default is one of `VARIABLES`."""
 
@@ -312,7 +325,7 @@ class AcaKernel(Configurable):
     @validate("packages")
     def _check_packages(self, proposal: Any) -> str:
         try:
-            shlex.split(proposal["value"])
+            package_words(proposal["value"])
         except ValueError as error:
             raise TraitError("The setting packages has a quote that does not end.") from error
         return str(proposal["value"])

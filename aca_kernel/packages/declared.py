@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SettingInvalid
-from . import projects, requirement_lines
+from ..settings import package_words
+from . import projects, requirement_lines, uv_lock
 
 
 @dataclass
@@ -32,8 +33,8 @@ def read(setting: str, directory: str) -> Declared:
     directory: a relative path is looked for there and in the folders above it.
     """
     declared = Declared()
-    for word in shlex.split(setting):
-        name, _, group = word.partition(":")
+    for word in package_words(setting):
+        name, group = _name_and_group(word)
         if not _is_file(name):
             declared.requirements.append(word)
             continue
@@ -54,13 +55,19 @@ def read(setting: str, directory: str) -> Declared:
     return declared
 
 
+def _name_and_group(word: str) -> tuple[str, str]:
+    """Return the name of a file, and the group behind it. A drive's colon is part of the name."""
+    match = re.fullmatch(r"((?:[A-Za-z]:(?=[\\/]))?[^:]*):?(.*)", word, re.DOTALL)
+    return (match[1], match[2]) if match else (word, "")
+
+
 def _is_file(name: str) -> bool:
-    return name.endswith((".txt", ".in", ".toml", ".lock"))
+    return name.lower().endswith((".txt", ".in", ".toml", ".lock"))
 
 
 def _find(name: str, directory: Path) -> Path | None:
     for folder in _upwards(directory):
-        path = folder / Path(name).expanduser()
+        path = folder / os.path.expanduser(name)
         if os.path.isfile(path):
             return path
     return None
@@ -72,21 +79,24 @@ def _upwards(directory: Path) -> Iterator[Path]:
 
 
 def _read_file(path: Path, group: str, declared: Declared) -> None:
-    if path.suffix == ".toml":
-        requirements, python = projects.of_pyproject(path, group)
-        declared.requirements += requirements
-        declared.python = declared.python or python
-    elif path.suffix == ".lock":
-        requirements, pins, python = projects.of_lock(path, group)
-        declared.requirements += requirements
-        declared.constraints += pins
-        declared.python = declared.python or python
-    else:
-        found = requirement_lines.read(path)
-        declared.requirements += found.requirements
-        declared.constraints += found.constraints
-        if found.refused:
+    suffix = path.suffix.lower()
+    if suffix in {".toml", ".lock"}:
+        read_it = projects.of_pyproject if suffix == ".toml" else uv_lock.of_lock
+        project = read_it(path, group)
+        declared.requirements += project.requirements
+        declared.constraints += project.constraints
+        declared.python = declared.python or project.python
+        if project.left_out:
             declared.told.append(
-                f"Of {path.name}, {', '.join(found.refused)} cannot be taken to an environment. "
-                "An index is named by the setting `packages_index_url`."
+                f"Of {path.name}, {', '.join(project.left_out)} cannot be taken to an environment: "
+                "it lies on your machine."
             )
+        return
+    found = requirement_lines.read(path)
+    declared.requirements += found.requirements
+    declared.constraints += found.constraints
+    if found.refused:
+        declared.told.append(
+            f"Of {path.name}, {', '.join(found.refused)} cannot be taken to an environment. "
+            "An index is named by the setting `packages_index_url`."
+        )

@@ -1,38 +1,72 @@
-"""Dependencies of a project beside the notebook: `pyproject.toml` and `uv.lock`."""
+"""Dependencies of a project beside the notebook: `pyproject.toml`, and what locks share with it."""
 
 from __future__ import annotations
 
 import importlib
 import re
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from ..errors import SettingInvalid
 
 _TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 
+# A project that asks for itself with extras, which ask for it with others, endlessly.
+_MOST_STEPS = 1000
 
-def of_pyproject(path: Path, group: str) -> tuple[list[str], str]:
-    """Return requirements, and which Python is asked for.
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
+
+
+@dataclass
+class Project:
+    """What a project asks for. left_out: names of what lies on this machine only."""
+
+    requirements: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+    python: str = ""
+    left_out: list[str] = field(default_factory=list)
+
+
+def of_pyproject(path: Path, group: str) -> Project:
+    """Return what a project asks for.
 
     group: a dependency group (PEP 735) or, if there is none, an optional dependency of this name;
     empty: the project's own dependencies.
     Raises SettingInvalid, OSError.
     """
-    table = _load(path)
-    project = _table(table.get("project"))
-    python = str(project.get("requires-python", ""))
+    content = load(path)
+    project = table(content.get("project"))
+    wanted = _without_itself(_wanted(path, content, project, group), project)
+    found = Project(python=str(project.get("requires-python", "")))
+    sources = table(table(table(content.get("tool")).get("uv")).get("sources"))
+    places = {normalized(name): source for name, source in sources.items()}
+    for text in wanted:
+        name = normalized(_name_and_extras(text)[0])
+        source = table(places.get(name))
+        if source.get("workspace") or "path" in source:
+            # Not from an index, which may have something else of its name.
+            found.left_out.append(name)
+        elif address := address_of(source):
+            found.requirements.append(_at(text, address))
+        else:
+            found.requirements.append(text)
+    return found
+
+
+def _wanted(path: Path, content: dict[str, Any], project: dict[str, Any], group: str) -> list[str]:
     if not group:
-        return _texts(project.get("dependencies")), python
-    groups = _table(table.get("dependency-groups"))
-    names = {_normalized(name): name for name in groups}
-    if _normalized(group) in names:
-        return _of_group(groups, names, group, ()), python
-    extras = _table(project.get("optional-dependencies"))
+        return texts(project.get("dependencies"))
+    groups = table(content.get("dependency-groups"))
+    names = {normalized(name): name for name in groups}
+    if normalized(group) in names:
+        return _of_group(groups, names, group, (), set())
+    extras = table(project.get("optional-dependencies"))
     for name, requirements in extras.items():
-        if _normalized(name) == _normalized(group):
-            return _texts(requirements), python
+        if normalized(name) == normalized(group):
+            return texts(requirements)
     raise SettingInvalid(
         f"{path.name} has no dependency group {group}. It has "
         f"{', '.join([*groups, *extras]) or 'none'}: name one of them in the setting `packages`."
@@ -40,100 +74,128 @@ def of_pyproject(path: Path, group: str) -> tuple[list[str], str]:
 
 
 def _of_group(
-    groups: dict[str, Any], names: dict[str, str], group: str, within: tuple[str, ...]
+    groups: dict[str, Any],
+    names: dict[str, str],
+    group: str,
+    within: tuple[str, ...],
+    done: set[str],
 ) -> list[str]:
-    key = _normalized(group)
+    """Return what a group asks for, and those that it includes, each of them once."""
+    key = normalized(group)
     if key in within or key not in names:
         raise SettingInvalid(
             f"The dependency group {group} includes itself, or is not there. "
             "Mend it in pyproject.toml."
         )
+    if key in done:
+        return []
+    done.add(key)
+    entries = groups[names[key]]
     found: list[str] = []
-    for entry in groups[names[key]]:
+    for entry in entries if isinstance(entries, list) else [None]:
         if isinstance(entry, str):
             found.append(entry)
         elif isinstance(entry, dict) and "include-group" in entry:
-            found += _of_group(groups, names, str(entry["include-group"]), (*within, key))
+            found += _of_group(groups, names, str(entry["include-group"]), (*within, key), done)
+        else:
+            raise SettingInvalid(
+                f"The dependency group {group} is no list of requirements and of other groups. "
+                "Mend it in pyproject.toml."
+            )
     return found
 
 
-def of_lock(path: Path, group: str) -> tuple[list[str], list[str], str]:
-    """Return what a `uv.lock` asks for, versions and hashes of all that it names, and which Python.
+def _without_itself(wanted: list[str], project: dict[str, Any]) -> list[str]:
+    """Return requirements, with what the project asks for in the place of itself.
 
-    The installer follows the dependencies, and the versions keep it to those of the lock.
-    Raises SettingInvalid, OSError.
+    `all = ["here[plots]"]` means the project's own: an index may have another one of its name.
     """
-    table = _load(path)
-    packages = [_table(one) for one in table.get("package", ()) if isinstance(one, dict)]
-    root = next((one for one in packages if _is_here(one)), None)
-    if root is None:
-        raise SettingInvalid(
-            f"{path.name} belongs to no project of its own folder. Run `uv lock` there, or name "
-            "another file in the setting `packages`."
-        )
-    if group:
-        groups = _table(root.get("dev-dependencies"))
-        extras = _table(root.get("optional-dependencies"))
-        found = {_normalized(name): value for name, value in {**extras, **groups}.items()}
-        if _normalized(group) not in found:
-            raise SettingInvalid(
-                f"{path.name} has no dependency group {group}. Run `uv lock` beside it, or name "
-                "another group in the setting `packages`."
-            )
-        wanted = found[_normalized(group)]
-    else:
-        wanted = root.get("dependencies", [])
-    pins = [_pin(one) for one in packages if "registry" in _table(one.get("source"))]
-    return [_wanted(one) for one in wanted], pins, str(table.get("requires-python", ""))
+    own = normalized(str(project.get("name", "")))
+    extras = table(project.get("optional-dependencies"))
+    of_extra = {normalized(name): texts(value) for name, value in extras.items()}
+    of_extra[""] = texts(project.get("dependencies"))
+    found: list[str] = []
+    seen: set[tuple[str, str]] = set()
+    waiting = list(wanted)
+    while waiting:
+        text = waiting.pop(0)
+        name, asked = _name_and_extras(text)
+        if not own or normalized(name) != own:
+            found.append(text)
+            continue
+        marker = _split(text)[1]
+        steps = {(normalized(extra), marker) for extra in ("", *asked)} - seen
+        seen |= steps
+        if len(seen) > _MOST_STEPS:
+            raise SettingInvalid(f"The project {own} asks for itself endlessly. Mend it.")
+        further = [one for extra, _ in sorted(steps) for one in of_extra.get(extra, ())]
+        waiting = [narrowed(one, marker) for one in further] + waiting
+    return list(dict.fromkeys(found))
 
 
-def _is_here(package: dict[str, Any]) -> bool:
-    source = _table(package.get("source"))
-    return "." in {source.get("virtual"), source.get("editable"), source.get("directory")}
+def _name_and_extras(text: str) -> tuple[str, list[str]]:
+    match = _NAME.match(text)
+    if match is None:
+        return "", []
+    return match[1], [one.strip() for one in (match[2] or "").split(",") if one.strip()]
 
 
-def _wanted(dependency: dict[str, Any]) -> str:
-    extras = ",".join(map(str, dependency.get("extra", ())))
-    text = str(dependency["name"]) + (f"[{extras}]" if extras else "")
-    if dependency.get("version"):  # there are several
-        text += f"=={dependency['version']}"
-    return _with_marker(text, str(dependency.get("marker", "")))
+def _split(text: str) -> tuple[str, str]:
+    """Return a requirement without its marker, and that. A URL may hold a semicolon."""
+    head, _, marker = text.partition(" ;" if " @ " in text else ";")
+    return head.strip(), marker.strip()
 
 
-def _pin(package: dict[str, Any]) -> str:
-    """Return the version of a package, for the machines that the lock has it for, and its hashes.
-
-    Without those of wheels for Windows, which no environment is.
-    """
-    markers = [f"({one})" for one in _texts(package.get("resolution-markers"))]
-    pin = _with_marker(f"{package['name']}=={package['version']}", " or ".join(markers))
-    files = [_table(package.get("sdist")), *map(_table, package.get("wheels", ()))]
-    hashes = [
-        str(file["hash"])
-        for file in files
-        if "hash" in file and not re.search(r"-win\w*\.whl$", str(file.get("url", "")))
-    ]
-    return " ".join([pin, *(f"--hash={one}" for one in hashes)])
+def narrowed(text: str, marker: str) -> str:
+    """Return a requirement that a further marker is for."""
+    head, own = _split(text)
+    return with_marker(head, f"({own}) and ({marker})" if own and marker else own or marker)
 
 
-def _with_marker(text: str, marker: str) -> str:
+def with_marker(text: str, marker: str) -> str:
+    """Return a requirement with its marker, if that is not empty."""
     return f"{text} ; {marker}" if marker else text
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _at(text: str, address: str) -> str:
+    name, extras = _name_and_extras(text)
+    place = name + (f"[{','.join(extras)}]" if extras else "")
+    return with_marker(f"{place} @ {address}", _split(text)[1])
+
+
+def address_of(source: dict[str, Any]) -> str:
+    """Return where pip finds what a source of uv names, empty if that is an index."""
+    if "url" in source:
+        return str(source["url"])
+    if "git" not in source:
+        return ""
+    place, _, commit = str(source["git"]).partition("#")
+    place, _, query = place.partition("?")
+    asked = {name: values[0] for name, values in parse_qs(query).items()}
+    at = commit or next((str(source[one]) for one in ("rev", "tag", "branch") if one in source), "")
+    folder = str(source.get("subdirectory") or asked.get("subdirectory", ""))
+    address = f"git+{place}" + (f"@{at}" if at else "")
+    return address + (f"#subdirectory={folder}" if folder else "")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file. Raises SettingInvalid, OSError."""
     try:
         return dict(importlib.import_module(_TOML).loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise SettingInvalid(f"{path.name} is not TOML ({error}). Mend it.") from error
 
 
-def _table(value: Any) -> dict[str, Any]:
+def table(value: Any) -> dict[str, Any]:
+    """Return a table, an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
-def _texts(value: Any) -> list[str]:
+def texts(value: Any) -> list[str]:
+    """Return the texts of a list."""
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _normalized(name: str) -> str:
+def normalized(name: str) -> str:
+    """Return a name as names are compared (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

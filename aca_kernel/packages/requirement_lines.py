@@ -6,12 +6,16 @@ an index may hold a password. Paths of this machine mean nothing in an environme
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 # Files that include each other.
 _MOST_FILES = 50
+
+# The value may stand right behind the short name: `-rmore.txt`.
+_INCLUDED = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[rc]))(.+)")
 
 
 @dataclass
@@ -34,16 +38,14 @@ def _read(path: Path, found: RequirementLines, into: list[str], seen: set[Path])
     if path in seen or len(seen) >= _MOST_FILES:
         return
     seen.add(path)
-    text = path.read_text(encoding="utf-8-sig")
-    for line in re.sub(r"\\\r?\n", "", text).splitlines():
+    for line in re.sub(r"\\\r?\n", "", _text(path)).splitlines():
         entry = re.sub(r"(^|\s)#.*$", "", line).strip()
         if not entry:
             continue
-        option, _, value = entry.replace("=", " ", 1).partition(" ")
-        if option in {"-r", "--requirement"}:
-            _read(path.parent / value.strip(), found, into, seen)
-        elif option in {"-c", "--constraint"}:
-            _read(path.parent / value.strip(), found, found.constraints, seen)
+        included = _INCLUDED.fullmatch(entry)
+        if included is not None:
+            below = found.constraints if included[1] in {"-c", "--constraint"} else into
+            _read_included(path.parent / included[2].strip("\"' "), found, below, seen)
         elif entry.startswith("-"):
             # The option alone: its value may be a secret.
             found.refused.append(re.split(r"[\s=]", entry)[0])
@@ -52,3 +54,18 @@ def _read(path: Path, found: RequirementLines, into: list[str], seen: set[Path])
         else:
             # Hashes are for files of one kind; another Python gets others.
             into.append(re.split(r"\s--", entry)[0].strip())
+
+
+def _read_included(path: Path, found: RequirementLines, into: list[str], seen: set[Path]) -> None:
+    try:
+        _read(path, found, into, seen)
+    except (OSError, UnicodeDecodeError):
+        # Its name is what the user looks for; the other lines count all the same.
+        found.refused.append(path.name)
+
+
+def _text(path: Path) -> str:
+    """Return what a file says. PowerShell's `>` writes UTF-16, which pip reads, too."""
+    data = path.read_bytes()
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8-sig")

@@ -290,6 +290,28 @@ def test_a_key_of_an_index_is_a_variable_and_is_shown_nowhere(index: Index) -> N
                 assert key not in str(cell.messages)
 
 
+def test_a_key_that_cells_do_not_have_is_named(index: Index) -> None:
+    private = Index()
+    private.add(wheel("aca-private"))
+    private.password = "Sesame-open-1234"
+    with serving(private):
+        private.url = private.url.replace("://", "://reader:${INDEX_KEY}@")
+        with asking_kernel(private, "aca-private") as kernel:
+            cell = kernel.run("1 + 1")
+            assert "names the variable INDEX_KEY, which cells do not have" in cell.said
+            assert cell.result == "2"
+    # Nobody was asked in vain, nor without the key.
+    assert private.requests == []
+
+
+def test_without_room_for_temporary_files_the_cells_run(index: Index) -> None:
+    with asking_kernel(index, "") as kernel:
+        kernel.run("import tempfile; tempfile.tempdir = '/nowhere/at/all'")
+        cell = kernel.run(block("aca-beta") + "\n1 + 1")
+        assert "could not be installed: the environment cannot write temporary files" in cell.said
+        assert (cell.result, cell.status) == ("2", "ok")
+
+
 @pytest.mark.parametrize("words", [(), ("--kernel-processes",)])
 def test_a_batch_installs_for_each_notebook_what_its_metadata_asks_for(
     index: Index, tmp_path: Path, words: tuple[str, ...]

@@ -80,6 +80,49 @@ def test_a_file_of_requirements_includes_others(tmp_path: Path) -> None:
     assert "secret" not in told
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_file_of_requirements_as_powershell_writes_it(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes("alpha==1\r\nbeta # ü\r\n".encode(encoding))
+    found = declared.read("requirements.txt", str(tmp_path))
+    assert (found.requirements, found.told) == (["alpha==1", "beta"], [])
+
+
+def test_an_included_file_that_is_missing_is_named_and_the_rest_counts(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(
+        "alpha\n-r gone.txt\n-rmore.txt\n--requirement='a b.txt'\n-climits.txt\nbeta\n"
+    )
+    (tmp_path / "more.txt").write_text("gamma\n")
+    (tmp_path / "a b.txt").write_text("delta\n")
+    (tmp_path / "limits.txt").write_text("delta<3\n")
+    found = declared.read("requirements.txt", str(tmp_path))
+    assert found.requirements == ["alpha", "gamma", "delta", "beta"]
+    assert found.constraints == ["delta<3"]
+    (told,) = found.told
+    assert "Of requirements.txt, gone.txt cannot be taken" in told
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        (r"C:\data\requirements.txt", r"C:\data\requirements.txt"),
+        (r"..\pyproject.toml:plots", r"..\pyproject.toml"),
+        (r"D:/data/uv.lock:plots", "D:/data/uv.lock"),
+        ("~nobody-of-this-name/requirements.txt", "~nobody-of-this-name/requirements.txt"),
+        ("REQUIREMENTS.TXT", "REQUIREMENTS.TXT"),
+    ],
+)
+def test_paths_are_taken_as_they_are_written(word: str, name: str, tmp_path: Path) -> None:
+    (told,) = declared.read(word, str(tmp_path)).told
+    assert told.startswith(f"The setting `packages` names {name}, which lies neither")
+
+
+@pytest.mark.parametrize("setting", ["-r more.txt", "-rmore.txt", "--requirement=more.txt"])
+def test_a_file_may_be_named_as_for_pip(setting: str, tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("alpha\n")
+    found = declared.read(f"beta {setting}", str(tmp_path))
+    assert (found.requirements, found.told) == (["beta", "alpha"], [])
+
+
 def test_a_file_is_found_in_the_folders_above(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("alpha\n")
     below = tmp_path / "a" / "b"
@@ -101,6 +144,128 @@ def test_a_project_and_its_groups(word: str, requirements: list[str], tmp_path: 
     assert (found.requirements, found.python, found.told) == (requirements, ">=3.10", [])
 
 
+OWN = """
+[project]
+name = "My.Project"
+dependencies = ["alpha ; python_version < '4'"]
+
+[project.optional-dependencies]
+plots = ["gamma>=1"]
+all = ["my-project[plots] ; sys_platform == 'linux'", "my_project[all]"]
+
+[dependency-groups]
+dev = ["My-Project[plots]", "delta"]
+own = ["member", "near", "far[x]>=1 ; python_version > '3'", "web"]
+text = "alpha"
+number = [1]
+
+[tool.uv.sources]
+Member = { workspace = true }
+near = { path = "../near", editable = true }
+far = { git = "https://git.example/far", tag = "v1", subdirectory = "python" }
+web = { url = "https://files.example/web-1-py3-none-any.whl" }
+"""
+
+
+def test_a_project_that_asks_for_itself_gets_its_own_and_not_that_of_an_index(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(OWN)
+    found = declared.read("pyproject.toml:all", str(tmp_path))
+    assert found.requirements == [
+        "alpha ; (python_version < '4') and (sys_platform == 'linux')",
+        "gamma>=1 ; sys_platform == 'linux'",
+        "alpha ; python_version < '4'",
+    ]
+    found = declared.read("pyproject.toml:dev", str(tmp_path))
+    assert found.requirements == ["alpha ; python_version < '4'", "gamma>=1", "delta"]
+
+
+def test_sources_of_a_project_are_not_looked_for_at_an_index(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(OWN)
+    found = declared.read("pyproject.toml:own", str(tmp_path))
+    assert found.requirements == [
+        "far[x] @ git+https://git.example/far@v1#subdirectory=python ; python_version > '3'",
+        "web @ https://files.example/web-1-py3-none-any.whl",
+    ]
+    (told,) = found.told
+    assert "Of pyproject.toml, member, near cannot be taken to an environment" in told
+
+
+def test_groups_that_include_each_other_many_times_are_read_once(tmp_path: Path) -> None:
+    """Each asks twice for the next one: two to the power of 60."""
+    groups = [
+        f"g{n} = [{{include-group = 'g{n + 1}'}}, {{include-group = 'g{n + 1}'}}]\n"
+        for n in range(60)
+    ]
+    (tmp_path / "pyproject.toml").write_text(f"[dependency-groups]\n{''.join(groups)}g60 = ['x']\n")
+    assert declared.read("pyproject.toml:g0", str(tmp_path)).requirements == ["x"]
+
+
+WORKSPACE = """
+version = 1
+
+[manifest]
+members = ["here", "member", "tools"]
+
+[[package]]
+name = "here"
+version = "0.1.0"
+source = { editable = "." }
+dependencies = [
+    { name = "member", extra = ["fast"], marker = "sys_platform == 'linux'" },
+    { name = "far" },
+]
+
+[package.optional-dependencies]
+plots = [{ name = "gamma" }]
+
+[package.dev-dependencies]
+dev = [{ name = "here", extra = ["plots"] }]
+
+[[package]]
+name = "member"
+version = "0.1.0"
+source = { editable = "packages/member" }
+dependencies = [{ name = "alpha", marker = "python_version > '3'" }, { name = "tools" }]
+
+[package.optional-dependencies]
+fast = [{ name = "beta" }]
+
+[[package]]
+name = "tools"
+version = "0.1.0"
+source = { virtual = "tools" }
+dependencies = [{ name = "member" }]
+
+[[package]]
+name = "far"
+version = "1"
+source = { git = "https://git.example/far?subdirectory=python&rev=main#0123abc" }
+
+[[package]]
+name = "alpha"
+version = "1.2"
+source = { registry = "https://index.example/simple" }
+"""
+
+
+def test_members_of_a_workspace_are_not_looked_for_at_an_index(tmp_path: Path) -> None:
+    (tmp_path / "uv.lock").write_text(WORKSPACE)
+    found = declared.read("uv.lock", str(tmp_path))
+    assert found.requirements == [
+        "far @ git+https://git.example/far@0123abc#subdirectory=python",
+        "alpha ; (python_version > '3') and (sys_platform == 'linux')",
+        "beta ; sys_platform == 'linux'",
+    ]
+    assert found.constraints == ["alpha==1.2"]
+    (told,) = found.told
+    assert "Of uv.lock, member cannot be taken to an environment" in told
+    found = declared.read("uv.lock:dev", str(tmp_path))
+    assert "gamma" in found.requirements
+    assert not [one for one in found.requirements if one.startswith("here")]
+
+
 def test_a_lock_gives_requirements_and_the_versions_of_all(tmp_path: Path) -> None:
     (tmp_path / "uv.lock").write_text(LOCK)
     found = declared.read("uv.lock", str(tmp_path))
@@ -120,6 +285,8 @@ def test_a_lock_gives_requirements_and_the_versions_of_all(tmp_path: Path) -> No
         ("nowhere.txt", "nowhere.txt, which lies neither beside the notebook nor in a folder"),
         ("pyproject.toml:none", "has no dependency group none. It has base, Data_Science"),
         ("pyproject.toml:loop", "The dependency group loop includes itself"),
+        ("own.toml:text", "The dependency group text is no list of requirements"),
+        ("own.toml:number", "The dependency group number is no list of requirements"),
         ("broken.toml", "broken.toml is not TOML"),
         ("uv.lock", "belongs to no project of its own folder"),
         ("odd.txt", "odd.txt of the setting `packages` cannot be read: it is not what it must be."),
@@ -129,6 +296,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
     word: str, sentence: str, tmp_path: Path
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT)
+    (tmp_path / "own.toml").write_text(OWN)
     (tmp_path / "broken.toml").write_text("[project\n")
     (tmp_path / "uv.lock").write_text("version = 1\n")
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\xfa")

@@ -113,6 +113,26 @@ def test_files_go_both_ways_by_their_windows_paths(
     assert kernel.run("%aca download --force 1.bin back.bin").error is None
 
 
+@pytest.mark.parametrize(
+    ("folder_name", "name"),
+    [("Büro & Pläne (2)", "Größe 1.csv"), ("日本", "データ.csv"), ("a%20b", "x'y.csv")],
+)
+def test_names_of_files_are_in_any_language(
+    windows: Windows, kernel: Client, folder_name: str, name: str
+) -> None:
+    place = windows.drive_c / folder_name
+    place.mkdir(exist_ok=True)
+    (place / name).write_bytes(b"1")
+    path = f"C:\\{folder_name}\\{name}"
+    cell = kernel.run(f'%aca upload "{path}"\nopen({name!r}).read()')
+    assert (cell.result, cell.error) == ("'1'", None)
+    assert path in cell.text
+    (place / f"2 {name}").unlink(missing_ok=True)
+    cell = kernel.run(f'%aca download "{name}" "C:\\{folder_name}\\2 {name}"')
+    assert cell.error is None
+    assert (place / f"2 {name}").read_bytes() == b"1"
+
+
 @pytest.mark.parametrize("name", ["CON", "nul.txt", "1.bin:stream", "'C:\\a.'", "\\\\.\\pipe\\a"])
 def test_devices_and_streams_are_no_files(kernel: Client, name: str) -> None:
     kernel.run("open('1.bin', 'wb').write(b'1');")

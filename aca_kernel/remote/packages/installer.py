@@ -117,7 +117,7 @@ class Installer:
         """
         deadline = time.monotonic() + self.most_seconds if deadline is None else deadline
         variables, secrets = self._variables(indexes)
-        with tempfile.TemporaryDirectory(prefix="aca-packages-") as folder:
+        with _folder_of_its_own() as folder:
             wanted = ["-r", _write(folder, "requirements.txt", requirements)]
             hashed = list(wanted)
             if constraints:
@@ -183,12 +183,20 @@ class Installer:
         return not elsewhere or not unmet(requirements, constraints)
 
     def _variables(self, indexes: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        """Return the variables of the process, and what is not to be shown."""
+        """Return the variables of the process, and what is not to be shown.
+
+        Raises InstallFailed for an index whose variable is missing: it would refuse its guest.
+        """
         variables = dict(os.environ)
         secrets: list[str] = []
 
         def value(match: re.Match[str]) -> str:
-            found = os.environ.get(match[1], "")
+            found = os.environ.get(match[1])
+            if found is None:
+                raise InstallFailed(
+                    f"the address of an index names the variable {match[1]}, which cells do not "
+                    "have (pass it on with the setting `environment`)"
+                )
             secrets.append(found)
             return found
 
@@ -346,6 +354,17 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _folder_of_its_own() -> Iterator[str]:
+    """Yield a new folder, removed in the end. Raises InstallFailed: it cannot be written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="aca-packages-") as folder:
+            yield folder
+    except OSError as error:
+        why = error.strerror or "no folder for temporary files"
+        raise InstallFailed(f"the environment cannot write temporary files: {why}") from error
 
 
 def _elsewhere() -> list[str]:

@@ -21,7 +21,7 @@ def unmet(requirements: Iterable[str], constraints: Iterable[str] = ()) -> list[
             limit = Requirement(without_hashes(text))
         except InvalidRequirement:
             continue
-        if limit.marker is None or limit.marker.evaluate():
+        if _applies(limit.marker, ""):
             limits.setdefault(_key(limit.name), []).append(limit.specifier)
     left = []
     seen: set[tuple[str, str]] = set()
@@ -31,14 +31,14 @@ def unmet(requirements: Iterable[str], constraints: Iterable[str] = ()) -> list[
         except InvalidRequirement:
             left.append(text)
             continue
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if applies and not _is_met(requirement, limits, seen):
+        if _applies(requirement.marker, "") and not _is_met(requirement, limits, seen):
             left.append(text)
     return left
 
 
 def _is_met(requirement: Any, limits: dict[str, list[Any]], seen: set[tuple[str, str]]) -> bool:
     from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion, Version
 
     if requirement.url:
         return False
@@ -47,7 +47,10 @@ def _is_met(requirement: Any, limits: dict[str, list[Any]], seen: set[tuple[str,
     except importlib.metadata.PackageNotFoundError:
         return False
     specifiers = [requirement.specifier, *limits.get(_key(requirement.name), ())]
-    version = str(found.version)
+    try:
+        version = Version(str(found.version))
+    except InvalidVersion:  # of an old package, or what is left of a removed one
+        return False
     if not all(one.contains(version, prereleases=True) for one in specifiers):
         return False
     for extra in ("", *sorted(requirement.extras)):
@@ -59,10 +62,21 @@ def _is_met(requirement: Any, limits: dict[str, list[Any]], seen: set[tuple[str,
                 further = Requirement(text)
             except InvalidRequirement:  # of an old package: pip overlooks it, too
                 continue
-            applies = further.marker is None or further.marker.evaluate({"extra": extra})
-            if applies and not _is_met(further, limits, seen):
+            if _applies(further.marker, extra) and not _is_met(further, limits, seen):
                 return False
     return True
+
+
+def _applies(marker: Any, extra: str) -> bool:
+    """Tell whether a marker is for this machine; also if nobody can tell: the installer will."""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+    from packaging.version import InvalidVersion
+
+    try:
+        return marker is None or bool(marker.evaluate({"extra": extra}))
+    except (InvalidVersion, UndefinedComparison, UndefinedEnvironmentName):
+        # `platform_release >= "6"` where that is `6.1.0-cloud`, by a packaging before 24.
+        return True
 
 
 def _key(name: str) -> str:
