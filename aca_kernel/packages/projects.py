@@ -33,8 +33,8 @@ class Project:
 def of_pyproject(path: Path, group: str) -> Project:
     """Return what a project asks for.
 
-    group: a dependency group (PEP 735) or, if there is none, an optional dependency of this name;
-    empty: the project's own dependencies.
+    group: a dependency group (PEP 735) or, if there is none, an optional dependency of this name,
+    with the project's own; empty: those alone.
     Raises SettingInvalid, OSError.
     """
     content = load(path)
@@ -66,7 +66,7 @@ def _wanted(path: Path, content: dict[str, Any], project: dict[str, Any], group:
     extras = table(project.get("optional-dependencies"))
     for name, requirements in extras.items():
         if normalized(name) == normalized(group):
-            return texts(requirements)
+            return [*texts(project.get("dependencies")), *texts(requirements)]
     raise SettingInvalid(
         f"{path.name} has no dependency group {group}. It has "
         f"{', '.join([*groups, *extras]) or 'none'}: name one of them in the setting `packages`."

@@ -29,7 +29,9 @@ def of_lock(path: Path, group: str) -> Project:
         )
     if group:
         groups = table(root.get("dev-dependencies"))
+        own = root.get("dependencies", [])
         extras = table(root.get("optional-dependencies"))
+        extras = {name: [*own, *value] for name, value in extras.items()}
         found = {normalized(name): value for name, value in {**extras, **groups}.items()}
         if normalized(group) not in found:
             raise SettingInvalid(

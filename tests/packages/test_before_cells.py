@@ -174,6 +174,8 @@ def test_a_cell_with_metadata_gets_its_packages_before_it_runs(index: Index) -> 
             block("aca-gamma") + "import asyncio, aca_gamma\nawait asyncio.sleep(0)\nprint(1)"
         )
         assert cell.text == "1\n"
+        cell = kernel.run(block(python="3.9"))
+        assert "This cell asks for Python 3.9, which says no versions" in cell.said
         # Hidden code asks for nothing.
         assert kernel.run(block("aca-alpha>1"), store_history=False).said == ""
 

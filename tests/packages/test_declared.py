@@ -135,7 +135,7 @@ def test_a_file_is_found_in_the_folders_above(tmp_path: Path) -> None:
     [
         ("pyproject.toml", ["alpha>=1"]),
         ("pyproject.toml:data-science", ["gamma", "beta"]),
-        ("pyproject.toml:extra", ["epsilon"]),
+        ("pyproject.toml:extra", ["alpha>=1", "epsilon"]),
     ],
 )
 def test_a_project_and_its_groups(word: str, requirements: list[str], tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_a_project_that_asks_for_itself_gets_its_own_and_not_that_of_an_index(
     (tmp_path / "pyproject.toml").write_text(OWN)
     found = declared.read("pyproject.toml:all", str(tmp_path))
     assert found.requirements == [
+        "alpha ; python_version < '4'",
         "alpha ; (python_version < '4') and (sys_platform == 'linux')",
         "gamma>=1 ; sys_platform == 'linux'",
-        "alpha ; python_version < '4'",
     ]
     found = declared.read("pyproject.toml:dev", str(tmp_path))
     assert found.requirements == ["alpha ; python_version < '4'", "gamma>=1", "delta"]

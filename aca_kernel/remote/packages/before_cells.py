@@ -125,7 +125,13 @@ class PackagesFirst:
         self, requirements: Any, constraints: Any, python: str, who: str, indexes: Any
     ) -> None:
         """Install what is missing and say so. who: asks for it, at the head of a sentence."""
-        if python and not fits_python(python):
+        fits = fits_python(python) if python else True
+        if fits is None:
+            tell(
+                f"{who} asks for Python {python}, which says no versions: write one such as "
+                '">=3.10".'
+            )
+        elif not fits:
             tell(
                 f"{who} asks for Python {python}, and the environment has "
                 f"{platform.python_version()}. Cells run with that."

@@ -90,11 +90,11 @@ def without_hashes(constraint: str) -> str:
     return constraint.partition(" --hash=")[0]
 
 
-def fits_python(specifier: str) -> bool:
-    """Tell whether this Python is one of those; also if nobody can tell."""
+def fits_python(specifier: str) -> bool | None:
+    """Tell whether this Python is one of those; None: nobody can tell."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
         return SpecifierSet(specifier).contains(platform.python_version(), prereleases=True)
     except InvalidSpecifier:
-        return True
+        return None
