@@ -40,7 +40,7 @@ def main() -> None:
 
     # What configuration files say, then what must be.
     settings, arguments, refused = Config(config["traits"]), config["arguments"], config["refused"]
-    package = _load_package(here)
+    package = load_package(here)
     if settings or arguments:
         checks = importlib.import_module(package + ".arguments")
         if _BARE in sys.argv:
@@ -72,7 +72,7 @@ def main() -> None:
     app.start()
 
 
-def _load_package(here: str) -> str:
+def load_package(here: str) -> str:
     """Make this folder a package; return its name."""
     name = os.path.basename(here)
     spec = importlib.util.spec_from_file_location(

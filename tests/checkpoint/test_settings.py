@@ -416,6 +416,23 @@ def test_what_cells_have_registered_with_libraries_is_there_again(tmp_path: Path
     same_with_restores(tmp_path, REGISTERED)
 
 
+TWICE = """
+import sys; sys.path.insert(0, '')
+open('twice.py', 'w').write('names, ends = {}, {}')
+import twice
+class Loud:
+    def __call__(self, *_): return 'loud'
+twice.names['a'] = twice.ends['b'] = Loud(); twice.names['f'] = twice.ends['f'] = lambda: 1
+# %%
+print(twice.names['a'](), twice.ends['b'](), twice.names['a'] is twice.ends['b'])
+print(twice.names['f'] is twice.ends['f'], list(twice.names), list(twice.ends))
+"""
+
+
+def test_one_object_in_two_tables_is_in_both_again(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, TWICE)
+
+
 ASSIGNED = """
 import sys; sys.path.insert(0, '')
 open('limits.py', 'w').write('''

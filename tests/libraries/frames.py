@@ -168,7 +168,8 @@ import ibis, pandas as pd
 from ibis import _
 ibis.options.interactive = False; ibis.set_backend('sqlite')
 t = ibis.memtable({'a': [1, 2, 3]}); e = t.filter(_.a > 1).a.sum(); schema = ibis.schema({'x': 'int64'})
-con = ibis.sqlite.connect(); u = con.create_table('u', pd.DataFrame({'b': [5]})); unbound = ibis.table(schema, 'n')
+con = ibis.sqlite.connect(); con.raw_sql('create table u (b integer)').close(); u = con.table('u'); unbound = ibis.table(schema, 'n')
+filed = ibis.sqlite.connect('filed.db'); filed.raw_sql('create table w (c integer)').close(); w = filed.table('w')
 print(e.execute())
 # %% restart
 # needs: ibis' default backend
@@ -181,7 +182,9 @@ print(u.execute())
 # %%
 print(schema, ibis.to_sql(unbound.x.sum()))
 # %%
-print(con.list_tables())
+print('u' in con.list_tables())
+# %%
+print(filed.list_tables(), w.columns, len(w.execute()))
 """,
     "fsspec": """
 # files in folders, mappers; the memory file system is named

@@ -29,7 +29,7 @@ def call(relay: Any, **head: Any) -> Call:
 
 def test_an_environment_tells_so_many_sentences_and_no_more() -> None:
     inbox: asyncio.Queue[Any] = asyncio.Queue()
-    calls = PackageCalls(AcaKernel(), {}, inbox)
+    calls = PackageCalls(AcaKernel(), ".", {}, inbox)
 
     async def run() -> list[int]:
         counts = []
@@ -54,7 +54,7 @@ def test_an_environment_tells_so_many_sentences_and_no_more() -> None:
 )
 def test_metadata_of_another_shape_is_refused(head: dict[str, Any]) -> None:
     config: dict[str, Any] = {}
-    calls = PackageCalls(AcaKernel(), config, asyncio.Queue())
+    calls = PackageCalls(AcaKernel(), ".", config, asyncio.Queue())
     with pytest.raises(CallRefused):
         asyncio.run(calls.asked(call(Relay(), **head)))
     assert config == {}
@@ -62,7 +62,7 @@ def test_metadata_of_another_shape_is_refused(head: dict[str, Any]) -> None:
 
 def test_the_last_metadata_is_remembered_unless_it_is_huge() -> None:
     config: dict[str, Any] = {}
-    calls = PackageCalls(AcaKernel(), config, asyncio.Queue())
+    calls = PackageCalls(AcaKernel(), ".", config, asyncio.Queue())
     for names in (["one"], ["two"], ["x" * 100_000]):
         asked = call(Relay(), requirements=names, python=">=3.9", indexes=[])
         asyncio.run(calls.asked(asked))

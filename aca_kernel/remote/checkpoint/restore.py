@@ -12,7 +12,7 @@ import contextlib
 import importlib
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..origin import Origin
@@ -84,7 +84,7 @@ def _restore(
     with _silent(), session_state.findable(manifest["process"]["directory"]):
         # Those that are early are set again: modules change settings when they are imported.
         stored = manifest["settings"]
-        loader.settings([one for one in stored if _is_early(one[0])], is_early=True)
+        loader.settings(stored, is_early=True)
         loader.modules(manifest["imports"], manifest["submodules"])
         # Pickles hold bytecode, which changes with Python.
         if list(manifest["python"]) == list(sys.version_info[:2]):
@@ -232,16 +232,37 @@ class _Loader:
             return [value for _ in range(group.get("parts", 1)) for value in unpickler.load()]
 
     def settings(self, stored: list[tuple[str, dict[str, Any]]], *, is_early: bool = False) -> None:
-        """Restore settings of the process. is_early: they are set again later."""
-        for name, group in stored:
+        """Restore settings of the process. is_early: only those that are set again later.
+
+        Settings that hold the same object, such as a function of a cell, are one group.
+        """
+        for _, group in stored:
+            names = [name for name in _names(group) if not is_early or _is_early(name)]
+            if not names:
+                continue
+            failed: dict[str, Exception] = {}
+            try:
+                values = self._load(group)
+            except Exception as error:  # noqa: BLE001 - a library of another version
+                failed = dict.fromkeys(names, error)
+            else:
+                for each, value in zip(group["names"], values):  # noqa: B905 - since Python 3.10
+                    failed |= self._set(set(each).intersection(names), value)
+            if not is_early:
+                for name, failure in failed.items():
+                    is_ours = isinstance(failure, rebuild.NotRestored)
+                    self.missing.append((name, str(failure) if is_ours else reason_of(failure)))
+
+    def _set(self, names: Iterable[str], value: Any) -> dict[str, Exception]:
+        failed: dict[str, Exception] = {}
+        for name in names:
             try:
                 row = process_settings.row(name)
                 importlib.import_module(row.module)
-                row.write(self._load(group)[0])
+                row.write(value)
             except Exception as error:  # noqa: BLE001 - a library of another version
-                if not is_early:
-                    is_ours = isinstance(error, rebuild.NotRestored)
-                    self.missing.append((name, str(error) if is_ours else reason_of(error)))
+                failed[name] = error
+        return failed
 
     def history(self, references: list[str], is_in_cell: bool) -> None:
         """Restore inputs, execution count and extensions."""

@@ -4,7 +4,7 @@ A fetched file or folder that is missing here was removed by the code: by Python
 or a child process. It is not fetched again.
 
 The record is a journal in the agent's folder, shared with the next remote kernel and with
-processes that the notebook forks.
+processes that the notebook starts.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ class Copies:
         self._root = root
         self._journal = journal
         self._known = known
-        # How far the journal was read, and the mark of the last writer, in memory that forked
-        # processes share: quicker than a look at the file.
+        # How far the journal was read, and the mark of the last writer, in memory that processes
+        # share: quicker than a look at the file.
         self._position = 0
-        self._last = mmap.mmap(-1, _MARK.size)
+        self._last = _shared_memory(f"{journal}.mark")
         self._seen = b""
         self._written = 0
         self._forget_other_threads()
@@ -309,3 +309,11 @@ class Copies:
             else:
                 break
         return relative
+
+
+def _shared_memory(path: str) -> mmap.mmap:
+    """Return memory for a mark that forked processes share, and those that have the path."""
+    with contextlib.suppress(OSError), open(path, "a+b") as file:
+        file.truncate(_MARK.size)
+        return mmap.mmap(file.fileno(), _MARK.size)
+    return mmap.mmap(-1, _MARK.size)  # no room on the disk: forked ones only

@@ -29,23 +29,18 @@ class NotebookFiles:
         root, known = origin.directory, origin.files
         self._mirror: Mirror | None = None
         if config["files"] != "off":
-            journal = os.path.join(os.path.dirname(calls_path), _JOURNAL)
-            is_hinting = config["files"] == "hint"
             place = config.get("files_root", {})
-            local = LocalPath(place.get("local", ""), root, may_link=place.get("may_link") is True)
-            inner = _enter(root, str(place.get("inner", "")))
-            self._mirror = Mirror(
-                root,
-                calls_path,
-                journal,
-                known,
-                stream,
-                is_hinting=is_hinting,
-                inner=inner,
-                local=local,
-            )
+            about = {
+                "root": root,
+                "calls": calls_path,
+                "inner": _enter(root, str(place.get("inner", ""))),
+                "local": place.get("local", ""),
+                "may_link": place.get("may_link") is True,
+            }
+            self._mirror = _mirror(about, known, stream, is_hinting=config["files"] == "hint")
+            outside = Outside(self._mirror, calls_path, lambda: _cell_of(ip))
             traceback_names.install(self._mirror)
-            hooks.install(ip, self._mirror, Outside(self._mirror, calls_path, lambda: _cell_of(ip)))
+            hooks.install(ip, self._mirror, outside, about)
         prefix = self._mirror.prefix if self._mirror is not None else ""
         self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)
         if config["files"] != "off" or config["files_back"]:
@@ -76,6 +71,27 @@ class NotebookFiles:
         """Fetch the files that a command names."""
         if self._mirror is not None:
             file_mentions.bring_named(self._mirror, [command])
+
+
+def begin_in_process(about: dict[str, Any]) -> None:
+    """Find files in a process that the notebook's own has started anew (new_processes.py)."""
+    mirror = _mirror(about, {}, sys.stdout, is_hinting=False)
+    # No cell is this process's own.
+    hooks.install_fetching(mirror, Outside(mirror, about["calls"], str), about)
+
+
+def _mirror(about: dict[str, Any], known: Any, stream: Any, *, is_hinting: bool) -> Mirror:
+    root, calls_path = about["root"], about["calls"]
+    return Mirror(
+        root,
+        calls_path,
+        os.path.join(os.path.dirname(calls_path), _JOURNAL),
+        known,
+        stream,
+        is_hinting=is_hinting,
+        inner=about["inner"],
+        local=LocalPath(about["local"], root, may_link=about["may_link"]),
+    )
 
 
 def _enter(root: str, inner: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,8 +19,15 @@ from .program_files import ProgramFiles
 # A command names a few files; a pattern in it may mean many.
 _MOST_NAMED = 1000
 
-# Commands that take a folder with all that is in it.
-_TAKE_FOLDERS = frozenset({"cp", "mv", "rsync", "tar", "zip"})
+# Commands that take a folder with all that is in it; the last word of some is where that goes.
+_MOVING = frozenset({"cp", "mv", "rsync"})
+_PACKING = frozenset({"tar", "zip"})
+
+# Commands that read a folder with all that is in it: always, or with the option for that.
+_SEARCHING = frozenset({"rg", "ag", "ack"})
+_MAY_SEARCH = frozenset({"grep", "egrep", "fgrep", "zgrep", "diff"})
+_HERE = frozenset({".", "./"})
+_RECURSIVE = re.compile(r"-[A-Za-z]*[rR][A-Za-z]*|--(?:dereference-)?recursive")
 
 
 def of_database(database: Any) -> tuple[str, str]:
@@ -40,26 +48,42 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
     if is_quiet() or mirror.is_hinting:
         return
     named = list(dict.fromkeys(_words(arguments)))
-    is_whole = not _TAKE_FOLDERS.isdisjoint(map(os.path.basename, named))
     paths: list[str] = []
     for word in named[:_MOST_NAMED]:
         found = sorted(glob.glob(word)) if glob.has_magic(word) else [word]
         paths += [path for path in map(mirror.inside, found[:_MOST_NAMED]) if path]
+    is_known = False
     try:
         for begin in range(0, len(paths), 50):
-            mirror.look_at(paths[begin : begin + 50])
+            is_known |= any(mirror.look_at(paths[begin : begin + 50]))
     except FileProblem:  # the command sees the files that are here
         return
-    if not is_whole:
-        for path, problem in mirror.bring_all(paths):
-            mirror.tell_once(path, problem)
-        return
+    programs = {os.path.basename(word) for word in named}
+    is_searching = _is_searching(programs, named)
+    is_whole = is_searching or not programs.isdisjoint(_MOVING | _PACKING)
+    # The last word is where things go.
+    whole = named[:-1] if programs & _MOVING else named
+    if is_whole and (not _HERE.isdisjoint(whole) or (is_searching and not is_known)):
+        paths = [""]
+    for path, problem in _bring_trees(mirror, paths) if is_whole else mirror.bring_all(paths):
+        mirror.tell_once(path, problem)
+    ProgramFiles(mirror, named).bring()
+
+
+def _is_searching(programs: set[str], words: list[str]) -> bool:
+    """Tell whether a command reads folders with all that is in them."""
+    if programs & _SEARCHING:
+        return True
+    return bool(programs & _MAY_SEARCH) and any(map(_RECURSIVE.fullmatch, words))
+
+
+def _bring_trees(mirror: Mirror, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Bring folders with all that is in them; yield those that fail, with the reason."""
     for path in paths:
         try:
             mirror.bring_tree(path)
         except (FileProblem, Refused) as error:
-            mirror.tell_once(path, str(error))
-    ProgramFiles(mirror, named).bring()
+            yield path, str(error)
 
 
 def _words(arguments: Iterable[Any]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import trimming
-from . import importing, is_quiet
+from . import importing, is_quiet, new_processes
 from .cell_text import CellText
 from .fetching import Fetching
 from .hinting import Hinting
@@ -27,8 +27,8 @@ from .missing_errors import MissingFile
 from .outside import Outside
 
 
-def install(ip: Any, mirror: Mirror, outside: Outside) -> None:
-    """Install the hooks. ip: the InteractiveShell."""
+def install(ip: Any, mirror: Mirror, outside: Outside, about: dict[str, Any]) -> None:
+    """Install the hooks. ip: the InteractiveShell. about: for new processes, which get them too."""
     trimming.before_shown(ip, outside.prepare)
     ip.events.register("pre_execute", mirror.begin_cell)
     ip.events.register("post_execute", mirror.end_cell)
@@ -36,14 +36,22 @@ def install(ip: Any, mirror: Mirror, outside: Outside) -> None:
         hinting = Hinting(mirror)
         trimming.before_shown(ip, hinting.prepare)
         ip.events.register("post_run_cell", hinting.tell_of_run)
-        handlers = hinting.handlers()
+        importing.install(mirror, outside, {})
+        _add_audit_hook(mirror, hinting.handlers())
     else:
-        fetching = Fetching(mirror)
-        _replace_os(fetching.functions())
-        handlers = fetching.handlers()
         CellText(mirror).register(ip)
-    importing.install(mirror, outside)
+        install_fetching(mirror, outside, about)
 
+
+def install_fetching(mirror: Mirror, outside: Outside, about: dict[str, Any]) -> None:
+    """Install the hooks of a process in which files are sent when code opens them."""
+    fetching = Fetching(mirror)
+    _replace_os(fetching.functions())
+    importing.install(mirror, outside, new_processes.patches(about))
+    _add_audit_hook(mirror, fetching.handlers())
+
+
+def _add_audit_hook(mirror: Mirror, handlers: dict[str, Callable[..., Any]]) -> None:
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         __tracebackhide__ = True
         handler = handlers.get(event)

@@ -28,12 +28,13 @@ from .outside import Outside
 _ARCHIVES = (".zip", ".egg", ".whl")
 
 
-def install(mirror: Mirror, outside: Outside) -> None:
-    """Install the finders."""
+def install(mirror: Mirror, outside: Outside, more: dict[str, Callable[[Any], None]]) -> None:
+    """Install the finders. more: what is done with further modules when they are imported."""
     patches: dict[str, Callable[[Any], None]] = {
         "pyarrow": functools.partial(_patch_pyarrow, mirror),
         "pyarrow.util": functools.partial(_patch_pyarrow_util, mirror),
         **c_readers.patches(mirror, outside),
+        **more,
     }
     for name, patch in patches.items():
         if name in sys.modules:

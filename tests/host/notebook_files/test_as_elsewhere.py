@@ -194,6 +194,19 @@ def test_commands_that_take_folders_get_all_of_them(pair: Pair) -> None:
     )
 
 
+def test_commands_that_search_folders_read_all_of_them(pair: Pair) -> None:
+    files = {f"{name}/{path}": path for name in "abc" for path in ("1.txt", "in/2.txt")}
+    pair.fill("searching", {**files, "top.txt": "2.txt"})
+    pair.check(
+        "searching",
+        "!grep -r 1.txt a | sort",
+        "!grep -rl 2.txt | sort",
+        "!diff -r a b && echo same",
+    )
+    pair.fill("packing", files)
+    pair.check("packing", "!tar cf ../whole.tar . && tar tf ../whole.tar | grep txt | sort")
+
+
 def test_modules_are_found_where_python_is_told_to_look(pair: Pair) -> None:
     pair.fill("modules", {"lib/in_lib.py": "VALUE = 1", "lib/in_pack/__init__.py": "VALUE = 2"})
     for root in pair.kernels:

@@ -82,6 +82,9 @@ LOOPS = {
     ),
 }
 
+# Threads open files beside one another before it shows which come next; pandas is imported.
+MOST_CALLS = {"threads": 20, "pandas": 13}
+
 
 def test_files_that_have_changed_come_in_few_calls_too(
     folder: Path, far_pool: Pool, kernel: Client
@@ -103,8 +106,7 @@ def test_a_loop_takes_few_calls(folder: Path, far_pool: Pool, kernel: Client, lo
     names = make(folder / "data")
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    # Threads open files of their own before the first answer says what comes along.
-    assert calls <= (16 if loop == "threads" else 11)
+    assert calls <= MOST_CALLS.get(loop, 11)
     # The next cell asks about all of them together.
     calls, result = calls_of(far_pool, kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL

@@ -98,6 +98,7 @@ for path in {DECOYS!r}:
     got += [polars.read_csv(path), polars.read_parquet([path, path + "*"]), h5py.File(path).text]
     got += [duckdb.sql(f"select * from '{{path}}'")]
     !cat "{{path}}" 2>/dev/null
+!grep -r "nobody may" ; rg "nobody may" . ; grep -r "nobody may" .. sub ignored
 got += [libc.fopen(b"id_rsa.pub", b"r"), polars._read("id_rsa"), polars._read(b"ignored.txt")]
 print(got)
 """

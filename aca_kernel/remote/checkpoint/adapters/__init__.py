@@ -35,6 +35,7 @@ _FILES = (
     ("polars", "expressions_of_polars"),
     ("bidict", "pairs_of_bidict"),
     ("awkward.highlevel", "arrays_of_awkward"),
+    ("ibis.backends", "connections_of_ibis"),
 )
 
 
