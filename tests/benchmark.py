@@ -322,21 +322,25 @@ def files(bench: Bench) -> None:
 def _files(bench: Bench, kernels: dict[str, Client], count: int, size: int) -> Samples:
     """Return megabytes a second: of a copy as python3's, since its cells open files in place."""
     rates: Samples = {kernel: [] for kernel in KERNELS}
-    names = [f"{count}-{number}" for number in range(count)]
-    for _ in range(bench.rounds(5)):
-        for name in names:
-            with open(name, "wb") as file:
+    for turn in range(bench.rounds(5)):
+        # New ones each time, which code has seen by a listing, as most have.
+        folder = f"{count}-{turn}"
+        os.mkdir(folder)
+        for number in range(count):
+            with open(f"{folder}/{number}.bin", "wb") as file:
                 file.write(os.urandom(size))
-        code = f"for name in {names!r}: open(name, 'rb').close()"
+        names = [f"{folder}/{number}.bin" for number in range(count)]
+        code = (
+            f"import os\nfor name in os.listdir({folder!r}): open({folder!r} + '/' + name).close()"
+        )
         with tempfile.TemporaryDirectory() as other:
-            copying = timed(lambda x=other: [shutil.copy(one, x) for one in names])
+            copying = timed(lambda x=other, y=names: [shutil.copy(one, x) for one in y])
         times = {"python3": copying}
         for kernel, client in kernels.items():
             times[kernel] = timed(lambda c=client, x=code: c.run(x))
         for kernel, spent in times.items():
             rates[kernel].append(count * size / 1000 / spent)
-    for name in names:
-        os.unlink(name)
+        shutil.rmtree(folder)
     return rates
 
 
