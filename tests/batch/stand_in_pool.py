@@ -51,6 +51,8 @@ class Agent:
         self._messages = 0
         # A cell that holds, with the time when it has ended.
         self._held: list[tuple[float, dict[str, Any]]] = []
+        # A session interpreter does one call after the other.
+        self._turn = asyncio.Lock()
         self._log({"kind": "ready", "pid": 1, "info": _INFO})
 
     def greeting(self) -> bytes:
@@ -59,6 +61,10 @@ class Agent:
         return wire.encode_frame(self.nonce, wire.Page(head)).encode() + b"\n"
 
     async def exchange(self, frame: str) -> bytes:
+        async with self._turn:
+            return await self._exchange(frame)
+
+    async def _exchange(self, frame: str) -> bytes:
         _, page = wire.decode_frame(frame)
         head = page.head
         self._outgoing.acknowledge(head["got"])
