@@ -34,6 +34,9 @@ from .support import Client, Pool, running_kernel, running_pool
 # With `--before`, "before" is the third.
 KERNELS = ["python3", "aca"]
 
+# The interpreters of ours.
+PYTHONS = {"aca": sys.executable}
+
 # A row's samples by kernel, in its unit.
 Samples = dict[str, list[float]]
 
@@ -150,6 +153,7 @@ def another_version(python: str) -> Iterator[None]:
         (kernel / "kernel.json").write_text(json.dumps(spec))
         os.environ["JUPYTER_PATH"] = folder
         KERNELS.append("before")
+        PYTHONS["before"] = python
         yield
 
 
@@ -187,6 +191,32 @@ def notebook(bench: Bench) -> None:
         for kernel in KERNELS:
             samples[kernel].append(once(kernel))
     bench.add(Row("100 cells under nbclient", "ms", samples, 1.3))
+
+
+def in_process(bench: Bench) -> None:
+    """The same, ours with a kernel in this process; the first round is not counted."""
+    from .batch.figures import in_process_ms
+
+    cells = [nbformat.v4.new_code_cell(f"x{n} = {n}\nprint(x{n})\nx{n} ** 2") for n in range(100)]
+
+    def book() -> nbformat.NotebookNode:
+        return nbformat.v4.new_notebook(cells=[nbformat.NotebookNode(cell) for cell in cells])
+
+    samples: Samples = {"python3": [], "aca": []}
+    for number in range(1 + bench.rounds(6)):
+        client = NotebookClient(book(), kernel_name="python3", timeout=120)
+        pair = timed(client.execute), in_process_ms(book())
+        if number:
+            samples["python3"].append(pair[0])
+            samples["aca"].append(pair[1])
+    bench.add(Row("100 cells under nbclient, aca in its process", "ms", samples, 0.9))
+
+
+def batch(bench: Bench) -> None:
+    """Batches: what a notebook costs the machine that drives it."""
+    from .batch.figures import batch
+
+    batch(PYTHONS, bench.rounds(3), lambda *row: bench.add(Row(row[0], row[1], row[2])))
 
 
 def latency(bench: Bench) -> None:
@@ -450,7 +480,8 @@ def packages(bench: Bench) -> None:
 
 
 ROWS: dict[str, Callable[[Bench], None]] = {
-    "start": start, "round_trip": round_trip, "notebook": notebook, "latency": latency,
+    "start": start, "round_trip": round_trip, "notebook": notebook,
+    "in_process": in_process, "batch": batch, "latency": latency,
     "flushed": flushed,
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
     "source": source, "transfer": transfer, "state": state, "files": files,

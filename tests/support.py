@@ -110,10 +110,10 @@ class Pool:
 
 
 @contextmanager
-def running_pool(**options: Any) -> Iterator[Pool]:
+def running_pool(module: str = "aca_kernel.localpool", **options: Any) -> Iterator[Pool]:
     """Start a pool as the embedded one is started, with faults switched on."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "aca_kernel.localpool"],
+        [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,

@@ -4,8 +4,10 @@ Runs small real notebooks (numpy, pandas, matplotlib) with plain ipykernel, one 
 other, and then with `aca-kernel run` on a local pool with the service's cooldown of 300 s;
 then again while the pool answers 429 at random, an environment is killed every ten seconds,
 and the batch itself is killed in the middle and resumed. Outputs must be the same each time,
-to the byte; the times are printed. Takes twenty minutes; `--count` and `--seconds` make it
-smaller, and tests/batch/test_acceptance.py does so.
+to the byte; the times are printed. In trouble each cell notes that it runs, and is counted: never
+twice in one attempt, in no attempt that the report does not have, and none is left out. Takes
+twenty minutes; `--count` and `--seconds` make it smaller, and tests/batch/test_acceptance.py does
+so.
 """
 
 from __future__ import annotations
@@ -38,9 +40,16 @@ KILL_SECONDS = 10.0
 # The aim, as a multiple of the time that the processors need at least.
 MOST = 1.25
 
+# What a cell notes goes by the disk, so that the environment's end takes nothing of it along.
 _IMPORTS = """\
+import os
 import numpy as np
-rng = np.random.default_rng({seed})"""
+rng = np.random.default_rng({seed})
+attempt = os.urandom(8).hex()
+def note(cell):
+    with open({journal}, "a") as file:
+        file.write(f"{seed} {attempt} {cell}\\n")
+note(0)"""
 
 _LIBRARIES = """\
 import pandas as pd
@@ -83,15 +92,52 @@ def write_notebooks(
         notebook = nbformat.v4.new_notebook(
             cells=[
                 nbformat.v4.new_code_cell(
-                    cell.replace("{seed}", str(n)).replace("{units}", str(units))
+                    (f"note({number})\n" if number else "")
+                    + cell.replace("{seed}", str(n))
+                    .replace("{units}", str(units))
+                    .replace("{journal}", repr(str(journal_of(folder))))
                 )
-                for cell in cells
+                for number, cell in enumerate(cells)
             ]
         )
         notebook.metadata.kernelspec = {"name": "aca", "display_name": "aca"}
         names.append(f"{n:03}.ipynb")
         nbformat.write(notebook, folder / names[-1])
     return names
+
+
+def journal_of(folder: Path) -> Path:
+    """Return the file in which the cells of notebooks in a folder note that they run."""
+    return folder.parent / "journal"
+
+
+def attempts_in(folder: Path) -> dict[str, dict[str, list[int]]]:
+    """Return the cells that have run, by notebook and attempt."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for line in journal_of(folder).read_text().splitlines():
+        seed, attempt, cell = line.split()
+        found.setdefault(f"{int(seed):03}.ipynb", {}).setdefault(attempt, []).append(int(cell))
+    return found
+
+
+def check_counts(folder: Path, earlier: set[str], under_way: set[str], result: Any) -> int:
+    """Count the cells that ran in trouble; return how many there were.
+
+    earlier: the attempts that there were when the batch was killed. under_way: notebooks that were
+    running then, of which one more attempt may have begun. result: the second part's report.
+    """
+    total = 0
+    for one in result["notebooks"]:
+        attempts = attempts_in(folder)[one["name"]]
+        total += sum(map(len, attempts.values()))
+        for cells in attempts.values():
+            # None twice, none out of turn, none without the ones before it.
+            assert cells == list(range(len(cells))), (one["name"], cells)
+        if one["status"] == "done":
+            assert max(map(len, attempts.values())) == one["cells"], one["name"]
+            begun = len(attempts.keys() - earlier)
+            assert begun <= one["attempts"] + (one["name"] in under_way), (one["name"], attempts)
+    return total
 
 
 def _unit_seconds() -> float:
@@ -171,6 +217,7 @@ def run_in_trouble(
         *names, "--output-dir", "troubled", "--jobs", str(jobs), "--resume", "--retries", "20",
         "--report", "troubled.json",
     ]  # fmt: skip
+    journal_of(folder).unlink()  # what plain ipykernel and the calm batch have noted
     begun = time.monotonic()
     with trouble(pool, kill_seconds, most=len(names)) as happened:
         with started(folder, *words, env=pool.env, is_quiet=True) as batch:
@@ -183,12 +230,16 @@ def run_in_trouble(
         while alive(kernels):
             time.sleep(0.1)
         before = done_in(folder / "troubled", names)
+        under_way = set([name for name in names if name not in before][: 2 * jobs])
+        earlier = {one for attempts in attempts_in(folder).values() for one in attempts}
         resumed = run(folder, *words, env=pool.env, timeout=3600)
     seconds = time.monotonic() - begun
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     after = done_in(folder / "troubled", names)
     assert {name: after[name] for name in before} == before, "what was done has been run again"
     result = report(folder, "troubled.json")
+    cells = check_counts(folder, earlier, under_way, result)
+    print(f"{cells} cells have run, none twice in one attempt and none unseen.", file=sys.stderr)
     skipped = {one["name"] for one in result["notebooks"] if one["status"] == "skipped"}
     assert skipped == set(before)
     return seconds, happened, result
@@ -258,7 +309,10 @@ def main() -> None:
 
 
 def pool_of_the_service() -> AbstractContextManager[Pool]:
-    return running_pool(max_concurrent_sessions=PLACES, cooldown_seconds=COOLDOWN_SECONDS)
+    # The cells note on this machine's disk that they run.
+    return running_pool(
+        isolation="process", max_concurrent_sessions=PLACES, cooldown_seconds=COOLDOWN_SECONDS
+    )
 
 
 def row(name: str, seconds: float, share: str) -> None:
