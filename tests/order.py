@@ -26,6 +26,8 @@ LONG = (
     "batch/test_run.py",
     "clients/test_vscode.py",
     "host/test_transfer.py",
+    "host/test_folder_transfer.py",
+    "cli/test_transfer.py",
     "kernel/test_nasty_input.py",
     "environment/test_network.py",
     "environment/test_handover.py",

@@ -73,3 +73,12 @@ def test_the_environment_cannot_write_there_and_finds_nothing_afterwards(tmp_pat
             "except OSError as error: print(found, error.strerror)"
         )
         assert kernel.run(code).text.strip() == "[] Read-only file system"
+
+
+def test_without_a_sandbox_the_folder_is_the_pools_own(tmp_path: Path) -> None:
+    (tmp_path / "large.bin").write_bytes(os.urandom(20_000_000))
+    arguments = ("--AcaKernel.isolation=process",)
+    with inside(tmp_path), running_kernel(arguments=arguments) as kernel:
+        assert kernel.run("%aca upload large.bin there.bin").status == "ok"
+        code = "open('there.bin', 'rb').read() == open('large.bin', 'rb').read()"
+        assert kernel.run(code).result == "True"
