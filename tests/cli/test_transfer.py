@@ -85,7 +85,7 @@ def test_a_file_and_a_folder_go_through_a_kernel_and_back(here: Path, kernel: Cl
     make(here / "data")
     status, out, err = run(here, "upload", "data", *existing(kernel))
     assert (status, err) == (0, "")
-    assert f"{here / 'data'} →" in out
+    assert f"{here / 'data'} →" in out.replace("\n", " ")
     assert "4 files" in out
     assert "1 name is left out" in out.replace("\n", " ")
     assert kernel.run("sorted(os.listdir('data'))").result == str(
