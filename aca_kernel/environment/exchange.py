@@ -273,12 +273,15 @@ class Exchange:
         try:
             page = self._page_of(text)
         except wire.FrameCut as cut:
+            self.lost(call)
             self._shrink_page(cut.received)
             self._wait_seconds = 0.0
             return None
         except wire.FrameMissing:
-            # Seen once from a real ipykernel: the call after an interrupted one comes
-            # back empty. Nothing ran, and asking again is safe.
+            # Seen once from a real ipykernel: the call after an interrupted one comes back empty,
+            # and nothing of it has run. An interpreter that ends under a call may have run it.
+            # The agent drops what it has seen, so that asking again is safe.
+            self.lost(call)
             self._without_frame += 1
             if self._without_frame >= MOST_ANSWERS_WITHOUT_FRAME:
                 raise RemoteProtocolError(

@@ -37,4 +37,5 @@ def test_a_cell_of_the_first_call_that_is_lost_is_not_run_again_without_a_word(
     assert runs.read_text() == "x"
     (one,) = json.loads((tmp_path / "r.json").read_text())["notebooks"]
     assert one["attempts"] == 1
-    assert one["errors"][0]["ename"] == "EnvironmentGone"
+    # Its processes end one after the other: one may live to tell of another's end.
+    assert one["errors"][0]["ename"] in ("EnvironmentGone", "RemoteKernelDied")

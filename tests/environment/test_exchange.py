@@ -1,0 +1,29 @@
+"""What one end of the exchanges knows about the other."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from aca_kernel.environment.exchange import Exchange
+from aca_kernel.remote import wire
+
+
+@pytest.mark.parametrize("answer", ["", "Traceback: the interpreter has ended", "cut"])
+def test_what_an_answer_without_a_frame_belongs_to_may_have_arrived(answer: str) -> None:
+    exchange = Exchange(logging.getLogger("test"))
+    place = exchange.send(wire.Record({"kind": "message"}, (b"a cell",)))
+    exchange.begin(1.0, 0.0)
+    call = exchange.next_call(0.0)
+    assert call is not None
+    assert exchange.is_safe_to_repeat(place)
+    if answer == "cut":
+        frame = wire.encode_frame(exchange.nonce, wire.Page({"off": 0}, b"x" * 5000))
+        answer = frame[: len(frame) // 2]
+    assert exchange.answered(call, answer, 0.1) is None
+    assert not exchange.is_safe_to_repeat(place)
+    # It is asked again, with the same.
+    again = exchange.next_call(0.2)
+    assert again is not None
+    assert again.end == call.end
