@@ -168,7 +168,7 @@ class _FarEnd:
 
     async def drop(self) -> None:
         """Have removed what is not whole over there, as far as it can be reached."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # the transfer's own error is what the user hears
             await asyncio.wait_for(self.ask("drop", {}), _DROP_SECONDS)
 
 
