@@ -259,11 +259,11 @@ class Exchange:
         return call
 
     def answered(
-        self, call: ToolCall, text: str, now: float, *, reason: str = ""
+        self, call: ToolCall, text: str, now: float, *, reason: str = "", is_booted: bool = True
     ) -> list[Record] | None:
         """Take what a call has printed; return what came, None if the exchange goes on.
 
-        reason: why it printed nothing, for the log.
+        reason: why it printed nothing, for the log. is_booted: there was an agent to print.
         Raises EnvironmentGone: the environment, or the agent in it, is not there.
         Raises RemoteProtocolError: the answer cannot be right.
         """
@@ -281,7 +281,8 @@ class Exchange:
             # Seen once from a real ipykernel: the call after an interrupted one comes back empty,
             # and nothing of it has run. An interpreter that ends under a call may have run it.
             # The agent drops what it has seen, so that asking again is safe.
-            self.lost(call)
+            if is_booted:
+                self.lost(call)
             self._without_frame += 1
             if self._without_frame >= MOST_ANSWERS_WITHOUT_FRAME:
                 raise RemoteProtocolError(

@@ -242,7 +242,9 @@ class Relay:
         if result is None:
             return None
         reason = reason_of(result)
-        return self.exchange.answered(call, result.stdout, time.monotonic(), reason=reason)
+        return self.exchange.answered(
+            call, result.stdout, time.monotonic(), reason=reason, is_booted=self.is_booted
+        )
 
     async def _try(self, call: ToolCall) -> ToolResult | None:
         """Make a call that need not succeed; None: it did not. Raises EnvironmentGone."""
