@@ -277,7 +277,7 @@ class Launcher:
                 beside = asyncio.ensure_future(self._end_last(environment, claim.nonce))
                 try:
                     launched = await self._boot_again(environment)
-                except BaseException:
+                except BaseException:  # an interrupt of the task, too: nothing goes on beside it
                     beside.cancel()
                     raise
                 finally:
