@@ -147,6 +147,8 @@ def another_version(python: str) -> Iterator[None]:
     installed = Path(python).parent.parent / "share/jupyter/kernels/aca/kernel.json"
     spec = json.loads(installed.read_text())
     spec["argv"][0] = python
+    # The checkout's package is no version of that environment's (Python 3.11 and later).
+    spec.setdefault("env", {})["PYTHONSAFEPATH"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         kernel = Path(folder, "kernels", "before")
         kernel.mkdir(parents=True)

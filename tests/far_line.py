@@ -158,7 +158,11 @@ class Line:
         traffic = Traffic([], [], 0, 0, pending)
         yield traffic
         traffic.over = self.loop.time()
-        traffic.calls, traffic.opened = self.calls[calls:], self.opened[opened:]
+        # A call is noted when it arrives at the far end; some had left before this began.
+        noted = self.calls[calls:]
+        traffic.pending += [one for one in noted if one.began < now]
+        traffic.calls = [one for one in noted if one.began >= now]
+        traffic.opened = self.opened[opened:]
         traffic.up, traffic.down = self.bytes_up - up, self.bytes_down - down
 
     def _for_each(self, action: Callable[[_Connection], None]) -> None:
