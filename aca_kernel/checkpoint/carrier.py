@@ -15,8 +15,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import AcaKernelError, CheckpointFailed
 from ..remote.depot import REQUEST
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from ..messaging.inbox import Inbox
 
 
-@dataclass(frozen=True, slots=True)
-class CarryAsked:
+class CarryAsked(NamedTuple):
     """The checkpoint engine has a record for the environment.
 
     msg_id: of a message to the remote kernel, whose answer exchanges are to wait for.

@@ -14,8 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Collection, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import (
     AcaKernelError,
@@ -56,8 +55,7 @@ _LOOK_SECONDS = (0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0)
 _LONGEST_SECONDS = 200.0
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointKept:
+class CheckpointKept(NamedTuple):
     """There is a checkpoint that can be brought back, or none any more (`has_any`)."""
 
     now: float

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import AcaKernelError, CheckpointSuperseded, EnvironmentGone
 
@@ -24,15 +23,13 @@ if TYPE_CHECKING:
 _KEEP_SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Poked:
+class Poked(NamedTuple):
     """The environment is to be called, so that it lives on."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointMissed:
+class CheckpointMissed(NamedTuple):
     """A checkpoint could not be taken. problem: a sentence that says why."""
 
     now: float

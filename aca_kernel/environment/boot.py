@@ -56,12 +56,16 @@ async def boot(environment: Environment, nonce: str, config: dict[str, Any]) -> 
     Raises EnvironmentGone and the errors of Environment.persist.
     Raises RemoteProtocolError: the session interpreter cannot run the agent.
     """
-    return await _greet(environment, code_of(nonce, config), BOOT_TIMEOUT_SECONDS)
+    code = code_of(nonce, config, is_near=environment.is_near)
+    return await _greet(environment, code, BOOT_TIMEOUT_SECONDS)
 
 
-def code_of(nonce: str, config: dict[str, Any]) -> str:
-    """Return the code that puts the agent into the session interpreter; it prints its greeting."""
-    return _BOOT % _payload(nonce, config)
+def code_of(nonce: str, config: dict[str, Any], *, is_near: bool = False) -> str:
+    """Return the code that puts the agent into the session interpreter; it prints its greeting.
+
+    is_near: the environment may see this package, and need not compile what is sent.
+    """
+    return _BOOT % _payload(nonce, config, remote_sources.folder() if is_near else "")
 
 
 def split_greeting(text: str) -> tuple[Greeting | None, str]:
@@ -121,10 +125,11 @@ def _greeting(page: wire.Page) -> Greeting:
     )
 
 
-def _payload(nonce: str, config: dict[str, Any]) -> str:
+def _payload(nonce: str, config: dict[str, Any], compiled: str) -> str:
     payload = {
         "loader": remote_sources.loader(),
         "files": remote_sources.relay_half(),
+        "compiled": compiled,
         "nonce": nonce,
         "config": config,
     }

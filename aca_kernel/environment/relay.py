@@ -126,7 +126,8 @@ class Relay:
         For an environment in which an agent has run, so that nothing is to be found out before.
         beside: what is done at the same time.
         """
-        self._boot_code = code_of(self.exchange.nonce, self._config)
+        is_near = self.environment.is_near
+        self._boot_code = code_of(self.exchange.nonce, self._config, is_near=is_near)
         self._beside_boot = beside
 
     @property

@@ -10,8 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..errors import (
     AcaKernelError,
@@ -47,8 +46,7 @@ _TURN_SECONDS = 0.5
 QUIET_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class PoolWaits:
+class PoolWaits(NamedTuple):
     """The pool keeps the user waiting, for so long already."""
 
     now: float
@@ -56,8 +54,7 @@ class PoolWaits:
     waited_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class CallRepeated:
+class CallRepeated(NamedTuple):
     """A call to the pool has failed, and is made again."""
 
     now: float

@@ -109,10 +109,10 @@ def _matching(here: Mapping[str, str], patterns: Iterable[str]) -> set[str]:
     """Return the names that match; this machine's own only where they are named in full."""
     found: set[str] = set()
     for pattern in patterns:
-        is_name = re.fullmatch(r"\w+", pattern) is not None
-        found.update(
-            name for name in here if fnmatchcase(name, pattern) and (is_name or not _is_local(name))
-        )
+        if re.fullmatch(r"\w+", pattern):
+            found.update({pattern} & here.keys())
+        else:
+            found.update(x for x in here if fnmatchcase(x, pattern) and not _is_local(x))
     return found
 
 
@@ -134,11 +134,21 @@ def _different(here: Mapping[str, str], parent: Mapping[str, str] | None) -> set
 
 
 def _is_local(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in _OF_THE_MACHINE.split())
+    return _is_one_of(name, _OF_THE_MACHINE)
 
 
 def _is_of_the_kernel(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in _OF_THE_KERNEL.split())
+    return _is_one_of(name, _OF_THE_KERNEL)
+
+
+def _is_one_of(name: str, patterns: str) -> bool:
+    """Tell whether a name is among words of which some end in `*`, for what begins so.
+
+    An expression for each of them would be compiled at each start, in ten milliseconds.
+    """
+    words = patterns.split()
+    starts = tuple(word[:-1] for word in words if word.endswith("*"))
+    return name in words or name.startswith(starts)
 
 
 def _is_text(text: str) -> bool:

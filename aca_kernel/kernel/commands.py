@@ -6,7 +6,7 @@ Those that take time are answered by events (events.py). At most one `Job` is un
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..messaging.outgoing import Outgoing
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 # -- to the environment ------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DoExchange:
+class DoExchange(NamedTuple):
     """Begin and do an exchange: `Exchanged`, `ExchangeFailed`."""
 
     wait_seconds: float
@@ -29,16 +28,14 @@ class SendAlong:
     """Make another call for what was queued while the exchange is under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartAhead:
+class StartAhead(NamedTuple):
     """Have a starter wait for the `!` commands of a cell that is sent with the next exchange."""
 
     msg_id: str
     commands: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StopWaiting:
+class StopWaiting(NamedTuple):
     """Let the pending exchange fail with WaitInterrupted when it would have to be repeated.
 
     place: what must not have reached the agent then; None: it has not been sent at all.
@@ -52,22 +49,19 @@ class Wake:
     """Have the agent end the pending exchange now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupt:
+class Interrupt(NamedTuple):
     """Send SIGINT to the remote kernel: `Interrupted`. msg_id: of the request that is meant."""
 
     msg_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallHost:
+class CallHost(NamedTuple):
     """Do what the remote side asks for, in this order: `HostAnswered`, `LossFound`."""
 
     calls: tuple[Record, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunCode:
+class RunCode(NamedTuple):
     """Run the text of a cell in the session interpreter: `CodeRan`, `CodeFailed`."""
 
     code: str
@@ -101,8 +95,7 @@ class Forget:
     """The environment has ended, or is given up: no kernel is to have it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(NamedTuple):
     """End what runs in the environment that was forgotten last, and discard it: `Left`."""
 
     keeps_state: bool
@@ -111,8 +104,7 @@ class Leave:
 # -- checkpoints -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Restore:
+class Restore(NamedTuple):
     """Bring the last checkpoint back: `Restored`, `RestoreFailed`.
 
     number: of this attempt. after_death: the remote kernel ended when it was tried before, and
@@ -128,15 +120,13 @@ class CancelRestore:
     """Give up bringing it back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(NamedTuple):
     """Hand an answer to the checkpoint engine."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class FailCarried:
+class FailCarried(NamedTuple):
     """Tell the checkpoint engine that what it has asked will not be answered."""
 
     error: AcaKernelError
@@ -147,15 +137,13 @@ class LoseVariables:
     """Tell the checkpoint engine that there is another remote kernel in the same environment."""
 
 
-@dataclass(frozen=True, slots=True)
-class TellIdle:
+class TellIdle(NamedTuple):
     """Tell the checkpoint engine whether no cell waits or runs."""
 
     is_idle: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CellEnded:
+class CellEnded(NamedTuple):
     """Tell the checkpoint engine that a cell has run for so long."""
 
     seconds: float
@@ -164,15 +152,13 @@ class CellEnded:
 # -- the kernel's own --------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class WaitUntil:
+class WaitUntil(NamedTuple):
     """Tell the core when it is so late: `TimeCame`. One that is told too early is harmless."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """End the kernel. for_restart: its front end is about to start it again."""
 
     for_restart: bool = False

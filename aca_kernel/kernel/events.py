@@ -7,8 +7,7 @@ rooms are defined there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checkpoint.carrier import CarryAsked
 from ..checkpoint.checkpoints import CheckpointKept
@@ -36,15 +35,13 @@ if TYPE_CHECKING:
     from ..remote.wire import Record
 
 
-@dataclass(frozen=True, slots=True)
-class InterruptAsked:
+class InterruptAsked(NamedTuple):
     """An interrupt that is no message: SIGINT."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class TimeCame:
+class TimeCame(NamedTuple):
     """The time that the core wanted to be told of has come."""
 
     now: float
@@ -53,8 +50,7 @@ class TimeCame:
 # -- exchanges ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Exchanged:
+class Exchanged(NamedTuple):
     """An exchange has brought these records; the rest of what it said is in the Exchange."""
 
     now: float
@@ -62,8 +58,7 @@ class Exchanged:
     records: list[Record]
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeFailed:
+class ExchangeFailed(NamedTuple):
     """An exchange came to nothing, however often its calls were repeated."""
 
     now: float
@@ -71,8 +66,7 @@ class ExchangeFailed:
     error: AcaKernelError
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(NamedTuple):
     """The remote kernel has been interrupted, or will be by the next exchange."""
 
     now: float
@@ -82,8 +76,7 @@ class Interrupted:
 # -- what the remote side asks of this one -----------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HostAnswered:
+class HostAnswered(NamedTuple):
     """Calls of the remote side have been done, and these are the answers that are due.
 
     is_late: it took exchanges to find the answer, so that they went on meanwhile.
@@ -98,8 +91,7 @@ class HostAnswered:
     may_continue: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LossFound:
+class LossFound(NamedTuple):
     """Something else than an exchange has found out that the environment has ended."""
 
     now: float
@@ -110,8 +102,7 @@ class LossFound:
 # -- an environment's life ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentReady:
+class EnvironmentReady(NamedTuple):
     """There is an environment. exchange: with its agent, None where only plain mode is possible.
 
     is_taken_over: another kernel has used it.
@@ -123,30 +114,26 @@ class EnvironmentReady:
     is_taken_over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchFailed:
+class LaunchFailed(NamedTuple):
     """No environment could be got."""
 
     now: float
     error: AcaKernelError
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchInterrupted:
+class LaunchInterrupted(NamedTuple):
     """Launching was given up, as the core wanted it."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """The environment that was to be left has been left."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """What was to be brought back has been.
 
     report: the environment's, None if there was nothing. cells_since: cells that had run after
@@ -159,8 +146,7 @@ class Restored:
     cells_since: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreFailed:
+class RestoreFailed(NamedTuple):
     """It could not be brought back; error None: it was cancelled."""
 
     now: float
@@ -171,16 +157,14 @@ class RestoreFailed:
 # -- plain mode --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRan:
+class CodeRan(NamedTuple):
     """The text of a cell has run."""
 
     now: float
     result: ToolResult
 
 
-@dataclass(frozen=True, slots=True)
-class CodeFailed:
+class CodeFailed(NamedTuple):
     """It could not be run, or it is not known; error None: nobody waits for it any longer."""
 
     now: float
@@ -190,8 +174,7 @@ class CodeFailed:
 # -- the kernel's own --------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DriverFailed:
+class DriverFailed(NamedTuple):
     """Something has failed in a way that nobody expected; it has been logged.
 
     what: what could not be done, behind "The kernel could not". is_fatal: requests wait for it.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..checkpoint.carrier import is_own
 from ..messaging.request_state import Event, Heard
@@ -37,22 +37,19 @@ _INTERRUPTED: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Began:
+class Began(NamedTuple):
     """The remote kernel is busy with a request."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """A cell has failed whose error aborts the cells behind it."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """The remote kernel is idle again, so many seconds later, and the request is finished."""
 
     request: Request

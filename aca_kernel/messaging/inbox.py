@@ -6,8 +6,7 @@ Each event is defined at its source; kernel/events.py lists them all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 E_contra = TypeVar("E_contra", contravariant=True)
 
@@ -19,8 +18,7 @@ class Inbox(Protocol[E_contra]):
         """Have an event handled after those that were put before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A message of a front end. frames: header, parent header, metadata, content, buffers."""
 
     now: float
@@ -30,8 +28,7 @@ class Received:
     content: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
+class Noticed(NamedTuple):
     """A sentence for the user of a waiting cell, at once."""
 
     now: float

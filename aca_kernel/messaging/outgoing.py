@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(NamedTuple):
     """A message of the kernel's own on iopub. parent: header of the request, if there is one."""
 
     msg_type: str
@@ -16,8 +14,7 @@ class Publish:
     metadata: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A reply of the kernel's own."""
 
     channel: str
@@ -28,16 +25,14 @@ class Reply:
     metadata: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(NamedTuple):
     """A message of the remote kernel's on iopub, as it came."""
 
     topic: str
     frames: list[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardReply:
+class ForwardReply(NamedTuple):
     """A message of the remote kernel's to one front end, as it came."""
 
     channel: str

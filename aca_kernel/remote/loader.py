@@ -1,7 +1,8 @@
 """The first code in the session interpreter: unpacks the agent and starts it.
 
-Executed with `payload` in its namespace: {"files": {name: source}, "nonce", "config"}.
-Idempotent: it may run again after a lost answer.
+Executed with `payload` in its namespace: {"files": {name: source}, "nonce", "config", "compiled"}.
+Idempotent: it may run again after a lost answer. compiled: the folder that the sources are from,
+if this environment may see it: what Python has compiled of them is taken from there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import os
+import struct
 import sys
 import tempfile
 from typing import Any
@@ -18,6 +20,9 @@ PACKAGE = "_aca_remote"
 
 # A Unix socket's path may be 107 bytes long; ours add about 20 to the directory's.
 _LONGEST_DIRECTORY = 70
+
+# At the start of a compiled file (PEP 552): Python's number, flags, time and size of its source.
+_HEAD = struct.Struct("<4sLLL")
 
 
 def load(payload: dict[str, Any]) -> str:
@@ -29,7 +34,7 @@ def load(payload: dict[str, Any]) -> str:
     found = running.AGENT.retire() if running is not None else None
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
-    directory = _unpack(payload["files"])
+    directory = _unpack(payload["files"], payload["compiled"])
     spec = importlib.machinery.PathFinder.find_spec(PACKAGE, [directory])
     if spec is None or spec.loader is None:
         raise ImportError(directory)
@@ -41,14 +46,39 @@ def load(payload: dict[str, Any]) -> str:
     return str(agent.start(payload["nonce"], directory, payload["config"], found, files))
 
 
-def _unpack(files: dict[str, str]) -> str:
+def _unpack(files: dict[str, str], compiled: str) -> str:
     parent = tempfile.gettempdir()
     if len(parent) > _LONGEST_DIRECTORY:
         parent = "/tmp"  # noqa: S108 - mkdtemp makes it private
     directory = tempfile.mkdtemp(prefix="aca-", dir=parent)
-    for name, source in files.items():
-        path = os.path.join(directory, PACKAGE, *name.split("/"))
+    for name, text in files.items():
+        path, source = os.path.join(directory, PACKAGE, *name.split("/")), text.encode("utf-8")
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(path, "w", encoding="utf-8") as file:
+        with open(path, "wb") as file:
             file.write(source)
+        if compiled:
+            _copy_compiled(os.path.join(compiled, *name.split("/")), source, path)
     return directory
+
+
+def _copy_compiled(known: str, source: bytes, path: str) -> None:
+    """Take along what this Python has compiled of the same source; else it compiles it anew."""
+    try:
+        with open(known, "rb") as file:
+            is_same = file.read() == source
+            status = os.fstat(file.fileno())
+        with open(importlib.util.cache_from_source(known), "rb") as file:
+            head, code = file.read(_HEAD.size), file.read()
+        if not is_same or head != _head(status):
+            return
+        target = importlib.util.cache_from_source(path)
+        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        with open(target, "wb") as file:
+            file.write(_head(os.stat(path)) + code)
+    except (OSError, NotImplementedError):  # it is not seen from here, or was never compiled
+        return
+
+
+def _head(status: os.stat_result) -> bytes:
+    written = int(status.st_mtime) & 0xFFFFFFFF
+    return _HEAD.pack(importlib.util.MAGIC_NUMBER, 0, written, status.st_size & 0xFFFFFFFF)

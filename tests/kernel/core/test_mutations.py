@@ -27,14 +27,13 @@ def answer_twice(patch: pytest.MonkeyPatch) -> None:
 
     def twice(self: Any, request: Any, content: Any, metadata: Any = None) -> None:
         reply(self, request, content, metadata)
-        again = outgoing.Reply(request.channel, request.idents, request.reply_type, content, {})
-        self._out.append(outgoing.Reply(**{**_fields(again), "parent": request.header}))
+        self._out.append(
+            outgoing.Reply(
+                request.channel, request.idents, request.reply_type, content, request.header
+            )
+        )
 
     patch.setattr(Publisher, "reply", twice)
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in type(value).__slots__}
 
 
 def drop_a_reply(patch: pytest.MonkeyPatch) -> None:
