@@ -20,7 +20,7 @@ from typing import Any
 REQUIREMENTS = (
     *("polars", "duckdb", "h5py", "h5netcdf", "netCDF4", "lxml", "tables", "xarray", "zarr"),
     *("opencv-python-headless", "rasterio", "fiona", "pyogrio", "geopandas", "pyarrow", "pandas"),
-    "soundfile",
+    *("soundfile", "ray"),
 )
 
 # What makes files in the working directory, and expressions that read them below `at`.
@@ -139,6 +139,11 @@ open("fs.txt", "w").write("text")
     "soundfile": (
         "import soundfile\nsoundfile.write('s.wav', [[0.5], [0.25]], 8000)",
         {"soundfile.read(at + 's.wav')[0].tolist()": "read"},
+    ),
+    # Not a reader, but its workers begin anew.
+    "ray": (
+        "import ray\nopen('w.txt', 'w').write('text')",
+        {"ray.get(ray.remote(lambda name: open(name).read()).remote(at + 'w.txt'))": "a worker"},
     ),
 }
 

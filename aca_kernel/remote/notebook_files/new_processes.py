@@ -1,8 +1,10 @@
-"""Processes of multiprocessing that begin anew: they find files as the notebook's own does.
+"""Workers that begin anew: they find files as the notebook's own process does.
 
-With `spawn` and `forkserver`, and in loky, a new process is sent what it prepares itself by, ahead
-of what it runs. It is told of the mirror there, and of nothing in its environment: what else the
-notebook starts is as ever. Workers of concurrent.futures, joblib and dask are such processes.
+With `spawn` and `forkserver` of multiprocessing, and in loky, a new process is sent what it
+prepares itself by, ahead of what it runs. It is told of the mirror there, and of nothing in its
+environment: what else the notebook starts is as ever. Workers of concurrent.futures, joblib and
+dask are such processes. Ray's are started by a program of its own; a hook of the job prepares them
+(https://docs.ray.io/en/latest/ray-core/handling-dependencies.html).
 """
 
 from __future__ import annotations
@@ -14,6 +16,11 @@ from typing import Any
 
 # What makes the text that is sent; loky has the same function.
 _MODULES = ("multiprocessing.spawn", "loky.backend.spawn", "joblib.externals.loky.backend.spawn")
+
+# Of Ray, whose workers may be on other machines where it is told an address.
+_RAY = "ray._private.worker"
+_RAY_ADDRESS = "RAY_ADDRESS"
+_RAY_HOOK = "worker_process_setup_hook"
 
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -28,6 +35,15 @@ try:
     importlib.import_module(name + ".notebook_files.facade").begin_in_process(about)
 except Exception as error:
     sys.stderr.write(f"Files beside the notebook are not found by this process: {error}\\n")
+"""
+
+
+# Behind it: what the job has of its own, a function or the path of one.
+_GO_ON = """
+if isinstance(then, str):
+    module, _, name = then.rpartition(".")
+    then = getattr(importlib.import_module(module), name)
+then()
 """
 
 
@@ -46,7 +62,8 @@ def patches(about: dict[str, Any]) -> dict[str, Callable[[Any], None]]:
 
     about: of plain objects, for `begin_in_process`.
     """
-    return dict.fromkeys(_MODULES, functools.partial(_patch, about))
+    told = functools.partial(_patch, about)
+    return {**dict.fromkeys(_MODULES, told), _RAY: functools.partial(_patch_ray, about)}
 
 
 def _patch(about: dict[str, Any], module: Any) -> None:
@@ -58,3 +75,28 @@ def _patch(about: dict[str, Any], module: Any) -> None:
         return {**original(*arguments, **named), "aca_files": _Beginning(about)}
 
     module.get_preparation_data = get_preparation_data
+
+
+def _patch_ray(about: dict[str, Any], module: Any) -> None:
+    original = module.init
+
+    @functools.wraps(original)
+    def init(address: str | None = None, *arguments: Any, **named: Any) -> Any:
+        if address in (None, "local") and not os.environ.get(_RAY_ADDRESS):
+            named["runtime_env"] = _with_hook(about, named.get("runtime_env"))
+        return original(address, *arguments, **named)
+
+    module.init = init
+
+
+def _with_hook(about: dict[str, Any], runtime_env: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a job's settings with a hook that tells workers of the mirror."""
+    settings = dict(runtime_env or {})
+    given, then = {"folder": _FOLDER, "about": about}, settings.get(_RAY_HOOK)
+    if then is None:
+        hook = functools.partial(exec, _BEGIN, given)
+    else:
+        hook = functools.partial(exec, _BEGIN + _GO_ON, {**given, "then": then})
+    # By which Ray names it in its own messages.
+    hook.__name__ = "find_files_beside_the_notebook"  # type: ignore[attr-defined]
+    return {**settings, _RAY_HOOK: hook}

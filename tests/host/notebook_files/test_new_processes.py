@@ -67,3 +67,63 @@ def test_what_a_worker_fetches_is_no_work_of_the_codes(kernel: Client, full_fold
     (full_folder / "fetched.txt").unlink()
     code = "import os; os.path.exists('fetched.txt')"
     assert eventually(lambda: kernel.run(code).result == "False")
+
+
+# As Ray: another program starts the worker, and what prepares it comes there as a pickle.
+RAY = """
+import pickle, subprocess, sys
+
+PROGRAM = "import pickle, sys; pickle.loads(bytes.fromhex(sys.argv[1]))(); exec(sys.argv[2])"
+
+def init(address=None, *, runtime_env=None):
+    hook = (runtime_env or {}).get("worker_process_setup_hook", print)
+    def ask(code):
+        words = [sys.executable, "-c", PROGRAM, pickle.dumps(hook).hex(), code]
+        return subprocess.run(words, capture_output=True, text=True).stdout
+    return ask
+"""
+
+
+@pytest.fixture
+def ray(kernel: Client) -> Client:
+    code = (
+        "import os, sys, tempfile\nsys.path.append(top := tempfile.mkdtemp())\n"
+        "os.makedirs(top + '/ray/_private')\n"
+        f"open(top + '/ray/_private/worker.py', 'w').write({RAY!r})\n"
+        "open(top + '/ray/__init__.py', 'w').write('from ray._private.worker import init')\n"
+        "import ray"
+    )
+    assert kernel.run(code).status == "ok"
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("arguments", "before"),
+    [
+        ("", ""),
+        ("'local'", ""),
+        ("runtime_env={'env_vars': {}}", ""),
+        ("None, runtime_env={'worker_process_setup_hook': mine}", "mine\n"),
+        ("runtime_env={'worker_process_setup_hook': 'this.s'}", "theirs\n"),
+    ],
+)
+def test_workers_of_ray_find_files(
+    ray: Client, full_folder: Path, arguments: str, before: str
+) -> None:
+    (full_folder / "asked.txt").write_text("there")
+    ray.run(
+        "import functools; mine = functools.partial(print, 'mine')\n"
+        "open(top + '/this.py', 'w').write('def s(): print(\"theirs\")')\n"
+        "os.environ['PYTHONPATH'] = top"
+    )
+    ask = f"ray.init({arguments})('print(open(\"asked.txt\").read())')"
+    assert ray.run(f"print({ask}, end='')").text == f"{before}there\n"
+
+
+@pytest.mark.parametrize("way", ["ray.init('192.0.2.1')", "ray.init()"])
+def test_workers_of_ray_elsewhere_are_told_nothing(ray: Client, way: str) -> None:
+    if way == "ray.init()":
+        ray.run("os.environ['RAY_ADDRESS'] = '192.0.2.1'")
+    modules = ray.run(f"print({way}('print(sorted(sys.modules))'))").text
+    assert "pickle" in modules
+    assert "_aca" not in modules
