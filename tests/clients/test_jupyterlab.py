@@ -336,3 +336,19 @@ def test_the_debugger_stops_at_a_breakpoint_and_shows_the_variables(lab: Lab) ->
     sidebar.locator('[data-command="debugger:continue"]').click()
     expect(notebook.output(1)).to_have_text("42")
     assert notebook.stray_output() == []
+
+
+@pytest.mark.parametrize("folder", ["", "below/"])
+def test_a_link_in_a_traceback_opens_the_file_beside_the_notebook(lab: Lab, folder: str) -> None:
+    beside = lab.server.root / folder
+    (beside / "tools").mkdir(parents=True, exist_ok=True)
+    (beside / "tools" / "failing.py").write_text("def fail():\n    pass\n    return 1 / 0\n")
+    notebook = lab.open(f"{folder}links.ipynb", "from tools import failing\nfailing.fail()")
+    link = notebook.run(0).locator("a", has_text="failing.py").first
+    link.scroll_into_view_if_needed()
+    lab.shoot("traceback-link")
+    link.click()
+    editor = lab.page.locator(".jp-FileEditor:visible")
+    expect(editor).to_contain_text("return 1 / 0")
+    # With the cursor in the line.
+    expect(lab.page.locator(".jp-StatusBar-Widget", has_text="Ln 3")).to_be_visible()
