@@ -232,19 +232,21 @@ def test_the_wait_for_a_place_is_no_time_of_a_cell(tmp_path: Path) -> None:
 
 
 # Notes how much of long texts the batch holds each time that it has written a notebook. What waits
-# for Python's collector counts as held.
+# for Python's collector counts as held. One thread at a time: two would go through each other's
+# lists.
 _NOTE_HELD = """
-import gc, os, sys
+import gc, os, sys, threading
 gc.disable()
-replace = os.replace
+replace, lock = os.replace, threading.Lock()
 
 def noting(source, target, **options):
     replace(source, target, **options)
     if str(target).endswith(".ipynb"):
-        held = {id(one): sys.getsizeof(one) for one in gc.get_referents(*gc.get_objects())
-                if isinstance(one, (str, bytes, bytearray, memoryview))}
-        with open(os.environ["HELD"], "a") as file:
-            print(sum(size for size in held.values() if size > 1 << 20), file=file)
+        with lock:
+            held = {id(one): sys.getsizeof(one) for one in gc.get_referents(*gc.get_objects())
+                    if isinstance(one, (str, bytes, bytearray, memoryview))}
+            with open(os.environ["HELD"], "a") as file:
+                print(sum(size for size in held.values() if size > 1 << 20), file=file)
 
 os.replace = noting
 """
