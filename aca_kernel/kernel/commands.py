@@ -38,6 +38,13 @@ class StartAhead:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAhead:
+    """Send along with the next exchange what is known of files that `!` commands name."""
+
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StopWaiting:
     """Let the pending exchange fail with WaitInterrupted when it would have to be repeated.
 
@@ -186,6 +193,7 @@ Command = (
     | Job
     | SendAlong
     | StartAhead
+    | LookAhead
     | StopWaiting
     | Wake
     | Interrupt
