@@ -188,6 +188,19 @@ def test_a_connection_that_is_closed_under_a_call(far: Far, kernel: Client, kind
     assert far.least(run, 3) <= 3
 
 
+def test_connections_that_were_lost_are_made_again_beside_the_calls(
+    far: Far, kernel: Client
+) -> None:
+    """So that no call waits for one; each cell loses one of four at the most."""
+    with far.line.watch() as traffic:
+        for _ in range(8):
+            far.pool.fault(count=1, tool=PYTHON, kind="drop_after")
+            kernel.run("1 + 1")
+            far.settle()
+    waited = [one for one in traffic.calls if one.name == PYTHON and one.handshakes]
+    assert len(waited) <= 1
+
+
 def test_the_first_cell_after_a_restart(far: Far, kernel: Client) -> None:
     def restart() -> int:
         far.settle()
