@@ -112,7 +112,8 @@ class Sending:
         if not isinstance(paths, list) or len(paths) > _MOST_PATHS:
             raise CallRefused("The request has no list `paths`.")
         texts = [path if isinstance(path, str) else "." for path in paths]
-        found = await asyncio.to_thread(lambda: [self._folder.find(path) for path in texts])
+        folder = self._folder.for_many()
+        found = await asyncio.to_thread(lambda: [folder.find(path) for path in texts])
         for path, item in zip(texts, found, strict=True):
             # A module that seems to be missing is not opened, and `open` would not tell.
             if item is None and path.endswith(".py"):
@@ -130,8 +131,9 @@ class Sending:
 
         def found() -> _Facts:
             facts: _Facts = {}
-            for path in _paths_in(commands, self._folder.inner):
-                item = self._folder.find(path)
+            folder = self._folder.for_many()
+            for path in _paths_in(commands, folder.inner):
+                item = folder.find(path)
                 if item is not None or not path.endswith(".py"):
                     facts[path] = None if item is None else _row(item)
             return facts
@@ -216,6 +218,7 @@ class Sending:
 
     def _read_others(self, paths: Sequence[Any], room: int) -> tuple[_Rows, bytes]:
         """Return what the answer says of files that come along, and all of their bytes."""
+        folder = self._folder.for_many()
         rows: _Rows = []
         pieces: list[bytes] = []
         taken = 0
@@ -223,7 +226,7 @@ class Sending:
             if not isinstance(path, str):
                 continue
             try:
-                file = self._folder.open(path)
+                file = folder.open(path)
             except FileProblem:
                 continue
             try:
