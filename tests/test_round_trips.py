@@ -18,6 +18,7 @@ import pytest
 from aca_kernel.pool.round_trip import KEPT_CALLS
 
 from .far_line import Line, make_certificates
+from .host.notebook_files.conftest import inside
 from .support import Client, Pool, eventually, running_kernel, running_pool
 
 # One way, in seconds. Long enough to tell what follows what.
@@ -26,6 +27,8 @@ DELAY = 0.02
 TRIES = 4
 
 HELD_SECONDS = 1.9
+
+ON_DEMAND = ("--AcaKernel.files=on-demand",)
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
 
@@ -185,6 +188,19 @@ def test_a_connection_that_is_closed_under_a_call(far: Far, kernel: Client, kind
     assert far.least(run, 3) <= 3
 
 
+def test_connections_that_were_lost_are_made_again_beside_the_calls(
+    far: Far, kernel: Client
+) -> None:
+    """So that no call waits for one; each cell loses one of four at the most."""
+    with far.line.watch() as traffic:
+        for _ in range(8):
+            far.pool.fault(count=1, tool=PYTHON, kind="drop_after")
+            kernel.run("1 + 1")
+            far.settle()
+    waited = [one for one in traffic.calls if one.name == PYTHON and one.handshakes]
+    assert len(waited) <= 1
+
+
 def test_the_first_cell_after_a_restart(far: Far, kernel: Client) -> None:
     def restart() -> int:
         far.settle()
@@ -232,6 +248,37 @@ def test_commands(far: Far, kernel: Client, code: str, bound: int) -> None:
     """What starts them goes along with the cell; the first one finds out that it can."""
     kernel.run("!true")
     assert far.least(lambda: kernel.run(code), bound) <= bound
+
+
+@pytest.fixture(scope="module")
+def kernel_with_files(far: Far, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A kernel in a folder whose files are sent on demand."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    (folder / "text.txt").write_text("a text\n")
+    with inside(folder), running_kernel(far.env, arguments=ON_DEMAND) as client:
+        for _ in range(KEPT_CALLS):
+            client.run("1 + 1")
+        client.run("!sleep 0.5; cat text.txt")
+        yield client
+
+
+# The loop's names are not in the cell's text: each command asks about its own.
+WITH_FILES = {
+    "!echo hi": 1,
+    "x = !echo hi": 1,
+    "!wc -l text.txt missing.txt": 1,
+    "\n".join(f"!echo {n}" for n in range(5)): 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "bound"), WITH_FILES.items(), ids=["one", "taken", "names", "five"]
+)
+def test_commands_with_files_on_demand(
+    far: Far, kernel_with_files: Client, code: str, bound: int
+) -> None:
+    """Which of the names in a command are files beside the notebook goes along with the cell."""
+    assert far.least(lambda: kernel_with_files.run(code), bound) <= bound
 
 
 ECHO = """

@@ -9,7 +9,7 @@ code and the packages it imports can say it as well: a handler checks all of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import wording
@@ -129,6 +129,11 @@ class Calls:
         if isinstance(error, AcaKernelError):
             return {"error": error.message}
         return {"error": unexpected(error, self._log)}
+
+    async def facts_ahead(self, commands: Sequence[str]) -> Record | None:
+        """Return what goes along with a cell that has `!` lines, None for nothing."""
+        found = await self._sending.facts_ahead(commands)
+        return Record({"kind": "facts", "found": found}) if found else None
 
     def has_sent_file(self) -> bool:
         """Tell whether a file, or a page of one, was sent since this was asked last."""

@@ -35,6 +35,12 @@ class StartAhead(NamedTuple):
     commands: tuple[str, ...]
 
 
+class LookAhead(NamedTuple):
+    """Send along with the next exchange what is known of files that `!` commands name."""
+
+    commands: tuple[str, ...]
+
+
 class StopWaiting(NamedTuple):
     """Let the pending exchange fail with WaitInterrupted when it would have to be repeated.
 
@@ -172,6 +178,7 @@ Command = (
     | Job
     | SendAlong
     | StartAhead
+    | LookAhead
     | StopWaiting
     | Wake
     | Interrupt

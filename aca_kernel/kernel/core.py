@@ -303,9 +303,11 @@ class Core:
 
     def _send(self, loop: ExchangeLoop) -> None:
         self._recovery.tell()
-        ahead = self._backlog.send(loop, self._life.remote_info)
-        if ahead is not None:
-            self._out.append(do.StartAhead(*ahead))
+        cell = self._backlog.send(loop, self._life.remote_info)
+        if cell is not None and not loop.exchange.is_called:
+            self._out.append(do.LookAhead(cell.commands))
+        if cell is not None and cell.has_starter:
+            self._out.append(do.StartAhead(cell.msg_id, cell.commands))
 
     def _look(self) -> None:
         """Do an exchange even if nothing is waited for."""

@@ -160,7 +160,7 @@ class Driver:
             except Exception:  # noqa: BLE001 - it is logged, and the others are carried out
                 self._log.exception("the driver failed at %s", type(command).__name__)
 
-    def _carry_out(self, command: do.Command) -> None:  # noqa: C901, PLR0912 - one place
+    def _carry_out(self, command: do.Command) -> None:  # noqa: C901, PLR0912, PLR0915 - one place
         relay = self._jobs.relay
         match command:
             case Forward() | ForwardReply() | Publish() | Reply():
@@ -179,6 +179,8 @@ class Driver:
                 if relay is not None:
                     starting = relay.start_ahead(command.msg_id, command.commands)
                     self._tasks.start(starting, "start a command ahead")
+            case do.LookAhead():
+                self._jobs.look_ahead(command.commands)
             case do.Interrupt():
                 if relay is not None:
                     self._tasks.start(self._interrupt(relay), "interrupt")

@@ -65,6 +65,8 @@ class Jobs:
         self._left_id = ""
         self._launching: asyncio.Task[Launched] | None = None
         self._running_code: asyncio.Task[ToolResult] | None = None
+        # What is looked for to go along with the next exchange.
+        self._looking: asyncio.Task[None] | None = None
 
     def put(self, job: do.Job) -> None:
         """Have a job done; there is one at a time."""
@@ -100,6 +102,19 @@ class Jobs:
         """Have an id for the next environment, which takes no place."""
         if not self._backend.is_embedded:
             self._launcher.prepare_id()
+
+    def look_ahead(self, commands: tuple[str, ...]) -> None:
+        """Find out what is to go along with the next exchange (host/notebook_files/sending.py)."""
+        if self._looking is not None:
+            self._looking.cancel()
+        if self.relay is not None:
+            looking = self._look_ahead(self.relay, commands)
+            self._looking = self._tasks.start(looking, "look at the files that a command names")
+
+    async def _look_ahead(self, relay: Relay, commands: tuple[str, ...]) -> None:
+        record = await self._calls.facts_ahead(commands)
+        if record is not None:
+            relay.exchange.send(record)
 
     def cancel_launch(self) -> None:
         """Give up launching: `LaunchInterrupted`."""
@@ -150,12 +165,20 @@ class Jobs:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await self._checkpoints.await_question(_LONGEST_BESIDE_SECONDS)
+        await self._await_facts()
         generation = relay.exchange.nonce
         try:
             records = await relay.do_exchange()
         except AcaKernelError as error:
             return on.ExchangeFailed(time.monotonic(), generation, error)
         return on.Exchanged(time.monotonic(), generation, records)
+
+    async def _await_facts(self) -> None:
+        """Wait for what is to go along; from a slow disk, the environment asks for it."""
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            await asyncio.wait([looking], timeout=_LONGEST_BESIDE_SECONDS)
+            looking.cancel()
 
     def _present(self) -> Relay:
         if self.relay is None:

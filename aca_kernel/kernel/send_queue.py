@@ -7,6 +7,7 @@ remote kernel, those that had begun fail and the others are aborted.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestLost, ResultUnknown
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
     from ..messaging.setup_code import SetupCode
     from ..messaging.subshells import Subshells
     from .exchange_loop import ExchangeLoop
+
+
+@dataclass(frozen=True, slots=True)
+class ShellCell:
+    """A cell with `!` commands that begins at once. has_starter: one is to be sent beside it."""
+
+    msg_id: str
+    commands: tuple[str, ...]
+    has_starter: bool
 
 
 class SendQueue:
@@ -66,14 +76,12 @@ class SendQueue:
         """Take all of it out; the requests have been answered."""
         self._waiting.clear()
 
-    def send(
-        self, loop: ExchangeLoop, kernel_info: dict[str, Any] | None
-    ) -> tuple[str, tuple[str, ...]] | None:
-        """Send all of it. kernel_info: the remote kernel's, None if it has not told yet.
+    def send(self, loop: ExchangeLoop, kernel_info: dict[str, Any] | None) -> ShellCell | None:
+        """Send all of it; return a cell among it that has `!` commands and begins at once.
 
-        Returns the id and the `!` commands of a cell to which a starter is to be sent, if any.
+        kernel_info: the remote kernel's, None if it has not told yet.
         """
-        ahead = None
+        found = None
         while self._waiting:
             request = self._waiting.popleft()
             for record in self._setup.take_unsent():
@@ -86,13 +94,15 @@ class SendQueue:
                 continue
             self._subshells.redirect(request)
             head: dict[str, Any] = {"kind": "msg", "channel": request.channel}
-            if loop.exchange.windows.may_start_ahead and self._begins_at_once(request):
-                commands = tuple(shell_lines(request.code))
-                if commands:
-                    ahead, head["ahead"] = (request.msg_id, commands), True
+            commands = tuple(shell_lines(request.code)) if self._begins_at_once(request) else ()
+            if commands:
+                has_starter = loop.exchange.windows.may_start_ahead
+                found = ShellCell(request.msg_id, commands, has_starter)
+                if has_starter:
+                    head["ahead"] = True
             request.send(loop.send(Record(head, tuple(request.frames))))
             self._announcer.sent(request)
-        return ahead
+        return found
 
     def _begins_at_once(self, request: Request) -> bool:
         """Tell whether this is a cell of the main shell, and none is before it."""

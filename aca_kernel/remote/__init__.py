@@ -16,6 +16,7 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     extension          changes to ipykernel in it
     ahead_of_replies   cells that are sent before the replies to those before them have come
     shell, starter     `!` commands; ahead: of a starter that is there before
+    facts_ahead        facts about files that came along with a cell
     magic              the line magic `%aca`; command_line parses it, for both halves
     asking             questions to the user's machine
     transfer           `%aca upload` and `%aca download`, with transfer_progress
@@ -28,5 +29,5 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     trimming           tracebacks without our frames
 
 Above: all rooms; they use `wire`, `command_line`, `paged_files`, `large_json`, `wrapping`,
-`ahead_of_replies` and the facts about files. Below: nothing of ours.
+`ahead_of_replies`, the facts about files and the words of commands. Below: nothing of ours.
 """

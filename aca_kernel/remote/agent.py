@@ -10,6 +10,7 @@ Records from the kernel, by kind:
     interrupt   {}                               SIGINT to the remote kernel
     restart     {}                               a new remote kernel after a death
     answer      {id, ...} and parts              to a call of the extension
+    facts       {found}                          about names in a cell's `!` lines: facts_ahead.py
     put, get, look, drop                         files of checkpoints: depot.py
 
 Records to the kernel:
@@ -53,6 +54,7 @@ from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import REQUEST as STATE_REQUEST
 from .depot import Depot
+from .facts_ahead import FactsAhead
 from .spawn import spawn
 from .spool import Spool
 
@@ -185,6 +187,7 @@ class Agent:
         self.wake_fd = self._open_wake()
         self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory)
+        self.facts_ahead = FactsAhead()
         if not self.missing:
             self._start_kernel()
 
@@ -324,6 +327,8 @@ class Agent:
             self._restart_kernel()
         elif record.kind == "answer":
             self.calls.answer(record)
+        elif record.kind == "facts":
+            self.facts_ahead.take(record)
         elif record.kind in DEPOT_KINDS:
             self.outgoing.append(self.depot.answer(record))
             self.is_urgent = True
@@ -498,6 +503,8 @@ class Agent:
         for call in self.calls.read():
             if "background" in call.head:
                 self.background = bool(call.head["background"])
+            elif (known := self.facts_ahead.answer(call)) is not None:
+                self.calls.answer(known)
             else:
                 self.is_urgent = True
                 self._await_busy(str(call.head.get("parent", "")))
@@ -587,6 +594,8 @@ class Agent:
                 self._read_replies("control")
         for channel, frames in request.held:
             self._log_message(channel, frames)
+        if request.is_cell:
+            self.facts_ahead.forget()
         # A slider or a completion beside a cell: nothing that follows belongs to it.
         self.is_urgent = self.is_urgent or not request.is_cell
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.

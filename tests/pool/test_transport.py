@@ -215,6 +215,32 @@ def test_requests_at_the_same_time_do_not_wait_for_each_other(open_one: Open) ->
         asyncio.run(run())
 
 
+@pytest.mark.parametrize("is_given_up", [False, True], ids=["lost", "given up"])
+def test_a_connection_that_is_lost_counts_no_more(open_one: Open, is_given_up: bool) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def answer(connection: socket.socket, _request: bytes) -> bool:
+        if len(server.requests) <= 2:
+            both.wait()
+            connection.sendall(_GOOD)
+            return True
+        return is_given_up or _reset(connection, b"")
+
+    async def run() -> None:
+        transport = open_one(server.endpoint)
+        posts = [transport.post(b"{}", headers=_KEY, timeout_seconds=10) for _ in range(2)]
+        await asyncio.gather(*posts)
+        assert transport.connections == 2
+        post = transport.post(b"{}", headers=_KEY, timeout_seconds=10)
+        with pytest.raises((ResultUnknown, asyncio.TimeoutError)):
+            await asyncio.wait_for(post, 0.2 if is_given_up else 10)
+        assert transport.connections == 1
+        await transport.close()
+
+    with serving(answer) as server:
+        asyncio.run(run())
+
+
 def _reset(connection: socket.socket, _request: bytes) -> bool:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()

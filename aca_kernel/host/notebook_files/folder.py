@@ -7,6 +7,7 @@ lie in the folder. For the environment, other files do not exist.
 
 from __future__ import annotations
 
+import copy
 import enum
 import os
 import posixpath
@@ -39,6 +40,12 @@ class Folder:
         self.root = os.path.realpath(path)
         self.inner = inner
         self._ignore = Ignore(self.root, inner.split("/") if inner else [])
+
+    def for_many(self) -> Folder:
+        """Return the same for paths of one question, by the patterns as they are now."""
+        other = copy.copy(self)
+        other._ignore = self._ignore.for_many()  # noqa: SLF001 - one of these
+        return other
 
     @property
     def home(self) -> str:

@@ -18,6 +18,7 @@ Source: https://git-scm.com/docs/gitignore, "PATTERN FORMAT".
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
 import string
@@ -54,6 +55,14 @@ class Ignore:
         self._ignores_case = _ignores_case(top)
         self._above = [] if above == "." else above.split(os.sep)
         self._known: dict[str, tuple[_Stamps, list[IgnoreRule]]] = {}
+        # Tests by their folders, where each is made once.
+        self._tests: dict[tuple[str, ...], Callable[[str, bool], bool]] | None = None
+
+    def for_many(self) -> Ignore:
+        """Return the same for paths of one question: files of patterns are looked at once."""
+        other = copy.copy(self)
+        other._tests = {}  # noqa: SLF001 - one of these
+        return other
 
     def excludes(self, parts: list[str], *, is_folder: bool) -> bool:
         """Tell whether a path in the folder is excluded, by itself or with a folder above it.
@@ -61,10 +70,18 @@ class Ignore:
         is_folder: whether it is a folder itself.
         """
         return any(
-            self.beside(parts[:end])(parts[end], is_folder or end + 1 < len(parts))
+            self._test_in(parts[:end])(parts[end], is_folder or end + 1 < len(parts))
             for end in range(len(parts))
             if parts[: end + 1] != self._home[: end + 1]
         )
+
+    def _test_in(self, folder: list[str]) -> Callable[[str, bool], bool]:
+        if self._tests is None:
+            return self.beside(folder)
+        key = tuple(folder)
+        if key not in self._tests:
+            self._tests[key] = self.beside(folder)
+        return self._tests[key]
 
     def lines_for(self, paths: list[list[str]]) -> list[str]:
         """Return lines for an `.acaignore` in the folder that let some files through.

@@ -17,13 +17,18 @@
                                          but one is asked for, or {done} is said
     files_sent   {}                      {rows}: [path, size] of the files sent to this environment
 
+The facts about names in the `!` lines of a cell's text go along with it, as `files_look` gives
+them: the environment would ask for them at once (remote/facts_ahead.py).
+
 No cell names these files: only the setting `files` and folder.py let them out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
+import posixpath
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +37,7 @@ from ...environment.environment import Environment
 from ...errors import CallRefused
 from ...messaging.inbox import Inbox, Noticed
 from ...remote.command_line import transfer_line
+from ...remote.notebook_files.command_words import words_of
 from ...remote.notebook_files.entries import MOST_ALONG, FileFacts
 from ...remote.paged_files import FileProblem, SourceFile
 from ...settings import AcaKernel
@@ -61,6 +67,12 @@ _MOST_ALONG_KEPT = 4
 
 # What is said of each of some files.
 _Rows = list[list[Any]]
+
+# What is said of files, by their paths; None: there is none that may be sent.
+_Facts = dict[str, list[Any] | None]
+
+# A longer command is not read for names: the environment does it, where it can be interrupted.
+_LONGEST_COMMAND_CHARACTERS = 10_000
 
 # Sentences about withheld files, in the life of a kernel.
 _MOST_TOLD = 5
@@ -100,12 +112,33 @@ class Sending:
         if not isinstance(paths, list) or len(paths) > _MOST_PATHS:
             raise CallRefused("The request has no list `paths`.")
         texts = [path if isinstance(path, str) else "." for path in paths]
-        found = await asyncio.to_thread(lambda: [self._folder.find(path) for path in texts])
+        folder = self._folder.for_many()
+        found = await asyncio.to_thread(lambda: [folder.find(path) for path in texts])
         for path, item in zip(texts, found, strict=True):
             # A module that seems to be missing is not opened, and `open` would not tell.
             if item is None and path.endswith(".py"):
                 await self._tell_withheld(path)
         return {"found": [None if item is None else _row(item) for item in found]}, ()
+
+    async def facts_ahead(self, commands: Sequence[str]) -> _Facts:
+        """Return the facts about names in `!` lines, by their paths from the notebook's folder.
+
+        The environment asks by itself about what is not among them: where variables are expanded,
+        in another working directory, and what `look` would tell the user.
+        """
+        if self._settings.files_mode != "on-demand":
+            return {}
+
+        def found() -> _Facts:
+            facts: _Facts = {}
+            folder = self._folder.for_many()
+            for path in _paths_in(commands, folder.inner):
+                item = folder.find(path)
+                if item is not None or not path.endswith(".py"):
+                    facts[path] = None if item is None else _row(item)
+            return facts
+
+        return await asyncio.to_thread(found)
 
     async def list(self, call: Call) -> Answer:
         """Return the listing of a folder."""
@@ -185,6 +218,7 @@ class Sending:
 
     def _read_others(self, paths: Sequence[Any], room: int) -> tuple[_Rows, bytes]:
         """Return what the answer says of files that come along, and all of their bytes."""
+        folder = self._folder.for_many()
         rows: _Rows = []
         pieces: list[bytes] = []
         taken = 0
@@ -192,7 +226,7 @@ class Sending:
             if not isinstance(path, str):
                 continue
             try:
-                file = self._folder.open(path)
+                file = folder.open(path)
             except FileProblem:
                 continue
             try:
@@ -315,6 +349,21 @@ def _why_withheld(folder: Folder, path: str) -> str:
         f"{because} {subject} in a file .acaignore {place} "
         f"{'lets' if len(lines) == 1 else 'let'} {what} through."
     )
+
+
+def _paths_in(commands: Sequence[str], inner: str) -> list[str]:
+    """Return the paths that words of commands are in the notebook's folder. inner: that folder."""
+    paths: dict[str, None] = {}
+    short = [one for one in commands[:_MOST_PATHS] if len(one) <= _LONGEST_COMMAND_CHARACTERS]
+    for word in words_of(short):
+        if not word or glob.has_magic(word) or word.startswith("/"):
+            continue
+        path = posixpath.normpath(posixpath.join(inner, word))
+        if path != "." and path.partition("/")[0] != "..":
+            paths[path] = None
+        if len(paths) == _MOST_PATHS:
+            break
+    return list(paths)
 
 
 def _row(item: FileFacts) -> list[Any]:

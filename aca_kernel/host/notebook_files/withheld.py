@@ -62,6 +62,10 @@ _ORDINARY = frozenset({"added_tokens.json"})
 _BACKUP = re.compile(r"(?:\.(?:bak|backup|old|orig|save|copy|local)|~|\s)+\Z")
 
 
+# A name is looked at when its folder is listed, as that of the path and of its target.
+_KEPT_NAMES = 4096
+
+
 @functools.cache
 def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Return the expressions for withheld names: of all files, and of files other than modules."""
@@ -74,6 +78,7 @@ def _expressions() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile("|".join(secret), re.DOTALL), re.compile("|".join(data), re.DOTALL)
 
 
+@functools.lru_cache(_KEPT_NAMES)
 def is_withheld(name: str) -> bool:
     """Tell whether no file or folder of this name is sent or written."""
     if name.startswith("."):
@@ -100,6 +105,7 @@ def parts_of(path: str, *, with_withheld: bool = False) -> list[str] | None:
     return None if not with_withheld and any(map(is_withheld, parts)) else parts
 
 
+@functools.lru_cache(_KEPT_NAMES)
 def _is_plain(name: str) -> bool:
     """Tell whether it is a name without invisible characters, and this system's for that file."""
     if name in ("", ".", "..") or "\\" in name or not is_plain_name(name):

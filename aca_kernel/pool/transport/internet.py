@@ -45,7 +45,8 @@ class InternetTransport(Transport):
         self._connect_timeout_seconds = connect_timeout_seconds
         self._context: ssl.SSLContext | None = None
         self._client: httpx.AsyncClient | None = None
-        # Requests that are pending, and how many there were at a time: as many connections stand.
+        # Requests that are pending, and how many there were at a time: as many connections stand,
+        # less those that were lost since.
         self._pending = self._most_pending = 0
         # TCP's, TLS 1.3's and the request's own; through a proxy there are more.
         self._first_round_trips = 3 if urlsplit(endpoint).scheme == "https" else 2
@@ -56,20 +57,25 @@ class InternetTransport(Transport):
         """See Transport."""
         if self._client is None:
             self._client = self._open()
+        client, has_answered = self._client, False
         self._pending += 1
         is_new = self._pending > self._most_pending
         self._most_pending = max(self._most_pending, self._pending)
         timeout = httpx.Timeout(timeout_seconds, connect=self._connect_timeout_seconds)
         try:
-            response = await self._client.post(
+            response = await client.post(
                 self._endpoint, content=body, headers=dict(headers), timeout=timeout
             )
+            has_answered = True
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise not_an_address() from error
         except httpx.HTTPError as error:
             raise _from_httpx(error) from error
         finally:
             self._pending -= 1
+            if not has_answered and client is self._client:
+                # Its connection is gone, also if it was given up.
+                self._most_pending -= 1
         _keep_alive(response)
         round_trips = self._first_round_trips if is_new else 1
         return HttpAnswer(response.status_code, response.headers, response.content, round_trips)

@@ -1,4 +1,8 @@
-"""Files that come along with one that is fetched, in the same call."""
+"""Files that come along with one that is fetched, in the same call.
+
+One call at a time has some. A thread that could have some, too, waits for that call: its file may
+come along, and if not, the next ones are chosen then. Otherwise each thread would ask for one file.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,7 @@ _MOST_LOOKED_AT = 10 * MOST_ALONG
 
 
 class Companions:
-    """Those of one mirror. One call at a time has some.
-
-    last_facts: the last answer about a file, None without one.
-    """
+    """Those of one mirror. last_facts: the last answer about a file, None without one."""
 
     def __init__(self, copies: Copies, last_facts: Callable[[str], FileFacts | None]) -> None:
         self._copies = copies
@@ -31,29 +32,30 @@ class Companions:
         self._coming: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
-    def wait_for(self, relative: str) -> bool:
-        """Wait for a file that comes along with another thread's; tell whether it has."""
-        if relative not in self._coming:
-            return False
-        with self._lock:
-            return self._copies.is_unchanged(relative)
-
     @contextmanager
-    def chosen(self, relative: str, others: Iterable[str], most: int) -> Iterator[list[str]]:
-        """Choose those of others that are to come with a file; nothing while others come."""
-        if most <= 0 or not self._lock.acquire(blocking=False):
+    def chosen(
+        self, relative: str, others: Iterable[str], most: Callable[[], int]
+    ) -> Iterator[list[str]]:
+        """Choose those of others that are to come with a file, after those of other threads.
+
+        The file itself may have come then. most: returns how many, as it is after that wait.
+        """
+        others = iter(others)
+        first = next(others, None)
+        if first is None and relative not in self._coming:
             yield []
             return
-        try:
-            some = itertools.islice(others, _MOST_LOOKED_AT)
-            folder = os.path.dirname(relative)
-            may_come = (one for one in some if one != relative and self._may_come(one, folder))
-            chosen = list(itertools.islice(may_come, min(most, MOST_ALONG)))
-            self._coming = frozenset(chosen)
-            yield chosen
-        finally:
-            self._coming = frozenset()
-            self._lock.release()
+        with self._lock:
+            try:
+                known = [] if first is None else [first]
+                some = itertools.islice(itertools.chain(known, others), _MOST_LOOKED_AT)
+                folder = os.path.dirname(relative)
+                may_come = (one for one in some if one != relative and self._may_come(one, folder))
+                chosen = list(itertools.islice(may_come, min(most(), MOST_ALONG)))
+                self._coming = frozenset(chosen)
+                yield chosen
+            finally:
+                self._coming = frozenset()
 
     def _may_come(self, path: str, folder: str) -> bool:
         """Tell whether a file is not here or out of date, was not removed, and has its folder here.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
 from ..paged_files import FileProblem
 from . import is_quiet
+from .command_words import words_of
 from .mirror import Mirror, Refused, text_of
 from .program_files import ProgramFiles
 
@@ -47,7 +46,7 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
     """
     if is_quiet() or mirror.is_hinting:
         return
-    named = list(dict.fromkeys(_words(arguments)))
+    named = list(dict.fromkeys(words_of(arguments)))
     paths: list[str] = []
     for word in named[:_MOST_NAMED]:
         found = sorted(glob.glob(word)) if glob.has_magic(word) else [word]
@@ -84,25 +83,3 @@ def _bring_trees(mirror: Mirror, paths: Iterable[str]) -> Iterator[tuple[str, st
             mirror.bring_tree(path)
         except (FileProblem, Refused) as error:
             yield path, str(error)
-
-
-def _words(arguments: Iterable[Any]) -> Iterator[str]:
-    for argument in arguments:
-        if isinstance(argument, (list, tuple)):
-            yield from _words(argument)
-        elif isinstance(argument, (str, bytes, os.PathLike)):
-            text = os.fsdecode(argument)
-            yield text
-            if not text.isidentifier():
-                yield from _split(text)
-
-
-def _split(text: str) -> Iterator[str]:
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    with contextlib.suppress(ValueError):  # a quote that is not closed: the words before it
-        for word in lexer:
-            yield word
-            # --input=data.csv
-            yield word.rpartition("=")[2]

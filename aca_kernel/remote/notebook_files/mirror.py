@@ -339,37 +339,31 @@ class Mirror:
                     os.unlink(self.path_of(relative))
 
     def _fetch(self, relative: str, copy: Copy | None, along: Iterable[str] | None) -> None:
-        if self._companions.wait_for(relative):
-            return
-        most = MOST_ALONG
-        if along is None:
-            along, most = self.ahead.others(relative), self.ahead.most(relative)
-        with self._companions.chosen(relative, along, most) as others:
-            self._fetch_with(relative, copy, others)
-
-    def _fetch_with(self, relative: str, copy: Copy | None, others: list[str]) -> None:
+        others = self.ahead.others(relative) if along is None else along
+        most = (lambda: MOST_ALONG) if along is not None else lambda: self.ahead.most(relative)
         for _ in range(_ATTEMPTS):
             with self._way, self._asking() as kernel:
-                answer = receiving.ask(kernel, relative, copy, others)
-                state = answer.head["state"]
-                if state == "same" and copy is not None:
-                    self._asked.note(relative, FileFacts(False, copy.size, copy.changed))
-                    return
-                if state == "none":
-                    break
-                if state == "refused":
-                    raise Refused(str(answer.head["told"]))
-                self._make_parents(relative)
-                place = self.copies.canonical(relative)
-                if place != relative:  # a folder above it is a symlink: it may be here already
-                    break
+                with self._companions.chosen(relative, others, most) as chosen:
+                    if self._has_come(relative, copy):
+                        return
+                    answer = receiving.ask(kernel, relative, copy, chosen)
+                    state = answer.head["state"]
+                    if state == "same" and copy is not None:
+                        self._asked.note(relative, FileFacts(False, copy.size, copy.changed))
+                        return
+                    if state == "none":
+                        break
+                    if state == "refused":
+                        raise Refused(str(answer.head["told"]))
+                    self._make_parents(relative)
+                    place = self.copies.canonical(relative)
+                    if place != relative:  # a folder above it is a symlink: it may be here already
+                        break
+                    self._take_companions(relative, answer)
+                # What is large is on its way while other threads ask.
                 taken = receiving.receive(kernel, relative, answer, self.copies, self._stream)
                 if taken is not None:
                     self._asked.note(relative, taken)
-                    came = receiving.receive_companions(answer, self.copies)
-                    for path, item in came.items():
-                        self._asked.note(path, item)
-                    self.ahead.note_came(relative, len(came))
                     return
         else:
             raise FileProblem(f"{relative} goes on changing on your machine while it is read.")
@@ -381,6 +375,17 @@ class Mirror:
             self.bring_folder(relative)
         else:
             self._asked.note(relative, None)
+
+    def _has_come(self, relative: str, copy: Copy | None) -> bool:
+        """Tell whether a file has come along with another thread's. copy: what was here before."""
+        found = self.copies.files.get(relative)
+        return found is not None and found != copy and self.copies.is_unchanged(relative)
+
+    def _take_companions(self, relative: str, answer: Any) -> None:
+        came = receiving.receive_companions(answer, self.copies)
+        for path, item in came.items():
+            self._asked.note(path, item)
+        self.ahead.note_came(relative, len(came))
 
     # -- folders -----------------------------------------------------------------------
 

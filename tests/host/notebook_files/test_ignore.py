@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aca_kernel.host.notebook_files import ignore as ignore_module
 from aca_kernel.host.notebook_files.ignore import Ignore
 
 PATTERNS = [
@@ -55,12 +56,13 @@ def test_as_git_does(tmp_path: Path, seed: int) -> None:
             patterns = chosen.sample(PATTERNS, chosen.randint(1, 4))
             (tmp_path / folder / ".gitignore").write_text("\n".join(patterns) + "\n")
     ignore = Ignore(str(tmp_path))
-    ignored = {
-        path
-        for path in paths
-        if ignore.excludes(path.split("/"), is_folder=(tmp_path / path).is_dir())
-    }
-    assert ignored == what_git_ignores(tmp_path, paths)
+    for one in (ignore, ignore.for_many()):
+        ignored = {
+            path
+            for path in paths
+            if one.excludes(path.split("/"), is_folder=(tmp_path / path).is_dir())
+        }
+        assert ignored == what_git_ignores(tmp_path, paths)
 
 
 @pytest.mark.parametrize("ignorecase", ["false", "true"])
@@ -161,11 +163,31 @@ def test_no_line_helps_against_patterns_of_a_deeper_folder(tmp_path: Path) -> No
 
 def test_a_change_of_the_patterns_counts_at_once(tmp_path: Path) -> None:
     ignore = Ignore(str(tmp_path))
-    assert not ignore.excludes(["a"], is_folder=False)
-    (tmp_path / ".gitignore").write_text("a\n")
-    assert ignore.excludes(["a"], is_folder=False)
-    (tmp_path / ".gitignore").unlink()
-    assert not ignore.excludes(["a"], is_folder=False)
+    for question in (lambda: ignore, ignore.for_many):
+        assert not question().excludes(["a"], is_folder=False)
+        (tmp_path / ".gitignore").write_text("a\n")
+        assert question().excludes(["a"], is_folder=False)
+        (tmp_path / ".gitignore").unlink()
+        assert not question().excludes(["a"], is_folder=False)
+
+
+def test_a_question_about_many_looks_at_each_file_of_patterns_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    stamp = ignore_module._stamp
+
+    def counted(path: str) -> tuple[int, int] | None:
+        looks.append(path)
+        return stamp(path)
+
+    monkeypatch.setattr(ignore_module, "_stamp", counted)
+    (tmp_path / "a").mkdir()
+    many = Ignore(str(tmp_path)).for_many()
+    for number in range(100):
+        assert not many.excludes(["a", str(number)], is_folder=False)
+    # The folder's, for a path in it and for one in `a`, and those in `a`.
+    assert len(looks) == 6
 
 
 def test_patterns_that_cannot_be_read_exclude_everything(tmp_path: Path) -> None:

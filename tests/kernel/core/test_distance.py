@@ -202,6 +202,24 @@ def test_a_starter_goes_along_with_a_cell_that_has_shell_lines(new_world: NewWor
     check(world)
 
 
+def test_names_in_shell_lines_are_looked_at_for_a_cell_that_begins_at_once(
+    new_world: NewWorld,
+) -> None:
+    def looks(world: World) -> list[do.LookAhead]:
+        made = (one for _, commands in world.handled for one in commands)
+        return [one for one in made if isinstance(one, do.LookAhead)]
+
+    world = new_world()  # near or far
+    world.cell("a")
+    world.settle()
+    assert looks(world) == []
+    world.cell("a", lines="!cat a.txt")
+    world.cell("b", lines="!cat b.txt")  # what is found now may be out of date when it begins
+    world.settle()
+    assert looks(world) == [do.LookAhead(("cat a.txt",))]
+    check(world)
+
+
 def test_no_starter_is_sent_where_it_saves_nothing(new_world: NewWorld) -> None:
     def has_one(world: World) -> bool:
         before = len(starters(world))

@@ -39,6 +39,7 @@ from aca_kernel.kernel.core import Core, CoreOptions
 from aca_kernel.messaging import outgoing
 from aca_kernel.remote import agent as agent_module
 from aca_kernel.remote import wire
+from aca_kernel.remote.facts_ahead import FactsAhead
 from aca_kernel.remote.spool import Spool
 
 LOG = logging.getLogger("test.core")
@@ -343,6 +344,7 @@ class MemoryAgent(agent_module.Agent):
             answer=world.answers.append,
             forget_first=lambda: None,
         )
+        self.facts_ahead = FactsAhead()
         self.depot = SimpleNamespace(
             answer=lambda record: wire.Record({"kind": "got", "id": record.head["id"]})
         )
