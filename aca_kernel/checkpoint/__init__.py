@@ -8,6 +8,9 @@
     limits       what is sent along, and what a checkpoint may hold
     leftovers    what has not come back stays in the checkpoints that follow
     checkpoints  takes and restores
+    collecting   fetches what has been taken
+    putting      puts what is to be restored into the environment
+    window       several questions under way at a time
     wording      what the user is told
     schedule     when: before the cooldown ends, after long cells; and keeping alive
 

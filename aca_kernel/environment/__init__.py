@@ -8,6 +8,7 @@
     boot              the agent's way into the session interpreter
     remote_sources    what is sent to it, as this kernel found it when it started
     variables         environment variables that are passed on to it
+    near_files        files of the agent's folder that this machine sees
     side_channel      the way round a pending exchange, by the shell tool
     handover          environments that outlive their kernel
     waiting_line      kernels that wait for a place in a full pool, in order

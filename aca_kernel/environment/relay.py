@@ -41,6 +41,7 @@ from .boot import (
 )
 from .exchange import Exchange, ToolCall
 from .line_watch import LineWatch
+from .near_files import NearFiles
 from .retry import CallRepeated
 from .side_by_side import SideBySide
 from .side_channel import SideChannel
@@ -129,6 +130,11 @@ class Relay:
         is_near = self.environment.is_near
         self._boot_code = code_of(self.exchange.nonce, self._config, is_near=is_near)
         self._beside_boot = beside
+
+    @property
+    def near_files(self) -> NearFiles:
+        """The files of the agent's folder, as far as this machine sees them."""
+        return NearFiles(self.environment.near, self._side.folder)
 
     @property
     def is_booted(self) -> bool:

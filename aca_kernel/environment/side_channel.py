@@ -41,6 +41,11 @@ class SideChannel:
         self._wake_paths = greeting.wake_paths
         self._python, self._directory = greeting.executable, greeting.directory
 
+    @property
+    def folder(self) -> str:
+        """The agent's folder, "" while it is not known."""
+        return self._directory
+
     async def interrupt(self) -> bool:
         """Send SIGINT to the remote kernel's process group; False: the exchange must do it."""
         if not self._wake_paths:  # no greeting has come yet

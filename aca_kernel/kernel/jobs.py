@@ -229,6 +229,7 @@ class Jobs:
         if launched.relay is None:
             return on.EnvironmentReady(time.monotonic(), None, launched.notices)
         self._schedule.begin(launched.environment)
+        self._checkpoints.begin_environment(launched.relay.near_files)
         return on.EnvironmentReady(
             time.monotonic(), launched.relay.exchange, launched.notices, launched.is_taken_over
         )

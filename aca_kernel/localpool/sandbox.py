@@ -102,11 +102,15 @@ class SandboxLauncher:
         os.symlink(self._inside, os.path.join(programs, _PACKAGE))
 
     @property
-    def near(self) -> tuple[str, str] | None:
-        """The folder for files of the pool's owner, here and in a session; None: there is none."""
+    def near(self) -> tuple[str, str, str] | None:
+        """The folder for files of the pool's owner, here and in a session; None: there is none.
+
+        The third is where the sessions' own folders are.
+        """
         if not self._near:
             return None
-        return self._near, _NEAR if self._is_sandboxed else self._near
+        inside = _NEAR if self._is_sandboxed else self._near
+        return self._near, inside, self._pool_directory
 
     def start(self, directory: str) -> Sandbox:
         """Make a session's directory and start its processes; takes milliseconds.

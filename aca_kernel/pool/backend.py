@@ -21,10 +21,13 @@ class NearFolder:
     """A folder of this machine that environments see and cannot write to.
 
     here, inside: its path on this machine and in an environment. used_bytes: of what is in it.
+    sessions: the folder on this machine with a folder for each environment, in which `tmp` is the
+    environment's own; "" for none.
     """
 
     here: str
     inside: str
+    sessions: str = ""
     used_bytes: int = 0
 
 

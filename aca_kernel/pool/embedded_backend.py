@@ -83,7 +83,7 @@ class EmbeddedBackend(Backend):
             self._notice = str(greeting.get("notice") or "")
             self._isolation = str(greeting.get("isolation") or "")
             near = greeting.get("near")
-            self.near = NearFolder(str(near[0]), str(near[1])) if near else None
+            self.near = NearFolder(str(near[0]), str(near[1]), str(near[2])) if near else None
             self._client = McpClient(
                 str(greeting["endpoint"]),
                 str(greeting["api_key"]),

@@ -9,6 +9,7 @@ Contents, and their users by name:
     origin, copies       records for the next remote kernel, written again after a cell
     packages-done        what was installed for the notebook, for the next remote kernel
     state/               a checkpoint in transfer; made again by the next one
+    pack                 its pieces, if the kernel has written them beside the calls
     sh-*/                one `!` command: removed early, it fails to start
     k*, kernel-*, config-*   one remote kernel, while it starts
 

@@ -5,7 +5,7 @@ between cells, in the main thread. Its content is {"op": "take" or "restore", ..
 request lie in the folder `state` beside this package (depot.py):
 
     known       the number of the request, and hashes of the pieces that the kernel has, one a line
-    pack        pieces for `restore`
+    pack        pieces for `restore`, unless the manifest's `file` names another one beside `state`
     manifest    the index of the pieces
     N/          result of `take` for the request of this number: `pack`, and `manifest` or `failure`
 
@@ -164,7 +164,8 @@ class CheckpointState:
         self._import_cloudpickle()
         restore = importlib.import_module(f"{__package__}.checkpoint.restore")
         manifest = restore.load_manifest(os.path.join(self._folder, "manifest"))
-        pack = os.path.join(self._folder, "pack")
+        file = manifest.get("file")
+        pack = os.path.join(*([self._root, file] if file else [self._folder, "pack"]))
         self._learn()
         self._hanging.kinds.update(manifest.get("hanging", ()))
         report = restore.restore(

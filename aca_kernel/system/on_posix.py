@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -122,12 +123,30 @@ def open_inside(root: str, names: Sequence[str], flags: int) -> int:
 
     root: without links itself. flags: of os.open. Raises OSError.
     """
+    with _folder_inside(root, names[:-1]) as descriptor:
+        return os.open(names[-1], flags | os.O_NOFOLLOW, dir_fd=descriptor)
+
+
+def create_inside(root: str, names: Sequence[str]) -> int:
+    """Make a file that only its user can read, in the place of another one, to write to it.
+
+    As by `open_inside`. Raises OSError: it cannot be made, or the system has no way to do it.
+    """
+    with _folder_inside(root, names[:-1]) as descriptor:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(names[-1], dir_fd=descriptor)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        return os.open(names[-1], flags, 0o600, dir_fd=descriptor)
+
+
+@contextlib.contextmanager
+def _folder_inside(root: str, names: Sequence[str]) -> Iterator[int]:
     descriptor = os.open(root, _FOLDER_FLAGS)
     try:
-        for name in names[:-1]:
+        for name in names:
             following = os.open(name, _FOLDER_FLAGS, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = following
-        return os.open(names[-1], flags | os.O_NOFOLLOW, dir_fd=descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)

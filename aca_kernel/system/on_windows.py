@@ -196,6 +196,12 @@ def open_inside(root: str, names: Sequence[str], flags: int) -> int:
     raise FileNotFoundError(errno.ENOENT, "A link leads elsewhere", path)
 
 
+def create_inside(root: str, names: Sequence[str]) -> int:
+    raise OSError(
+        errno.ENOTSUP, "There are no session pools on Windows", os.path.join(root, *names)
+    )
+
+
 def _final_path(handle: int) -> str:
     """Return the path of an open file with neither links nor short names in it, "" if unknown."""
     text = ctypes.create_unicode_buffer(_LONGEST_PATH)

@@ -223,6 +223,78 @@ def test_a_variable_of_its_own_comes_back_though_another_is_damaged(tmp_path: Pa
     assert (variables, good) == (2, [1])
 
 
+def test_large_arrays_come_back_with_memory_of_their_own(tmp_path: Path) -> None:
+    """As they were to the last flag, whichever way their memory came."""
+    cells = [
+        """
+import hashlib, numpy as np, pandas as pd
+numbers = np.random.default_rng(0)
+plain = numbers.random(1_000_000)
+matrix = numbers.random((1000, 1000))
+columns = np.asfortranarray(numbers.random((1000, 1000)))
+fixed = numbers.integers(0, 9, 1_000_000); fixed.flags.writeable = False
+records = np.zeros(500_000, [('a', 'i4'), ('b', 'f8')]); records['b'] = 1.5
+dates = np.arange(1_000_000).astype('M8[s]')
+part = matrix[10:20]
+frame = pd.DataFrame(numbers.random((250_000, 4)), columns=list('abcd'))
+def told(a):
+    flags = [name for name in a.flags.__dir__() if name.islower() and name[0] != '_']
+    data = hashlib.sha256(a.tobytes()).hexdigest()
+    return data, a.dtype, a.shape, a.strides, a.base is None, [getattr(a.flags, n) for n in flags]
+def all_told():
+    for one in (plain, matrix, columns, fixed, records, dates, part): print(told(one))
+    print(frame.sum(), part.base is matrix)
+all_told()
+""",
+        "all_told(); plain.resize(5); print(plain)",
+    ]
+    first, second = run(cells, tmp_path)
+    assert (first["error"], second["error"]) == ("", "")
+    assert second["text"].startswith(first["text"])
+    assert missing(second) == {}
+
+
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_a_damaged_piece_is_named_and_the_rest_comes(tmp_path: Path, is_checked: bool) -> None:
+    """Whether the kernel on the user's machine has found it, or nobody has looked."""
+    code = f"""
+import json, os
+from shells import new_shell, save_to
+from aca_kernel.remote.checkpoint.restore import load_manifest, restore
+shell, origin = new_shell()
+shell.run_cell("import os, numpy as np\\ngood, bad = (np.frombuffer(os.urandom(9_000_000), 'u1')"
+               ".copy() for _ in range(2)); total = int(good.sum())")
+os.mkdir('../state')
+save_to(shell, origin, '../state', {{}})
+manifest = load_manifest('../state/manifest')
+group = next(one for one in manifest['groups'] if one['names'] == [['bad']])
+name = group['buffers'][0][1][-1]
+if {is_checked}:
+    manifest['damaged'] = [name]
+else:
+    with open('../state/pack', 'r+b') as pack:
+        pack.seek(manifest['pack'][name][0] + 9)
+        byte = pack.read(1)
+        pack.seek(-1, 1)
+        pack.write(bytes([byte[0] ^ 1]))
+shell.reset()
+report = restore(shell, origin, manifest, '../state/pack')
+print(dict(report['missing'])['bad'])
+print(int(shell.user_ns['good'].sum()) == shell.user_ns['total'])
+"""
+    (tmp_path / "work").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(SHELLS.parent)},
+        cwd=tmp_path / "work",
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == ["DamagedPiece: a part of it is damaged", "True"]
+
+
 def test_of_another_python_version_come_modules_and_files(tmp_path: Path) -> None:
     code = """
 import json, os, sys

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..originals import io
@@ -29,6 +30,9 @@ _INLINE_BYTES = 30
 _SAMPLE_BYTES = 16384
 _SAMPLE_RATIO = 0.8
 _SMALLEST_COMPRESSED = 256
+
+# From this size on, new memory costs as much as what is read into it.
+_LARGE_BYTES = 4 * 1024 * 1024
 
 
 class DamagedPiece(Exception):
@@ -140,10 +144,16 @@ class TooLarge(Exception):
 
 
 class Pieces:
-    """A reader of a pack."""
+    """A reader of a pack.
 
-    def __init__(self, path: str, index: dict[str, tuple[int, int]]) -> None:
+    damaged: pieces that do not match their hashes; None: nobody has looked, and all are hashed.
+    """
+
+    def __init__(
+        self, path: str, index: dict[str, tuple[int, int]], damaged: Collection[str] | None = None
+    ) -> None:
         self._index = index
+        self._damaged = damaged
         self._file = io.open(path, "rb", buffering=0)  # closed by close()
 
     def read(self, reference: str) -> bytes | bytearray:
@@ -159,7 +169,7 @@ class Pieces:
                 data = zlib.decompress(stored)
             except zlib.error:
                 data = b""
-        _check(data, reference)
+        self._check(data, reference)
         return data
 
     def _begin(self, reference: str) -> tuple[bytes, int]:
@@ -179,12 +189,12 @@ class Pieces:
         """Return the concatenated pieces as a file."""
         return io.BufferedReader(_PieceReader(self.read_all(references)), PIECE_BYTES)
 
-    def buffer(self, references: list[str], size: int) -> bytearray:
-        """Return the concatenated pieces. Raises DamagedPiece.
+    def buffer(self, references: list[str], size: int) -> bytearray | memoryview:
+        """Return the concatenated pieces, in memory of their own. Raises DamagedPiece.
 
         What is not compressed is read to its place: a copy of it costs as much as hashing it does.
         """
-        data = bytearray(size)
+        data = _memory(size)
         end = 0
         with memoryview(data) as view:
             for reference in references:
@@ -196,7 +206,7 @@ class Pieces:
             flag, length = self._begin(reference)
             if flag != b"z" and length <= len(target):
                 self._file.readinto(target[:length])
-                _check(target[:length], reference)
+                self._check(target[:length], reference)
                 return length
         piece = self.read(reference)
         if len(piece) > len(target):
@@ -204,14 +214,26 @@ class Pieces:
         target[: len(piece)] = piece
         return len(piece)
 
+    def _check(self, data: bytes | bytearray | memoryview, reference: str) -> None:
+        if self._damaged is None:
+            is_damaged = piece_name(data) != reference
+        else:
+            is_damaged = reference in self._damaged
+        if is_damaged:
+            raise DamagedPiece("a part of it is damaged")
+
     def close(self) -> None:
         """Close the pack."""
         self._file.close()
 
 
-def _check(data: bytes | bytearray | memoryview, reference: str) -> None:
-    if piece_name(data) != reference:
-        raise DamagedPiece("a part of it is damaged")
+def _memory(size: int) -> bytearray | memoryview:
+    """Return memory of so many bytes, which whoever has it may write to."""
+    array: Any = getattr(sys.modules.get("numpy"), "ndarray", None)
+    if size < _LARGE_BYTES or array is None:
+        return bytearray(size)
+    # In large pages, and not filled with zeros before it is written to.
+    return memoryview(array(size, "u1"))
 
 
 class _PieceReader(io.RawIOBase):

@@ -260,10 +260,17 @@ def array(
     """Make an array that owns its memory."""
     import numpy as np
 
-    made: Any = np.ndarray.__new__(
-        kind or np.ndarray, shape, dtype, order="F" if order == "F" else "C"
-    )
-    flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
+    made: Any = getattr(data, "obj", None)
+    is_all = type(made) is np.ndarray and made.flags.owndata and made.shape == (len(data),)
+    if is_all and order != "F" and kind in (None, np.ndarray) and len(data):
+        # Memory of numpy's own (pieces.py) that nobody else has: it becomes the array.
+        made.dtype = dtype
+        made.resize(shape, refcheck=False)
+    else:
+        made = np.ndarray.__new__(
+            kind or np.ndarray, shape, dtype, order="F" if order == "F" else "C"
+        )
+        flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     if not writeable:
         made.flags.writeable = False
     return made

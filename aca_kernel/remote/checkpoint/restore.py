@@ -37,8 +37,9 @@ def restore(
 ) -> dict[str, Any]:
     """Restore a manifest; return a report.
 
-    pack: the file with the pieces, of which manifest["pack"] is the index. If this process dies,
-    a file `loading` beside it holds the names that were being loaded.
+    pack: the file with the pieces, of which manifest["pack"] is the index; manifest["damaged"]: if
+    they have been checked, those that are not what they are called by. If this process dies, a
+    file `loading` beside the pack holds the names that were being loaded.
     packages: an AddedPackages; None: packages are not brought back.
     is_in_cell: the running cell asks for it.
     The report: `variables`, `files` and `packages` (how many), `seconds`, `missing`, pairs of a
@@ -50,7 +51,8 @@ def restore(
     started = time.monotonic()
     if manifest["format"] not in (1, FORMAT):
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
-    pieces = Pieces(pack, {name: (one[0], one[1]) for name, one in manifest["pack"].items()})
+    index = {name: (one[0], one[1]) for name, one in manifest["pack"].items()}
+    pieces = Pieces(pack, index, manifest.get("damaged"))
     progress = os.path.join(os.path.dirname(pack), LOADING)
     try:
         with io.open(progress, "wb", buffering=0) as loading:
