@@ -169,7 +169,13 @@ class CheckpointState:
         self._learn()
         self._hanging.kinds.update(manifest.get("hanging", ()))
         report = restore.restore(
-            self._shell, self.origin, manifest, pack, self.packages.added, is_in_cell=is_in_cell
+            self._shell,
+            self.origin,
+            manifest,
+            pack,
+            self.packages.added,
+            progress=os.path.join(self._folder, restore.LOADING),
+            is_in_cell=is_in_cell,
         )
         os.unlink(pack)
         return dict(report)

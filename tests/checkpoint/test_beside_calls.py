@@ -211,5 +211,19 @@ def test_exactly_the_same_comes_back_on_the_embedded_pool(tmp_path: Path, isolat
         assert kernel.run("told()").result == told
 
 
+def test_a_variable_that_kills_the_process_spoils_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os\nclass Deadly:\n    def __getstate__(self): return {'a': 1}\n"
+        "    def __setstate__(self, _): os.kill(os.getpid(), 9)\n"
+        "before, deadly, after = 1, Deadly(), [2]"
+    )
+    with inside(tmp_path), running_kernel() as kernel:
+        kernel.run(code)
+        kernel.run("%aca restart --keep")
+        cell = kernel.run("print(before, after, 'deadly' in dir())")
+        assert cell.text == "1 [2] False\n"
+        assert "not restored: deadly (bringing it back ends the remote kernel)" in cell.said
+
+
 def test_the_code_names_the_file_as_the_agents_folder_does() -> None:
     assert f"    {putting._NEAR_PACK}  " in str(agent_folder.__doc__)

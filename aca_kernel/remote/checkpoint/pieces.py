@@ -162,7 +162,7 @@ class Pieces:
             return binascii.a2b_base64(reference[1:])
         flag, length = self._begin(reference)
         stored = bytearray(length)
-        self._file.readinto(stored)
+        self._read(stored)
         data: bytes | bytearray = stored
         if flag == b"z":
             try:
@@ -199,13 +199,15 @@ class Pieces:
         with memoryview(data) as view:
             for reference in references:
                 end += self._read_into(view[end:], reference)
+        if end != size:
+            raise DamagedPiece("a part of it is missing")
         return data
 
     def _read_into(self, target: memoryview, reference: str) -> int:
         if not reference.startswith("="):
             flag, length = self._begin(reference)
             if flag != b"z" and length <= len(target):
-                self._file.readinto(target[:length])
+                self._read(target[:length])
                 self._check(target[:length], reference)
                 return length
         piece = self.read(reference)
@@ -213,6 +215,10 @@ class Pieces:
             raise DamagedPiece("a part of it is damaged")
         target[: len(piece)] = piece
         return len(piece)
+
+    def _read(self, target: bytearray | memoryview) -> None:
+        if self._file.readinto(target) != len(target):
+            raise DamagedPiece("a part of it is missing")
 
     def _check(self, data: bytes | bytearray | memoryview, reference: str) -> None:
         if self._damaged is None:

@@ -33,13 +33,14 @@ def restore(
     pack: str,
     packages: Any = None,
     *,
+    progress: str = "",
     is_in_cell: bool = False,
 ) -> dict[str, Any]:
     """Restore a manifest; return a report.
 
     pack: the file with the pieces, of which manifest["pack"] is the index; manifest["damaged"]: if
-    they have been checked, those that are not what they are called by. If this process dies, a
-    file `loading` beside the pack holds the names that were being loaded.
+    they have been checked, those that are not what they are called by. progress: a file that
+    holds the names that were being loaded if this process dies; "": `loading` beside the pack.
     packages: an AddedPackages; None: packages are not brought back.
     is_in_cell: the running cell asks for it.
     The report: `variables`, `files` and `packages` (how many), `seconds`, `missing`, pairs of a
@@ -53,7 +54,7 @@ def restore(
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
     index = {name: (one[0], one[1]) for name, one in manifest["pack"].items()}
     pieces = Pieces(pack, index, manifest.get("damaged"))
-    progress = os.path.join(os.path.dirname(pack), LOADING)
+    progress = progress or os.path.join(os.path.dirname(pack), LOADING)
     try:
         with io.open(progress, "wb", buffering=0) as loading:
             loader = _Loader(shell, pieces, loading, packages)
