@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from . import leftovers, limits
@@ -137,7 +137,9 @@ class Putting:
 
     async def _write_pack(self, names: list[str]) -> _Index | None:
         """Write the pack beside the calls and return its index; None: it must go in calls."""
-        file = None if self._files is None else self._files.create(_NEAR_PACK)
+        if self._files is None:
+            return None
+        file = await asyncio.to_thread(self._files.create, _NEAR_PACK)
         if file is None:
             return None
         index: _Index = {}
@@ -155,11 +157,13 @@ class Putting:
                     writing = asyncio.ensure_future(asyncio.to_thread(file.writelines, parts))
             if writing is not None:
                 await asyncio.shield(writing)
+            await asyncio.to_thread(file.flush)
         except OSError:  # there is no room, or the environment has ended: calls will tell
             return None
         finally:
             await asyncio.gather(*([writing] if writing else []), return_exceptions=True)
-            file.close()
+            with suppress(OSError):  # as it was when it was written
+                file.close()
         return index
 
     async def _ask_pack(self, names: list[str], asking: Window[None]) -> _Index:
