@@ -224,6 +224,31 @@ def test_exactly_the_same_comes_back_on_the_embedded_pool(tmp_path: Path, isolat
         assert kernel.run(FILE).result == "'pack'"
 
 
+def test_a_folder_of_its_own_is_another_one_in_the_next_environment(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, tempfile\nos.makedirs('below/lib', exist_ok=True)\n"
+        "open('below/lib/own.py', 'w').write('')\nos.chdir('below')\n"
+        "sys.path.append(os.path.abspath('lib'))\nbefore = tempfile.gettempdir(), os.getcwd()"
+    )
+    with (
+        inside(tmp_path),
+        running_kernel(arguments=("--AcaKernel.isolation=process",)) as kernel,
+    ):
+        kernel.run(code)
+        kernel.run("%aca restart --keep")
+        cell = kernel.run(
+            "import own\nnow = tempfile.gettempdir(), os.getcwd()\n"
+            "[os.path.isdir(one) for one in now], now[0] != before[0], os.listdir()"
+        )
+        assert cell.error is None, cell.error
+        assert cell.result == "([True, True], True, ['lib'])"
+        assert "not restored" not in cell.said
+        # What code has chosen, it has again.
+        kernel.run("tempfile.tempdir = '/var/tmp'")
+        kernel.run("%aca restart --keep")
+        assert kernel.run("tempfile.gettempdir()").result == "'/var/tmp'"
+
+
 def test_a_variable_that_kills_the_process_spoils_nothing_else(tmp_path: Path) -> None:
     code = (
         "import os\nclass Deadly:\n    def __getstate__(self): return {'a': 1}\n"

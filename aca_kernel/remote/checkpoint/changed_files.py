@@ -47,10 +47,16 @@ class ChangedFiles:
             except (OSError, FileProblem) as error:
                 self._skip(path, _reason(error))
             else:
-                taken.append({"path": path, "mode": stat.S_IMODE(status.st_mode), **entry})
+                mode = stat.S_IMODE(status.st_mode)
+                taken.append({"path": self._stored_path(path), "mode": mode, **entry})
         for path, _ in found[_MOST_FILES:]:
             self._skip(path, f"there are more than {_MOST_FILES} files")
         return taken
+
+    def _stored_path(self, path: str) -> str:
+        """Return a path below the first directory relative to it: the next one may be another."""
+        first = self._origin.directory.rstrip(os.sep) + os.sep
+        return path.removeprefix(first)
 
     def _skip(self, path: str, reason: str) -> None:
         self.skipped.append((os.path.relpath(path, self._origin.directory), reason))
@@ -106,13 +112,13 @@ def write_files(
 ) -> tuple[int, list[tuple[str, str]], list[str]]:
     """Write files again; return how many, those not written with the reason, and failed paths.
 
-    taken: when they were stored; a newer file stays.
+    directory: for relative paths. taken: when they were stored; a newer file stays.
     """
     written: int = 0
     told: list[tuple[str, str]] = []
     failed: list[str] = []
     for entry in entries:
-        path = entry["path"]
+        path = os.path.join(directory, entry["path"])
         shown = os.path.relpath(path, directory)
         try:
             # A newer one beside the notebook does not count: this one is the code's.
@@ -123,7 +129,7 @@ def write_files(
                 _write(path, entry, pieces)
         except (OSError, DamagedPiece) as error:
             told.append((shown, _reason(error)))
-            failed.append(path)
+            failed.append(entry["path"])
         else:
             written += "folder" not in entry
     return written, told, failed

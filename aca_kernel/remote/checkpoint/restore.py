@@ -79,12 +79,16 @@ def _restore(
         manifest["files"], loader.pieces, origin.directory, manifest["taken"]
     )
     loader.missing += told
-    loader.missing += session_state.set_process_state(manifest["process"])
+    process = manifest["process"]
+    directory = process["directory"]
+    if directory is not None:
+        directory = session_state.place_of(process, directory, origin)
+    loader.missing += session_state.set_process_state(process, origin)
     report["packages"], lost = loader.packages(manifest, is_in_cell=is_in_cell)
     # Modules may have come that were looked for in vain before.
     importlib.invalidate_caches()
     report["files"] = written
-    with _silent(), session_state.findable(manifest["process"]["directory"]):
+    with _silent(), session_state.findable(directory):
         # Those that are early are set again: modules change settings when they are imported.
         stored = manifest["settings"]
         loader.settings(stored, is_early=True)
@@ -99,7 +103,7 @@ def _restore(
             report["python"] = ".".join(str(part) for part in manifest["python"])
             loader.left += [name for group in manifest["groups"] for name in _names(group)]
     # Last: modules may lie in the directory that the process started in.
-    loader.missing += session_state.set_directory(manifest["process"]["directory"])
+    loader.missing += session_state.set_directory(directory)
     report["left"] = {"names": loader.left, "paths": paths, "packages": lost}
 
 

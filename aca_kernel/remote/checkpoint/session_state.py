@@ -105,6 +105,7 @@ def process_state(origin: Origin) -> dict[str, Any]:
         name: value for name, value in os.environ.items() if origin.environ.get(name) != value
     }
     return {
+        "start": origin.directory,
         "directory": working_directory(),
         "environ": environ,
         "environ_gone": [name for name in origin.environ if name not in os.environ],
@@ -127,13 +128,20 @@ def working_directory() -> str | None:
         return None
 
 
-def set_process_state(state: dict[str, Any]) -> list[tuple[str, str]]:
+def place_of(state: dict[str, Any], path: str, origin: Origin) -> str:
+    """Return the path here of a path there: a folder of its own may be another one (on macOS)."""
+    start = state.get("start", origin.directory)
+    is_own = path == start or path.startswith(start.rstrip("/") + "/")
+    return origin.directory + path[len(start) :] if is_own else path
+
+
+def set_process_state(state: dict[str, Any], origin: Origin) -> list[tuple[str, str]]:
     """Restore environment variables and path; return what cannot be as it was, with its reason."""
     os.environ.update(state["environ"])
     for name in state["environ_gone"]:
         os.environ.pop(name, None)
     if state["path"] is not None:
-        sys.path[:] = state["path"]
+        sys.path[:] = [place_of(state, path, origin) for path in state["path"]]
     # The variable alone says nothing: somebody must have had it read.
     if list(state.get("zone", _zone())) != _zone() and hasattr(time, "tzset"):
         time.tzset()

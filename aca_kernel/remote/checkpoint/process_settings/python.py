@@ -237,6 +237,13 @@ def _set_warning_filters(state: Any) -> None:
     getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
 
 
+def _read_folder() -> str | None:
+    """Return the folder that code has chosen; the environment's own may be another next time."""
+    folder = loaded("tempfile").tempdir
+    own = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")} | {"/tmp"}  # noqa: S108
+    return None if folder in own else folder
+
+
 def _set_attribute(module: str, name: str) -> Any:
     def write(value: Any) -> None:
         setattr(loaded(module), name, value)
@@ -277,9 +284,7 @@ ROWS: dict[str, Row] = {
         lambda: loaded("multiprocessing").get_start_method(allow_none=True),
         lambda state: loaded("multiprocessing").set_start_method(state, force=True),
     ),
-    "the folder of tempfile": Row(
-        "tempfile", lambda: loaded("tempfile").tempdir, _set_attribute("tempfile", "tempdir")
-    ),
+    "the folder of tempfile": Row("tempfile", _read_folder, _set_attribute("tempfile", "tempdir")),
     "the first day of the week": Row(
         "calendar",
         lambda: loaded("calendar").firstweekday() or None,
