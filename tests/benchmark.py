@@ -446,6 +446,17 @@ def checkpoint(bench: Bench) -> None:
     checkpoint(bench, row)
 
 
+def overhead(bench: Bench) -> None:
+    """Ten notebooks with a checkpoint after each cell; the left column is without."""
+    from .checkpoint.overhead import pair_of_seconds
+
+    pairs = [pair_of_seconds(seed) for seed in range(bench.rounds(10))]
+    samples = {"python3": [one[0] for one in pairs], "aca": [one[1] for one in pairs]}
+    bench.add(Row("a notebook, a checkpoint after each cell", "s", samples))
+    total = {name: [sum(values)] for name, values in samples.items()}
+    bench.add(Row("all of them", "s", total, 1.025))
+
+
 _FIVE = tuple(f"aca-small-{number}" for number in range(5))
 
 
@@ -488,7 +499,7 @@ ROWS: dict[str, Callable[[Bench], None]] = {
     "text": text, "image": image, "completion": completion, "interrupt": interrupt,
     "source": source, "transfer": transfer, "state": state, "files": files,
     "memory": memory, "idle": idle, "many": many, "checkpoint": checkpoint,
-    "packages": packages,
+    "overhead": overhead, "packages": packages,
 }  # fmt: skip
 
 
