@@ -186,7 +186,7 @@ class Agent:
         self.wake_path = os.path.join(directory, "wake")
         self.wake_fd = self._open_wake()
         self.calls = CallSocket(os.path.join(directory, "calls"))
-        self.depot = Depot(directory)
+        self.depot = Depot(directory, config["compiled"])
         self.facts_ahead = FactsAhead()
         if not self.missing:
             self._start_kernel()

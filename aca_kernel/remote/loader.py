@@ -1,8 +1,8 @@
 """The first code in the session interpreter: unpacks the agent and starts it.
 
-Executed with `payload` in its namespace: {"files": {name: source}, "nonce", "config", "compiled"}.
-Idempotent: it may run again after a lost answer. compiled: the folder that the sources are from,
-if this environment may see it: what Python has compiled of them is taken from there.
+Executed with `payload` in its namespace: {"files": {name: source}, "nonce", "config"}. Idempotent:
+it may run again after a lost answer. config["compiled"]: the folder that the sources are from, if
+this environment may see it: what Python has compiled of them is taken from there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def load(payload: dict[str, Any]) -> str:
     found = running.AGENT.retire() if running is not None else None
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
-    directory = _unpack(payload["files"], payload["compiled"])
+    directory = _unpack(payload["files"], payload["config"]["compiled"])
     spec = importlib.machinery.PathFinder.find_spec(PACKAGE, [directory])
     if spec is None or spec.loader is None:
         raise ImportError(directory)
@@ -57,12 +57,12 @@ def _unpack(files: dict[str, str], compiled: str) -> str:
         with open(path, "wb") as file:
             file.write(source)
         if compiled:
-            _copy_compiled(os.path.join(compiled, *name.split("/")), source, path)
+            take_compiled(os.path.join(compiled, *name.split("/")), source, path)
     return directory
 
 
-def _copy_compiled(known: str, source: bytes, path: str) -> None:
-    """Take along what this Python has compiled of the same source; else it compiles it anew."""
+def take_compiled(known: str, source: bytes, path: str) -> None:
+    """Put beside a module what this Python has compiled of the same source, if there is that."""
     try:
         with open(known, "rb") as file:
             is_same = file.read() == source

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ..support import Client
 from .running import missing, run, shown
 from .test_objects import come_back, same_with_restores
 
@@ -552,3 +553,13 @@ import numba
     assert missing(come_back(tmp_path, before, "")) == {
         "the threads of numba": "AttributeError: module 'numba' has no attribute 'set_num_threads'"
     }
+
+
+def test_magics_that_were_never_used_are_not_imported_by_a_checkpoint(
+    shared_kernel: Client,
+) -> None:
+    prefix = "IPython.core.magics."
+    loaded = f"import sys; sorted(one for one in sys.modules if one.startswith({prefix!r}))"
+    before = shared_kernel.run(loaded).result
+    assert shared_kernel.run("%aca checkpoint").status == "ok"
+    assert shared_kernel.run(loaded).result == before
