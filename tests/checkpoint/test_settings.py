@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+
+from aca_kernel.remote.checkpoint.save import CheckpointJob, Limits, _settings
+from aca_kernel.remote.origin import Origin
 
 from ..support import Client
 from .running import missing, run, shown
@@ -563,3 +567,12 @@ def test_magics_that_were_never_used_are_not_imported_by_a_checkpoint(
     before = shared_kernel.run(loaded).result
     assert shared_kernel.run("%aca checkpoint").status == "ok"
     assert shared_kernel.run(loaded).result == before
+
+
+def test_a_search_that_ended_the_copy_is_named(tmp_path: Path) -> None:
+    job = CheckpointJob(None, Origin("", {}, [], {}), str(tmp_path), Limits(1, 1, 1), set())
+    name, reason = "the counters of libraries", "storing it crashed (signal 9)"
+    job.refused[name] = reason
+    found, failed = _settings(job, lambda _: contextlib.nullcontext(), is_before_fork=False)
+    assert (name, reason) in failed
+    assert name not in found
