@@ -74,9 +74,8 @@ class Depot:
         if name.endswith(".py"):
             self.sources[name] = self.sources.get(name, b"")[:start] + b"".join(record.parts)
             module = name.partition(f"{__package__}/")[2]
-            if module and self._compiled:
-                known = os.path.join(self._compiled, *module.split("/"))
-                take_compiled(known, self.sources[name], path)
+            if module:
+                take_compiled(self._compiled, module, self.sources[name], path)
         return ()
 
     def _get(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:

@@ -42,6 +42,9 @@ def main() -> None:
 
     # What configuration files say, then what must be.
     settings, arguments, refused = Config(config["traits"]), config["arguments"], config["refused"]
+    if _BARE not in sys.argv:
+        with open(config["gate"], "rb") as gate:
+            gate.read()  # the agent writes our modules while ipykernel is imported
     package = load_package(here)
     if settings or arguments:
         checks = importlib.import_module(package + ".arguments")
