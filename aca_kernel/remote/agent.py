@@ -52,12 +52,12 @@ from .ahead import AheadFifo, path_of
 from .ahead_of_replies import BEHIND
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
-from .depot import REQUEST as STATE_REQUEST
 from .depot import Depot
 from .facts_ahead import FactsAhead
 from .loader import write_module
 from .spawn import spawn
 from .spool import Spool
+from .state_messages import REQUEST as STATE_REQUEST
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
 # many seconds: most cells are over by then and cost one call in all.

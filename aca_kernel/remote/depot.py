@@ -21,10 +21,6 @@ from typing import Any
 from . import wire
 from .loader import take_compiled
 
-# The message on the shell channel by which the remote kernel is asked to take or restore one
-# (state.py).
-REQUEST = "aca_state_request"
-
 KINDS = frozenset({"put", "get", "look", "drop"})
 
 
