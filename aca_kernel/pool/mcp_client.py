@@ -443,11 +443,14 @@ def _last_event(text: str) -> Any:
 
     Source: MCP 2025-03-26, "Streamable HTTP": a server may answer a POST with a stream.
     """
-    events = [
-        "\n".join(line[5:].lstrip() for line in block.splitlines() if line.startswith("data:"))
-        for block in re.split(r"\r?\n\r?\n", text)
-    ]
-    return json.loads([event for event in events if event][-1:][0] if any(events) else "")
+    last, data = "", []
+    # Not splitlines, which ends lines at characters that JSON may hold.
+    for line in [*re.split("\r\n|\r|\n", text), ""]:
+        if line.startswith("data:"):
+            data.append(line[5:])
+        elif not line and data:
+            last, data = "\n".join(data), []
+    return json.loads(last)
 
 
 def _result(body: dict[str, Any]) -> dict[str, Any]:
