@@ -361,10 +361,11 @@ class Core:
                 self._publisher.answer(request, {"status": "ok"})
             case "shutdown_request":
                 self._receive_shutdown(request)
-            case "input_reply" if request.channel == "stdin":
+            case "input_reply" if request.channel == "stdin" and self._life.loop is not None:
                 self._submit(request)
             case _ if request.channel == "stdin":
-                # As ipykernel, which reads nothing else there, and nothing when it did not ask.
+                # As ipykernel, which reads nothing else there, and nothing when it did not ask. Who
+                # has asked may have ended: the user's answer is no reason for another environment.
                 self._log.warning("a %s on stdin is dropped", request.msg_type)
             case _:
                 self._early.note(request)
