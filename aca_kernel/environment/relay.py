@@ -148,7 +148,7 @@ class Relay:
 
         place: what must not have reached the agent then; None: it has not been sent at all.
         """
-        self._is_to_stop = self.exchange.pending_number is not None
+        self._is_to_stop = self.exchange.is_pending
         self._stop_place = place
 
     def _is_stopped(self) -> bool:
