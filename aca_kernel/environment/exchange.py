@@ -460,10 +460,6 @@ class Exchange:
 
     # -- calls under way -------------------------------------------------------------
 
-    def is_under_way(self, call: ToolCall) -> bool:
-        """Tell whether an answer to this call is still wanted."""
-        return call in self._under_way
-
     @property
     def is_called(self) -> bool:
         """Whether a call is under way, so that what is queued now is not on it."""

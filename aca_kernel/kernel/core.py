@@ -490,7 +490,7 @@ class Core:
                 # Not when it is sent: the environment may turn out to be gone by then.
                 self._life.holds_state |= not request.is_hidden
             case SetupBegan() if self._interrupter.is_waiting:
-                self._out.append(do.Interrupt(""))
+                self._out.append(do.Interrupt())
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)
@@ -584,7 +584,7 @@ class Core:
             # ipykernel ignores. It is sent when its busy has arrived.
             self._out.append(do.StopWaiting(first.place if first.is_sent else None))
             if self._setup.running:
-                self._out.append(do.Interrupt(""))
+                self._out.append(do.Interrupt())
             self._wake()
 
     def _fail_waiting(self) -> None:

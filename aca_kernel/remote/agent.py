@@ -237,7 +237,6 @@ class Agent:
         """Return the frame that tells the kernel what it has found here."""
         head = {
             "missing": self.missing,
-            "python": ".".join(str(part) for part in sys.version_info[:3]),
             "executable": sys.executable,
             "directory": self.directory,
             "wake": [self.wake_path, f"/proc/{os.getpid()}/fd/{self.wake_fd}"],

@@ -721,19 +721,19 @@ class World:
                 self.clock.later(pause, once_more)
 
         def once_more() -> None:
-            if exchange is self.exchange and exchange.is_under_way(call):
+            if exchange is self.exchange and call in exchange._under_way:
                 self._perform(exchange, agent, call, began)
 
         def fail(error: Any) -> None:
             if call.is_ahead and not isinstance(error, EnvironmentGone):
                 exchange.dropped(call, is_refused=True)
                 self.clock.later(0, self._make_calls)
-            elif exchange.is_under_way(call):
+            elif call in exchange._under_way:
                 exchange.failed(call)
                 self._in_exchange(exchange, lambda: self._fail(exchange, error))
 
         def lost() -> None:
-            if exchange is not self.exchange or not exchange.is_under_way(call):
+            if exchange is not self.exchange or call not in exchange._under_way:
                 return
             if not call.is_ahead:
                 exchange.lost(call)
