@@ -223,10 +223,7 @@ class Core:
             case on.LaunchFailed():
                 self._end_turn()
                 self._fail_with(event.error)
-            case on.LaunchInterrupted():
-                self._end_turn()
-                self._fail_waiting()
-            case on.Left():
+            case on.LaunchInterrupted() | on.Left():
                 self._end_turn()
             case on.Restored() if self._recovery.is_current(event.number):
                 self._recovery.restored(event.report, event.cells_since)
@@ -568,10 +565,11 @@ class Core:
 
     def _interrupt(self) -> None:
         """Interrupt what runs; what is queued behind it follows ipykernel's rules."""
-        if self.doing is Doing.LAUNCH:
-            self._out.append(do.CancelLaunch())
-        elif self.doing is Doing.LEAVE:
+        if self.doing in (Doing.LAUNCH, Doing.LEAVE):
+            # At once: what comes meanwhile is not meant, and the launch may be over already.
             self._fail_waiting()
+            if self.doing is Doing.LAUNCH:
+                self._out.append(do.CancelLaunch())
         elif self._life.plain is not None:
             self._out.append(do.StopCode())
         elif self._life.loop is None:
