@@ -14,7 +14,7 @@ from ..remote import wire
 from . import remote_sources
 
 if TYPE_CHECKING:
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .environment import Environment
 
 _BOOT = (

@@ -46,7 +46,7 @@ from .side_by_side import SideBySide
 from .side_channel import SideChannel
 
 if TYPE_CHECKING:
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .environment import Environment
 
 # What an exchange takes beyond its window before its answer counts as lost: some seconds for the

@@ -52,7 +52,7 @@ from .send_queue import SendQueue
 
 if TYPE_CHECKING:
     from ..host.call import Restart
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .commands import Command
     from .events import Event
     from .exchange_loop import ExchangeLoop

@@ -17,7 +17,7 @@ from ..messaging.unlaunched import empty_answer
 if TYPE_CHECKING:
     from ..messaging.publisher import Publisher
     from ..messaging.requests import Request
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .send_queue import SendQueue
 
 # The service ends an execution at 220 s (sessions-code-interpreter.md); the rest is for

@@ -12,7 +12,7 @@ from aca_kernel.kernel import commands as do
 from aca_kernel.kernel import events as on
 from aca_kernel.kernel.core import Core, CoreOptions
 from aca_kernel.messaging.outgoing import Publish, Reply
-from aca_kernel.pool.mcp_client import ToolResult
+from aca_kernel.pool.tool_result import ToolResult
 
 DONE = ToolResult("", "", None, None, is_failed=False, error_text="", structured={})
 

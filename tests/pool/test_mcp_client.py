@@ -12,7 +12,8 @@ import pytest
 
 from aca_kernel import errors
 from aca_kernel.pool.backend import check_endpoint
-from aca_kernel.pool.mcp_client import McpClient, ToolResult
+from aca_kernel.pool.mcp_client import McpClient
+from aca_kernel.pool.tool_result import ToolResult
 
 from ..certificates import self_signed_certificate
 from ..support import serving

@@ -22,7 +22,8 @@ from ...errors import (
     RemoteProtocolError,
     ToolFailed,
 )
-from ...pool.mcp_client import RUN_SHELL, ToolResult
+from ...pool.mcp_client import RUN_SHELL
+from ...pool.tool_result import ToolResult
 from .check_machine import public_address
 from .checklist import Found, Skipped, Step
 from .probe import numbered_text
