@@ -55,7 +55,8 @@ class SideChannel:
             await self._run(f"kill -INT -{self._exchange.remote_pid}")
         except AcaKernelError as error:
             self._log.info("interrupt through the exchange: %s", error.reason)
-            self._exchange.no_way_round()
+            # Exchanges are short from now on, so that the next is not far.
+            self._exchange.windows.tools_overlap = False
             return False
         return True
 

@@ -12,7 +12,7 @@ import time
 from importlib import resources
 from typing import Any
 
-from ...environment.exchange import SMALLEST_PAGE_CHARACTERS
+from ...environment.page_size import SMALLEST_PAGE_CHARACTERS
 from ...environment.relay import Relay
 from ...environment.variables import variables_to_pass
 from ...errors import (
