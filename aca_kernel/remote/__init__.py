@@ -6,6 +6,11 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     wire               the encoding of records, for both halves
     loader             unpacks the agent in the session interpreter and starts it
     agent              logs the remote kernel's messages and answers exchanges
+    open_requests      what the remote kernel has not finished
+    pacing             for how long an exchange waits for more
+    readiness          whether a new remote kernel answers
+    wake_fifo          ends an exchange that is held open
+    install_ipykernel  what a remote kernel needs, where it is missing
     session_ipython    exchanges in a session interpreter that is an IPython
     call_socket        the socket between the agent and its callers
     depot              files that the kernel keeps in the agent's folder
