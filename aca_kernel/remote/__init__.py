@@ -13,6 +13,8 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     install_ipykernel  what a remote kernel needs, where it is missing
     session_ipython    exchanges in a session interpreter that is an IPython
     call_socket        the socket between the agent and its callers
+    spool              the beginning of the log, in pieces for answers that are cut
+    agent_folder       the agent's folder, and its recovery
     depot              files that the kernel keeps in the agent's folder
     spawn, process     the start of the remote kernel's process, and its life
     retirement         removal of a generation's processes and files
@@ -26,10 +28,11 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     asking             questions to the user's machine
     transfer           `%aca upload` and `%aca download`, with transfer_progress
     paging             loops that send and receive the pages of a file
-    paged_files        files in transfer, at both ends
+    paged_files        files in transfer, at both ends; folder_stream: folders
     notebook_files/    files beside the notebook
     state, origin      checkpoints in the remote kernel; its state before the first cell
     checkpoint/        storing and restoring; sent with the first checkpoint
+    originals          copies of modules that code may change, for what is stored
     large_json         JSON with one long string
     trimming           tracebacks without our frames
 
