@@ -5,6 +5,10 @@
     retry             calls repeated through what passes by itself
     relay             one generation of it: makes the calls of exchanges
     exchange          what to call next, and what an answer says: a protocol without I/O
+    windows           how long exchanges are held open, when the next one is sent ahead
+    page_size         how much one call carries, and its answer
+    side_by_side      a long log, read by several calls at a time
+    line_watch        notices that a line is lost while calls wait
     boot              the agent's way into the session interpreter
     remote_sources    what is sent to it, as this kernel found it when it started
     variables         environment variables that are passed on to it

@@ -14,7 +14,7 @@ from ..remote import wire
 from . import remote_sources
 
 if TYPE_CHECKING:
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .environment import Environment
 
 _BOOT = (
@@ -37,13 +37,12 @@ class Greeting:
     """What the agent found in its environment.
 
     missing: modules that the remote kernel needs and that are not installed.
-    python: version of the session interpreter, e.g. "3.11.7". executable: its path.
+    executable: path of the session interpreter.
     wake_paths: of the FIFO that ends a pending exchange; the first that works.
     remote_pid: of the remote kernel, 0 while there is none. directory: the agent's folder.
     """
 
     missing: tuple[str, ...]
-    python: str
     executable: str
     wake_paths: tuple[str, ...]
     remote_pid: int
@@ -118,7 +117,6 @@ def _greeting(page: wire.Page) -> Greeting:
     head = page.head
     return Greeting(
         missing=tuple(str(name) for name in head.get("missing", ())),
-        python=str(head.get("python", "")),
         executable=str(head.get("executable", "")),
         wake_paths=tuple(str(path) for path in head.get("wake", ())),
         remote_pid=int(head.get("pid") or 0),

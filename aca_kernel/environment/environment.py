@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import EnvironmentGone, PoolUnreachable, RemoteProtocolError, ResultUnknown
-from ..pool.mcp_client import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient, ToolResult
+from ..pool.mcp_client import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient
+from ..pool.tool_result import ToolResult
 from .handover import ClaimState
 from .retry import first_contact, persist
 

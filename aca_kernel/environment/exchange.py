@@ -26,7 +26,7 @@ from ..remote import wire
 from ..remote.session_ipython import EXCHANGE_BEGIN
 from ..remote.spool import Piece
 from .boot import MOST_ANSWERS_WITHOUT_FRAME
-from .page_size import SentSize
+from .page_size import PageSize, SentSize
 from .windows import WINDOW_UNKNOWN_SECONDS, Windows
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ NO_AGENT = "~aca1:none~"
 # Evaluates to None, so that no tool shows it as a result. An environment without an
 # agent says so itself instead of failing with an error that would have to be read.
 _EXCHANGE = EXCHANGE_BEGIN + f'lambda _:print("{NO_AGENT}"))("%s")'
-
-# A page's size: the agent compresses, and memory on both sides stays a few times this.
-LARGEST_PAGE_CHARACTERS = 16 * 1024 * 1024
-SMALLEST_PAGE_CHARACTERS = 512
 
 # Calls that are under way at a time, one that is sent ahead included.
 MOST_CALLS = 3
@@ -118,7 +114,7 @@ class Exchange:
         self._risked = 0
         # Messages that end there or before are dropped by the agent if they are new to it.
         self._void = 0
-        self._page_characters = LARGEST_PAGE_CHARACTERS
+        self._page_size = PageSize()
         self._sent_size = SentSize()
         # The calls that have been made and not answered, in their order.
         self._under_way: list[ToolCall] = []
@@ -238,7 +234,7 @@ class Exchange:
             "void": self._void,
             "wait": seconds,
             "settle": self.windows.settle_seconds,
-            "limit": self._page_characters,
+            "limit": self._page_size.characters,
         }
         code = _EXCHANGE % wire.encode_frame(self.nonce, wire.Page(head, data))
         pause = _WITHOUT_FRAME_PAUSE_SECONDS * self._without_frame
@@ -295,7 +291,13 @@ class Exchange:
         self._note_round_trip(call, page, len(text), now)
         if not call.is_last:
             self._sent_size.took(call.carried, now - call.made)
-        self._records += self._take_in_order(page)
+        try:
+            self._records += self._take_in_order(page)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RemoteProtocolError(
+                "The session environment's answer does not fit the one before. Restart the kernel.",
+                detail=str(error),
+            ) from error
         return self._ended(call, now)
 
     def _note_round_trip(self, call: ToolCall, page: wire.Page, size: int, now: float) -> None:
@@ -319,18 +321,15 @@ class Exchange:
     @property
     def is_worth_many_calls(self) -> bool:
         """Whether so much of the log is left that it is to be read by several calls at a time."""
-        is_cut = self._page_characters < _SMALL_PAGE_CHARACTERS
-        is_long = self._left_bytes > _LEAST_PIECES * self._piece_bytes
+        is_cut = self._page_size.characters < _SMALL_PAGE_CHARACTERS
+        is_long = self._left_bytes > _LEAST_PIECES * self._page_size.certain_bytes
         is_free = not (self._under_way or self.waiting_bytes)
         return self.reads_side_by_side and is_cut and is_long and is_free
 
-    @property
-    def _piece_bytes(self) -> int:
-        return wire.certain_bytes(self._page_characters)
-
     def piece_code(self, start: int) -> str:
         """Return the code that asks for a piece of the log."""
-        head = {"spool": self._incoming.received, "start": start, "length": self._piece_bytes}
+        length = self._page_size.certain_bytes
+        head = {"spool": self._incoming.received, "start": start, "length": length}
         return _EXCHANGE % wire.encode_frame(self.nonce, wire.Page(head))
 
     def piece_of(self, start: int, text: str) -> Piece:
@@ -411,11 +410,7 @@ class Exchange:
 
     def _take_in_order(self, page: wire.Page) -> list[Record]:
         """Take a page and those that it closes the gap to; one that came too early waits."""
-        try:
-            off = int(page.head["off"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _misfit(error) from error
-        if off > self._incoming.received and self._under_way:
+        if int(page.head["off"]) > self._incoming.received and self._under_way:
             self._early_pages.append(page)
             return []
         records = self._take(page)
@@ -426,17 +421,14 @@ class Exchange:
 
     def _take(self, page: wire.Page) -> list[Record]:
         head = page.head
-        try:
-            got, end = int(head["got"]), int(head["end"])
-            # What was before it got lost: it is asked for again, with this behind it.
-            is_beyond = int(head["off"]) > self._incoming.received
-            records = [] if is_beyond else self._incoming.feed(int(head["off"]), page.data)
-            self.has_background = bool(head["background"])
-            self.remote_pid = int(head["pid"])
-            is_woken = bool(head["woken"])
-            open_count = head.get("open")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _misfit(error) from error
+        got, end = int(head["got"]), int(head["end"])
+        # What was before it got lost: it is asked for again, with this behind it.
+        is_beyond = int(head["off"]) > self._incoming.received
+        records = [] if is_beyond else self._incoming.feed(int(head["off"]), page.data)
+        self.has_background = bool(head["background"])
+        self.remote_pid = int(head["pid"])
+        is_woken = bool(head["woken"])
+        open_count = head.get("open")
         self._acknowledged = max(self._acknowledged, min(got, self._outgoing.end))
         self._outgoing.acknowledge(self._acknowledged)
         self._left_bytes = max(0, end - self._incoming.received)
@@ -448,21 +440,13 @@ class Exchange:
 
     def _shrink_page(self, received: int) -> None:
         """Ask for less from now on: an answer came cut after so many characters."""
-        if self._page_characters <= SMALLEST_PAGE_CHARACTERS:
+        if not self._page_size.was_cut(received):
             raise RemoteProtocolError(
                 "The session pool cuts answers so short that nothing can be read from them."
             )
-        fits = received - wire.FRAME_OVERHEAD if received < self._page_characters else 0
-        self._page_characters = max(
-            SMALLEST_PAGE_CHARACTERS, min(self._page_characters // 2, fits or self._page_characters)
-        )
-        self._log.info("answers arrive cut; asking for %s characters", self._page_characters)
+        self._log.info("answers arrive cut; asking for %s characters", self._page_size.characters)
 
     # -- calls under way -------------------------------------------------------------
-
-    def is_under_way(self, call: ToolCall) -> bool:
-        """Tell whether an answer to this call is still wanted."""
-        return call in self._under_way
 
     @property
     def is_called(self) -> bool:
@@ -492,11 +476,6 @@ class Exchange:
         """The number of the last call, also of one that came to nothing."""
         return self._number
 
-    @property
-    def next_number(self) -> int:
-        """The number that the next call will have."""
-        return self._number + 1
-
     def went_round(self, number: int | None, seconds: float) -> None:
         """The shell tool has done something that took so long.
 
@@ -509,20 +488,9 @@ class Exchange:
         elif seconds > WINDOW_UNKNOWN_SECONDS / 2:
             self.windows.tools_overlap = False
 
-    def no_way_round(self) -> None:
-        """The shell tool cannot be used: exchanges are short, so that the next is not far."""
-        self.windows.tools_overlap = False
-
 
 def _is_output(record: Record) -> bool:
     """Tell whether this is a message on iopub that a user sees something of."""
     head = record.head
     is_quiet = "state" in head or head.get("type") == "execute_input"
     return head.get("channel") == "iopub" and not is_quiet
-
-
-def _misfit(error: Exception) -> RemoteProtocolError:
-    return RemoteProtocolError(
-        "The session environment's answer does not fit the one before. Restart the kernel.",
-        detail=str(error),
-    )

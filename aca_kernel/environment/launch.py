@@ -106,26 +106,18 @@ class Launcher:
         That is the way to the pool, and the id of an environment, in which nothing runs before its
         first call. A kernel that is restarted holds a place already, and boots there.
         """
-        self._preparing = asyncio.ensure_future(self._prepare())
+        self._preparing = asyncio.ensure_future(self._prepare(takes_over=True))
 
     def prepare_id(self) -> None:
         """Get an id now that the next `launch` may use, unless there is one."""
         if self._preparing is None:
-            self._preparing = asyncio.ensure_future(self._prepare_id())
+            self._preparing = asyncio.ensure_future(self._prepare(takes_over=False))
 
-    async def _prepare_id(self) -> PreparedLaunch | None:
-        try:
-            client = await self._backend.connect()
-            return PreparedLaunch(client, await launch_id(client))
-        except AcaKernelError as error:  # whoever launches will meet it again, and say so
-            self._log.info("no environment's id is prepared: %s", error.reason)
-            return None
-
-    async def _prepare(self) -> PreparedLaunch | Launched | None:
+    async def _prepare(self, *, takes_over: bool) -> PreparedLaunch | Launched | None:
         cooldown_seconds = self._settings.cooldown_seconds
         try:
             client = await self._backend.connect()
-            warm = self._warm_environments(client)
+            warm = self._warm_environments(client) if takes_over else None
             if warm is None or not warm.has_any(cooldown_seconds):
                 return PreparedLaunch(client, await launch_id(client))
             pings = (client.ping(timeout_seconds=_PREPARED_WITHIN_SECONDS) for _ in range(2))
@@ -147,9 +139,11 @@ class Launcher:
             return None
         try:
             await asyncio.wait([preparing], timeout=_PREPARED_WITHIN_SECONDS)
-            return preparing.result() if preparing.done() else None
         finally:
             preparing.cancel()
+        # Once it has ended, what it gives back can be taken over.
+        (prepared,) = await asyncio.gather(preparing, return_exceptions=True)
+        return None if isinstance(prepared, BaseException) else prepared
 
     async def _launch_environment(self, prepared: PreparedLaunch | None) -> Environment:
         """Use what is prepared, or launch."""

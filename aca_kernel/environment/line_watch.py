@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import PoolUnreachable, ResultUnknown
+from ..errors import AcaKernelError
 
 if TYPE_CHECKING:
     from ..pool.mcp_client import McpClient
@@ -85,7 +85,7 @@ class LineWatch:
         pings = [
             self._client.ping(timeout_seconds=_SPARE_TIMEOUT_SECONDS) for _ in range(self._spares)
         ]
-        with contextlib.suppress(PoolUnreachable, ResultUnknown):  # the call will say so, too
+        with contextlib.suppress(AcaKernelError):  # the call will say so, too
             await asyncio.gather(*pings)
 
     def _begin(self) -> None:
@@ -129,6 +129,6 @@ class LineWatch:
             asking = self._client.ping(timeout_seconds=2 * patience)
         try:
             await asyncio.wait_for(asking, patience)
-        except (PoolUnreachable, ResultUnknown):
+        except AcaKernelError:  # the page of a captive portal has another certificate
             return True
         return False

@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,7 @@ from .side_by_side import SideBySide
 from .side_channel import SideChannel
 
 if TYPE_CHECKING:
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .environment import Environment
 
 # What an exchange takes beyond its window before its answer counts as lost: some seconds for the
@@ -65,16 +64,9 @@ _REFUSAL_SECONDS = 2.0
 # An exchange that is repeated may stand behind the lost one, which the agent still holds open.
 _HELD_UP_SECONDS = 0.3
 
-# Of these many calls without a wait the time is kept, if they carried nothing of size.
-_ROUND_TRIPS_KEPT = 20
-_SHORT_CODE_CHARACTERS = 4096
-
 
 class Relay:
-    """One generation: from the agent's boot to the end of the environment.
-
-    round_trips: seconds that recent calls took in which nothing was waited for.
-    """
+    """One generation: from the agent's boot to the end of the environment."""
 
     def __init__(
         self, environment: Environment, config: dict[str, Any], log: logging.Logger
@@ -83,7 +75,6 @@ class Relay:
         self.exchange = Exchange(log)
         if not environment.is_near:
             self.exchange.windows.round_trip = environment.client.round_trip
-        self.round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
         self._config = config
         self._side = SideChannel(environment, self.exchange, log)
         self._watch = None if environment.is_near else LineWatch(environment.client, log)
@@ -148,7 +139,7 @@ class Relay:
 
         place: what must not have reached the agent then; None: it has not been sent at all.
         """
-        self._is_to_stop = self.exchange.pending_number is not None
+        self._is_to_stop = self.exchange.is_pending
         self._stop_place = place
 
     def _is_stopped(self) -> bool:
@@ -270,10 +261,9 @@ class Relay:
 
         async def attempt() -> ToolResult:
             nonlocal losses
-            started = time.monotonic()
             waking = self._wake_later(call) if losses else None
             try:
-                result = await self._run(call, losses)
+                return await self._run(call, losses)
             except (PoolBusy, PoolUnreachable, KeyPending) as error:
                 self._tell_failure(error)
                 raise
@@ -285,10 +275,6 @@ class Relay:
             finally:
                 if waking is not None:
                     waking.cancel()
-            is_alone = len(self._calls) <= 1
-            if is_alone and not call.wait_seconds and len(call.code) < _SHORT_CODE_CHARACTERS:
-                self.round_trips.append(time.monotonic() - started)
-            return result
 
         if call.pause_seconds:
             await asyncio.sleep(call.pause_seconds)
@@ -364,12 +350,14 @@ class Relay:
     async def _run_surely(self, code: str) -> ToolResult:
         return await self._make(ToolCall(0, code, 0.0, 0))
 
-    async def measure_round_trip(self) -> None:
-        """Add the time of a call that does nothing; only while no exchange is pending.
+    async def measure_round_trip(self) -> float:
+        """Return the seconds that a call takes which does nothing; while no exchange is pending.
 
         Raises as do_exchange.
         """
-        await self._make(ToolCall(0, "None", 0.0, 0))
+        started = time.monotonic()
+        await self._run_surely("None")
+        return time.monotonic() - started
 
     # -- round the exchange ------------------------------------------------------
 

@@ -22,7 +22,7 @@ from ..errors import (
     WaitInterrupted,
 )
 from ..messaging.inbox import Inbox, Noticed
-from ..pool.mcp_client import POOL_FULL
+from ..pool.mcp_errors import POOL_FULL
 
 if TYPE_CHECKING:
     from ..settings import AcaKernel

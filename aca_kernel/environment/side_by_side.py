@@ -19,7 +19,7 @@ from ..remote import spool, wire
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .exchange import Exchange
 
 # Calls at a time. More would wait for one another over there.

@@ -12,7 +12,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from ..errors import AcaKernelError, EnvironmentGone, ToolFailed
+from ..errors import AcaKernelError, ToolFailed
 from ..remote import ahead
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ class SideChannel:
 
     async def interrupt(self) -> bool:
         """Send SIGINT to the remote kernel's process group; False: the exchange must do it."""
-        if not self._wake_paths:  # no greeting has come yet
+        # No greeting has come yet, or there is no remote kernel: that says nothing of the tool.
+        if not (self._wake_paths and self._exchange.remote_pid):
             return False
         try:
-            if not self._exchange.remote_pid:
-                raise EnvironmentGone("There is no remote kernel to interrupt.")
             await self._run(f"kill -INT -{self._exchange.remote_pid}")
         except AcaKernelError as error:
             self._log.info("interrupt through the exchange: %s", error.reason)
-            self._exchange.no_way_round()
+            # Exchanges are short from now on, so that the next is not far.
+            self._exchange.windows.tools_overlap = False
             return False
         return True
 

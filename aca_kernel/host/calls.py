@@ -5,7 +5,7 @@ kind `call` with `id`, `op` and what the op needs; most are answered by a record
 `answer` with the same id. Whatever a call says was said by the environment, where the user's
 code and the packages it imports can say it as well: a handler checks all of it.
 
-The handlers are imported with the first call, a third of our modules: a start needs none of them.
+The handlers are a third of our modules, and a start needs none of them: `load` imports them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from ..pool.backend import Backend
     from ..settings import AcaKernel
     from .call_table import CallTable
+
+
+def load() -> None:
+    """Import the handlers: soon, since the package may be updated while the kernel runs."""
+    from . import call_table  # noqa: F401 - it is needed later
 
 
 class Calls:

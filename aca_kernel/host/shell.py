@@ -28,7 +28,7 @@ async def start_command(relay: Relay, script: str, command: str) -> None:
     shown = f" {shlex.quote(command)}" if len(command) < _LONGEST_SHOWN_CHARACTERS else ""
     line = f"sh {shlex.quote(script)}{shown}"
     environment, started = relay.environment, time.monotonic()
-    number = relay.exchange.next_number
+    number = relay.exchange.last_number + 1
     result = await environment.persist(lambda: environment.run_shell(line))
     relay.exchange.went_round(number, time.monotonic() - started)
     if result.is_failed or result.exit_code:

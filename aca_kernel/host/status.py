@@ -12,7 +12,7 @@ from .call import Call
 # The id is a key of sorts to the session: only its beginning is shown.
 _SHOWN_ID_CHARACTERS = 8
 
-# Round trips for a median; missing ones are made.
+# Round trips for a median.
 _ROUND_TRIPS = 5
 
 
@@ -24,10 +24,9 @@ async def status_rows(
     kept_seconds: how long the environment is still kept without use.
     Raises EnvironmentGone and the errors of Environment.persist.
     """
-    environment, relay = call.environment, call.relay
-    while len(relay.round_trips) < _ROUND_TRIPS:
-        await relay.measure_round_trip()
-    median = statistics.median(relay.round_trips) * 1000
+    environment = call.environment
+    times = [await call.relay.measure_round_trip() for _ in range(_ROUND_TRIPS)]
+    median = statistics.median(times) * 1000
     left = max(0.0, settings.cooldown_seconds - environment.idle_seconds())
     kept = f"kept for {_duration(kept_seconds)} more, then it " if kept_seconds else ""
     return [
@@ -36,7 +35,7 @@ async def status_rows(
         ("age", _duration(time.monotonic() - environment.launched)),
         ("cooldown", f"{kept}ends in {left:.0f} s, unless it is used again before"),
         ("tool calls", f"{environment.client.calls_made}"),
-        ("round trip", f"{median:.1f} ms, median of {len(relay.round_trips)}"),
+        ("round trip", f"{median:.1f} ms, median of {_ROUND_TRIPS}"),
         ("isolation", backend.isolation()),
         ("mode", "relay: live output, interrupt, completion and widgets work"),
     ]

@@ -55,10 +55,9 @@ class Wake:
     """Have the agent end the pending exchange now."""
 
 
-class Interrupt(NamedTuple):
-    """Send SIGINT to the remote kernel: `Interrupted`. msg_id: of the request that is meant."""
-
-    msg_id: str
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Send SIGINT to the remote kernel: `Interrupted`."""
 
 
 class CallHost(NamedTuple):

@@ -52,7 +52,7 @@ from .send_queue import SendQueue
 
 if TYPE_CHECKING:
     from ..host.call import Restart
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .commands import Command
     from .events import Event
     from .exchange_loop import ExchangeLoop
@@ -223,10 +223,7 @@ class Core:
             case on.LaunchFailed():
                 self._end_turn()
                 self._fail_with(event.error)
-            case on.LaunchInterrupted():
-                self._end_turn()
-                self._fail_waiting()
-            case on.Left():
+            case on.LaunchInterrupted() | on.Left():
                 self._end_turn()
             case on.Restored() if self._recovery.is_current(event.number):
                 self._recovery.restored(event.report, event.cells_since)
@@ -361,10 +358,11 @@ class Core:
                 self._publisher.answer(request, {"status": "ok"})
             case "shutdown_request":
                 self._receive_shutdown(request)
-            case "input_reply" if request.channel == "stdin":
+            case "input_reply" if request.channel == "stdin" and self._life.loop is not None:
                 self._submit(request)
             case _ if request.channel == "stdin":
-                # As ipykernel, which reads nothing else there, and nothing when it did not ask.
+                # As ipykernel, which reads nothing else there, and nothing when it did not ask. Who
+                # has asked may have ended: the user's answer is no reason for another environment.
                 self._log.warning("a %s on stdin is dropped", request.msg_type)
             case _:
                 self._early.note(request)
@@ -489,7 +487,7 @@ class Core:
                 # Not when it is sent: the environment may turn out to be gone by then.
                 self._life.holds_state |= not request.is_hidden
             case SetupBegan() if self._interrupter.is_waiting:
-                self._out.append(do.Interrupt(""))
+                self._out.append(do.Interrupt())
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)
@@ -567,10 +565,11 @@ class Core:
 
     def _interrupt(self) -> None:
         """Interrupt what runs; what is queued behind it follows ipykernel's rules."""
-        if self.doing is Doing.LAUNCH:
-            self._out.append(do.CancelLaunch())
-        elif self.doing is Doing.LEAVE:
+        if self.doing in (Doing.LAUNCH, Doing.LEAVE):
+            # At once: what comes meanwhile is not meant, and the launch may be over already.
             self._fail_waiting()
+            if self.doing is Doing.LAUNCH:
+                self._out.append(do.CancelLaunch())
         elif self._life.plain is not None:
             self._out.append(do.StopCode())
         elif self._life.loop is None:
@@ -583,7 +582,7 @@ class Core:
             # ipykernel ignores. It is sent when its busy has arrived.
             self._out.append(do.StopWaiting(first.place if first.is_sent else None))
             if self._setup.running:
-                self._out.append(do.Interrupt(""))
+                self._out.append(do.Interrupt())
             self._wake()
 
     def _fail_waiting(self) -> None:

@@ -17,7 +17,7 @@ from ..checkpoint.checkpoints import Checkpoints
 from ..checkpoint.schedule import Schedule
 from ..checkpoint.store import Store
 from ..errors import AcaKernelError, CheckpointFailed
-from ..host.calls import Calls
+from ..host import calls
 from ..messaging.outgoing import Forward, ForwardReply, Publish, Reply
 from . import commands as do
 from . import events as on
@@ -70,7 +70,7 @@ class Driver:
             is_launching=launcher.has_begun,
         )
         self._core = Core(options, log)
-        self._calls = Calls(
+        self._calls = calls.Calls(
             self._core.table,
             backend,
             settings,
@@ -101,6 +101,7 @@ class Driver:
         """Answer front ends until told to shut down, then clean up within two seconds."""
         self._carry_out_all(self._core.start(time.monotonic()))
         self._channels.listen(self._inbox)
+        self._tasks.start(asyncio.to_thread(calls.load), "import what answers calls")
         self._tasks.start(self._schedule.run(), "take checkpoints")
         running = [
             asyncio.ensure_future(one)

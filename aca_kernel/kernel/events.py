@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..environment.exchange import Exchange
     from ..errors import AcaKernelError, EnvironmentGone
     from ..host.call import Restart
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from ..remote.wire import Record
 
 

@@ -90,14 +90,14 @@ class Interrupter:
     def _send(self, request: Request) -> None:
         request.is_interrupted = True
         self._sent_for = request.msg_id
-        self._out.append(Interrupt(request.msg_id))
+        self._out.append(Interrupt())
 
     def ask_restore(self, now: float, *, has_begun: bool) -> None:
         """Interrupt a restore. has_begun: the remote kernel is, or will be, busy with it."""
         self.is_restore_interrupted = True
         if has_begun:
             # ipykernel ignores what comes before it has begun with a request.
-            self._out.append(Interrupt(""))
+            self._out.append(Interrupt())
             self._again_at = now + AGAIN_SECONDS
         else:
             # Nothing runs over there yet that a signal could reach.

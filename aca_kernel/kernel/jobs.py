@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..host.calls import Calls
     from ..messaging.inbox import Inbox
     from ..pool.backend import Backend
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .tasks import Tasks
 
 

@@ -12,11 +12,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, ResultUnknown
+from ..messaging.unlaunched import empty_answer
 
 if TYPE_CHECKING:
     from ..messaging.publisher import Publisher
     from ..messaging.requests import Request
-    from ..pool.mcp_client import ToolResult
+    from ..pool.tool_result import ToolResult
     from .send_queue import SendQueue
 
 # The service ends an execution at 220 s (sessions-code-interpreter.md); the rest is for
@@ -28,14 +29,6 @@ _NO_MAGIC = (
     "There is no %aca in plain mode, because this environment has no ipykernel. Python code, its "
     "output and its result work; a new environment comes with a restart of the kernel."
 )
-
-# Replies to requests that only a real kernel in the environment could answer.
-_EMPTY_REPLIES: dict[str, dict[str, Any]] = {
-    "comm_info_request": {"status": "ok", "comms": {}},
-    "history_request": {"status": "ok", "history": []},
-    "inspect_request": {"status": "ok", "found": False, "data": {}, "metadata": {}},
-    "is_complete_request": {"status": "unknown"},
-}
 
 
 class PlainMode:
@@ -61,14 +54,11 @@ class PlainMode:
     def _begin(self, request: Request) -> str | None:
         if request.is_execute:
             return self._begin_cell(request)
-        if request.msg_type == "complete_request":
-            position = request.content.get("cursor_pos", 0)
-            reply = {"status": "ok", "matches": [], "metadata": {}}
-            self._publisher.answer(
-                request, {**reply, "cursor_start": position, "cursor_end": position}
-            )
-        elif request.msg_type in _EMPTY_REPLIES:
-            self._publisher.answer(request, _EMPTY_REPLIES[request.msg_type])
+        answer = empty_answer(request)
+        if answer is not None:
+            answer.give(request, self._publisher)
+        elif request.msg_type == "is_complete_request":
+            self._publisher.answer(request, {"status": "unknown"})
         elif request.wants_reply:
             self._publisher.fail(
                 request, "NotSupported", "Plain mode cannot do this: there is no ipykernel."
@@ -80,7 +70,8 @@ class PlainMode:
     def _begin_cell(self, request: Request) -> str | None:
         code = str(json.loads(request.frames[3]).get("code", ""))
         is_silent = bool(request.content.get("silent", False))
-        if not is_silent:
+        # As in IPython.
+        if not is_silent and request.content.get("store_history", True):
             self._execution_count += 1
         self._publisher.begin(request)
         if not is_silent:

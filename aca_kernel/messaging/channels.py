@@ -49,6 +49,11 @@ def _bind_when_free(socket: zmq.Socket[Any], address: str) -> None:
             return
 
 
+def _as_utf8(frame: bytes) -> bytes:
+    """Return JSON with what is no UTF-8 replaced, as jupyter_client reads it."""
+    return frame if frame.isascii() else frame.decode("utf-8", "replace").encode()
+
+
 class Channels:
     """shell, control, stdin, iopub and the heartbeat of one kernel.
 
@@ -134,8 +139,9 @@ class Channels:
         except Exception as error:  # noqa: BLE001 - any broken message is dropped
             self._log.warning("dropped an invalid message on %s: %s", channel, error)
             return
-        # Without the signature.
+        # Without the signature. Behind the four parts of a message are its buffers.
         body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
+        body[:4] = map(_as_utf8, body[:4])
         content = message["content"]
         received = Received(time.monotonic(), channel, idents, body, content)
         if channel == "control":

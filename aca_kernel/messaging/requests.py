@@ -195,8 +195,10 @@ class RequestTable:
         """Note that its idle has been published."""
         if self._unfinished.pop(request.msg_id, None) is None:
             return
-        # Its frames may be large and are not needed any more.
+        # They may be large, as the state of a widget, and are not needed any more.
         request.frames = []
+        if not request.is_execute:
+            request.content = {}
         self._finished[request.msg_id] = request
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)

@@ -79,6 +79,15 @@ class EarlyAnswer:
     is_kept: bool = False
     assumes_widgets: bool = False
 
+    def give(self, request: Request, publisher: Publisher) -> None:
+        """Answer a request with it, from busy to idle."""
+        publisher.begin(request)
+        if self.stdout:
+            publisher.publish("stream", {"name": "stdout", "text": self.stdout}, request)
+        for msg_type, content in self.messages:
+            publisher.publish(msg_type, content, request)
+        publisher.answer(request, self.content)
+
 
 class EarlyAnswers:
     """Answers requests for which no environment is launched.
@@ -117,12 +126,7 @@ class EarlyAnswers:
             self._setup.keep(request, is_sent=False)
         if answer.assumes_widgets:
             self._widgets.is_assumed = True
-        self._publisher.begin(request)
-        if answer.stdout:
-            self._publisher.publish("stream", {"name": "stdout", "text": answer.stdout}, request)
-        for msg_type, content in answer.messages:
-            self._publisher.publish(msg_type, content, request)
-        self._publisher.answer(request, answer.content)
+        answer.give(request, self._publisher)
         return True
 
     def answer_all(self, requests: Iterable[Request]) -> bool:
@@ -149,7 +153,9 @@ class EarlyAnswers:
             self._setup.keep(request, is_sent=True)
 
     def _answer_of(self, request: Request) -> EarlyAnswer | None:
-        return early_answer(request, is_embedded=self._is_embedded, has_run_cell=self._has_run_cell)
+        if request.is_hidden:
+            return _hidden_answer(request.code, self._is_embedded, self._has_run_cell)
+        return empty_answer(request)
 
 
 def is_setup_code(code: str, *, has_run_cell: bool) -> bool:
@@ -162,11 +168,8 @@ def is_setup_code(code: str, *, has_run_cell: bool) -> bool:
     return kind is HiddenKind.SETUP or (kind is HiddenKind.UNKNOWN and not has_run_cell)
 
 
-def early_answer(request: Request, *, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer | None:
-    """Return the answer to a request without an environment, None if it needs one.
-
-    is_embedded, has_run_cell: as in EarlyAnswers and is_setup_code.
-    """
+def empty_answer(request: Request) -> EarlyAnswer | None:
+    """Return the answer of a kernel that has run nothing, None if it must run something for it."""
     content, msg_type = request.content, request.msg_type
     if msg_type in _EMPTY_REPLIES:
         return EarlyAnswer({"status": "ok", **_EMPTY_REPLIES[msg_type]})
@@ -178,8 +181,6 @@ def early_answer(request: Request, *, is_embedded: bool, has_run_cell: bool) -> 
         return _debug_answer(content)
     if msg_type.startswith("comm_"):
         return EarlyAnswer({}, messages=_refusal_of_comm(request))
-    if request.is_hidden:
-        return _hidden_answer(request.code, is_embedded, has_run_cell)
     return None
 
 

@@ -63,6 +63,7 @@ class EmbeddedBackend(Backend):
         self._settings = settings
         self._data_path = data_path
         self._process = process
+        self._greeting: asyncio.Future[dict[str, Any]] | None = None
         self._client: McpClient | None = None
         self._notice = ""
         self._isolation = ""
@@ -75,8 +76,11 @@ class EmbeddedBackend(Backend):
             if self._process is None:
                 self._process = start_pool_process()
                 configure(self._process, self._settings, data_path=self._data_path)
+            if self._greeting is None:
+                self._greeting = asyncio.ensure_future(greeting_of(self._process))
             try:
-                greeting = await greeting_of(self._process)
+                # It comes once: who is interrupted must not take it from who asks next.
+                greeting = await asyncio.shield(self._greeting)
             except PoolNotStarted:
                 await self.close()
                 raise
@@ -116,7 +120,11 @@ class EmbeddedBackend(Backend):
         """See Backend; every session and its files are removed."""
         client, self._client = self._client, None
         process, self._process = self._process, None
+        greeting, self._greeting = self._greeting, None
         if client is not None:
             await client.close()
+        if greeting is not None:
+            greeting.cancel()
+            await asyncio.gather(greeting, return_exceptions=True)
         if process is not None:
             await asyncio.get_running_loop().run_in_executor(None, stop, process)

@@ -1,8 +1,8 @@
 """JSON-RPC client of a pool's MCP server: `initialize`, `tools/list`, `tools/call`.
 
 Streamable HTTP of MCP 2025-03-26, one POST a request (transport/), the API key in
-`x-ms-apikey`. Here HTTP statuses and JSON-RPC errors become ours (errors.py), and
-camelCase becomes ours too. Nothing is repeated here that may have run: the caller knows what is
+`x-ms-apikey`. What is refused becomes an error of ours (mcp_errors.py), what a tool answers a
+value of ours (tool_result.py). Nothing is repeated here that may have run: the caller knows what is
 idempotent.
 
 A server may keep an MCP session, which has nothing to do with a session of the pool: its id comes
@@ -19,25 +19,22 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
 from ..errors import (
     AcaKernelError,
-    AccessDenied,
-    EnvironmentGone,
     KeyRefused,
-    LocalProtocolError,
     PoolBusy,
     PoolNotFound,
     RemoteProtocolError,
     ResultUnknown,
     SettingInvalid,
-    ToolFailed,
 )
 from ..remote import large_json
+from .mcp_errors import from_rpc_error, from_status, message_of, pool_full
 from .round_trip import RoundTrip
+from .tool_result import ToolResult, tool_result
 from .transport.contract import HttpAnswer, Transport
 from .transport.factory import open_transport
 
@@ -53,61 +50,15 @@ RUN_SHELL = "runShellCommandInRemoteEnvironment"
 END_ENVIRONMENT = "aca-kernel/endEnvironment"
 _END_SECONDS = 10.0
 
-# There is no documented code for a dead environment; these texts are known from a
-# public client of the same endpoint.
-_GONE = re.compile(
-    r"\b(environment|session)\b.*\b(not found|not exist|expired|invalid|no longer)",
-    re.IGNORECASE | re.DOTALL,
-)
-# The local pool's words for what ended under a call. Those of the service are not known.
-_UNDER_CALL = re.compile(r"\bwhile the call was running\b")
-_FULL = re.compile(
-    r"maxConcurrentSessions|\b(max(imum)?( number of)? (concurrent )?sessions"
-    r"|too many sessions|no (available|free) sessions?|at capacity)\b",
-    re.IGNORECASE,
-)
-_SESSION = re.compile(r"\bsession\b", re.IGNORECASE)
-_ENVIRONMENT = re.compile(r"\benvironment", re.IGNORECASE)
-_DENIED = re.compile(r"\b(unauthori[sz]ed|api[ -]?key|authentication)\b", re.IGNORECASE)
-
 # Source: MCP 2025-03-26, "Session Management". The SDKs say with -32001 that there is no such MCP
 # session, the service perhaps that the key is wrong.
 _SESSION_HEADER = "mcp-session-id"
 _SESSION_NOT_FOUND = -32001
-
-# Statuses of a run that succeeded, as the sibling REST API and the tools spell them.
-_SUCCESS = frozenset({"success", "succeeded", "ok", "0", ""})
+_SESSION = re.compile(r"\bsession\b", re.IGNORECASE)
+_ENVIRONMENT = re.compile(r"\benvironment", re.IGNORECASE)
 
 # Source text of megabytes is copied, not spelled out.
 _pack = large_json.quick_packer(lambda value: json.dumps(value).encode("ascii"))
-
-# What a full pool means, and the rule for its size.
-POOL_FULL = (
-    "The session pool is full: every environment holds its place until its cooldown has "
-    "passed. Wait, or raise maxConcurrentSessions (sessions started per second × "
-    "cooldown seconds)."
-)
-
-
-@dataclass(frozen=True)
-class ToolResult:
-    """What a tool answered, in our names.
-
-    stdout, stderr: text, empty when absent.
-    execution_result: any JSON value of the last expression, None when there is none.
-    exit_code: of a shell command, None when not given.
-    is_failed: the tool says, in any of the known ways, that the run failed.
-    error_text: what it says about the failure.
-    structured: the whole structuredContent.
-    """
-
-    stdout: str
-    stderr: str
-    execution_result: Any
-    exit_code: int | None
-    is_failed: bool
-    error_text: str
-    structured: dict[str, Any]
 
 
 class _SessionEnded(Exception):
@@ -237,7 +188,7 @@ class McpClient:
         """Run one tool of the pool and wait for its result.
 
         arguments: the tool's JSON object, e.g. {"environmentId": "..."}.
-        timeout_seconds: whole call, from connect to last byte.
+        timeout_seconds: how long to wait for the answer to begin, and to go on.
         Raises PoolUnreachable, PoolBusy: nothing ran; repeating is safe.
         Raises ResultUnknown: it may have run; never repeat it unasked.
         Raises EnvironmentGone: the environment of the arguments does not exist.
@@ -252,8 +203,8 @@ class McpClient:
             # One page of the vendor says 404 for a full pool, too, without the words that come
             # with it. If the server is there, it is that.
             await self.initialize()
-            raise _full(error.detail) from error
-        return _tool_result(result)
+            raise pool_full(error.detail) from error
+        return tool_result(result)
 
     async def end_environment(self, environment_id: str) -> None:
         """End an environment now, where a pool of ours offers that; the service does not.
@@ -298,7 +249,7 @@ class McpClient:
         answer = await self._post(method, params, timeout_seconds, api_key)
         try:
             if answer.status != 200:
-                raise _from_status(answer)
+                raise from_status(answer)
             result = _result(_body(answer))
         except AcaKernelError as error:
             if may_be_ended and _is_about_session(answer, error, session_id):
@@ -362,67 +313,11 @@ def _is_about_session(answer: HttpAnswer, error: AcaKernelError, session_id: str
             return False
         text = str(said.get("message", ""))
         return bool(_SESSION.search(text)) and not _ENVIRONMENT.search(text)
-    text = _message_of(answer)
+    text = message_of(answer)
     if answer.status not in (400, 404) or _ENVIRONMENT.search(text):
         return False
     # 404 is the specification's answer to an id that has ended, whatever it says.
     return (answer.status == 404 and session_id is not None) or bool(_SESSION.search(text))
-
-
-def _from_status(answer: HttpAnswer) -> AcaKernelError:  # noqa: PLR0911 - a table
-    status = answer.status
-    detail = f"HTTP {status}"
-    text = _message_of(answer)
-    if status == 401:
-        return KeyRefused(
-            "The session pool refused the API key. Fetch the current key and set "
-            "ACA_MCP_API_KEY; after a rotation it may take five minutes to be accepted.",
-            detail=detail,
-        )
-    if status == 403:
-        return AccessDenied(
-            "The session pool denied access (HTTP 403). Check the endpoint, and that the key "
-            "belongs to this pool.",
-            detail=detail,
-        )
-    if status in (404, 410) and _GONE.search(text):
-        return _gone(text, detail)
-    if status == 429 or (status == 404 and _FULL.search(text)):
-        return _full(detail, _retry_after(answer))
-    if status == 404:
-        return PoolNotFound(
-            "There is no MCP server at this endpoint (HTTP 404). Check ACA_MCP_ENDPOINT, and "
-            "that the pool was created with its MCP server enabled.",
-            detail=detail,
-        )
-    if status == 413:
-        return LocalProtocolError(
-            "The request was larger than the session pool accepts (HTTP 413).", detail=detail
-        )
-    if status >= 500 or status in (408, 409):
-        # It may have run: a gateway that gives up says nothing about what is behind it.
-        return ResultUnknown(
-            f"The session pool answered with an error of its own (HTTP {status}).", detail=detail
-        )
-    return RemoteProtocolError(
-        f"The session pool refused the request (HTTP {status}).", detail=detail
-    )
-
-
-def _full(detail: str, retry_after_seconds: float | None = None) -> PoolBusy:
-    return PoolBusy(POOL_FULL, detail=detail, retry_after_seconds=retry_after_seconds)
-
-
-def _retry_after(answer: HttpAnswer) -> float | None:
-    try:
-        return max(0.0, float(answer.headers["retry-after"]))
-    except (KeyError, ValueError):  # absent, or a date: our own backoff will do
-        return None
-
-
-def _message_of(answer: HttpAnswer) -> str:
-    """Return what an error answer says, shortened, for recognising it only."""
-    return answer.body[:8000].decode("utf-8", "replace")[:2000]
 
 
 def _body(answer: HttpAnswer) -> dict[str, Any]:
@@ -443,113 +338,21 @@ def _last_event(text: str) -> Any:
 
     Source: MCP 2025-03-26, "Streamable HTTP": a server may answer a POST with a stream.
     """
-    events = [
-        "\n".join(line[5:].lstrip() for line in block.splitlines() if line.startswith("data:"))
-        for block in re.split(r"\r?\n\r?\n", text)
-    ]
-    return json.loads([event for event in events if event][-1:][0] if any(events) else "")
+    last, data = "", []
+    # Not splitlines, which ends lines at characters that JSON may hold.
+    for line in [*re.split("\r\n|\r|\n", text), ""]:
+        if line.startswith("data:"):
+            data.append(line[5:])
+        elif not line and data:
+            last, data = "\n".join(data), []
+    return json.loads(last)
 
 
 def _result(body: dict[str, Any]) -> dict[str, Any]:
     error = body.get("error")
     if isinstance(error, dict):
-        raise _from_rpc_error(error)
+        raise from_rpc_error(error)
     result = body.get("result")
     if not isinstance(result, dict):
         raise ResultUnknown("The session pool's answer held neither a result nor an error.")
     return result
-
-
-def _from_rpc_error(error: dict[str, Any]) -> AcaKernelError:
-    code, text = error.get("code"), str(error.get("message", ""))
-    detail = f"JSON-RPC {code}"
-    if _GONE.search(text):
-        return _gone(text, detail)
-    if _FULL.search(text):
-        return _full(detail)
-    if code in (401, -32001) or _DENIED.search(text):
-        return KeyRefused(
-            "The session pool refused the API key. Fetch the current key and set "
-            "ACA_MCP_API_KEY; after a rotation it may take five minutes to be accepted.",
-            detail=detail,
-        )
-    if code in (-32700, -32600, -32602):
-        return LocalProtocolError(
-            f"The session pool did not understand the request: {_shorten(text)}", detail=detail
-        )
-    return ToolFailed(f"The session pool reported an error: {_shorten(text)}", detail=detail)
-
-
-def _gone(text: str, detail: str = "") -> EnvironmentGone:
-    has_begun = _UNDER_CALL.search(text) is not None
-    message = "The session environment no longer exists."
-    return EnvironmentGone(message, detail=detail, has_begun=has_begun)
-
-
-def _tool_result(result: dict[str, Any]) -> ToolResult:
-    structured = result.get("structuredContent")
-    text = _content_text(result)
-    if not isinstance(structured, dict):
-        structured = _as_object(text)
-    status = str(structured.get("status", "")).lower()
-    is_failed = bool(result.get("isError")) or status not in _SUCCESS
-    ran = "stdout" in structured or "stderr" in structured
-    error_text = _error_text(structured) or (text if is_failed else "")
-    # Only a tool that did not run can say that there is nothing to run it in: a cell
-    # may print or raise the same words.
-    if is_failed and not ran:
-        if _GONE.search(error_text):
-            raise _gone(error_text)
-        if _FULL.search(error_text):
-            raise _full("a tool's result")
-    inner = structured.get("result")
-    values = {**inner, **structured} if isinstance(inner, dict) else structured
-    exit_code = values.get("exitCode")
-    return ToolResult(
-        stdout=_text(values.get("stdout")),
-        stderr=_text(values.get("stderr")),
-        execution_result=values.get("executionResult"),
-        exit_code=exit_code if isinstance(exit_code, int) else None,
-        is_failed=is_failed,
-        error_text=error_text,
-        structured=structured,
-    )
-
-
-def _content_text(result: dict[str, Any]) -> str:
-    content = result.get("content")
-    if not isinstance(content, list):
-        return ""
-    return "\n".join(
-        str(item.get("text", ""))
-        for item in content
-        if isinstance(item, dict) and item.get("type") == "text"
-    )
-
-
-def _as_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _error_text(structured: dict[str, Any]) -> str:
-    error = structured.get("error")
-    if isinstance(error, dict):
-        return ": ".join(
-            str(error[key]) for key in ("name", "message") if isinstance(error.get(key), str)
-        )
-    for key in ("error", "errorMessage", "message"):
-        if isinstance(structured.get(key), str):
-            return str(structured[key])
-    return ""
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 200 else text[:200] + "…"

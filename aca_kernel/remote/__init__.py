@@ -6,8 +6,15 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     wire               the encoding of records, for both halves
     loader             writes the agent's modules in the environment and starts it
     agent              logs the remote kernel's messages and answers exchanges
+    open_requests      what the remote kernel has not finished
+    pacing             for how long an exchange waits for more
+    readiness          whether a new remote kernel answers
+    wake_fifo          ends an exchange that is held open
+    install_ipykernel  what a remote kernel needs, where it is missing
     session_ipython    exchanges in a session interpreter that is an IPython
     call_socket        the socket between the agent and its callers
+    spool              the beginning of the log, in pieces for answers that are cut
+    agent_folder       the agent's folder, and its recovery
     depot              files that the kernel keeps in the agent's folder
     spawn, process     the start of the remote kernel's process, and its life
     retirement         removal of a generation's processes and files
@@ -21,10 +28,11 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     asking             questions to the user's machine
     transfer           `%aca upload` and `%aca download`, with transfer_progress
     paging             loops that send and receive the pages of a file
-    paged_files        files in transfer, at both ends
+    paged_files        files in transfer, at both ends; folder_stream: folders
     notebook_files/    files beside the notebook
     state, origin      checkpoints in the remote kernel; its state before the first cell
     checkpoint/        storing and restoring; sent with the first checkpoint
+    originals          copies of modules that code may change, for what is stored
     large_json         JSON with one long string
     trimming           tracebacks without our frames
 

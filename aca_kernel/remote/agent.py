@@ -34,34 +34,29 @@ are in the log, because the two come over different sockets.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import os
-import re
 import shutil
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any
 
-from . import agent_folder, retirement, session_ipython, wire
+from . import agent_folder, install_ipykernel, retirement, session_ipython, wire
 from .ahead import AheadFifo, path_of
 from .ahead_of_replies import BEHIND
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
 from .facts_ahead import FactsAhead
-from .loader import write_module
-from .spawn import spawn
+from .loader import write_missing
+from .open_requests import OpenRequest, OpenRequests
+from .pacing import Pacing
+from .readiness import PROBE_SECONDS, Readiness, is_probe
+from .spawn import compile_package, spawn
 from .spool import Spool
-from .state_messages import REQUEST as STATE_REQUEST
-
-# busy, idle and execute_input alone are not worth an answer of their own before this
-# many seconds: most cells are over by then and cost one call in all.
-QUIET_SECONDS = 0.2
+from .wake_fifo import WakeFifo
 
 # How long to wait for the reply that belongs to an idle, for the busy of a cell that calls,
 # and for outputs that belong to a prompt: the other socket's thread needs some milliseconds
@@ -70,36 +65,12 @@ REPLY_GRACE_SECONDS = 0.2
 BUSY_GRACE_SECONDS = 2.0
 OUTPUT_GRACE_SECONDS = 0.005
 
-# After a pause, text that is flushed is not collected: somebody looks at a progress bar. The
-# end of a cell, which flushes, too, follows within this time and comes along.
-FLUSHED_SECONDS = 0.001
-
-# Somebody drags a slider beside a cell that awaits. Nothing tells that its callback has ended, so
-# that what comes soon after the message is not collected for long.
-CALLBACK_SECONDS = 0.3
-QUICK_SECONDS = 0.005
-# When a cell has run for so many times the span in which output is collected, which grows with the
-# distance, its end may cost a call of its own, and such text waits for nothing.
-LONG_CELL_SETTLES = 20
-
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
 DRAIN_SECONDS = 1.0
 
-# kernel_info is repeated at this interval until the new kernel has answered on shell
-# and something has come over iopub: before that, a subscription may not have arrived.
-PROBE_SECONDS = 0.25
-
 # Without a descriptor for the process's end, look at it this often.
 DEATH_POLL_SECONDS = 0.25
-
-# pip may take this long to install ipykernel; the service ends a call at 220 s.
-INSTALL_SECONDS = 150
-
-_PROBE = "aca-probe-"
-
-# These say nothing that a user waits to see.
-_QUIET_TYPES = frozenset({"status", "execute_input"})
 
 AGENT: Agent
 
@@ -157,75 +128,35 @@ class Agent:
         self.directory = directory
         self.config = config
         self.modules = files
+        self.sources = {f"{__package__}/{name}": source for name, source in files.items()}
         self.home = os.getcwd()
         # What a generation before this one has found, if there was one.
         self.found = set(os.listdir(self.home)) if found is None else found
-        self.missing = _missing()
+        self.missing = install_ipykernel.missing()
         self.outgoing = wire.SendLog()
         self.incoming = wire.ReceiveLog()
         self.spool = Spool()
         self.exchange_number = 0
-        self.woken_number = 0
         # Up to where the last answer went, and the end of the last question to this side.
         self.answered_end = 0
         self.question_end = 0
-        self.open_requests: dict[str, _OpenRequest] = {}
-        # Cells that were sent ahead, by the request that each waits for.
-        self.behind: dict[str, tuple[str, list[bytes]]] = {}
+        self.open_requests = OpenRequests()
+        self.pacing = Pacing()
         self.background = False
-        self.loud_offset = 0
-        # Whether what came since then is text, as code flushes it in the middle of a cell.
-        self.has_streams_only = True
         self.is_urgent = False
-        # When the last message to a widget came.
-        self.moved_at = 0.0
-        # When the last cell began.
-        self.cell_began = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
-        self.ready_at = 0.0
-        self.wake_path = os.path.join(directory, "wake")
-        self.wake_fd = self._open_wake()
+        self.wake = WakeFifo(os.path.join(directory, "wake"))
         self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory, config["compiled"])
         self.facts_ahead = FactsAhead()
         if not self.missing:
             self._start_kernel()
 
-    def _open_wake(self) -> int:
-        os.mkfifo(self.wake_path, 0o600)
-        # Open for both, so that a writer never blocks and a reader never sees an end.
-        return os.open(self.wake_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-
     def _mend_folder(self) -> None:
         """Make what code has removed of the folder, if it has; see agent_folder.py."""
-        has_wake = agent_folder.is_same(self.wake_path, self.wake_fd)
-        has_calls = os.path.exists(self.calls.path)
-        if has_wake and has_calls and os.path.exists(os.path.dirname(__file__)):
-            return
-        with contextlib.suppress(OSError):  # no room on the disk: tried again the next time
-            agent_folder.make(self.directory)
-            self._write_modules(self.modules)
-            agent_folder.write(self.directory, self.depot.sources)
-            if not has_calls:
-                self.calls.listen_again()
-            if not has_wake:
-                self._read_wake()
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self.wake_path)
-                wake_fd = self._open_wake()
-                # By the number that pollers and the kernel know.
-                os.dup2(wake_fd, self.wake_fd, inheritable=False)
-                os.close(wake_fd)
-
-    def _write_modules(self, names: Iterable[str]) -> bool:
-        """Write those of some modules that are missing; False: one of them is to be compiled."""
-        here, is_compiled = os.path.dirname(__file__), True
-        for name in names:
-            if not os.path.exists(os.path.join(here, *name.split("/"))):
-                compiled = self.config["compiled"]
-                is_compiled &= write_module(self.directory, name, self.modules[name], compiled)
-        return is_compiled
+        sources = {**self.sources, **self.depot.sources}
+        agent_folder.mend(self.directory, sources, self.wake, self.calls)
 
     def retire(self) -> set[str]:
         """End this generation, so that another can begin as if there had been none.
@@ -236,10 +167,10 @@ class Agent:
         if self.kernel is not None:
             self.kernel.close()
             self.kernel = None
-        self._forget_requests()
+        self.open_requests.forget()
         retirement.end_processes(self.nonce)
         self.calls.close()
-        os.close(self.wake_fd)
+        self.wake.close()
         retirement.remove_all_but(self.found, self.home)
         shutil.rmtree(self.directory, ignore_errors=True)
         return self.found
@@ -248,10 +179,9 @@ class Agent:
         """Return the frame that tells the kernel what it has found here."""
         head = {
             "missing": self.missing,
-            "python": ".".join(str(part) for part in sys.version_info[:3]),
             "executable": sys.executable,
             "directory": self.directory,
-            "wake": [self.wake_path, f"/proc/{os.getpid()}/fd/{self.wake_fd}"],
+            "wake": [self.wake.path, f"/proc/{os.getpid()}/fd/{self.wake.descriptor}"],
             "pid": self.kernel.process.pid if self.kernel else 0,
         }
         return wire.encode_frame(self.nonce, wire.Page(head))
@@ -260,20 +190,8 @@ class Agent:
         """Install ipykernel with pip, if it is missing; quick to fail without a network."""
         if not self.missing:
             return
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--retries", "0"]
-        try:
-            subprocess.run(
-                [*command, "--timeout", "10", "ipykernel"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=INSTALL_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return
-        importlib.invalidate_caches()
-        self.missing = _missing()
+        install_ipykernel.install()
+        self.missing = install_ipykernel.missing()
         if not self.missing:
             self._start_kernel()
 
@@ -316,7 +234,7 @@ class Agent:
             "off": start,
             "end": self.outgoing.end,
             "background": self.background,
-            "woken": self.woken_number == self.exchange_number,
+            "woken": self.wake.number == self.exchange_number,
             "open": len(self.open_requests),
             "pid": self.kernel.process.pid if self.kernel else 0,
             "held": time.monotonic() - began,
@@ -349,36 +267,28 @@ class Agent:
             return
         if channel != "stdin":
             header = _load(frames[0])
-            msg_type = str(header.get("msg_type", ""))
-            in_turn = channel == "shell" and header.get("subshell_id") is None
             msg_id = str(header.get("msg_id", ""))
-            if msg_type == STATE_REQUEST:
+            request = self.open_requests[msg_id] = OpenRequest(channel, header)
+            if request.is_state:
                 # Behind the files that it needs: they are written, and the reply tells as much.
                 self.is_urgent = False
-            request = self.open_requests[msg_id] = _OpenRequest(
-                needs_reply=msg_type.endswith("_request"),
-                is_cell=msg_type == "execute_request",
-                is_in_turn=in_turn,
-                may_be_silent=in_turn and msg_type.startswith("comm_"),
-                is_state=msg_type == STATE_REQUEST,
-            )
             if request.may_be_silent:
-                self.moved_at = time.monotonic()
+                self.pacing.moved_at = time.monotonic()
             if is_ahead:
                 with contextlib.suppress(OSError):  # no room on the disk: the cell does without
                     request.ahead = AheadFifo(path_of(self.directory, msg_id))
-            behind = _load(frames[2]).get(BEHIND) if BEHIND.encode() in frames[2] else None
+            behind = str(_load(frames[2]).get(BEHIND)) if BEHIND.encode() in frames[2] else ""
             if behind in self.open_requests:
                 # What ends its process takes what zmq has not sent yet of the cell before with it.
-                self.behind[behind] = (channel, frames)
+                self.open_requests.behind[behind] = (channel, frames)
                 return
         self._pass_on(channel, frames)
 
     def _pass_on(self, channel: str, frames: list[bytes]) -> None:
-        if not self.kernel_ready:
-            self.kernel_queue.append((channel, frames))
-        else:
+        if self.readiness.is_ready:
             self.kernel.send(channel, frames)
+        else:
+            self.readiness.waiting.append((channel, frames))
 
     # -- the remote kernel -------------------------------------------------------
 
@@ -389,21 +299,18 @@ class Agent:
         self._mend_folder()
         self.calls.forget_first()
         self.kernel_number += 1
-        self.kernel_ready = False
-        self.kernel_heard = False
-        self.kernel_info: dict[str, Any] | None = None
-        self.kernel_queue: list[tuple[str, list[bytes]]] = []
-        self.probed_at = 0.0
+        self.readiness = Readiness(self.kernel_number, self.config["session"])
         self._open_kernel()
         self._probe()
 
     def _open_kernel(self) -> None:
         config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
-        self._write_modules(["launcher.py"])
+        compiled = self.config["compiled"]
+        write_missing(self.directory, {"launcher.py": self.modules["launcher.py"]}, compiled)
         spawned = spawn(self.directory, self.kernel_number, config)
         # The first time, this takes as long as a Python to come up, and ipykernel to be imported.
         try:
-            is_compiled = self._write_modules(self.modules)
+            is_compiled = write_missing(self.directory, self.modules, compiled)
         finally:
             os.close(spawned.gate)
         import zmq
@@ -413,7 +320,7 @@ class Agent:
         self.kernel = RemoteKernel(spawned)
         self.poller = zmq.Poller()
         self.kernel.register(self.poller)
-        self.poller.register(self.wake_fd, zmq.POLLIN)
+        self.poller.register(self.wake.descriptor, zmq.POLLIN)
         self.calls.register(self.poller, zmq.POLLIN, zmq.POLLOUT)
         self.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
@@ -421,7 +328,7 @@ class Agent:
         if not is_compiled:
             packages = self.config.get("packages", {})
             is_wanted = bool(packages.get("wanted") or packages.get("notebook"))
-            threading.Thread(target=_compile_package, args=(is_wanted,), daemon=True).start()
+            threading.Thread(target=compile_package, args=(is_wanted,), daemon=True).start()
 
     def _restart_kernel(self) -> None:
         """Start another one; if that cannot be, the kernel has to know."""
@@ -430,77 +337,40 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no remote kernel
             why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._log({"kind": "dead", "code": 0, "ready": False, "text": "", "failure": why})
-            self._forget_requests()
+            self.open_requests.forget()
             self.is_urgent = True
 
     def _probe(self) -> None:
-        """Ask the new kernel for kernel_info: its answer and its idle prove both ways."""
-        self.probed_at = time.monotonic()
-        header = {
-            "msg_id": f"{_PROBE}{self.kernel_number}-{self.probed_at}",
-            "session": self.config["session"],
-            "username": "aca",
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "msg_type": "kernel_info_request",
-            "version": "5.3",
-        }
-        self.kernel.send("shell", [json.dumps(header).encode("ascii"), b"{}", b"{}", b"{}"])
+        self.kernel.send("shell", self.readiness.probe(time.monotonic()))
 
     def _become_ready(self) -> None:
-        self.kernel_ready = True
-        self.ready_at = time.monotonic()
-        self._log({"kind": "ready", "pid": self.kernel.process.pid, "info": self.kernel_info})
-        for channel, frames in self.kernel_queue:
+        self.readiness.is_ready = True
+        self.pacing.ready_at = time.monotonic()
+        self._log({"kind": "ready", "pid": self.kernel.process.pid, "info": self.readiness.info})
+        for channel, frames in self.readiness.waiting:
             self.kernel.send(channel, frames)
-        self.kernel_queue = []
+        self.readiness.waiting = []
 
     # -- waiting -----------------------------------------------------------------
 
     def _wait(self, seen: int, seconds: float, settle: float, enough_bytes: int) -> None:
-        started = time.monotonic()
-        deadline = started + seconds
-        loud_since = None
-        if self.loud_offset <= seen:
-            self.has_streams_only = True
+        self.pacing.begin(time.monotonic(), seen, seconds, settle)
         while True:
             self._collect()
             now = time.monotonic()
-            until = deadline
-            if self.loud_offset > seen:
-                loud_since = now if loud_since is None else loud_since
-                until = min(until, loud_since + self._collecting(loud_since - started, settle))
-            elif self.outgoing.end > seen and not self._does_state_only():
-                # Nor is it that the remote kernel is ready, shortly before its first cell ends.
-                until = min(until, max(started, self.ready_at) + QUIET_SECONDS)
+            until = self.pacing.until(now, self.outgoing.end, self.open_requests.values())
             if (
                 not self.open_requests
                 or self.is_urgent
-                or self.woken_number >= self.exchange_number
+                or self.wake.number >= self.exchange_number
                 or self.outgoing.end - seen >= enough_bytes
                 or now >= until
             ):
                 return
             self._poll(until - now)
 
-    def _does_state_only(self) -> bool:
-        """Tell whether nothing is done but a checkpoint: nobody waits for less than its end."""
-        return all(one.is_state for one in self.open_requests.values())
-
-    def _collecting(self, after: float, settle: float) -> float:
-        """Return for how long output is collected that began so long after the exchange."""
-        now = time.monotonic()
-        if now - self.moved_at < CALLBACK_SECONDS and len(self.open_requests) > 1:
-            return QUICK_SECONDS
-        if not (self.has_streams_only and after >= settle):
-            return settle
-        # Most commands end on the heels of what they say.
-        if any(one.ahead is not None for one in self.open_requests.values()):
-            return QUICK_SECONDS
-        is_long = now - self.cell_began >= LONG_CELL_SETTLES * settle
-        return 0.0 if is_long else FLUSHED_SECONDS
-
     def _poll(self, seconds: float) -> None:
-        if not self.kernel_ready:
+        if not self.readiness.is_ready:
             seconds = min(seconds, PROBE_SECONDS)
         if self.kernel.exit_fd is None:
             seconds = min(seconds, DEATH_POLL_SECONDS)
@@ -508,7 +378,7 @@ class Agent:
 
     def _collect(self) -> None:
         """Move everything that has arrived into the log."""
-        self._read_wake()
+        self.wake.read()
         if self.kernel is None:
             return
         # The end is looked for first: what is read afterwards is all there will be.
@@ -532,10 +402,10 @@ class Agent:
                     self.question_end = end
         if code is not None:
             self._bury(code)
-        elif not self.kernel_ready:
-            if self.kernel_info is not None and self.kernel_heard:
+        elif not self.readiness.is_ready:
+            if self.readiness.has_answered:
                 self._become_ready()
-            elif time.monotonic() - self.probed_at > PROBE_SECONDS:
+            elif self.readiness.is_probe_due(time.monotonic()):
                 self._probe()
 
     def _await_busy(self, parent: str) -> None:
@@ -547,19 +417,11 @@ class Agent:
             self.kernel.iopub.poll(int(OUTPUT_GRACE_SECONDS * 1000))
             self._read_iopub()
 
-    def _read_wake(self) -> None:
-        try:
-            tokens = os.read(self.wake_fd, 4096).split()
-        except BlockingIOError:
-            return
-        numbers = [int(token) for token in tokens if token.isdigit()]
-        self.woken_number = max([self.woken_number, *numbers])
-
     def _read_replies(self, channel: str) -> None:
         for frames in self.kernel.receive(channel):
             parent = str(_load(frames[1]).get("msg_id", ""))
-            if parent.startswith(_PROBE):
-                self.kernel_info = _load(frames[3])
+            if is_probe(parent):
+                self.readiness.info = _load(frames[3])
                 continue
             request = self.open_requests.get(parent)
             if request is None:
@@ -569,14 +431,14 @@ class Agent:
 
     def _read_iopub(self) -> None:
         for frames in self.kernel.receive("iopub"):
-            self.kernel_heard = True
+            self.readiness.has_spoken = True
             header, parent = _load(frames[0]), str(_load(frames[1]).get("msg_id", ""))
             msg_type = header.get("msg_type")
-            if parent.startswith(_PROBE) and self.kernel_ready:
+            if is_probe(parent) and self.readiness.is_ready:
                 self._close_silent(None)
-            if msg_type == "iopub_welcome" or parent.startswith(_PROBE):
+            if msg_type == "iopub_welcome" or is_probe(parent):
                 continue
-            if not parent and not self.kernel_ready:
+            if not parent and not self.readiness.is_ready:
                 # Said while it started, which the clients of a local kernel never hear.
                 continue
             state = None
@@ -596,7 +458,7 @@ class Agent:
         request = self.open_requests[parent]
         request.is_busy = True
         if request.is_cell:
-            self.cell_began = time.monotonic()
+            self.pacing.cell_began = time.monotonic()
         self._close_silent(parent)
 
     def _finish(self, parent: str) -> None:
@@ -616,27 +478,17 @@ class Agent:
         # A slider or a completion beside a cell: nothing that follows belongs to it.
         self.is_urgent = self.is_urgent or not request.is_cell
         # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
-        self.open_requests.pop(parent).close()
-        if parent in self.behind:
-            self._pass_on(*self.behind.pop(parent))
-        if any(one.may_be_silent and not one.is_busy for one in self.open_requests.values()):
+        behind = self.open_requests.finish(parent)
+        if behind is not None:
+            self._pass_on(*behind)
+        if self.open_requests.is_silent_one_due:
             # It is behind them, and its busy tells what became of them.
             self._probe()
 
     def _close_silent(self, parent: str | None) -> None:
-        """Close comm messages that were done without a word: what came behind them has begun.
-
-        ipykernel does so if they come while a cell awaits something. parent: what has begun, None
-        for a probe, which came behind all.
-        """
-        if parent is not None and not self.open_requests[parent].is_in_turn:
-            return
-        for msg_id, request in list(self.open_requests.items()):
-            if msg_id == parent:
-                return
-            if request.may_be_silent and not request.is_busy:
-                del self.open_requests[msg_id]
-                self._log({"kind": "closed", "parent": msg_id})
+        """Tell of comm messages that were done without a word. parent: as for `take_silent`."""
+        for msg_id in self.open_requests.take_silent(parent):
+            self._log({"kind": "closed", "parent": msg_id})
 
     def _read_stdin(self) -> None:
         for frames in self.kernel.receive("stdin"):
@@ -647,21 +499,15 @@ class Agent:
             self.question_end = self.outgoing.end
             self.is_urgent = True
 
-    def _forget_requests(self) -> None:
-        for request in self.open_requests.values():
-            request.close()
-        self.open_requests.clear()
-        self.behind.clear()
-
     def _bury(self, code: int) -> None:
         """Tell that the remote kernel has ended; what was open will never be answered."""
         self._read_iopub()
         for request in self.open_requests.values():
             for channel, frames in request.held:
                 self._log_message(channel, frames)
-        text = "" if self.kernel_ready else self.kernel.startup_log()
-        self._log({"kind": "dead", "code": code, "ready": self.kernel_ready, "text": text})
-        self._forget_requests()
+        text = "" if self.readiness.is_ready else self.kernel.startup_log()
+        self._log({"kind": "dead", "code": code, "ready": self.readiness.is_ready, "text": text})
+        self.open_requests.forget()
         self.background = False
         self.is_urgent = True
         self.kernel.close()
@@ -683,42 +529,10 @@ class Agent:
         if state is not None:
             head["state"] = state
         self.outgoing.append(wire.Record(head, tuple(frames)))
-        if msg_type not in _QUIET_TYPES:
-            self.loud_offset = self.outgoing.end
-            self.has_streams_only = self.has_streams_only and msg_type == "stream"
+        self.pacing.said(msg_type, self.outgoing.end)
 
     def _log(self, head: dict[str, Any]) -> None:
         self.outgoing.append(wire.Record(head))
-
-
-def _missing() -> list[str]:
-    return [name for name in ("zmq", "ipykernel") if importlib.util.find_spec(name) is None]
-
-
-class _OpenRequest:
-    """A request that the remote kernel has not finished, with replies that came early."""
-
-    def __init__(
-        self,
-        *,
-        needs_reply: bool,
-        is_cell: bool,
-        is_in_turn: bool,
-        may_be_silent: bool,
-        is_state: bool,
-    ) -> None:
-        self.needs_reply = needs_reply
-        self.is_cell = is_cell
-        self.is_in_turn = is_in_turn
-        self.may_be_silent = may_be_silent
-        self.is_state = is_state
-        self.is_busy = False
-        self.held: list[tuple[str, list[bytes]]] = []
-        self.ahead: AheadFifo | None = None
-
-    def close(self) -> None:
-        if self.ahead is not None:
-            self.ahead.close()
 
 
 def _load(data: bytes) -> dict[str, Any]:
@@ -728,13 +542,3 @@ def _load(data: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _compile_package(installs_packages: bool) -> None:
-    """Compile for the remote kernel what it will import of ours, while it imports ipykernel."""
-    import compileall
-
-    here = os.path.dirname(__file__)
-    # What is seldom needed is compiled when it is.
-    seldom = re.compile(rf"{re.escape(os.path.join(here, 'packages'))}/(?!__init__|attach|distrib)")
-    compileall.compile_dir(here, quiet=2, rx=None if installs_packages else seldom)

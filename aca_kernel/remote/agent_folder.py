@@ -18,8 +18,14 @@ The agent makes the folder again before each exchange and before it starts a rem
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .call_socket import CallSocket
+    from .wake_fifo import WakeFifo
 
 
 def make(path: str) -> None:
@@ -32,6 +38,20 @@ def make(path: str) -> None:
             raise
 
 
+def mend(path: str, sources: dict[str, bytes], wake: WakeFifo, calls: CallSocket) -> None:
+    """Make what code has removed of the folder, if it has. sources: our modules by their names."""
+    has_wake, has_calls = wake.is_there, os.path.exists(calls.path)
+    if has_wake and has_calls and os.path.exists(os.path.dirname(__file__)):
+        return
+    with contextlib.suppress(OSError):  # no room on the disk: tried again the next time
+        make(path)
+        write(path, sources)
+        if not has_calls:
+            calls.listen_again()
+        if not has_wake:
+            wake.make_again()
+
+
 def write(path: str, files: dict[str, bytes]) -> None:
     """Write the missing files of a folder, by their names."""
     for name, data in files.items():
@@ -40,11 +60,3 @@ def write(path: str, files: dict[str, bytes]) -> None:
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
             with open(target, "wb") as file:
                 file.write(data)
-
-
-def is_same(path: str, descriptor: int) -> bool:
-    """Tell whether a path leads to the file of a descriptor."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except OSError:
-        return False

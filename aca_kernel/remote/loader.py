@@ -86,6 +86,15 @@ def write_module(directory: str, name: str, source: bytes, compiled: str) -> boo
     return take_compiled(compiled, name, source, path)
 
 
+def write_missing(directory: str, files: dict[str, bytes], compiled: str) -> bool:
+    """Write those modules that are not there; False: one of them is to be compiled."""
+    is_compiled = True
+    for name, source in files.items():
+        if not os.path.exists(os.path.join(directory, PACKAGE, *name.split("/"))):
+            is_compiled &= write_module(directory, name, source, compiled)
+    return is_compiled
+
+
 def take_compiled(compiled: str, name: str, source: bytes, path: str) -> bool:
     """Put beside a module what this Python has compiled of the same source; False: there is none.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any, NamedTuple
@@ -85,3 +86,13 @@ def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
     os.close(waited_for)
     addresses = {name: f"ipc://{base}-{port}" for name, port in ports.items()}
     return Spawned(process, addresses, log_path, gate)
+
+
+def compile_package(installs_packages: bool) -> None:
+    """Compile for the remote kernel what it will import of ours, while it imports ipykernel."""
+    import compileall
+
+    here = os.path.dirname(__file__)
+    # What is seldom needed is compiled when it is.
+    seldom = re.compile(rf"{re.escape(os.path.join(here, 'packages'))}/(?!__init__|attach|distrib)")
+    compileall.compile_dir(here, quiet=2, rx=None if installs_packages else seldom)

@@ -11,7 +11,7 @@ from aca_kernel.batch.lines import plain
 from aca_kernel.batch.outcomes import CellError, Outcome, Status
 from aca_kernel.batch.progress import Progress
 from aca_kernel.batch.summary import print_problems
-from aca_kernel.pool.mcp_client import POOL_FULL
+from aca_kernel.pool.mcp_errors import POOL_FULL
 
 REMEDY = "The session pool refused the API key. " + "Fetch the current key. " * 8 + "Set it."
 

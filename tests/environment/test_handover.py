@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -18,10 +19,18 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from aca_kernel.environment import launch as launch_module
+from aca_kernel.environment.boot import Greeting
 from aca_kernel.environment.handover import ClaimState, WarmEnvironments
+from aca_kernel.environment.launch import Launcher
 from aca_kernel.environment.lock_files import forget_pool
+from aca_kernel.environment.relay import Relay
+from aca_kernel.pool.backend import EndpointBackend
+from aca_kernel.settings import AcaKernel
 
 from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
+
+LOG = logging.getLogger("test")
 
 # A package that ends each Python that imports ipykernel, as a wrong version of traitlets does.
 BREAK = """
@@ -106,6 +115,41 @@ def test_the_setting_says_who_gets_it(runtime: Path, reuse: str, places: int) ->
                 use(kernel)
         assert sessions(pool) == places
     assert runtime.is_dir()
+
+
+def test_a_restarted_kernel_that_waits_no_longer_for_its_environment_still_finds_it(
+    one_place: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = AcaKernel(
+        endpoint=one_place.endpoint, api_key=one_place.api_key, pool_full_timeout_seconds=0
+    )
+    config = {"kernel_id": "one", "session": "one", "username": "", "traits": {}, "arguments": []}
+    config |= {"refused": [], "variables": {}, "packages": {}}
+
+    async def launch(boots: asyncio.Event | None) -> str:
+        backend = EndpointBackend(settings)
+        launcher = Launcher(backend, settings, config, asyncio.Queue(), LOG)
+        if boots is not None:
+            launcher.prepare()
+            await asyncio.wait_for(boots.wait(), TIMEOUT)
+            monkeypatch.setattr(launch_module, "_PREPARED_WITHIN_SECONDS", 0.0)
+        launched = await launcher.launch()
+        launched.environment.release(keep=True, for_restart=True)
+        await backend.close()
+        return launched.environment.environment_id
+
+    async def restart() -> list[str]:
+        first, boots, boot = await launch(None), asyncio.Event(), Relay.boot
+
+        async def boot_told(relay: Relay) -> Greeting:
+            boots.set()
+            return await boot(relay)
+
+        monkeypatch.setattr(Relay, "boot", boot_told)
+        return [first, await launch(boots)]
+
+    first, second = asyncio.run(restart())
+    assert first == second
 
 
 def test_restart_is_an_own_thing(runtime: Path) -> None:
@@ -305,9 +349,7 @@ def test_notebooks_one_after_another_need_one_place(one_place: Pool, tmp_path: P
 
 
 def environments(owner: str, *, is_shared: bool = True) -> WarmEnvironments:
-    return WarmEnvironments(
-        "https://pool.example", owner, is_shared=is_shared, log=logging.getLogger("test")
-    )
+    return WarmEnvironments("https://pool.example", owner, is_shared=is_shared, log=LOG)
 
 
 def left_by(owner: str, state: ClaimState | None, environment_id: str = "id") -> None:
@@ -383,7 +425,7 @@ import logging
 pools = [f"https://pool-{n}.example" for n in range(20)]
 while True:
     for pool in pools:
-        warm = WarmEnvironments(pool, "one", is_shared=True, log=logging.getLogger("test"))
+        warm = WarmEnvironments(pool, "one", is_shared=True, log=LOG)
         warm.add("id").release(keep=True)
     for pool in pools:
         forget_pool(pool)

@@ -10,7 +10,7 @@ import pytest
 
 from aca_kernel.environment import line_watch
 from aca_kernel.environment.line_watch import LineWatch
-from aca_kernel.errors import PoolUnreachable
+from aca_kernel.errors import PoolUnreachable, SettingInvalid
 from aca_kernel.pool.round_trip import RoundTrip
 
 _BOUND_SECONDS = 10
@@ -33,6 +33,8 @@ class Client:
         match self._script.pop(0) if len(self._script) > 1 else self._script[0]:
             case "away":
                 raise PoolUnreachable("away")
+            case "portal":
+                raise SettingInvalid("Its certificate could not be verified.")
             case "silent":
                 await asyncio.sleep(3600)
 
@@ -97,7 +99,10 @@ def test_after_a_long_pause_the_second_connection_is_checked(
 
 @pytest.mark.parametrize(
     "script",
-    [["silent"], ["answered", "silent"], ["away", "answered"], ["away", "away", "answered"]],
+    [
+        *(["silent"], ["answered", "silent"], ["away", "answered"], ["away", "away", "answered"]),
+        *(["portal", "answered"], ["portal", "away", "answered"]),
+    ],
 )
 def test_silence_and_a_return_end_what_is_pending(script: list[str]) -> None:
     assert watching(lambda client: client.is_closed.wait(), *script).is_closed.is_set()

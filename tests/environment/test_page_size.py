@@ -5,7 +5,9 @@ from __future__ import annotations
 from aca_kernel.environment.page_size import (
     FIRST_SENT_BYTES,
     LARGEST_SENT_BYTES,
+    SMALLEST_PAGE_CHARACTERS,
     SMALLEST_SENT_BYTES,
+    PageSize,
     SentSize,
 )
 
@@ -50,3 +52,16 @@ def test_a_size_that_was_refused_is_not_tried_again() -> None:
     assert not size.refused()
     size.took(size.count, 20.0)
     assert size.count == SMALLEST_SENT_BYTES
+
+
+def test_answers_are_as_large_as_what_arrives_whole() -> None:
+    size = PageSize()
+    assert size.was_cut(4096)
+    assert 3000 < size.characters < 4096
+    assert size.certain_bytes < 3072
+    # No smaller than asked for, and cut all the same.
+    assert size.was_cut(size.characters)
+    assert size.characters < 2048
+    while size.was_cut(0):
+        assert size.characters >= SMALLEST_PAGE_CHARACTERS
+    assert size.characters == SMALLEST_PAGE_CHARACTERS

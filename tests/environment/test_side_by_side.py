@@ -12,7 +12,7 @@ import pytest
 from aca_kernel.environment.exchange import Exchange
 from aca_kernel.environment.side_by_side import MOST_CALLS, SideBySide
 from aca_kernel.errors import EnvironmentGone, PoolBusy, ResultUnknown
-from aca_kernel.pool.mcp_client import ToolResult
+from aca_kernel.pool.tool_result import ToolResult
 from aca_kernel.remote import wire
 from aca_kernel.remote.spool import Spool
 

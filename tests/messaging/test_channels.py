@@ -124,3 +124,13 @@ def test_each_restart_is_heard_to_be_starting(pool_kernel: Client) -> None:
             states.append(message["content"].get("execution_state", ""))
         pool_kernel.client.wait_for_ready(timeout=TIMEOUT)
     assert pool_kernel.run("6 * 7").result == "42"
+
+
+def test_text_that_is_no_utf8_is_read_as_by_ipykernel(pool_kernel: Client) -> None:
+    session = pool_kernel.client.session
+    content = {"code": "print('caf\xe9')", "silent": False, "allow_stdin": False}
+    message = session.msg("execute_request", content)
+    frames = [one.replace("\xe9".encode(), b"\xe9") for one in session.serialize(message)]
+    frames[1] = session.sign(frames[2:])
+    pool_kernel.client.shell_channel.socket.send_multipart(frames)
+    assert pool_kernel.collect(message["msg_id"]).text == "caf\ufffd\n"

@@ -12,7 +12,8 @@ import pytest
 
 from aca_kernel import errors
 from aca_kernel.pool.backend import check_endpoint
-from aca_kernel.pool.mcp_client import McpClient, ToolResult
+from aca_kernel.pool.mcp_client import McpClient
+from aca_kernel.pool.tool_result import ToolResult
 
 from ..certificates import self_signed_certificate
 from ..support import serving
@@ -181,13 +182,20 @@ def test_values_are_found_in_each_known_place(endpoint: str) -> None:
     assert call(endpoint).exit_code == 3
 
 
-def test_an_answer_as_an_event_stream_is_read(endpoint: str) -> None:
-    body = (
-        b"event: message\r\ndata: "
-        + json.dumps(rpc_result(structuredContent={"stdout": "streamed"})).encode()
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", ["\u2028 \x85 \u2029", "streamed"])
+def test_an_answer_as_an_event_stream_is_read(endpoint: str, newline: str, last: str) -> None:
+    answer = json.dumps(
+        rpc_result(structuredContent={"stdout": last}), ensure_ascii=False, indent=1
     )
-    answer_with(200, body + b"\r\n\r\n", **{"content-type": "text/event-stream"})
-    assert call(endpoint).stdout == "streamed"
+    lines = [
+        *(": a comment", "", "event: message", 'data: {"method": "notifications/message"}', ""),
+        # Several lines of data are one event.
+        *("event: message", "id: 2", *(f"data: {line}" for line in answer.split("\n")), "", ""),
+    ]
+    body = newline.join(lines).encode()
+    answer_with(200, body, **{"content-type": "text/event-stream"})
+    assert call(endpoint).stdout == last
 
 
 def test_nobody_listening_is_unreachable() -> None:

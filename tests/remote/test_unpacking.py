@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from aca_kernel.environment import remote_sources
-from aca_kernel.remote.loader import PACKAGE, write_module
+from aca_kernel.remote.loader import PACKAGE, write_missing, write_module
 from aca_kernel.remote.spawn import Spawned
 
 # Imports the agent as the loader does, and tells which modules that took and which files it wrote.
@@ -109,9 +109,7 @@ def test_a_remote_kernel_waits_for_modules_that_are_written_late(
     while not waits_for_a_pipe(spawned.process.pid):
         assert spawned.process.poll() is None, Path(spawned.log_path).read_text()
         time.sleep(0.01)
-    for name, source in sources().items():
-        if name != "launcher.py":
-            write_module(directory, name, source, "")
+    assert not write_missing(directory, sources(), "")
     os.close(spawned.gate)
     socket = Path(spawned.addresses["shell"].removeprefix("ipc://"))
     while not socket.exists():

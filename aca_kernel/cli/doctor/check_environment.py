@@ -12,7 +12,7 @@ import time
 from importlib import resources
 from typing import Any
 
-from ...environment.exchange import SMALLEST_PAGE_CHARACTERS
+from ...environment.page_size import SMALLEST_PAGE_CHARACTERS
 from ...environment.relay import Relay
 from ...environment.variables import variables_to_pass
 from ...errors import (
@@ -22,7 +22,8 @@ from ...errors import (
     RemoteProtocolError,
     ToolFailed,
 )
-from ...pool.mcp_client import RUN_SHELL, ToolResult
+from ...pool.mcp_client import RUN_SHELL
+from ...pool.tool_result import ToolResult
 from .check_machine import public_address
 from .checklist import Found, Skipped, Step
 from .probe import numbered_text

@@ -22,8 +22,7 @@ from typing import Any
 from ...app import backend_of
 from ...environment.boot import MOST_ANSWERS_WITHOUT_FRAME, reason_of
 from ...environment.environment import Environment
-from ...environment.exchange import LARGEST_PAGE_CHARACTERS, SMALLEST_PAGE_CHARACTERS
-from ...environment.page_size import SentSize
+from ...environment.page_size import PageSize, SentSize
 from ...errors import LocalProtocolError, RemoteProtocolError, SettingInvalid
 from ...host.folder_transfer import open_folder, take_folder
 from ...remote import wire
@@ -93,7 +92,7 @@ class _FarEnd:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._id = secrets.token_hex(8)
-        self._page_characters = LARGEST_PAGE_CHARACTERS
+        self._page_size = PageSize()
         self._size = SentSize()
 
     @property
@@ -104,7 +103,7 @@ class _FarEnd:
     @property
     def read_bytes(self) -> int:
         """How much an answer may hold."""
-        return min(self._size.count, wire.certain_bytes(self._page_characters))
+        return min(self._size.count, self._page_size.certain_bytes)
 
     async def ask(self, op: str, head: dict[str, Any], data: bytes | memoryview = b"") -> wire.Page:
         """Have one thing done. Raises FileProblem and the errors of the pool.
@@ -159,12 +158,10 @@ class _FarEnd:
             try:
                 return await self.ask(op, {"offset": offset, "limit": self.read_bytes})
             except wire.FrameCut as cut:
-                smaller = min(self._page_characters // 2, cut.received)
-                if smaller < SMALLEST_PAGE_CHARACTERS:
+                if not self._page_size.was_cut(cut.received):
                     raise RemoteProtocolError(
                         "The session pool cuts answers to fewer characters than a transfer needs."
                     ) from cut
-                self._page_characters = smaller
 
     async def drop(self) -> None:
         """Have removed what is not whole over there, as far as it can be reached."""

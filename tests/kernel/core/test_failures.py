@@ -65,6 +65,31 @@ def test_a_cell_that_finds_its_environment_gone_runs_in_the_next(
     check(world)
 
 
+def test_what_is_finished_holds_no_large_messages(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell("a")
+    world.settle()
+    world.send("comm_msg", {"comm_id": "1", "data": {"state": {"value": "x" * 1_000_000}}})
+    world.settle()
+    kept = [one for one in world.core.table._finished.values() if one.msg_type == "comm_msg"]
+    assert [len(repr(one)) < 2000 for one in kept] == [True]
+
+
+def test_an_answer_to_a_prompt_that_is_gone_launches_nothing(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell("a")
+    world.settle()
+    cell = world.cell("b", seconds=50.0)
+    world.run(1.0)
+    world.faults[world.calls + 1] = "gone"
+    world.settle()
+    assert "not run again" in world.reply(cell)["evalue"]
+    world.send("input_reply", {"value": "late"}, channel="stdin")
+    world.run(5.0)
+    assert world.launches == 1
+    check(world)
+
+
 def test_what_failed_beside_the_cells_is_told_with_the_next_one(new_world: NewWorld) -> None:
     world = new_world()
     world.tell(on.DriverFailed(world.clock.now, "interrupt", is_fatal=False))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from aca_kernel.kernel import commands as do
+
 from .invariants import check
 from .world import World
 
@@ -135,4 +137,23 @@ def test_a_wait_for_the_pool_is_interrupted(new_world: NewWorld) -> None:
     assert world.reply(cell)["ename"] == "KeyboardInterrupt"
     assert world.ran == []
     assert world.clock.now < 110
+    check(world)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_an_interrupt_of_a_launch_is_for_what_waits_and_nothing_later(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch, is_over: bool
+) -> None:
+    """It may also come when the launch is over, and nobody has been told yet."""
+    world = new_world()
+    if is_over:
+        carry_out = world._do
+        too_late = {do.CancelLaunch}
+        monkeypatch.setattr(world, "_do", lambda x: None if type(x) in too_late else carry_out(x))
+    first = world.cell("a")
+    world.interrupt()
+    second = world.cell("b")
+    world.settle()
+    assert world.reply(first)["ename"] == "KeyboardInterrupt"
+    assert (world.text(first), world.text(second)) == ("", "b")
     check(world)

@@ -40,6 +40,8 @@ from aca_kernel.messaging import outgoing
 from aca_kernel.remote import agent as agent_module
 from aca_kernel.remote import wire
 from aca_kernel.remote.facts_ahead import FactsAhead
+from aca_kernel.remote.open_requests import OpenRequests
+from aca_kernel.remote.pacing import Pacing
 from aca_kernel.remote.spool import Spool
 
 LOG = logging.getLogger("test.core")
@@ -325,18 +327,15 @@ class MemoryAgent(agent_module.Agent):
         self.config = {"session": "s"}
         self.outgoing, self.incoming = wire.SendLog(), wire.ReceiveLog()
         self.spool = Spool()
-        self.exchange_number = self.woken_number = 0
+        self.exchange_number = 0
+        self.wake = SimpleNamespace(number=0, read=lambda: None)
         self.answered_end = self.question_end = 0
-        self.open_requests = {}
-        self.behind = {}
+        self.open_requests = OpenRequests()
+        self.pacing = Pacing()
         self.background = False
-        self.loud_offset = 0
         self.is_urgent = False
-        self.moved_at = 0.0
-        self.cell_began = 0.0
         self.kernel: Any = None
         self.kernel_number = 0
-        self.ready_at = 0.0
         self.reply_poller = SimpleNamespace(poll=self._pass)
         self.calls = SimpleNamespace(
             read=self._read_calls,
@@ -379,9 +378,6 @@ class MemoryAgent(agent_module.Agent):
         failure = self.world.start_failure(self.launch, self.kernel_number)
         self.kernel = RemoteKernel(self.world, self.kernel_number, failure=failure)
         self.world.kernels.append(self.kernel)
-
-    def _read_wake(self) -> None:
-        pass
 
     def _mend_folder(self) -> None:
         pass
@@ -609,7 +605,7 @@ class World:
         number = exchange.pending_number
 
         def wake() -> None:
-            agent.woken_number = max(agent.woken_number, number)
+            agent.wake.number = max(agent.wake.number, number)
             agent.notice()
 
         self.clock.later(SHELL_SECONDS, wake)
@@ -721,19 +717,19 @@ class World:
                 self.clock.later(pause, once_more)
 
         def once_more() -> None:
-            if exchange is self.exchange and exchange.is_under_way(call):
+            if exchange is self.exchange and call in exchange._under_way:
                 self._perform(exchange, agent, call, began)
 
         def fail(error: Any) -> None:
             if call.is_ahead and not isinstance(error, EnvironmentGone):
                 exchange.dropped(call, is_refused=True)
                 self.clock.later(0, self._make_calls)
-            elif exchange.is_under_way(call):
+            elif call in exchange._under_way:
                 exchange.failed(call)
                 self._in_exchange(exchange, lambda: self._fail(exchange, error))
 
         def lost() -> None:
-            if exchange is not self.exchange or not exchange.is_under_way(call):
+            if exchange is not self.exchange or call not in exchange._under_way:
                 return
             if not call.is_ahead:
                 exchange.lost(call)
