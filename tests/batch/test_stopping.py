@@ -141,3 +141,19 @@ def test_sigterm_stops_as_ctrl_c_does(tmp_path: Path) -> None:
         assert batch.returncode == 130
         assert eventually(lambda: not alive(processes))
         assert state(tmp_path / "1.ipynb") == "interrupted"
+
+
+def test_a_notebook_that_is_stopped_ahead_of_its_first_step_has_not_run(tmp_path: Path) -> None:
+    for name in ("1.ipynb", "3.ipynb", "4.ipynb"):
+        write_notebook(tmp_path / name)
+    (tmp_path / "2.ipynb").write_text("no notebook")
+    assert run(tmp_path, "1.ipynb", "--output-dir", "out").returncode == 0
+    # The third one is begun when the first has been skipped; at that moment the second fails.
+    done = run(
+        tmp_path, ".", "--output-dir", "out", "--resume", "--fail-fast", "--jobs", "2",
+        "--report", "r.json",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    notebooks = json.loads((tmp_path / "r.json").read_text())["notebooks"]
+    found = [one["status"] for one in notebooks]
+    assert found == ["skipped", "failed", "not run", "not run"]
