@@ -169,6 +169,23 @@ def test_a_transfer_waits_for_the_cell_that_runs_and_leaves_it_alone(
     assert cell.error["ename"] == "KeyboardInterrupt"
 
 
+def test_a_cell_that_fails_does_not_take_the_transfer_behind_it_along(
+    here: Path, kernel: Client
+) -> None:
+    (here / "behind.txt").write_text("b")
+    msg_id = kernel.send("print('begun', flush=True)\nimport time\ntime.sleep(600)")
+    kernel.wait_for_stream(msg_id, "begun")
+    process = begin(here, "upload", "behind.txt", *existing(kernel))
+    assert process.stderr is not None
+    assert "Waiting for the cell" in process.stderr.readline()
+    # An error, as any other, aborts what waits behind it.
+    kernel.interrupt()
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, err
+    assert "behind.txt" in out
+    assert kernel.run("open('behind.txt').read()").result == "'b'"
+
+
 def test_an_interrupt_ends_a_transfer_through_a_kernel(here: Path) -> None:
     (here / "large.bin").write_bytes(os.urandom(40_000_000))
     with running_pool() as pool, running_kernel(pool.env) as kernel:

@@ -35,6 +35,9 @@ _MOST_MISSED = 10
 
 _INTERRUPT_SECONDS = 10.0
 
+# How often cells ahead of the transfer may fail, which aborts what waits behind them.
+_MOST_ABORTED = 20
+
 
 async def transfer_through(command: Command, existing: str | None) -> int:
     """Transfer a file or folder and return the exit status.
@@ -103,16 +106,28 @@ async def _greet(client: AsyncKernelClient) -> None:
 
 
 async def _run(client: AsyncKernelClient, code: str) -> int:
-    msg_id = client.execute(
-        code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
-    )
-    shown = _Shown()
+    for _ in range(_MOST_ABORTED):
+        msg_id = client.execute(
+            code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
+        )
+        shown = _Shown()
+        try:
+            status = await _follow(client, msg_id, shown)
+        except asyncio.CancelledError:
+            await _stop(client, msg_id, shown)
+            raise
+        # Aborted: a cell ahead of it has failed, and it has not run.
+        if not await _is_aborted(client):
+            return status
+    raise NotSupported("The kernel's cells fail one after the other. Try again when it is idle.")
+
+
+async def _is_aborted(client: AsyncKernelClient) -> bool:
     try:
-        status = await _follow(client, msg_id, shown)
-    except asyncio.CancelledError:
-        await _stop(client, msg_id, shown)
-        raise
-    return status
+        reply = await client.get_shell_msg(timeout=_ANSWER_SECONDS)
+    except queue.Empty:
+        raise NotSupported("The kernel does not say how the transfer has ended.") from None
+    return bool(reply["content"]["status"] == "aborted")
 
 
 class _Shown:
