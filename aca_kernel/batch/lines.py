@@ -36,6 +36,11 @@ def plain(text: str) -> str:
     return "".join(map(_plain, _SEQUENCE.sub("", text)))
 
 
+def plain_lines(text: str) -> str:
+    """Return a text without control characters, but for the ends of its lines and their returns."""
+    return re.sub(r"[^\r\n]+", lambda line: plain(line[0]), text)
+
+
 def _plain(character: str) -> str:
     if character == "\t":
         return " "

@@ -186,6 +186,26 @@ def test_a_cell_that_fails_does_not_take_the_transfer_behind_it_along(
     assert kernel.run("open('behind.txt').read()").result == "'b'"
 
 
+def test_code_in_an_environment_says_nothing_to_the_terminal(here: Path) -> None:
+    (here / "a.txt").write_text("a")
+    title = "'\\x1b]0;owned\\x07'"
+    with running_kernel() as kernel:
+        kernel.run(f"get_ipython().magics_manager.magics['line']['aca'] = lambda _: print({title})")
+        status, out, _ = run(here, "upload", "a.txt", *existing(kernel))
+        assert (status, out) == (0, "\n")
+        kernel.run(
+            f"def fail(_): raise ValueError({title})\n"
+            "get_ipython().magics_manager.magics['line']['aca'] = fail"
+        )
+        status, _, err = run(here, "upload", "a.txt", *existing(kernel))
+        assert (status, err) == (1, "aca-kernel: \n")
+    with environment() as (pool, environment_id):
+        evaluate(pool, environment_id, f"import os; os.path.abspath = lambda _: {title}")
+        ways = ("--environment-id", environment_id)
+        status, out, err = run(here, "upload", "a.txt", *ways, env=pool.env)
+        assert "\x1b" not in out + err
+
+
 def test_an_interrupt_ends_a_transfer_through_a_kernel(here: Path) -> None:
     (here / "large.bin").write_bytes(os.urandom(40_000_000))
     with running_pool() as pool, running_kernel(pool.env) as kernel:

@@ -18,6 +18,7 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import find_connection_file
 
+from ...batch.lines import plain_lines
 from ...errors import NotSupported, SettingInvalid
 from ...remote.command_line import Command
 
@@ -131,7 +132,7 @@ async def _is_aborted(client: AsyncKernelClient) -> bool:
 
 
 class _Shown:
-    """What of the cell is shown here.
+    """What of the cell is shown here: text, whatever code in the environment has made of it.
 
     is_running, has_ended: whether it has. status: the exit status.
     """
@@ -144,12 +145,12 @@ class _Shown:
     def take(self, msg_type: str, content: dict[str, Any]) -> None:
         """Show a message of the cell."""
         if msg_type == "stream" and content["name"] == "stdout":
-            self._add(content["text"])
+            self._add(plain_lines(content["text"]))
         elif msg_type == "stream":
-            print(content["text"], end="", file=sys.stderr)
+            print(plain_lines(content["text"]), end="", file=sys.stderr)
         elif msg_type == "error":
             self.status = 1
-            print(f"aca-kernel: {content['evalue']}", file=sys.stderr)
+            print(f"aca-kernel: {plain_lines(content['evalue'])}", file=sys.stderr)
         elif content.get("execution_state") == "busy":
             self.is_running = True
         elif content.get("execution_state") == "idle":

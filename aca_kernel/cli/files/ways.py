@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ...batch.lines import plain_lines
 from ...errors import SettingInvalid
 from ...remote.command_line import Command
 from ...remote.paged_files import FileProblem
@@ -44,8 +45,8 @@ async def transfer(command: Command, namespace: argparse.Namespace) -> int:
         from .in_pool import transfer_in
 
         settings = read(given_options(namespace)).settings
-        print(await transfer_in(settings, namespace.environment_id, command))
+        print(plain_lines(await transfer_in(settings, namespace.environment_id, command)))
     except FileProblem as problem:
-        print(f"{namespace.prog}: {problem}", file=sys.stderr)
+        print(f"{namespace.prog}: {plain_lines(str(problem))}", file=sys.stderr)
         return 1
     return 0
