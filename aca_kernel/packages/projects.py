@@ -21,8 +21,8 @@ _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
 
 
 @dataclass
-class Project:
-    """What a project asks for. left_out: names of what lies on this machine only."""
+class Asked:
+    """What a file asks for. left_out: names of what cannot be taken to an environment."""
 
     requirements: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Project:
     left_out: list[str] = field(default_factory=list)
 
 
-def of_pyproject(path: Path, group: str) -> Project:
+def of_pyproject(path: Path, group: str) -> Asked:
     """Return what a project asks for.
 
     group: a dependency group (PEP 735) or, if there is none, an optional dependency of this name,
@@ -40,7 +40,7 @@ def of_pyproject(path: Path, group: str) -> Project:
     content = load(path)
     project = table(content.get("project"))
     wanted = _without_itself(_wanted(path, content, project, group), project)
-    found = Project(python=str(project.get("requires-python", "")))
+    found = Asked(python=str(project.get("requires-python", "")))
     sources = table(table(table(content.get("tool")).get("uv")).get("sources"))
     places = {normalized(name): source for name, source in sources.items()}
     for text in wanted:
