@@ -49,7 +49,7 @@ def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
         return [Job(path, path, name, tuple(more)) for path, (name, *more) in names.items()]
     base = here
     if not all(_is_below(path, here) for path in found):
-        base = os.path.commonpath([os.path.dirname(path) for path in found])
+        base = _common_folder(found)
     jobs = [
         Job(path, os.path.join(outputs, os.path.relpath(path, base)), name, tuple(more))
         for path, (name, *more) in names.items()
@@ -131,8 +131,22 @@ def _is_notebook(path: str) -> bool:
     return name.endswith(_SUFFIX) and not name.startswith(".") and os.path.isfile(path)
 
 
+def _common_folder(paths: Sequence[str]) -> str:
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError as error:
+        raise SettingInvalid(
+            "The notebooks lie on several drives, so that no folder holds them all: run those of "
+            "each drive by themselves, or give --inplace."
+        ) from error
+
+
 def _is_below(path: str, folder: str) -> bool:
-    return os.path.commonpath([path, folder]) == folder
+    try:
+        common = os.path.commonpath([path, folder])
+    except ValueError:  # on another drive of Windows
+        return False
+    return os.path.normcase(common) == os.path.normcase(folder)
 
 
 def _name(path: str, here: str) -> str:
