@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import re
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pexpect
+import pytest
+
+from aca_kernel.batch import whole_run
+from aca_kernel.cli import main
 
 from ..support import eventually
 from .support import (
@@ -157,3 +163,23 @@ def test_a_notebook_that_is_stopped_ahead_of_its_first_step_has_not_run(tmp_path
     notebooks = json.loads((tmp_path / "r.json").read_text())["notebooks"]
     found = [one["status"] for one in notebooks]
     assert found == ["skipped", "failed", "not run", "not run"]
+
+
+def test_ctrl_c_when_nothing_is_left_but_to_clean_up_costs_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_notebook(tmp_path / "1.ipynb")
+    assert run(tmp_path, ".", "--output-dir", "out").returncode == 0
+
+    @contextlib.asynccontextmanager
+    async def slow_pool(*_: object) -> AsyncIterator[None]:
+        yield
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(TIMEOUT)
+
+    monkeypatch.setattr(whole_run, "local_pool", slow_pool)
+    monkeypatch.chdir(tmp_path)
+    words = ["run", ".", "--output-dir", "out", "--resume", "--report", "r.json"]
+    assert main(words) == 130
+    assert "1 skipped." in capsys.readouterr().out
+    assert json.loads((tmp_path / "r.json").read_text())["totals"]["skipped"] == 1
