@@ -12,8 +12,10 @@ from ...remote.paged_files import FileProblem
 from ..configuration import add_pool_options, given_options, read
 
 
-def add_ways(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the environment is."""
+def add_paths(parser: argparse.ArgumentParser, path: str, destination: str) -> None:
+    """Add the paths, with their help, and the options that say where the environment is."""
+    parser.add_argument("path", metavar="PATH", help=path)
+    parser.add_argument("destination", metavar="DEST", nargs="?", default="", help=destination)
     way = parser.add_mutually_exclusive_group()
     way.add_argument(
         "--existing",
