@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,6 +16,12 @@ from typing import Any
 import httpx
 import pytest
 from jupyter_client.manager import start_new_kernel
+
+from aca_kernel.cli.files import in_pool
+from aca_kernel.remote import wire
+from aca_kernel.remote.command_line import Command
+from aca_kernel.remote.folder_stream import FolderEntry, pack
+from aca_kernel.remote.paged_files import FileProblem
 
 from ..host.notebook_files.conftest import SECRET, fill
 from ..support import TIMEOUT, Client, Pool, running_kernel, running_pool
@@ -315,6 +322,36 @@ def test_a_lost_answer_is_asked_for_again_and_an_end_leaves_nothing(here: Path) 
         pool.clear_faults()
         said = evaluate(pool, environment_id, "import os; print(os.listdir())").strip()
         assert said == "['there.bin']"
+
+
+class OddFarEnd:
+    """An environment that has a folder, and then something in the way."""
+
+    read_bytes = 1000
+
+    def __init__(self, listing: bytes, announced: int) -> None:
+        self._listing = listing
+        self._announced = announced
+
+    async def ask(self, op: str, _head: dict[str, Any]) -> wire.Page:
+        if op != "get":
+            raise FileProblem("It was lost.")
+        return wire.Page({"is_folder": True, "size": 1, "listing": self._announced}, b"")
+
+    async def read(self, _op: str, offset: int) -> wire.Page:
+        return wire.Page({}, self._listing[offset:] or b"x" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("announced", "says"), [(0, "It was lost."), (10**12, "more than 100000 files")]
+)
+def test_a_folder_that_does_not_come_leaves_nothing(here: Path, announced: int, says: str) -> None:
+    listing = pack([FolderEntry("a.txt", is_folder=False, size=1)])
+    far: Any = OddFarEnd(listing, announced or len(listing))
+    command = Command("download", "data", str(here / "data"))
+    with pytest.raises(FileProblem, match=says):
+        asyncio.run(in_pool._bring(far, command))
+    assert list(here.iterdir()) == []
 
 
 def test_an_environment_that_is_not_there_is_named(here: Path) -> None:
