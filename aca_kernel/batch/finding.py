@@ -117,13 +117,20 @@ def _magic_at(pattern: str) -> int:
 
 
 def _below(folder: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         # Among hidden folders are JupyterLab's .ipynb_checkpoints and virtual environments.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(parent, name)
             if _is_notebook(path):
                 yield path
+
+
+def _refuse(error: OSError) -> None:
+    raise SettingInvalid(
+        f"The folder {error.filename} cannot be searched for notebooks: {error.strerror}. Make it "
+        "readable, or name the others."
+    ) from error
 
 
 def _is_notebook(path: str) -> bool:

@@ -38,6 +38,22 @@ def test_a_folder_is_searched_with_its_subfolders_but_not_the_hidden_ones() -> N
     assert [job.name for job in find_jobs(["."], None)] == ["z.ipynb", "a/x.ipynb", "b/x.ipynb"]
 
 
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("a/x.ipynb", "b/x.ipynb")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SettingInvalid, match="b cannot be searched for notebooks: Perm"):
+        find_jobs(["."], None)
+
+
 def test_notebooks_of_one_name_in_two_folders_have_two_outputs() -> None:
     touch("a/x.ipynb", "b/x.ipynb")
     both = find_jobs(["a/x.ipynb", "b/x.ipynb"], "out")
