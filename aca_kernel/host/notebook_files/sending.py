@@ -111,9 +111,7 @@ class Sending:
         """Return the facts about some paths."""
         if self._settings.files_mode == "off":
             raise CallRefused("The setting `files` does not let this environment see files.")
-        paths = call.head.get("paths")
-        if not isinstance(paths, list) or len(paths) > _MOST_PATHS:
-            raise CallRefused("The request has no list `paths`.")
+        paths = call.items("paths", _MOST_PATHS)
         texts = [path if isinstance(path, str) else "." for path in paths]
         folder = self._folder.for_many()
         found = await asyncio.to_thread(lambda: [folder.find(path) for path in texts])
@@ -172,9 +170,7 @@ class Sending:
         if call.waiting_bytes > MOST_WAITING_BYTES:
             return {"state": "later"}, ()
         known = call.head.get("size"), call.head.get("changed")
-        others = call.head.get("others", [])
-        if not isinstance(others, list) or len(others) > MOST_ALONG:
-            raise CallRefused("The request has no list `others`.")
+        others = call.items("others", MOST_ALONG) if "others" in call.head else []
         head, data, file = await in_thread(lambda: self._look_and_open(path, known))
         if head["state"] == "none":
             await self._tell_withheld(path)
