@@ -131,6 +131,8 @@ def test_a_name_for_ipython_is_refused_or_taken_as_it_is(here: Path, kernel: Cli
 def test_what_does_not_work_is_one_sentence(here: Path, kernel: Client) -> None:
     for words, code, says in (
         (["upload", "missing.txt", *existing(kernel)], 1, "does not exist"),
+        (["upload", "", *existing(kernel)], 2, "the name is empty"),
+        (["download", "", *existing(kernel)], 2, "the name is empty"),
         (["upload", "x", "--existing", "no-such-kernel"], 2, "No connection file"),
         (["upload", "x", "--endpoint=https://pool.example/mcp"], 2, "--environment-id"),
         (["upload", "x", "--environment-id", "one"], 2, "--endpoint"),

@@ -10,11 +10,12 @@ from ...errors import SettingInvalid
 from ...remote.command_line import Command
 from ...remote.paged_files import FileProblem
 from ..configuration import add_pool_options, given_options, read
+from ..setting_options import named
 
 
 def add_paths(parser: argparse.ArgumentParser, path: str, destination: str) -> None:
     """Add the paths, with their help, and the options that say where the environment is."""
-    parser.add_argument("path", metavar="PATH", help=path)
+    parser.add_argument("path", metavar="PATH", type=named, help=path)
     parser.add_argument("destination", metavar="DEST", nargs="?", default="", help=destination)
     way = parser.add_mutually_exclusive_group()
     way.add_argument(
