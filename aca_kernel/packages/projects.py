@@ -45,15 +45,26 @@ def of_pyproject(path: Path, group: str) -> Asked:
     places = {normalized(name): source for name, source in sources.items()}
     for text in wanted:
         name = normalized(_name_and_extras(text)[0])
-        source = table(places.get(name))
-        if source.get("workspace") or "path" in source:
+        named = places.get(name)
+        # One, or several with markers.
+        of_it = [table(one) for one in (named if isinstance(named, list) else [named])]
+        if any(one.get("workspace") or "path" in one for one in of_it):
             # Not from an index, which may have something else of its name.
             found.left_out.append(name)
-        elif address := address_of(source):
-            found.requirements.append(_at(text, address))
         else:
-            found.requirements.append(text)
+            found.requirements += _from_sources(text, of_it)
     return found
+
+
+def _from_sources(text: str, sources: list[dict[str, Any]]) -> list[str]:
+    """Return a requirement for each address that it comes from; without any, that of an index."""
+    found: list[str] = []
+    for source in sources:
+        address, marker = address_of(source), str(source.get("marker", ""))
+        if address:
+            at = _at(text, address)
+            found.append(narrowed(at, marker) if marker else at)
+    return found or [text]
 
 
 def _wanted(path: Path, content: dict[str, Any], project: dict[str, Any], group: str) -> list[str]:

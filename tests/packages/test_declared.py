@@ -239,6 +239,32 @@ def test_sources_of_a_project_are_not_looked_for_at_an_index(tmp_path: Path) -> 
     assert "Of pyproject.toml, member, near cannot be taken to an environment" in told
 
 
+def test_sources_with_markers_are_sources(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        """
+[project]
+name = "here"
+dependencies = ["near>=1", "far; extra == 'x'", "torch"]
+
+[tool.uv.sources]
+near = [{ path = "../near", marker = "sys_platform == 'linux'" }]
+far = [
+    { git = "https://git.example/far", marker = "sys_platform == 'darwin'" },
+    { url = "https://files.example/far.whl", marker = "sys_platform == 'linux'" },
+]
+torch = [{ index = "cpu", marker = "sys_platform == 'linux'" }]
+"""
+    )
+    found = read("pyproject.toml", str(tmp_path))
+    assert found.requirements == [
+        "far @ git+https://git.example/far ; (extra == 'x') and (sys_platform == 'darwin')",
+        "far @ https://files.example/far.whl ; (extra == 'x') and (sys_platform == 'linux')",
+        "torch",
+    ]
+    (told,) = found.told
+    assert "Of pyproject.toml, near cannot be taken to an environment" in told
+
+
 def test_groups_that_include_each_other_many_times_are_read_once(tmp_path: Path) -> None:
     """Each asks twice for the next one: two to the power of 60."""
     groups = [
