@@ -69,6 +69,11 @@ def _from_sources(text: str, sources: list[dict[str, Any]]) -> list[str]:
 
 def _wanted(path: Path, content: dict[str, Any], project: dict[str, Any], group: str) -> list[str]:
     if not group:
+        if not project or "dependencies" in texts(project.get("dynamic")):
+            raise SettingInvalid(
+                f"{path.name} lists no dependencies in a table [project]: name a dependency group "
+                "of it, or a file of requirements, in the setting `packages`."
+            )
         return texts(project.get("dependencies"))
     groups = table(content.get("dependency-groups"))
     names = {normalized(name): name for name in groups}

@@ -360,6 +360,8 @@ def test_a_lock_gives_requirements_and_the_versions_of_all(tmp_path: Path) -> No
         ("pyproject.toml:loop", "The dependency group loop includes itself"),
         ("own.toml:text", "The dependency group text is no list of requirements"),
         ("own.toml:number", "The dependency group number is no list of requirements"),
+        ("poetry.toml", "poetry.toml lists no dependencies in a table [project]: name a"),
+        ("dynamic.toml", "dynamic.toml lists no dependencies in a table [project]: name a"),
         ("broken.toml", "broken.toml is not TOML"),
         ("uv.lock", "belongs to no project of its own folder"),
         ("deep.toml", "deep.toml of the setting `packages` cannot be read"),
@@ -373,6 +375,8 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "own.toml").write_text(OWN)
     (tmp_path / "broken.toml").write_text("[project\n")
+    (tmp_path / "poetry.toml").write_text("[tool.poetry.dependencies]\nbeta = '*'\n")
+    (tmp_path / "dynamic.toml").write_text("[project]\nname = 'x'\ndynamic = ['dependencies']\n")
     (tmp_path / "uv.lock").write_text("version = 1\n")
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "deep.toml").write_text("x = " + "[" * 5000)
