@@ -28,7 +28,7 @@ _INCLUDED = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s*=\s*|\s+|(?<=-[
 
 # A name with its versions, its address or its marker, or an address alone (PEP 508, and pip's own).
 _REQUIREMENT = re.compile(
-    r"[a-z0-9][a-z0-9._-]*\s*(?:\[[^\]]*\])?\s*(?:[(<>~!;].*|===?.*|@\s*[a-z0-9+.-]+:.*)?"
+    r"[a-z0-9][a-z0-9._-]*\s*(?:\[[^\]]*\]\s*)?(?:[(<>~!;].*|===?.*|@\s*[a-z0-9+.-]+:.*)?"
     r"|(?:[a-z]+\+)?[a-z]+://.*",
     re.IGNORECASE,
 )
