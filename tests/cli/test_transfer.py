@@ -144,6 +144,16 @@ def test_what_does_not_work_is_one_sentence(here: Path, kernel: Client) -> None:
         assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "text", [b"[]", b"no JSON", b"\xff\xfe", b'{"shell_port": "x"}', b'{"key": 5}']
+)
+def test_a_file_that_is_no_connection_file_is_one_sentence(here: Path, text: bytes) -> None:
+    (here / "other.json").write_bytes(text)
+    status, out, err = run(here, "upload", "x", "--existing", "other.json")
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert "No connection file of a kernel was found by the name other.json" in err
+
+
 def test_another_kind_of_kernel_is_left_alone(here: Path) -> None:
     (here / "a.txt").write_text("a")
     manager, client = start_new_kernel(kernel_name="python3")

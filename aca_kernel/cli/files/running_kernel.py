@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import queue
 import shlex
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import find_connection_file
+from traitlets import TraitError
 
 from ...batch.lines import plain_lines
 from ...errors import NotSupported, SettingInvalid
@@ -70,7 +70,7 @@ def _client_of(existing: str | None) -> AsyncKernelClient:
         path = find_connection_file(*([] if existing is None else [existing]))
         client = AsyncKernelClient(connection_file=path)
         client.load_connection_file()
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, TraitError) as error:
         named = f" by the name {existing}" if existing else ""
         raise SettingInvalid(
             f"No connection file of a kernel was found{named}. Give one to --existing: in the "
