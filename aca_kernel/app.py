@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import importlib
 import json
@@ -153,6 +154,9 @@ class AcaKernelApp(JupyterApp):
         on_signal(loop, END_SIGNALS[0], kernel.stop)
         on_signal(loop, signal.SIGINT, kernel.interrupt)
         watch = asyncio.ensure_future(_watch_parent(kernel))
+        # See __main__.py: no collection looks at what there is by now.
+        gc.freeze()
+        gc.enable()
         try:
             await kernel.serve()
         finally:

@@ -28,10 +28,14 @@ def test_the_kernels_program_does_not_import_them() -> None:
     assert not NOT_NEEDED & imported
 
 
+# What answers calls of the environment, the first of which comes later.
+OF_CALLS = {"aca_kernel.host.call_table", "aca_kernel.packages.declared", "aca_kernel.remote.state"}
+
+
 def test_the_kernels_modules_do_not_import_them() -> None:
     code = (
         "import sys, aca_kernel.app, aca_kernel.kernel.driver, aca_kernel.pool.embedded_backend\n"
-        f"print(sorted({NOT_NEEDED} & set(sys.modules)))"
+        f"print(sorted({NOT_NEEDED | OF_CALLS} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -18,8 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import AcaKernelError, CheckpointFailed
-from ..remote.depot import REQUEST
-from ..remote.state import PREFIX, REPLY
+from ..remote.state_messages import PREFIX, REPLY, REQUEST
 from ..remote.wire import Record
 
 if TYPE_CHECKING:

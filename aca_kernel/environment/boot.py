@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .environment import Environment
 
 _BOOT = (
-    '(lambda p:(lambda g:(exec(p["loader"],g),print(g["load"](p)))and None)'
+    '(lambda p:(lambda g:(exec(p["files"]["loader.py"],g),print(g["load"](p)))and None)'
     '({"__name__":"_aca_loader"}))(__import__("json").loads(__import__("zlib").decompress('
     '__import__("base64").b64decode("%s"))))'
 )
@@ -65,7 +65,8 @@ def code_of(nonce: str, config: dict[str, Any], *, is_near: bool = False) -> str
 
     is_near: the environment may see this package, and need not compile what is sent.
     """
-    return _BOOT % _payload(nonce, config, remote_sources.folder() if is_near else "")
+    compiled = remote_sources.folder() if is_near else ""
+    return _BOOT % _payload(nonce, {**config, "compiled": compiled})
 
 
 def split_greeting(text: str) -> tuple[Greeting | None, str]:
@@ -125,14 +126,8 @@ def _greeting(page: wire.Page) -> Greeting:
     )
 
 
-def _payload(nonce: str, config: dict[str, Any], compiled: str) -> str:
-    payload = {
-        "loader": remote_sources.loader(),
-        "files": remote_sources.relay_half(),
-        "compiled": compiled,
-        "nonce": nonce,
-        "config": config,
-    }
+def _payload(nonce: str, config: dict[str, Any]) -> str:
+    payload = {"files": remote_sources.relay_half(), "nonce": nonce, "config": config}
     # Of a start, each millisecond counts; more would take ten for a tenth of the size.
     packed = zlib.compress(json.dumps(payload).encode("ascii"), 3)
     return base64.b64encode(packed).decode("ascii")

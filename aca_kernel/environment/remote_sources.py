@@ -12,14 +12,12 @@ from functools import cache
 
 from .. import remote
 
-# Sent apart: what unpacks the others, and what comes with the first checkpoint.
-_LOADER = "loader.py"
+# Sent apart, with the first checkpoint.
 _CHECKPOINT = "checkpoint"
 
 
 def read() -> None:
     """Read all of it, so that it is kept as it is now: half a millisecond, by a fast disk."""
-    loader()
     relay_half()
     checkpoint_half()
 
@@ -30,19 +28,9 @@ def folder() -> str:
 
 
 @cache
-def loader() -> str:
-    """Return what runs first in the session interpreter."""
-    return _read(os.path.join(folder(), _LOADER))
-
-
-@cache
 def relay_half() -> dict[str, str]:
     """Return what is sent with the agent: sources by their paths below the folder."""
-    return {
-        name: source
-        for name, source in _sources(folder(), leave_out=_CHECKPOINT).items()
-        if name != _LOADER
-    }
+    return _sources(folder(), leave_out=_CHECKPOINT)
 
 
 @cache

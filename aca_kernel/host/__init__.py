@@ -1,6 +1,7 @@
 """Requests of the environment to this machine, all checked here and nowhere else.
 
-    calls                the table of requests and their handlers
+    calls                requests, and their answers
+    call_table           the table of requests and who does what they ask
     call                 one request, read with a check of its types
     checkpoint_commands  checkpoints that a cell asks for
     permission           permission by the running cell's own text

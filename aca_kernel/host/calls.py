@@ -1,32 +1,23 @@
-"""What the remote side asks this kernel to do: a table of names and who does it.
+"""Answers to the calls by which the environment asks this kernel for something.
 
 A call comes from the extension in the remote kernel, by way of the agent, as a record of
 kind `call` with `id`, `op` and what the op needs; most are answered by a record of kind
 `answer` with the same id. Whatever a call says was said by the environment, where the user's
 code and the packages it imports can say it as well: a handler checks all of it.
+
+The handlers are imported with the first call, a third of our modules: a start needs none of them.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoint import wording
-from ..errors import AcaKernelError, CallRefused, EnvironmentGone
+from ..errors import AcaKernelError, EnvironmentGone
 from ..remote.wire import Record
-from .call import Answer, Call, Later, Restart, unexpected
-from .checkpoint_commands import CheckpointCommands
-from .notebook_files.files_root import files_root
-from .notebook_files.folder import Folder
-from .notebook_files.outside_files import OutsideFiles
-from .notebook_files.sending import Sending
-from .notebook_files.write_back import WriteBack
-from .package_calls import PackageCalls
-from .permission import find_permission
-from .shell import start_command
-from .status import status_rows
-from .transfer import Transfers
+from .call import Call, Later, Restart, unexpected
 
 if TYPE_CHECKING:
     from ..checkpoint.checkpoints import Checkpoints
@@ -35,18 +26,11 @@ if TYPE_CHECKING:
     from ..messaging.requests import RequestTable
     from ..pool.backend import Backend
     from ..settings import AcaKernel
-
-# Returns None where nothing is answered unless it fails. Raises CallRefused, other errors of
-# ours, which are answered by their sentence, and EnvironmentGone, which is not.
-Handler = Callable[[Call], Awaitable[Answer | Later | None]]
+    from .call_table import CallTable
 
 
 class Calls:
-    """Answers the calls of one kernel's environments.
-
-    inbox: told sentences for the user. package_config: what environments are told about packages.
-    folder: the notebook's; None: the working directory.
-    """
+    """Answers the calls of one kernel's environments. The parameters: see CallTable."""
 
     def __init__(
         self,
@@ -60,47 +44,20 @@ class Calls:
         package_config: dict[str, Any],
         folder: str | None = None,
     ) -> None:
-        self._restart_asked: Restart | None = None
         self._log = log
-        self._checkpoints = checkpoints
-        self._schedule = schedule
-        self._table = table
-        self._backend = backend
-        self._settings = settings
-        commands = CheckpointCommands(table, settings, checkpoints, schedule)
-        found = files_root(settings.files_root_used, folder)
-        beside = Folder(found.root, found.inner)
-        self._transfers = transfers = Transfers(table, beside.place_of, found.home)
-        self._sending = sending = Sending(settings, beside, inbox, found.problem)
-        self._back = back = WriteBack(settings, Folder(found.home), table)
-        packages = PackageCalls(settings, found.home, package_config, inbox)
-        self._handlers: dict[str, Handler] = {
-            "shell": self._shell,
-            "status": self._status,
-            "restart": self._restart,
-            "checkpoint": commands.checkpoint,
-            "checkpoint_end": commands.checkpoint_end,
-            "restore": commands.restore,
-            "restored": commands.restored,
-            "keep": commands.keep,
-            "upload": transfers.upload,
-            "upload_page": transfers.upload_page,
-            "download": transfers.download,
-            "download_page": transfers.download_page,
-            "download_end": transfers.download_end,
-            "files_look": sending.look,
-            "files_list": sending.list,
-            "files_open": sending.open,
-            "files_page": sending.page,
-            "files_sent": sending.sent,
-            "files_outside": OutsideFiles(settings, beside, table, inbox).find,
-            "back": back.begin,
-            "back_page": back.page,
-            "back_end": back.end,
-            "packages": packages.declared,
-            "packages_told": packages.told,
-            "packages_asked": packages.asked,
-        }
+        self._parameters = (
+            table, backend, settings, checkpoints, schedule, inbox, package_config, folder,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def _table(self) -> CallTable:
+        from .call_table import CallTable
+
+        return CallTable(*self._parameters)
+
+    @property
+    def _made(self) -> CallTable | None:
+        return self._table if "_table" in vars(self) else None
 
     async def answer(self, call: Call) -> Record | Later | None:
         """Do what is asked and return the answer, None if none is due; Later: see `finish`.
@@ -108,7 +65,7 @@ class Calls:
         Raises EnvironmentGone.
         """
         try:
-            answer = await self._handlers.get(call.text("op"), self._unknown)(call)
+            answer = await self._table.handle(call)
         except EnvironmentGone:
             raise
         except Exception as error:  # noqa: BLE001 - it is logged, and who asks waits for an answer
@@ -132,55 +89,26 @@ class Calls:
 
     async def facts_ahead(self, commands: Sequence[str]) -> Record | None:
         """Return what goes along with a cell that has `!` lines, None for nothing."""
-        found = await self._sending.facts_ahead(commands)
+        found = await self._table.sending.facts_ahead(commands)
         return Record({"kind": "facts", "found": found}) if found else None
 
     def has_sent_file(self) -> bool:
         """Tell whether a file, or a page of one, was sent since this was asked last."""
-        return self._sending.has_sent()
+        return self._made is not None and self._made.sending.has_sent()
 
     def take_restart(self) -> Restart | None:
         """Return, once, what cell has asked for another environment."""
-        restart, self._restart_asked = self._restart_asked, None
-        return restart
+        return None if self._made is None else self._made.take_restart()
 
     def close_finished(self) -> None:
         """Let go of what belongs to cells that have ended."""
-        self._transfers.close_finished()
-        self._back.close_finished()
+        if self._made is not None:
+            self._made.close_finished()
 
     def close(self) -> None:
         """Let go of everything."""
-        self._transfers.close()
-        self._sending.close()
-        self._back.close()
-
-    async def _unknown(self, _call: Call) -> None:
-        raise CallRefused("The kernel does not know this request.")
-
-    async def _shell(self, call: Call) -> Later | None:
-        work = start_command(call.relay, call.text("script"), call.text("command"))
-        if call.relay.exchange.windows.tools_overlap is False:
-            # It would wait behind an exchange.
-            await work
-            return None
-        return Later(call, work)
-
-    async def _status(self, call: Call) -> Answer:
-        kept = self._schedule.kept_seconds()
-        rows = await status_rows(call, self._backend, self._settings, kept)
-        rows += wording.status_rows(self._checkpoints.skipped, self._checkpoints.missing)
-        return {"rows": rows}, ()
-
-    async def _restart(self, call: Call) -> Answer:
-        keep = call.head.get("keep") is True
-        cell, _command = find_permission(self._table, "restart", lambda one: one.keep == keep)
-        self._restart_asked = Restart(cell.msg_id, keep)
-        if self._backend.is_embedded:
-            return {}, ()
-        return {
-            "note": "The old one keeps its place in the pool until its cooldown has passed."
-        }, ()
+        if self._made is not None:
+            self._made.close()
 
 
 def _record(call: Call, head: dict[str, Any], parts: tuple[bytes, ...] = ()) -> Record:

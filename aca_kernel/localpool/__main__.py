@@ -14,6 +14,7 @@ settings came, nothing is started.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -39,6 +40,7 @@ def _say(message: dict[str, Any]) -> None:
 
 def main() -> int:
     """Run the pool; returns the exit code."""
+    gc.disable()  # until all is imported, which would be looked through for garbage
     from ..errors import AcaKernelError
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ async def _serve(prepared: Prepared, say: Callable[[dict[str, Any]], None]) -> i
         message["environment"] = service.environment
     say(message)
     service.sweep()
+    gc.freeze()
+    gc.enable()
     try:
         await ended.wait()
     finally:

@@ -4,7 +4,7 @@ All files here are sent to the environment (environment/remote_sources.py) and l
 package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipykernel or IPython.
 
     wire               the encoding of records, for both halves
-    loader             unpacks the agent in the session interpreter and starts it
+    loader             writes the agent's modules in the environment and starts it
     agent              logs the remote kernel's messages and answers exchanges
     session_ipython    exchanges in a session interpreter that is an IPython
     call_socket        the socket between the agent and its callers

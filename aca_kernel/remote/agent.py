@@ -44,7 +44,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 from . import agent_folder, retirement, session_ipython, wire
@@ -52,11 +52,12 @@ from .ahead import AheadFifo, path_of
 from .ahead_of_replies import BEHIND
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
-from .depot import REQUEST as STATE_REQUEST
 from .depot import Depot
 from .facts_ahead import FactsAhead
+from .loader import write_module
 from .spawn import spawn
 from .spool import Spool
+from .state_messages import REQUEST as STATE_REQUEST
 
 # busy, idle and execute_input alone are not worth an answer of their own before this
 # many seconds: most cells are over by then and cost one call in all.
@@ -108,12 +109,12 @@ def start(
     directory: str,
     config: dict[str, Any],
     found: set[str] | None,
-    files: dict[str, str],
+    files: dict[str, bytes],
 ) -> str:
     """Make this interpreter's agent; return its greeting as a frame.
 
     found: what the agent before this one returned when it was retired. files: the sources of this
-    package.
+    package, by their paths in it, of which those are written that the agent has imported.
     """
     global AGENT  # noqa: PLW0603 - one agent per interpreter, found by its module
     AGENT = Agent(nonce, directory, config, found, files)
@@ -150,12 +151,12 @@ class Agent:
         directory: str,
         config: dict[str, Any],
         found: set[str] | None,
-        files: dict[str, str],
+        files: dict[str, bytes],
     ) -> None:
         self.nonce = nonce
         self.directory = directory
         self.config = config
-        self.sources = {f"{__package__}/{name}": text.encode() for name, text in files.items()}
+        self.modules = files
         self.home = os.getcwd()
         # What a generation before this one has found, if there was one.
         self.found = set(os.listdir(self.home)) if found is None else found
@@ -186,7 +187,7 @@ class Agent:
         self.wake_path = os.path.join(directory, "wake")
         self.wake_fd = self._open_wake()
         self.calls = CallSocket(os.path.join(directory, "calls"))
-        self.depot = Depot(directory)
+        self.depot = Depot(directory, config["compiled"])
         self.facts_ahead = FactsAhead()
         if not self.missing:
             self._start_kernel()
@@ -204,7 +205,8 @@ class Agent:
             return
         with contextlib.suppress(OSError):  # no room on the disk: tried again the next time
             agent_folder.make(self.directory)
-            agent_folder.write(self.directory, {**self.sources, **self.depot.sources})
+            self._write_modules(self.modules)
+            agent_folder.write(self.directory, self.depot.sources)
             if not has_calls:
                 self.calls.listen_again()
             if not has_wake:
@@ -215,6 +217,15 @@ class Agent:
                 # By the number that pollers and the kernel know.
                 os.dup2(wake_fd, self.wake_fd, inheritable=False)
                 os.close(wake_fd)
+
+    def _write_modules(self, names: Iterable[str]) -> bool:
+        """Write those of some modules that are missing; False: one of them is to be compiled."""
+        here, is_compiled = os.path.dirname(__file__), True
+        for name in names:
+            if not os.path.exists(os.path.join(here, *name.split("/"))):
+                compiled = self.config["compiled"]
+                is_compiled &= write_module(self.directory, name, self.modules[name], compiled)
+        return is_compiled
 
     def retire(self) -> set[str]:
         """End this generation, so that another can begin as if there had been none.
@@ -345,7 +356,7 @@ class Agent:
                 # Behind the files that it needs: they are written, and the reply tells as much.
                 self.is_urgent = False
             request = self.open_requests[msg_id] = _OpenRequest(
-                msg_type.endswith("_request"),
+                needs_reply=msg_type.endswith("_request"),
                 is_cell=msg_type == "execute_request",
                 is_in_turn=in_turn,
                 may_be_silent=in_turn and msg_type.startswith("comm_"),
@@ -388,8 +399,13 @@ class Agent:
 
     def _open_kernel(self) -> None:
         config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
+        self._write_modules(["launcher.py"])
         spawned = spawn(self.directory, self.kernel_number, config)
-        # The first time, this takes as long as a Python to come up.
+        # The first time, this takes as long as a Python to come up, and ipykernel to be imported.
+        try:
+            is_compiled = self._write_modules(self.modules)
+        finally:
+            os.close(spawned.gate)
         import zmq
 
         from .process import RemoteKernel
@@ -402,9 +418,10 @@ class Agent:
         self.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
             self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
-        packages = self.config.get("packages", {})
-        is_wanted = bool(packages.get("wanted") or packages.get("notebook"))
-        threading.Thread(target=_compile_package, args=(is_wanted,), daemon=True).start()
+        if not is_compiled:
+            packages = self.config.get("packages", {})
+            is_wanted = bool(packages.get("wanted") or packages.get("notebook"))
+            threading.Thread(target=_compile_package, args=(is_wanted,), daemon=True).start()
 
     def _restart_kernel(self) -> None:
         """Start another one; if that cannot be, the kernel has to know."""
@@ -678,18 +695,26 @@ def _missing() -> list[str]:
     return [name for name in ("zmq", "ipykernel") if importlib.util.find_spec(name) is None]
 
 
-@dataclass
 class _OpenRequest:
     """A request that the remote kernel has not finished, with replies that came early."""
 
-    needs_reply: bool
-    is_cell: bool = True
-    is_in_turn: bool = False
-    may_be_silent: bool = False
-    is_state: bool = False
-    is_busy: bool = False
-    held: list[tuple[str, list[bytes]]] = field(default_factory=list)
-    ahead: AheadFifo | None = None
+    def __init__(
+        self,
+        *,
+        needs_reply: bool,
+        is_cell: bool,
+        is_in_turn: bool,
+        may_be_silent: bool,
+        is_state: bool,
+    ) -> None:
+        self.needs_reply = needs_reply
+        self.is_cell = is_cell
+        self.is_in_turn = is_in_turn
+        self.may_be_silent = may_be_silent
+        self.is_state = is_state
+        self.is_busy = False
+        self.held: list[tuple[str, list[bytes]]] = []
+        self.ahead: AheadFifo | None = None
 
     def close(self) -> None:
         if self.ahead is not None:

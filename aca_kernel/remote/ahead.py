@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 
 
 def path_of(folder: str, msg_id: str) -> str:
     """Return the FIFO's path. folder: the agent's. msg_id: of the cell, any text of a front end."""
+    import hashlib  # a start does not need it, and its library is large
+
     digest = hashlib.sha256(msg_id.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{folder}/ahead-{digest[:32]}"
 

@@ -1,4 +1,4 @@
-"""Questions to the kernel on the user's machine (aca_kernel/host/calls.py).
+"""Questions to the kernel on the user's machine (aca_kernel/host/call_table.py).
 
 Runs in the remote kernel, for one `%aca` line at a time, or in a thread that misses a file.
 """

@@ -10,9 +10,7 @@ import os
 import select
 import socket
 import time
-import uuid
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 from . import wire
@@ -78,7 +76,7 @@ class Connection:
 
     def call(self, op: str, parts: tuple[bytes, ...] = (), **arguments: Any) -> str:
         """Send a call and return its id, which the answer has, too."""
-        call_id = uuid.uuid4().hex
+        call_id = os.urandom(16).hex()
         self.send({"id": call_id, "op": op, **arguments}, parts)
         return call_id
 
@@ -94,13 +92,13 @@ class Connection:
         self._socket.close()
 
 
-@dataclass
 class _Caller:
     """The agent's end of a connection, with its buffers."""
 
-    socket: socket.socket
-    incoming: wire.ReceiveLog = field(default_factory=wire.ReceiveLog)
-    outgoing: deque[memoryview] = field(default_factory=deque)
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.incoming = wire.ReceiveLog()
+        self.outgoing: deque[memoryview] = deque()
 
 
 class CallSocket:

@@ -19,19 +19,20 @@ import os
 from typing import Any
 
 from . import wire
-
-# The message on the shell channel by which the remote kernel is asked to take or restore one
-# (state.py).
-REQUEST = "aca_state_request"
+from .loader import take_compiled
 
 KINDS = frozenset({"put", "get", "look", "drop"})
 
 
 class Depot:
-    """Does what the records say, in one folder."""
+    """Does what the records say, in one folder.
 
-    def __init__(self, directory: str) -> None:
+    compiled: the folder that our modules are from, if this environment may see it; else "".
+    """
+
+    def __init__(self, directory: str, compiled: str = "") -> None:
         self._directory = directory
+        self._compiled = compiled
         # What was put here to be imported, for a folder that has to be made again.
         self.sources: dict[str, bytes] = {}
         # Files of which a part could not be written.
@@ -68,6 +69,9 @@ class Depot:
             raise
         if name.endswith(".py"):
             self.sources[name] = self.sources.get(name, b"")[:start] + b"".join(record.parts)
+            module = name.partition(f"{__package__}/")[2]
+            if module:
+                take_compiled(self._compiled, module, self.sources[name], path)
         return ()
 
     def _get(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:

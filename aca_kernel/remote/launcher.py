@@ -5,6 +5,7 @@ Run by path with `-f connection-file`, beside which its settings lie.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import json
@@ -21,6 +22,7 @@ _SEED_VARIABLE = "PYTHONHASHSEED"
 
 def main() -> None:
     """Start ipykernel, load the extension, serve until the kernel is told to end."""
+    gc.disable()  # what is imported would be looked through for garbage
     here = os.path.dirname(os.path.abspath(__file__))
     # Python puts the script's folder first; cells must not import our modules by accident.
     if sys.path and os.path.abspath(sys.path[0]) == here:
@@ -40,6 +42,9 @@ def main() -> None:
 
     # What configuration files say, then what must be.
     settings, arguments, refused = Config(config["traits"]), config["arguments"], config["refused"]
+    if _BARE not in sys.argv:
+        with open(config["gate"], "rb") as gate:
+            gate.read()  # the agent writes our modules while ipykernel is imported
     package = load_package(here)
     if settings or arguments:
         checks = importlib.import_module(package + ".arguments")
@@ -69,6 +74,10 @@ def main() -> None:
         env_vars = {**os.environ, **seed}
         os.execve(sys.executable, words, env_vars)  # noqa: S606 - our own words
     extension.load(app, config)
+    # What there is by now is old, without a collection that finds it so.
+    gc.freeze()
+    gc.unfreeze()
+    gc.enable()
     app.start()
 
 

@@ -1,14 +1,13 @@
-"""The first code in the session interpreter: unpacks the agent and starts it.
+"""The first code in the session interpreter: writes the agent's modules and starts it.
 
-Executed with `payload` in its namespace: {"files": {name: source}, "nonce", "config", "compiled"}.
-Idempotent: it may run again after a lost answer. compiled: the folder that the sources are from,
-if this environment may see it: what Python has compiled of them is taken from there.
+Executed with `payload` in its namespace: {"files": {name: source}, "nonce", "config"}. Idempotent:
+it may run again after a lost answer. config["compiled"]: the folder that the sources are from, if
+this environment may see it: what Python has compiled of them is taken from there.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
 import importlib.util
 import os
 import struct
@@ -34,35 +33,67 @@ def load(payload: dict[str, Any]) -> str:
     found = running.AGENT.retire() if running is not None else None
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
-    directory = _unpack(payload["files"], payload["compiled"])
-    spec = importlib.machinery.PathFinder.find_spec(PACKAGE, [directory])
-    if spec is None or spec.loader is None:
-        raise ImportError(directory)
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = package
-    spec.loader.exec_module(package)
-    agent = importlib.import_module(PACKAGE + ".agent")
-    files = payload["files"]
+    files = {name: text.encode("utf-8") for name, text in payload["files"].items()}
+    directory = _make_directory()
+    unpacker = Unpacker(directory, files, payload["config"]["compiled"])
+    sys.meta_path.insert(0, unpacker)
+    try:
+        agent = importlib.import_module(PACKAGE + ".agent")
+    finally:
+        sys.meta_path.remove(unpacker)
     return str(agent.start(payload["nonce"], directory, payload["config"], found, files))
 
 
-def _unpack(files: dict[str, str], compiled: str) -> str:
+def _make_directory() -> str:
     parent = tempfile.gettempdir()
     if len(parent) > _LONGEST_DIRECTORY:
         parent = "/tmp"  # noqa: S108 - mkdtemp makes it private
-    directory = tempfile.mkdtemp(prefix="aca-", dir=parent)
-    for name, text in files.items():
-        path, source = os.path.join(directory, PACKAGE, *name.split("/")), text.encode("utf-8")
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(source)
-        if compiled:
-            _copy_compiled(os.path.join(compiled, *name.split("/")), source, path)
-    return directory
+    return tempfile.mkdtemp(prefix="aca-", dir=parent)
 
 
-def _copy_compiled(known: str, source: bytes, path: str) -> None:
-    """Take along what this Python has compiled of the same source; else it compiles it anew."""
+class Unpacker:
+    """A finder that writes a module when it is imported: the remote kernel's can come later.
+
+    files: sources by their paths in the package.
+    """
+
+    def __init__(self, directory: str, files: dict[str, bytes], compiled: str) -> None:
+        self._directory = directory
+        self._files = files
+        self._compiled = compiled
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002
+        """Return the spec of a module of ours, once it is written."""
+        package, _, module = name.partition(".")
+        if package != PACKAGE:
+            return None
+        parts = module.split(".") if module else []
+        for file in ("/".join([*parts, "__init__.py"]), "/".join(parts) + ".py"):
+            if file in self._files:
+                write_module(self._directory, file, self._files[file], self._compiled)
+                return importlib.util.spec_from_file_location(
+                    name, os.path.join(self._directory, PACKAGE, *file.split("/"))
+                )
+        return None
+
+
+def write_module(directory: str, name: str, source: bytes, compiled: str) -> bool:
+    """Write a module of ours; tell whether what was compiled of it was taken along."""
+    path = os.path.join(directory, PACKAGE, *name.split("/"))
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(source)
+    return take_compiled(compiled, name, source, path)
+
+
+def take_compiled(compiled: str, name: str, source: bytes, path: str) -> bool:
+    """Put beside a module what this Python has compiled of the same source; False: there is none.
+
+    compiled: the folder that our modules are from; "": it is not seen from here.
+    """
+    if not compiled:
+        return False
+    known = os.path.join(compiled, *name.split("/"))
     try:
         with open(known, "rb") as file:
             is_same = file.read() == source
@@ -70,13 +101,14 @@ def _copy_compiled(known: str, source: bytes, path: str) -> None:
         with open(importlib.util.cache_from_source(known), "rb") as file:
             head, code = file.read(_HEAD.size), file.read()
         if not is_same or head != _head(status):
-            return
+            return False
         target = importlib.util.cache_from_source(path)
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         with open(target, "wb") as file:
             file.write(_head(os.stat(path)) + code)
-    except (OSError, NotImplementedError):  # it is not seen from here, or was never compiled
-        return
+    except (OSError, NotImplementedError):  # it was never compiled
+        return False
+    return True
 
 
 def _head(status: os.stat_result) -> bytes:

@@ -9,8 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 TUNABLES_VARIABLE = "GLIBC_TUNABLES"
 SEED_VARIABLE = "PYTHONHASHSEED"
@@ -19,13 +18,17 @@ NONCE_VARIABLE = "ACA_KERNEL_NONCE"
 _SOCKETS = ("shell", "control", "stdin", "iopub", "hb")
 
 
-@dataclass(frozen=True)
-class Spawned:
-    """A process that will be a kernel. addresses: of its sockets, by channel."""
+class Spawned(NamedTuple):
+    """A process that will be a kernel.
+
+    addresses: of its sockets, by channel. gate: a descriptor; the process imports our modules when
+    it is closed.
+    """
 
     process: subprocess.Popen[bytes]
     addresses: dict[str, str]
     log_path: str
+    gate: int
 
 
 def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
@@ -47,13 +50,15 @@ def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
     seed = "" if SEED_VARIABLE in env_vars else str(config.get("hash_seed", ""))
     if seed:
         env_vars[SEED_VARIABLE] = seed
+    waited_for, gate = os.pipe()
     connection_file = os.path.join(directory, f"kernel-{number}.json")
     with open(connection_file, "w", encoding="utf-8") as file:
         os.chmod(connection_file, 0o600)
         # %connect_info shows it as it is.
         json.dump(connection, file, indent=2)
     with open(os.path.join(directory, f"config-{number}.json"), "w", encoding="utf-8") as file:
-        json.dump({**config, "number": number, "variables": {}, "hash_seed": seed}, file)
+        about = {"number": number, "gate": waited_for, "variables": {}, "hash_seed": seed}
+        json.dump({**config, **about}, file)
     launcher = os.path.join(os.path.dirname(__file__), "launcher.py")
     # Large outputs are copied several times, and the first touch of a page costs as much as the
     # copy; huge pages reduce it to a fifth. launcher.py removes the variable.
@@ -74,7 +79,9 @@ def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
             stdout=log,
             stderr=log,
             env=env_vars,
+            pass_fds=(waited_for,),
             start_new_session=True,
         )
+    os.close(waited_for)
     addresses = {name: f"ipc://{base}-{port}" for name, port in ports.items()}
-    return Spawned(process, addresses, log_path)
+    return Spawned(process, addresses, log_path, gate)

@@ -12,8 +12,7 @@ No input or output; standard library only; oldest Python 3.9.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import wire
 
@@ -42,8 +41,7 @@ class Spool:
         self._offset, self._packed = -1, b""
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A part of the spool. size, of: of the whole, as above."""
 
     start: int

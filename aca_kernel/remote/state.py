@@ -23,14 +23,11 @@ import sys
 from typing import Any
 
 from . import agent_folder, origin
-from .depot import REQUEST
 from .notebook_files import quiet
 from .originals import io, os, time
+from .state_messages import REPLY, REQUEST
 
 STATE = "state"
-REPLY = "aca_state_reply"
-# Marks our messages among the front end's.
-PREFIX = "aca-state-"
 
 # For environments without cloudpickle: beside this package.
 _LIBRARIES = "lib"

@@ -30,8 +30,7 @@ import json
 import re
 import zlib
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 # Characters that a frame has beside its base64 text: prefix, nonce, numbers, end mark.
 FRAME_OVERHEAD = 96
@@ -78,8 +77,7 @@ class FrameInvalid(Exception):
     """A frame arrived whole and does not hold what it must."""
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One thing that one side tells the other: a JSON head and binary parts.
 
     head["kind"] names it; see agent.py for the kinds.
@@ -88,7 +86,7 @@ class Record:
 
     head: dict[str, Any]
     parts: tuple[bytes, ...] = ()
-    end: int = field(default=0, compare=False)
+    end: int = 0
 
     @property
     def kind(self) -> str:
@@ -101,8 +99,7 @@ class Record:
         return self.kind in {"msg", "interrupt"} and not self.head.get("keep", False)
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """What one exchange carries in one direction: a JSON head and a slice of a stream.
 
     packed: the slice compressed, where that has been done and is worth it; b"" where it
@@ -111,7 +108,7 @@ class Page:
 
     head: dict[str, Any]
     data: bytes | memoryview = b""
-    packed: bytes | None = field(default=None, compare=False)
+    packed: bytes | None = None
 
 
 def encode_record(record: Record) -> bytes:
@@ -203,18 +200,18 @@ def decode_frame(text: str) -> tuple[str, Page]:
     return nonce, Page(head, data)
 
 
-@dataclass
 class SendLog:
     """The bytes of one direction that the other side has not acknowledged.
 
     `start` is the offset of the first byte kept, `end` of the next one to be written.
     """
 
-    start: int = 0
-    end: int = 0
-    _chunks: deque[bytes | memoryview] = field(default_factory=deque)
-    # Where the records begin that may still be taken back, and those of them that stay then.
-    _begins: deque[tuple[int, Record | None]] = field(default_factory=deque)
+    def __init__(self) -> None:
+        self.start = 0
+        self.end = 0
+        self._chunks: deque[bytes | memoryview] = deque()
+        # Where the records begin that may still be taken back, and those of them that stay then.
+        self._begins: deque[tuple[int, Record | None]] = deque()
 
     def append(self, record: Record) -> int:
         """Add a record; return the offset behind its last byte."""
@@ -269,17 +266,17 @@ class SendLog:
         return b"".join(taken)
 
 
-@dataclass
 class ReceiveLog:
     """Puts the slices of one direction together and hands out whole records.
 
     `received` is the offset up to which all bytes are known.
     """
 
-    received: int = 0
-    _pending: deque[bytes | memoryview] = field(default_factory=deque)
-    _pending_bytes: int = 0
-    _needed_bytes: int = _LENGTH_DIGITS
+    def __init__(self) -> None:
+        self.received = 0
+        self._pending: deque[bytes | memoryview] = deque()
+        self._pending_bytes = 0
+        self._needed_bytes = _LENGTH_DIGITS
 
     def feed(self, offset: int, data: bytes | memoryview) -> list[Record]:
         """Take a slice; return the records that are whole now, in order.

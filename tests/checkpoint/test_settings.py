@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from aca_kernel.remote.checkpoint.save import CheckpointJob, Limits, _settings
+from aca_kernel.remote.origin import Origin
+
+from ..support import Client
 from .running import missing, run, shown
 from .test_objects import come_back, same_with_restores
 
@@ -552,3 +557,22 @@ import numba
     assert missing(come_back(tmp_path, before, "")) == {
         "the threads of numba": "AttributeError: module 'numba' has no attribute 'set_num_threads'"
     }
+
+
+def test_magics_that_were_never_used_are_not_imported_by_a_checkpoint(
+    shared_kernel: Client,
+) -> None:
+    prefix = "IPython.core.magics."
+    loaded = f"import sys; sorted(one for one in sys.modules if one.startswith({prefix!r}))"
+    before = shared_kernel.run(loaded).result
+    assert shared_kernel.run("%aca checkpoint").status == "ok"
+    assert shared_kernel.run(loaded).result == before
+
+
+def test_a_search_that_ended_the_copy_is_named(tmp_path: Path) -> None:
+    job = CheckpointJob(None, Origin("", {}, [], {}), str(tmp_path), Limits(1, 1, 1), set())
+    name, reason = "the counters of libraries", "storing it crashed (signal 9)"
+    job.refused[name] = reason
+    found, failed = _settings(job, lambda _: contextlib.nullcontext(), is_before_fork=False)
+    assert (name, reason) in failed
+    assert name not in found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import py_compile
 from pathlib import Path
 
+from aca_kernel.remote import depot as depot_module
 from aca_kernel.remote.depot import Depot
 from aca_kernel.remote.wire import Record
 
@@ -25,3 +28,22 @@ def test_what_needs_a_file_that_is_broken_is_not_there(tmp_path: Path) -> None:
     assert put(depot, "state/pack", 0, b"one") == ""
     assert put(depot, "state/manifest", 0, b"{}", needs="state/pack") == ""
     assert (tmp_path / "state" / "manifest").read_bytes() == b"{}"
+
+
+def test_what_was_compiled_of_our_modules_is_taken_along(tmp_path: Path) -> None:
+    beside, folder = tmp_path / "beside", tmp_path / "folder"
+    (beside / "below").mkdir(parents=True)
+    for name in ("same", "other"):
+        (beside / "below" / f"{name}.py").write_bytes(b"answer = 42\n")
+        py_compile.compile(str(beside / "below" / f"{name}.py"), doraise=True)
+    depot = Depot(str(folder), str(beside))
+    package = depot_module.__package__
+    assert put(depot, f"{package}/below/same.py", 0, b"answer = 42\n") == ""
+    assert put(depot, f"{package}/below/other.py", 0, b"answer = 43\n") == ""
+    assert put(depot, "lib/below/same.py", 0, b"answer = 42\n") == ""
+    taken = [
+        path
+        for path in sorted(folder.rglob("*.py"))
+        if Path(importlib.util.cache_from_source(str(path))).exists()
+    ]
+    assert taken == [folder / package / "below" / "same.py"]

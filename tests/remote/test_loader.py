@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import py_compile
 import shutil
+import tempfile
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
 
-from aca_kernel.remote.loader import PACKAGE, _unpack
+from aca_kernel.remote.loader import PACKAGE, write_module
 
 SOURCE = "answer = 42\n"
 
@@ -42,8 +43,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def load(text: str, beside: Path | str) -> Iterator[int]:
     """Unpack a source and yield what it says when it is imported."""
-    folder = _unpack({"below/module.py": text}, str(beside))
+    folder = tempfile.mkdtemp()
     try:
+        write_module(folder, "below/module.py", text.encode(), str(beside))
         path = Path(folder, PACKAGE, "below", "module.py")
         spec = importlib.util.spec_from_file_location("sent", path)
         assert spec is not None

@@ -34,7 +34,7 @@ _REFERENCES: tuple[Any, ...] = (
 )  # fmt: skip
 
 # Functions that were compiled by Cython; its version is part of the name.
-_CYTHON = "_cython_"
+CYTHON = "_cython_"
 
 _MODULE: Any = type.__dict__["__module__"]
 
@@ -67,7 +67,7 @@ class Atoms:
 
     def _is_immutable(self, kind: type) -> bool:
         module = module_of(kind)
-        if module.startswith(_CYTHON):
+        if module.startswith(CYTHON):
             return True
         # Not a subclass made in a cell: its instances are mutable.
         return issubclass(kind, self._bases) and (

@@ -26,9 +26,10 @@ _DIGEST_BYTES = 20
 # Up to this length a piece stands in the manifest itself.
 _INLINE_BYTES = 30
 
-# zlib is tried on so much of a piece, and used if that shrinks to this share.
+# zlib is tried on so much of a piece, and used if that shrinks to this share. It does 50 MB/s of
+# what shrinks little (sorted floats: 0.77), as long as most lines take to carry the difference.
 _SAMPLE_BYTES = 16384
-_SAMPLE_RATIO = 0.8
+_SAMPLE_RATIO = 0.7
 _SMALLEST_COMPRESSED = 256
 
 # From this size on, new memory costs as much as what is read into it.

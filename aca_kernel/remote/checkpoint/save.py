@@ -20,6 +20,7 @@ last worker stores what others before it could.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import itertools
 import math
@@ -50,6 +51,7 @@ from .hanging import (
 from .module_names import ModuleNames
 from .pickler import Pickler, note_streams
 from .pieces import Nowhere, Pack
+from .process_settings.places import all_places
 from .reasons import reason_of
 from .sharing import Group
 
@@ -428,28 +430,36 @@ def _settings(
     is_before_fork: bool,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return settings by their names, and the names that failed with their reasons."""
+    readers: dict[str, Callable[[], dict[str, Any]]] = {
+        name: functools.partial(_state_of, name, row.read)
+        for name, row in process_settings.ROWS.items()
+        if row.read is not None
+        and row.module in sys.modules
+        and row.is_before_fork is is_before_fork
+    }
+    if not is_before_fork:
+        places = all_places()
+        for name, search in process_settings.SEARCHES.items():
+            readers[name] = functools.partial(search, places)
     found: dict[str, Any] = {}
     failed: list[tuple[str, str]] = []
-    for name, row in process_settings.ROWS.items():
-        wanted = row.is_before_fork is is_before_fork and name not in job.refused
-        if row.module not in sys.modules or not wanted:
+    for name, read in readers.items():
+        if name in job.refused:
+            failed.append((name, job.refused[name]))
             continue
         try:
             with limited([name]):
-                state = row.read()
+                found.update(read())
         except TooSlow as error:
             failed.append((name, str(error)))
         except Exception as error:  # noqa: BLE001 - a library of another version
             failed.append((name, reason_of(error)))
-        else:
-            if state is not None:
-                found[name] = state
-    if not is_before_fork:
-        try:
-            found.update(process_settings.found_in_modules())
-        except Exception as error:  # noqa: BLE001 - tables of libraries may raise anything
-            failed.append(("what cells have registered with libraries", reason_of(error)))
     return found, failed
+
+
+def _state_of(name: str, read: Callable[[], Any]) -> dict[str, Any]:
+    state = read()
+    return {} if state is None else {name: state}
 
 
 def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Group]:

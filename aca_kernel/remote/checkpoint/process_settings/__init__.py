@@ -6,17 +6,20 @@
     libraries     options that libraries keep, by their public functions
     counters      what libraries number
     more_libraries  what they keep in places of their own
+    places        the modules and classes that the next three look through
     patches       functions and classes of cells that have been put into modules
     registrations  and into tables of modules
     assignments   values that cells have given to attributes of modules
 
-`ROWS` has them all, by the names under which a failure is told. Each is read and pickled on its
-own, so that failures stay apart. What cannot be made as it was is named by `unkept`.
+`ROWS` has them all, by the names under which a failure is told; `SEARCHES` finds those that may lie
+anywhere. Each is read and pickled on its own, so that failures stay apart. What cannot be made as
+it was is named by `unkept`.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from . import (
@@ -29,6 +32,7 @@ from . import (
     python,
     registrations,
 )
+from .places import Place
 from .row import Row, Unkept
 
 # The random states are last: nothing draws numbers any more.
@@ -43,17 +47,20 @@ ROWS: dict[str, Row] = {
     **python.RANDOM,
 }
 
+# By the names under which a failure is told; each returns settings by their rows' names.
+SEARCHES: dict[str, Callable[[list[Place]], dict[str, Any]]] = {
+    "what cells have registered with libraries": registrations.read,
+    "what cells have set in modules": lambda _: assignments.read(),
+    "what cells have put into modules": patches.read,
+    "the counters of libraries": counters.read,
+}
+
 
 def row(name: str) -> Row:
     """Return the row of a name. Raises KeyError."""
     if name.startswith(registrations.NAME):
         return registrations.ROW
     return assignments.ROW if name.startswith(assignments.NAME) else ROWS[name]
-
-
-def found_in_modules() -> dict[str, Any]:
-    """Return what cells have put into modules and their tables, each thing by a name of its own."""
-    return {**registrations.read(), **assignments.read()}
 
 
 def in_order(found: dict[str, Any]) -> dict[str, Any]:

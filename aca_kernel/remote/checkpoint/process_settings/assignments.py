@@ -141,4 +141,4 @@ def _write(state: Any) -> None:
         getattr(place, name)[key] = value
 
 
-ROW = Row("sys", dict, _write)
+ROW = Row("sys", None, _write)

@@ -17,11 +17,11 @@ import itertools
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..atoms import module_of
-from .patches import modules
+from .places import Place, standard_packages
 from .row import Row, loaded
 
 _NAMED = re.compile(
@@ -40,50 +40,54 @@ _COUNT = type(itertools.count())
 _BOUND = types.MethodWrapperType
 
 
-def _read() -> Any:
-    return list(_counters()) or None
+_NAME = "the counters of libraries"
 
 
-def _counters() -> Iterator[tuple[str, str, str, int]]:
+def read(places: list[Place]) -> dict[str, Any]:
+    """Return what comes next of each counter, by the name of their row."""
+    left_out = _OF_THE_KERNEL | standard_packages()
+    found = list(_counters([one for one in places if one.package not in left_out]))
+    return {_NAME: found} if found else {}
+
+
+def _counters(places: list[Place]) -> Iterator[tuple[str, str, str, int]]:
     """Yield module, owner, name and what comes next."""
-    standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
-    for module, attributes in modules():
-        package = module.partition(".")[0]
-        if package in standard or package in _OF_THE_KERNEL:
-            continue
-        code: list[types.CodeType] | None = None
-        for owner, name, value in _candidates(module, attributes):
+    code: dict[str, list[types.CodeType]] = {}
+    for place in places:
+        for owner, name, value in _candidates(place):
             counted = _next_of(value)
             if counted is None:
-                if code is None:
-                    code = list(_code_in(module, attributes))
-                if not _is_counted(name, code, in_module=not owner):
+                if place.module not in code:
+                    code[place.module] = list(_code_in(place.module))
+                if not _is_counted(name, code[place.module], in_module=not owner):
                     continue
                 counted = value
-            yield module, owner, name, counted
+            yield place.module, owner, name, counted
 
 
-def _candidates(module: str, attributes: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    for name, value in list(attributes.items()):
-        kind = type(value)
-        if _may_count(name, value):
-            yield "", name, value
-        elif issubclass(kind, type):
-            if module_of(value) == module:
-                for inner, part in list(type.__getattribute__(value, "__dict__").items()):
-                    if _may_count(inner, part):
-                        yield name, inner, part
-        elif "counter" in kind.__name__.lower() and kind.__module__ == module:
-            for inner, part in list(getattr(value, "__dict__", {}).items()):
-                if _may_count(inner, part):
+def _candidates(place: Place) -> Iterator[tuple[str, str, Any]]:
+    """Yield owner, name and value of what may be a counter."""
+    _, module, owner, values = place
+    for name, value in _counting(values):
+        yield owner, name, value
+    if not owner:
+        for name, value in list(values.items()):
+            kind = type(value)
+            if module_of(kind) == module and "counter" in kind.__name__.lower():
+                for inner, part in _counting(getattr(value, "__dict__", {})):
                     yield name, inner, part
 
 
+def _counting(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    kinds = (int, _COUNT, _BOUND)
+    found = [one for one in list(values.items()) if type(one[1]) in kinds]
+    return [(name, value) for name, value in found if _may_count(name, value)]
+
+
 def _may_count(name: Any, value: Any) -> bool:
-    kind = type(value)
-    if kind is int:
+    if type(value) is int:
         return 0 <= value < _MOST and type(name) is str and _NAMED.search(name) is not None
-    return kind is _COUNT or (kind is _BOUND and type(value.__self__) is _COUNT)
+    return type(value) is _COUNT or type(value.__self__) is _COUNT
 
 
 def _next_of(value: Any) -> int | None:
@@ -96,9 +100,9 @@ def _next_of(value: Any) -> int | None:
     return int(found[1]) if found else None
 
 
-def _code_in(module: str, attributes: dict[str, Any]) -> Iterator[types.CodeType]:
+def _code_in(module: str) -> Iterator[types.CodeType]:
     """Yield the code of a module's functions, and of those in its classes."""
-    for value in list(attributes.values()):
+    for value in list(vars(sys.modules[module]).values()):
         parts = [value]
         if issubclass(type(value), type) and module_of(value) == module:
             parts = list(type.__getattribute__(value, "__dict__").values())
@@ -163,6 +167,6 @@ def _write_dummies(state: Any) -> None:
 
 
 ROWS: dict[str, Row] = {
-    "the counters of libraries": Row("sys", _read, _write),
+    _NAME: Row("sys", None, _write),
     "the numbers of sympy's dummies": Row("sympy.core.symbol", _read_dummies, _write_dummies),
 }

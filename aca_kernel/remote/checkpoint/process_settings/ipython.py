@@ -104,7 +104,9 @@ def _write_aliases(state: Any) -> None:
 def _magics() -> Iterator[tuple[str, str, Any]]:
     for kind, magics in shell().magics_manager.magics.items():
         for name, one in list(magics.items()):
-            yield kind, name, one
+            # Those that were never used have no state, and would be imported if they were asked.
+            if type(one).__name__ != "LazyMagic":
+                yield kind, name, one
 
 
 def _read_magics() -> Any:

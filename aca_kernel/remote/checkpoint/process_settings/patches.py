@@ -3,20 +3,17 @@
 A method that a cell adds to a class of a library, a function that it exchanges, an accessor that it
 registers: modules are imported anew, and have lost them. Other values that were put there look like
 the module's own.
-
-Several hundred thousand attributes are looked at, so that each must cost little.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-import sys
 import types
-from collections.abc import Iterator
 from typing import Any
 
-from ..atoms import module_of
+from ..atoms import CYTHON, module_of
+from .places import Place
 from .row import Row, is_of_cells, shell
 
 # What most attributes are, and nothing of a cell's.
@@ -30,77 +27,67 @@ _PLAIN = frozenset(
 )
 
 
-def _read() -> Any:
+_NAME = "what cells have put into modules"
+
+
+def read(places: list[Place]) -> dict[str, Any]:
+    """Return what cells have put there, by the name of its row."""
     search = _PatchSearch()
-    return [
-        found
-        for name, attributes in modules()
-        for found in search.in_module(name, list(attributes.items()))
-    ] or None
-
-
-def modules() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the modules that can be imported again, by their names, with their attributes."""
-    own = __package__.partition(".")[0]
-    for name, module in list(sys.modules.items()):
-        is_module = issubclass(type(module), types.ModuleType)
-        if is_module and name != "__main__" and name.partition(".")[0] != own:
-            attributes = object.__getattribute__(module, "__dict__")
-            if attributes.get("__spec__") is not None and attributes.get("__name__") == name:
-                yield name, attributes
+    found = [
+        (place.module, place.owner, name, value)
+        for place in places
+        for name, value in search.in_place(place)
+    ]
+    return {_NAME: found} if found else {}
 
 
 class _PatchSearch:
-    """Looks for what cells have put somewhere; yields module, class or "", name and value."""
+    """Looks for what cells have put somewhere."""
 
     def __init__(self) -> None:
         self._cells = shell().user_ns
-        # Whether instances of a type may be something of a cell's, by the type's id.
-        self._kinds: dict[int, bool] = {}
+        # Of types whose instances are nothing of a cell's, and of the others, the ids.
+        self._others = {id(kind) for kind in _PLAIN}
+        self._kinds: set[int] = set()
 
-    def in_module(
-        self, module: str, attributes: list[tuple[str, Any]]
-    ) -> Iterator[tuple[str, str, str, Any]]:
-        """Look at the attributes of a module and of its own classes."""
-        for name, value in attributes:
-            kind = type(value)
-            if kind is types.FunctionType:
-                if value.__globals__ is self._cells:
-                    yield module, "", name, value
-            elif issubclass(kind, type):
-                of_module = module_of(value)
-                if of_module == "__main__":
-                    yield module, "", name, value
-                elif of_module == module:
-                    for inner, part in list(type.__getattribute__(value, "__dict__").items()):
-                        if self._is_of_cells(part):
-                            yield module, name, inner, part
-            elif self._is_of_cells(value):
-                yield module, "", name, value
+    def in_place(self, place: Place) -> list[tuple[str, Any]]:
+        """Return what is of cells in a module or class, by its name."""
+        function, cells, others = types.FunctionType, self._cells, self._others
+        return [
+            (name, value)
+            for name, value in list(place.values.items())
+            if (
+                value.__globals__ is cells
+                if (kind := type(value)) is function
+                else id(kind) not in others and self._is_of_cells(value)
+            )
+        ]
 
     def _is_of_cells(self, value: Any) -> bool:
         kind = type(value)
-        if kind is types.FunctionType:
-            return value.__globals__ is self._cells
-        may_be = self._kinds.get(id(kind))
-        if may_be is None:
-            may_be = self._kinds[id(kind)] = _may_be_of_cells(kind)
-        if not may_be:
-            return False
-        if is_of_cells(value):
+        if issubclass(kind, type):
+            return module_of(value) == "__main__"
+        if id(kind) not in self._kinds:
+            found = self._kinds if _may_be_of_cells(kind) else self._others
+            found.add(id(kind))
+            if found is self._others:
+                return False
+        if is_of_cells(value, self._cells):
             return True
         # An accessor, or another descriptor of a library that is made for a function or class.
-        if not hasattr(kind, "__get__") or issubclass(kind, type):
+        if not hasattr(kind, "__get__"):
             return False
         held = getattr(value, "__dict__", None)
-        return type(held) is dict and any(map(is_of_cells, list(held.values())))
+        return type(held) is dict and any(
+            is_of_cells(part, self._cells) for part in list(held.values())
+        )
 
 
 def _may_be_of_cells(kind: type) -> bool:
-    if any(kind is one for one in _PLAIN):
+    if module_of(kind).startswith(CYTHON):
         return False
     is_wrapper = kind is functools.partial or hasattr(kind, "__get__")
-    return is_wrapper or issubclass(kind, type) or module_of(kind) == "__main__"
+    return is_wrapper or module_of(kind) == "__main__"
 
 
 def _write(state: Any) -> None:
@@ -109,6 +96,4 @@ def _write(state: Any) -> None:
         setattr(getattr(place, owner) if owner else place, name, value)
 
 
-ROWS: dict[str, Row] = {
-    "what cells have put into modules": Row("sys", _read, _write),
-}
+ROWS: dict[str, Row] = {_NAME: Row("sys", None, _write)}

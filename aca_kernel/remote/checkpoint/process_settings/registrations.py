@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 import types
-from collections.abc import Iterator
 from typing import Any
 
 from ..atoms import module_of
-from .patches import modules
+from .places import Place, standard_packages
 from .row import Row, shell
 
 NAME = "what cells have registered in "
@@ -40,32 +38,18 @@ _MOST_ENTRIES = 20_000
 _MOST_PARTS = 8
 
 
-def read() -> dict[str, Any]:
+def read(places: list[Place]) -> dict[str, Any]:
     """Return what cells have put into tables, by names that begin with NAME."""
     search = _Tables()
-    standard = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))
+    left_out = _LEFT_OUT | standard_packages()
     found: dict[str, Any] = {}
-    for module, attributes in modules():
-        package = module.partition(".")[0]
-        if package in standard or package in _LEFT_OUT:
-            continue
-        for owner, name, table in _tables(module, attributes):
-            entries = search.entries(table)
+    for place in [one for one in places if one.package not in left_out]:
+        values = list(place.values.items())
+        for name, value in [one for one in values if issubclass(type(one[1]), dict)]:
+            entries = search.entries(value) if _may_be_table(name, value) else []
             if entries:
-                path = ".".join(filter(None, (module, owner, name)))
-                found[NAME + path] = (module, owner, name, entries)
+                found[NAME + place.path(name)] = (place.module, place.owner, name, entries)
     return found
-
-
-def _tables(module: str, attributes: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield owner, name and table, for all that a module and its classes have."""
-    for name, value in list(attributes.items()):
-        if isinstance(value, dict) and _may_be_table(name, value):
-            yield "", name, value
-        elif issubclass(type(value), type) and module_of(value) == module:
-            for inner, part in list(type.__getattribute__(value, "__dict__").items()):
-                if isinstance(part, dict) and _may_be_table(inner, part):
-                    yield name, inner, part
 
 
 def _may_be_table(name: Any, value: Any) -> bool:
@@ -135,4 +119,4 @@ def _write(state: Any) -> None:
             table[key] = value
 
 
-ROW = Row("sys", dict, _write)
+ROW = Row("sys", None, _write)

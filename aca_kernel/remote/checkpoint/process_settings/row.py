@@ -17,14 +17,15 @@ Unkept = list[tuple[str, str]]
 class Row(NamedTuple):
     """Settings of one kind.
 
-    module: the one that must be loaded. read: returns them, None if they are as in a new process.
+    module: the one that must be loaded. read: returns them, None if they are as in a new process;
+    None: a search finds them.
     write: sets what `read` has returned, and may be called twice.
     is_early: variables depend on them, so that they are set before these are loaded, too.
     is_before_fork: they are not the same any more in the copy that stores them.
     """
 
     module: str
-    read: Callable[[], Any]
+    read: Callable[[], Any] | None
     write: Callable[[Any], Any]
     is_early: bool = False
     is_before_fork: bool = False
@@ -40,27 +41,34 @@ def shell() -> Any:
     return sys.modules["IPython"].get_ipython()
 
 
-def is_of_cells(value: Any, depth: int = 2) -> bool:
+# What is made of functions, by the ids of its types: a metaclass may forbid to hash its classes.
+_PARTS: dict[int, Callable[[Any], tuple[Any, ...]]] = {
+    id(property): lambda one: (one.fget, one.fset, one.fdel),
+    id(staticmethod): lambda one: (one.__func__,),
+    id(classmethod): lambda one: (one.__func__,),
+    id(types.MethodType): lambda one: (one.__func__, one.__self__),
+    id(functools.partial): lambda one: (one.func,),
+}
+
+
+def is_of_cells(value: Any, cells: Any = None, depth: int = 2) -> bool:
     """Tell whether something is, or is made of, a function or class of a cell.
 
     By types alone, as far as it goes: attributes of the user's objects may run the user's code.
+    cells: the namespace of cells, for who asks often.
     """
     kind = type(value)
+    if cells is None:
+        cells = shell().user_ns
     if kind is types.FunctionType:
-        return value.__globals__ is shell().user_ns
+        return value.__globals__ is cells
     if issubclass(kind, type):
         return module_of(value) == "__main__"
     if module_of(kind) == "__main__":
         return True
     if not depth:
         return False
-    parts: list[Any] = []
-    if kind is types.MethodType:
-        parts = [value.__func__, value.__self__]
-    elif kind in (staticmethod, classmethod):
-        parts = [value.__func__]
-    elif kind is property:
-        parts = [value.fget, value.fset, value.fdel]
-    elif kind is functools.partial:
-        parts = [value.func]
-    return any(is_of_cells(part, depth - 1) for part in parts)
+    parts = _PARTS.get(id(kind))
+    return parts is not None and any(
+        is_of_cells(part, cells, depth - 1) for part in parts(value) if part is not None
+    )
