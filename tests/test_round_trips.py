@@ -272,10 +272,13 @@ WITH_FILES = {
     "!echo hi": 1,
     "x = !echo hi": 1,
     "!wc -l text.txt missing.txt": 1,
+    "!ls": 2,  # the folder is listed there
 }
 
 
-@pytest.mark.parametrize(("code", "bound"), WITH_FILES.items(), ids=["one", "taken", "names"])
+@pytest.mark.parametrize(
+    ("code", "bound"), WITH_FILES.items(), ids=["one", "taken", "names", "list"]
+)
 def test_commands_with_files_on_demand(
     far: Far, kernel_with_files: Client, code: str, bound: int
 ) -> None:

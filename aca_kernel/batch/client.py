@@ -330,7 +330,7 @@ class BatchClient(NotebookClient):
             message = await ensure_async(self.kc.iopub_channel.get_msg(timeout=None))
             is_notice = message.get("metadata", {}).get(MARK) == NOTICE
             if is_notice and message["parent_header"].get("msg_id") == msg_id:
-                self._tell(_sentence_of(message))
+                self._tell(sentence_of(message))
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
@@ -352,7 +352,7 @@ class BatchClient(NotebookClient):
             self._is_lost = True
             self._aside(self._interrupt_cell())
         else:
-            self._tell(_sentence_of(msg))
+            self._tell(sentence_of(msg))
         return None
 
     def output(
@@ -394,7 +394,7 @@ class BatchClient(NotebookClient):
     def _check_going_on(self) -> None:
         self._check_stopping()
         if self._is_lost:
-            raise EnvironmentLost(_lost_between(self.code_cells_executed))
+            raise EnvironmentLost(lost_between(self.code_cells_executed))
 
     def _begin_cell(self, **_: Any) -> None:
         if self._has_quit:
@@ -409,7 +409,7 @@ class BatchClient(NotebookClient):
         content = execute_reply["content"]
         if content.get("status") == "aborted" and not self._is_stopping:
             # Behind a loss that no reply has told of. nbclient would go on.
-            raise EnvironmentLost(_lost_between(self.code_cells_executed))
+            raise EnvironmentLost(lost_between(self.code_cells_executed))
         payload = content.get("payload", [])
         self._has_quit |= any(
             one.get("source") == "ask_exit" and not one.get("keepkernel") for one in payload
@@ -440,9 +440,10 @@ class BatchClient(NotebookClient):
         return CellError(self.code_cells_executed, ename, evalue)
 
 
-def _lost_between(cell: int) -> CellError:
+def lost_between(cell: int) -> CellError:
+    """Return the error of a notebook that has lost its state ahead of a cell."""
     text = "The session environment, or the process in it, ended between two cells."
-    return CellError(cell, "EnvironmentGone", text)
+    return CellError(cell, EnvironmentGone.__name__, text)
 
 
 def _error_of(cell: int, reply: dict[str, Any]) -> CellError:
@@ -467,7 +468,7 @@ def _seconds_of(reply: dict[str, Any]) -> float | None:
         return None
 
 
-def _sentence_of(notice: dict[str, Any]) -> str:
+def sentence_of(notice: dict[str, Any]) -> str:
     """Return the text of a notice without its line breaks, which are for a cell's output."""
     return " ".join(str(notice["content"].get("text", "")).split())
 

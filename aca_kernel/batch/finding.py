@@ -49,7 +49,7 @@ def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
         return [Job(path, path, name, tuple(more)) for path, (name, *more) in names.items()]
     base = here
     if not all(_is_below(path, here) for path in found):
-        base = os.path.commonpath([os.path.dirname(path) for path in found])
+        base = _common_folder(found)
     jobs = [
         Job(path, os.path.join(outputs, os.path.relpath(path, base)), name, tuple(more))
         for path, (name, *more) in names.items()
@@ -117,7 +117,7 @@ def _magic_at(pattern: str) -> int:
 
 
 def _below(folder: str) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         # Among hidden folders are JupyterLab's .ipynb_checkpoints and virtual environments.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -126,13 +126,34 @@ def _below(folder: str) -> Iterator[str]:
                 yield path
 
 
+def _refuse(error: OSError) -> None:
+    raise SettingInvalid(
+        f"The folder {error.filename} cannot be searched for notebooks: {error.strerror}. Make it "
+        "readable, or name the others."
+    ) from error
+
+
 def _is_notebook(path: str) -> bool:
     name = os.path.basename(path)
     return name.endswith(_SUFFIX) and not name.startswith(".") and os.path.isfile(path)
 
 
+def _common_folder(paths: Sequence[str]) -> str:
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError as error:
+        raise SettingInvalid(
+            "The notebooks lie on several drives, so that no folder holds them all: run those of "
+            "each drive by themselves, or give --inplace."
+        ) from error
+
+
 def _is_below(path: str, folder: str) -> bool:
-    return os.path.commonpath([path, folder]) == folder
+    try:
+        common = os.path.commonpath([path, folder])
+    except ValueError:  # on another drive of Windows
+        return False
+    return os.path.normcase(common) == os.path.normcase(folder)
 
 
 def _name(path: str, here: str) -> str:

@@ -69,7 +69,7 @@ def _row(path: str, outcome: Outcome, longest: float) -> str:
 def _link(path: str, outcome: Outcome) -> str:
     """Return a notebook's name, with a link if a run has left an output."""
     name = escape(_readable(outcome.name))
-    if outcome.status is Status.NOT_RUN:
+    if not (outcome.is_good or outcome.cell_seconds):
         return name
     folder = os.path.dirname(os.path.abspath(path))
     try:

@@ -28,7 +28,7 @@ DEFAULT_KERNEL = "aca"
 _MODULE = "aca_kernel"
 
 # What jupyter_client replaces by its own Python.
-_THIS_PYTHON = (
+THIS_PYTHON = (
     "python",
     f"python{sys.version_info.major}",
     f"python{sys.version_info.major}.{sys.version_info.minor}",
@@ -203,7 +203,7 @@ def _is_ours(spec: KernelSpec) -> bool:
     python = spec.argv[0]
     # A virtual environment's Python is a link to another one's.
     folders = {os.path.realpath(os.path.dirname(one)) for one in (python, sys.executable)}
-    is_this = python in _THIS_PYTHON or (os.path.isabs(python) and len(folders) == 1)
+    is_this = python in THIS_PYTHON or (os.path.isabs(python) and len(folders) == 1)
     return is_this and spec.argv[1:3] == ["-m", _MODULE] and not _provisioner_of(spec)
 
 

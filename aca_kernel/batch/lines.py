@@ -16,10 +16,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-# Control sequences, and control strings of titles and links. Source: ECMA-48, 5.4 and 5.6.
+# Control sequences, and control strings of titles and links. Source: ECMA-48, 5.4 and 5.6. Another
+# one ends a string that is not ended: else each of many would be looked for to the end of the text.
 _SEQUENCE = re.compile(
     "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
-    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f]).*?(?:\x07|\x1b\\\\|\x9c)"
+    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\n\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\\\|\x9c)"
 )
 
 # Controls of the writing direction. Source: Unicode's UAX #9, section 2.
@@ -34,6 +35,11 @@ _UNLIMITED = 100_000
 def plain(text: str) -> str:
     """Return a text as one line without control characters."""
     return "".join(map(_plain, _SEQUENCE.sub("", text)))
+
+
+def plain_lines(text: str) -> str:
+    """Return a text without control characters, but for the ends of its lines and their returns."""
+    return re.sub(r"[^\r\n]+", lambda line: plain(line[0]), text)
 
 
 def _plain(character: str) -> str:

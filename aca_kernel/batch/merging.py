@@ -13,6 +13,9 @@ from .outcomes import Batch, CellError, Outcome, Status
 from .reports import FORMAT_VERSION
 from .shards import Shard
 
+# What comes of JSON of another kind, or of numbers that no run has.
+_MALFORMED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+
 
 @dataclass(frozen=True)
 class RunReport:
@@ -30,7 +33,7 @@ def read_report(path: str) -> RunReport:
         version = found["version"]
     except OSError as error:
         raise SettingInvalid(f"The report {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError):
+    except _MALFORMED:
         raise _not_one(path) from None
     if version != FORMAT_VERSION:
         raise SettingInvalid(
@@ -39,7 +42,7 @@ def read_report(path: str) -> RunReport:
         )
     try:
         return RunReport(_batch(found), [_outcome(one) for one in found["notebooks"]])
-    except (ValueError, KeyError, TypeError, SettingInvalid):
+    except (*_MALFORMED, SettingInvalid):
         raise _not_one(path) from None
 
 
@@ -57,13 +60,15 @@ def merged(reports: Iterable[RunReport]) -> RunReport:
     batches = [report.batch for report in newest_first]
     times = [_times(batch) for batch in batches]
     started = min(start for start, _ in times)
+    outcomes = [_last(by_name[name]) for name in sorted(by_name)]
     whole = Batch(
         started=started.isoformat(timespec="seconds"),
         seconds=(max(end for _, end in times) - started).total_seconds(),
         jobs=sum(batch.jobs for batch in batches),
-        is_stopped=batches[0].is_stopped,
+        # A part may have been stopped and another not, and what was stopped may have gone on.
+        is_stopped=any(one.status in (Status.INTERRUPTED, Status.NOT_RUN) for one in outcomes),
     )
-    return RunReport(whole, [_last(by_name[name]) for name in sorted(by_name)])
+    return RunReport(whole, outcomes)
 
 
 def _last(newest_first: Sequence[Outcome]) -> Outcome:

@@ -18,11 +18,9 @@ from papermill.engines import NBClientEngine
 from papermill.log import logger
 from papermill.utils import merge_kwargs, remove_args
 
-from ..errors import EnvironmentGone
 from ..messaging.publisher import MARK, NOTICE, REASON, STATE_LOST
+from .client import lost_between, sentence_of
 from .kernels import Kernels
-
-_LOST = "The session environment, or the process in it, ended between two cells."
 
 
 class PoolEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
@@ -83,15 +81,13 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # as above
         """See nbclient. Raises CellExecutionError as well if what came before is lost."""
         executed: NotebookNode = await super().async_execute_cell(cell, cell_index, *args, **kwargs)
         if self._is_lost:
+            lost = lost_between(0)
             # papermill looks for errors in the outputs.
             error = nbformat.v4.new_output(  # type: ignore[no-untyped-call]
-                "error",
-                ename=EnvironmentGone.__name__,
-                evalue=_LOST,
-                traceback=[f"{EnvironmentGone.__name__}: {_LOST}"],
+                "error", ename=lost.ename, evalue=lost.evalue, traceback=[lost.short]
             )
             cell.outputs = [*cell.outputs, error]
-            raise CellExecutionError(_LOST, EnvironmentGone.__name__, _LOST)
+            raise CellExecutionError(lost.evalue, lost.ename, lost.evalue)
         return executed
 
     # papermill's loop calls it: nbclient makes it of its own `async_execute_cell`, not of ours.
@@ -111,5 +107,5 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]  # as above
             output: NotebookNode | None = super().process_message(msg, cell, cell_index)
             return output
         self._is_lost |= metadata.get(REASON) == STATE_LOST
-        self.log.warning(" ".join(str(msg["content"].get("text", "")).split()))
+        self.log.warning(sentence_of(msg))
         return None

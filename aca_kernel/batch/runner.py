@@ -73,6 +73,10 @@ class Runner:
             task = self._running[run] = asyncio.ensure_future(run.run())
             try:
                 await task
+            except asyncio.CancelledError:
+                if not self.is_stopped:
+                    raise
+                # Stopped ahead of its first step: it has not run.
             finally:
                 del self._running[run]
             self._progress.end(run.outcome)

@@ -51,8 +51,10 @@ class Saver:
             try:
                 await asyncio.shield(writing)
             except asyncio.CancelledError:
-                await asyncio.wait([writing])
+                await asyncio.gather(writing, return_exceptions=True)
                 raise
+            except OSError:
+                pass  # if it stays, `finish` raises it
             self._pause = (time.monotonic() - started) * (1 / _LARGEST_SHARE - 1)
 
     async def _write(self, state: str, *, is_final: bool) -> None:

@@ -49,25 +49,29 @@ async def run_batch(
     """
     started, clock = datetime.now(timezone.utc), time.monotonic()
     interrupts: list[int] = []
+    has_run, at_a_time = False, 0
     try:
         async with AsyncExitStack() as stack:
             progress = await stack.enter_async_context(Progress(sys.stderr, len(jobs)))
             runner = Runner(jobs, options, kernels, progress, fail_fast=fail_fast)
             _on_interrupt(runner, progress, interrupts)
             targets = _targets(jobs, kernels)
-            parallel = parallel or max([await target.size() for target in targets], default=1)
-            parallel = min(parallel, len(jobs))
+            fitting = parallel or max([await target.size() for target in targets], default=1)
+            at_a_time = min(fitting, len(jobs))
             for target in targets:
                 if target.is_embedded:
-                    pool = local_pool(target, parallel, progress.tell)
+                    pool = local_pool(target, at_a_time, progress.tell)
                     await stack.enter_async_context(pool)
                 stack.push_async_callback(target.close)
-            await runner.run(parallel)
+            await runner.run(at_a_time)
+            has_run = True
     except asyncio.CancelledError:
-        return _EXIT_INTERRUPTED
+        # While it was cleaned up: the notebooks have their outcomes.
+        if not has_run:
+            return _EXIT_INTERRUPTED
     seconds = time.monotonic() - clock
     batch = Batch(
-        started.isoformat(timespec="seconds"), seconds, parallel, runner.is_stopped, shard
+        started.isoformat(timespec="seconds"), seconds, at_a_time, runner.is_stopped, shard
     )
     named = _by_all_names(jobs, runner.outcomes)
     # First, because nobody may read the terminal any more.

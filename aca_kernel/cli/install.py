@@ -18,7 +18,7 @@ from ..errors import SettingInvalid
 from ..settings import AcaKernel
 from .configuration import check_names
 from .kernelspec import DEFAULT_NAME, install_spec, make_spec, spec_manager
-from .setting_options import add_setting, plain
+from .setting_options import add_setting, named, plain
 
 # Jupyter's rule for kernel names, which are folder names too (jupyter_client.kernelspec),
 # less those of dots only: Jupyter would replace the parent folder with the kernelspec.
@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="install into the Python environment of this command, the same as "
         f"--prefix={plain(sys.prefix)}",
     )
-    place.add_argument("--prefix", metavar="P", help="install into P/share/jupyter/kernels")
+    place.add_argument(
+        "--prefix", metavar="P", type=named, help="install into P/share/jupyter/kernels"
+    )
     parser.add_argument(
         "--name",
         type=_kernel_name,

@@ -137,16 +137,18 @@ def user_file() -> Path:
 
 
 def _write(file: McpFile, merged: dict[str, Any], server: str, *, is_secret: bool) -> None:
-    repository = repository_of(file.path) if is_secret else None
+    # The file that gets the key: the target of a symlink.
+    path = file.path.resolve() if file.path.is_symlink() else file.path
+    repository = repository_of(path) if is_secret else None
     if repository is not None:
         # Ahead of the key: a `git add` must never catch it.
-        added = keep_out_of_git(repository, file.path)
+        added = keep_out_of_git(repository, path)
         if added is not None:
-            print(f"Added {file.path} to {added}")
-        if is_tracked(repository, file.path):
+            print(f"Added {path} to {added}")
+        if is_tracked(repository, path):
             print(
-                f"Warning: git tracks {file.path} already, key or not: run `git rm --cached "
-                f"{shlex.quote(str(file.path))}` before the next commit.",
+                f"Warning: git tracks {path} already, key or not: run `git rm --cached "
+                f"{shlex.quote(str(path))}` before the next commit.",
                 file=sys.stderr,
             )
     is_changed = file.write(merged, is_secret=is_secret)

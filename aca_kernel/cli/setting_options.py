@@ -41,6 +41,13 @@ def add_setting(
     parser.add_argument(*options, dest=name, type=parse, metavar=metavar, help=text)
 
 
+def named(given: str) -> str:
+    """Refuse an empty name of a file or folder: a variable that is not set, most likely."""
+    if not given:
+        raise argparse.ArgumentTypeError("the name is empty: is a variable not set?")
+    return given
+
+
 def _wanted(trait: TraitType[Any, Any]) -> str:
     """Return the values of a trait, for the end of a sentence."""
     if isinstance(trait, Enum):

@@ -73,6 +73,13 @@ class Call:
             raise CallRefused(f"The request has no number `{name}`.")
         return value
 
+    def items(self, name: str, most: int) -> list[Any]:
+        """Return a member that is a list. Raises CallRefused: it is not, or has more items."""
+        value = self.head.get(name)
+        if not isinstance(value, list) or len(value) > most:
+            raise CallRefused(f"The request has no list `{name}`.")
+        return value
+
 
 def unexpected(error: Exception, log: logging.Logger) -> str:
     """Log an unexpected error; return the sentence that answers the call."""

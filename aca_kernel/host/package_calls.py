@@ -21,6 +21,7 @@ from ..messaging.inbox import Inbox, Noticed
 from ..packages import declared
 from ..settings import AcaKernel
 from .call import Answer, Call
+from .notebook_files.withheld import is_withheld
 
 # A sentence about progress is short, and at the longest time limit there are some sixty of them.
 _LONGEST_TEXT = 1000
@@ -53,7 +54,9 @@ class PackageCalls:
         """Return what the setting asks for."""
         if not self._settings.packages:
             raise CallRefused("The setting `packages` is empty.")
-        found = await asyncio.to_thread(declared.read, self._settings.packages, self._folder)
+        found = await asyncio.to_thread(
+            declared.read, self._settings.packages, self._folder, is_withheld
+        )
         return {
             "requirements": found.requirements,
             "constraints": found.constraints,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,10 +27,11 @@ class Declared:
     told: list[str] = field(default_factory=list)
 
 
-def read(setting: str, directory: str) -> Declared:
+def read(setting: str, directory: str, is_withheld: Callable[[str], bool]) -> Declared:
     """Read the setting, and the files that it names.
 
     directory: a relative path is looked for there and in the folders above it.
+    is_withheld: tells whether a file or folder of some name is never sent.
     """
     declared = Declared()
     for word in package_words(setting):
@@ -46,10 +47,17 @@ def read(setting: str, directory: str) -> Declared:
             )
             continue
         try:
-            _read_file(path, group, declared)
+            _read_file(path, group, is_withheld, declared)
         except SettingInvalid as error:
             declared.told.append(error.message)
-        except (OSError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not what it must be"
             declared.told.append(f"{name} of the setting `packages` cannot be read: {reason}.")
     return declared
@@ -62,7 +70,7 @@ def _name_and_group(word: str) -> tuple[str, str]:
 
 
 def _is_file(name: str) -> bool:
-    return name.lower().endswith((".txt", ".in", ".toml", ".lock"))
+    return name.lower().endswith((*requirement_lines.SUFFIXES, ".toml", ".lock"))
 
 
 def _find(name: str, directory: Path) -> Path | None:
@@ -78,25 +86,20 @@ def _upwards(directory: Path) -> Iterator[Path]:
     yield from directory.parents
 
 
-def _read_file(path: Path, group: str, declared: Declared) -> None:
+def _read_file(
+    path: Path, group: str, is_withheld: Callable[[str], bool], declared: Declared
+) -> None:
     suffix = path.suffix.lower()
-    if suffix in {".toml", ".lock"}:
-        read_it = projects.of_pyproject if suffix == ".toml" else uv_lock.of_lock
-        project = read_it(path, group)
-        declared.requirements += project.requirements
-        declared.constraints += project.constraints
-        declared.python = declared.python or project.python
-        if project.left_out:
-            declared.told.append(
-                f"Of {path.name}, {', '.join(project.left_out)} cannot be taken to an environment: "
-                "it lies on your machine."
-            )
-        return
-    found = requirement_lines.read(path)
-    declared.requirements += found.requirements
-    declared.constraints += found.constraints
-    if found.refused:
+    if suffix in requirement_lines.SUFFIXES:
+        asked = requirement_lines.read(path, is_withheld)
+        why = ". An index is named by the setting `packages_index_url`."
+    else:
+        asked = (projects.of_pyproject if suffix == ".toml" else uv_lock.of_lock)(path, group)
+        why = ": it lies on your machine."
+    declared.requirements += asked.requirements
+    declared.constraints += asked.constraints
+    declared.python = declared.python or asked.python
+    if asked.left_out:
         declared.told.append(
-            f"Of {path.name}, {', '.join(found.refused)} cannot be taken to an environment. "
-            "An index is named by the setting `packages_index_url`."
+            f"Of {path.name}, {', '.join(asked.left_out)} cannot be taken to an environment{why}"
         )

@@ -21,8 +21,8 @@ _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
 
 
 @dataclass
-class Project:
-    """What a project asks for. left_out: names of what lies on this machine only."""
+class Asked:
+    """What a file asks for. left_out: names of what cannot be taken to an environment."""
 
     requirements: list[str] = field(default_factory=list)
     constraints: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Project:
     left_out: list[str] = field(default_factory=list)
 
 
-def of_pyproject(path: Path, group: str) -> Project:
+def of_pyproject(path: Path, group: str) -> Asked:
     """Return what a project asks for.
 
     group: a dependency group (PEP 735) or, if there is none, an optional dependency of this name,
@@ -40,24 +40,40 @@ def of_pyproject(path: Path, group: str) -> Project:
     content = load(path)
     project = table(content.get("project"))
     wanted = _without_itself(_wanted(path, content, project, group), project)
-    found = Project(python=str(project.get("requires-python", "")))
+    found = Asked(python=str(project.get("requires-python", "")))
     sources = table(table(table(content.get("tool")).get("uv")).get("sources"))
     places = {normalized(name): source for name, source in sources.items()}
     for text in wanted:
         name = normalized(_name_and_extras(text)[0])
-        source = table(places.get(name))
-        if source.get("workspace") or "path" in source:
+        named = places.get(name)
+        # One, or several with markers.
+        of_it = [table(one) for one in (named if isinstance(named, list) else [named])]
+        if any(one.get("workspace") or "path" in one for one in of_it):
             # Not from an index, which may have something else of its name.
             found.left_out.append(name)
-        elif address := address_of(source):
-            found.requirements.append(_at(text, address))
         else:
-            found.requirements.append(text)
+            found.requirements += _from_sources(text, of_it)
     return found
+
+
+def _from_sources(text: str, sources: list[dict[str, Any]]) -> list[str]:
+    """Return a requirement for each address that it comes from; without any, that of an index."""
+    found: list[str] = []
+    for source in sources:
+        address, marker = address_of(source), str(source.get("marker", ""))
+        if address:
+            at = _at(text, address)
+            found.append(narrowed(at, marker) if marker else at)
+    return found or [text]
 
 
 def _wanted(path: Path, content: dict[str, Any], project: dict[str, Any], group: str) -> list[str]:
     if not group:
+        if not project or "dependencies" in texts(project.get("dynamic")):
+            raise SettingInvalid(
+                f"{path.name} lists no dependencies in a table [project]: name a dependency group "
+                "of it, or a file of requirements, in the setting `packages`."
+            )
         return texts(project.get("dependencies"))
     groups = table(content.get("dependency-groups"))
     names = {normalized(name): name for name in groups}

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingInvalid
-from .projects import Project, address_of, load, narrowed, normalized, table, texts, with_marker
+from .projects import Asked, address_of, load, narrowed, normalized, table, texts, with_marker
 
 # As for `_MOST_STEPS` of projects: members of a workspace that ask for each other.
 _MOST_STEPS = 1000
 
 
-def of_lock(path: Path, group: str) -> Project:
+def of_lock(path: Path, group: str) -> Asked:
     """Return what a lock asks for, with versions and hashes of all that it names.
 
     The installer follows the dependencies, and the versions keep it to those of the lock.
@@ -52,7 +52,7 @@ def _is_here(package: dict[str, Any]) -> bool:
     return "." in {source.get("virtual"), source.get("editable"), source.get("directory")}
 
 
-def _followed(wanted: Any, packages: list[dict[str, Any]], root: dict[str, Any]) -> Project:
+def _followed(wanted: Any, packages: list[dict[str, Any]], root: dict[str, Any]) -> Asked:
     """Return requirements, with what members of a workspace ask for in their place.
 
     No index is asked for what lies on this machine: it may have something else of that name.
@@ -60,7 +60,7 @@ def _followed(wanted: Any, packages: list[dict[str, Any]], root: dict[str, Any])
     by_name: dict[str, dict[str, Any]] = {}
     for package in packages:
         by_name.setdefault(str(package["name"]), package)
-    found = Project()
+    found = Asked()
     seen: set[tuple[str, str, str]] = set()
     waiting = [(dict(one), "") for one in wanted]
     while waiting:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from aca_kernel.batch import finding
 from aca_kernel.batch.finding import Job, find_jobs, make_folders
 from aca_kernel.errors import SettingInvalid
 
@@ -33,6 +36,22 @@ def test_a_folder_is_searched_with_its_subfolders_but_not_the_hidden_ones() -> N
     touch("b/x.ipynb", "a/x.ipynb", "z.ipynb", "notes.txt", ".z.ipynb")
     touch(".ipynb_checkpoints/z-checkpoint.ipynb", "a/.venv/y.ipynb")
     assert [job.name for job in find_jobs(["."], None)] == ["z.ipynb", "a/x.ipynb", "b/x.ipynb"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch("a/x.ipynb", "b/x.ipynb")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SettingInvalid, match="b cannot be searched for notebooks: Perm"):
+        find_jobs(["."], None)
 
 
 def test_notebooks_of_one_name_in_two_folders_have_two_outputs() -> None:
@@ -98,3 +117,16 @@ def test_an_output_folder_that_cannot_be_made_is_refused_before_anything_runs() 
     touch("x.ipynb", "file")
     with pytest.raises(SettingInvalid, match="Outputs cannot be written to the folder"):
         make_folders(find_jobs(["x.ipynb"], "file/out"))
+
+
+def test_notebooks_on_another_drive_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ntpath, "isfile", lambda _: True)
+    windows = SimpleNamespace(path=ntpath, sep="\\", getcwd=lambda: "C:\\work")
+    monkeypatch.setattr(finding, "os", windows)
+    (job,) = find_jobs(["D:\\books\\a.ipynb"], "C:\\work\\out")
+    assert (job.output, job.name) == ("C:\\work\\out\\a.ipynb", "D:\\books\\a.ipynb")
+    # The drive's and folders' names know no case.
+    (job,) = find_jobs(["c:\\Work\\b\\a.ipynb"], "C:\\work\\out")
+    assert (job.output, job.name) == ("C:\\work\\out\\b\\a.ipynb", "b\\a.ipynb")
+    with pytest.raises(SettingInvalid, match="lie on several drives"):
+        find_jobs(["D:\\a.ipynb", "C:\\work\\a.ipynb"], "C:\\work\\out")

@@ -65,12 +65,16 @@ def test_what_comes_from_notebooks_is_text(tmp_path: Path) -> None:
         cells=2, errors=[CellError(1, NASTY, NASTY)], cell_seconds=[1.0, 0.0],
     )  # fmt: skip
     left = Outcome("later.ipynb", "", str(tmp_path / "out" / "later.ipynb"))
-    text = html_report(str(tmp_path / "r.html"), BATCH, [failed, left])
+    broken = Outcome(
+        "broken.ipynb", "", str(tmp_path / "out" / "broken.ipynb"), Status.FAILED,
+        errors=[CellError(0, "NotebookInvalid", "It is none.")],
+    )  # fmt: skip
+    text = html_report(str(tmp_path / "r.html"), BATCH, [failed, left, broken])
     text.encode("utf-8")
     page = Page(text)
     assert "script" not in page.tags
     assert len(page.bars) == 2
-    # What has not run has no output.
+    # What has not run has no output, nor has what could not be begun.
     assert len(page.links) == 1
     assert page.links[0].startswith("./out/%3Cscript%3E")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 
 import pytest
 
@@ -12,6 +13,8 @@ from aca_kernel.batch.outcomes import CellError, Outcome, Status
 from aca_kernel.batch.progress import Progress
 from aca_kernel.batch.summary import print_problems
 from aca_kernel.pool.mcp_errors import POOL_FULL
+
+from ..support import AT_ONCE
 
 REMEDY = "The session pool refused the API key. " + "Fetch the current key. " * 8 + "Set it."
 
@@ -32,6 +35,27 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     for name in ("NO_COLOR", "COLORTERM", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     return Terminal()
+
+
+@pytest.mark.parametrize("begin", ["\x1b]", "\x9d", "\x1b[1;", "\x1bP"])
+def test_no_text_takes_long(begin: str) -> None:
+    started = time.monotonic()
+    plain(begin * 50_000)
+    assert time.monotonic() - started < AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;title\x07a", "a"),
+        ("\x1b]8;;https://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x9d0;title\x9ca", "a"),
+        ("\x1b]0;not ended", "\ufffd]0;not ended"),
+        ("\x1b]0;not ended\x1b[31mred", "\ufffd]0;not endedred"),
+    ],
+)
+def test_strings_for_a_terminal_are_left_out_if_they_end(text: str, shown: str) -> None:
+    assert plain(text) == shown
 
 
 def table(outcomes: list[Outcome]) -> list[str]:

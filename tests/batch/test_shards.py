@@ -87,6 +87,21 @@ def test_parts_become_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert merge(capsys, whole, "--report", str(tmp_path / "again.json"))[0] == 1
 
 
+def test_a_whole_is_stopped_that_has_notebooks_which_a_part_has_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, whole = tmp_path / "1.json", tmp_path / "whole.json"
+    stopped = Batch(MORNING, 60.0, 2, True, Shard(1, 2))
+    one.write_text(json_report(stopped, [outcome("a", Status.NOT_RUN)]))
+    two = write(tmp_path / "2.json", NOON, outcome("b", Status.DONE), shard="2/2")
+    merge(capsys, str(one), two, "--report", str(whole))
+    assert json.loads(whole.read_text())["stopped"] is True
+    # What has gone on is not stopped any more.
+    again = write(tmp_path / "3.json", NOON, outcome("a", Status.DONE), shard="1/2")
+    merge(capsys, str(one), two, again, "--report", str(whole))
+    assert json.loads(whole.read_text())["stopped"] is False
+
+
 def test_a_part_that_is_missing_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +153,11 @@ def test_of_several_runs_of_a_notebook_the_last_one_counts(
         '{"version": 1, "notebooks": 3}',
         "<xml/>",
         '{"version": 9}',
+        (
+            f'{{"version": 1, "notebooks": [], "started": "{MORNING}", "seconds": 1e300, '
+            '"jobs": 1, "stopped": false}'
+        ),
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_report_is_one_sentence(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import re
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pexpect
+import pytest
+
+from aca_kernel.batch import whole_run
+from aca_kernel.cli import main
 
 from ..support import eventually
 from .support import (
@@ -141,3 +147,39 @@ def test_sigterm_stops_as_ctrl_c_does(tmp_path: Path) -> None:
         assert batch.returncode == 130
         assert eventually(lambda: not alive(processes))
         assert state(tmp_path / "1.ipynb") == "interrupted"
+
+
+def test_a_notebook_that_is_stopped_ahead_of_its_first_step_has_not_run(tmp_path: Path) -> None:
+    for name in ("1.ipynb", "3.ipynb", "4.ipynb"):
+        write_notebook(tmp_path / name)
+    (tmp_path / "2.ipynb").write_text("no notebook")
+    assert run(tmp_path, "1.ipynb", "--output-dir", "out").returncode == 0
+    # The third one is begun when the first has been skipped; at that moment the second fails.
+    done = run(
+        tmp_path, ".", "--output-dir", "out", "--resume", "--fail-fast", "--jobs", "2",
+        "--report", "r.json",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    notebooks = json.loads((tmp_path / "r.json").read_text())["notebooks"]
+    found = [one["status"] for one in notebooks]
+    assert found == ["skipped", "failed", "not run", "not run"]
+
+
+def test_ctrl_c_when_nothing_is_left_but_to_clean_up_costs_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_notebook(tmp_path / "1.ipynb")
+    assert run(tmp_path, ".", "--output-dir", "out").returncode == 0
+
+    @contextlib.asynccontextmanager
+    async def slow_pool(*_: object) -> AsyncIterator[None]:
+        yield
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(TIMEOUT)
+
+    monkeypatch.setattr(whole_run, "local_pool", slow_pool)
+    monkeypatch.chdir(tmp_path)
+    words = ["run", ".", "--output-dir", "out", "--resume", "--report", "r.json"]
+    assert main(words) == 130
+    assert "1 skipped." in capsys.readouterr().out
+    assert json.loads((tmp_path / "r.json").read_text())["totals"]["skipped"] == 1

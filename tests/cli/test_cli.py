@@ -306,6 +306,8 @@ def test_key_is_refused_and_not_repeated(
         ("--egress=off", "'off' is not one of enabled, disabled"),
         ("--endpoint=pool.example", "not a web address"),
         ("--endpoint=http://pool.example/mcp", "plain http"),
+        # Without a place it would be the whole system's.
+        ("--prefix=", "name is empty"),
         ("--no-such-thing", "unrecognized arguments"),
         ("--user", "not allowed with argument"),
     ],

@@ -575,6 +575,16 @@ def test_a_kernelspec_that_cannot_work(doctor: Any, argv: list[str], words: str)
     assert words in found["detail"]
 
 
+@pytest.mark.parametrize("python", ["python", "python3", f"python3.{sys.version_info.minor}"])
+def test_a_python_that_jupyter_replaces_by_its_own_is_that_one(
+    doctor: Any, python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / python).symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    name = install({"endpoint": "http://127.0.0.1:9/mcp"}, argv=[python, "-m", "aca_kernel"])
+    assert doctor({}, "--kernel", name)["kernelspec"]["status"] == "ok"
+
+
 def test_a_key_in_a_kernelspec_is_warned_of_and_not_shown(doctor: Any, pool: Pool) -> None:
     name = install({"endpoint": pool.endpoint, "api_key": pool.api_key})
     findings = doctor({}, "--kernel", name)

@@ -266,6 +266,22 @@ def test_a_file_that_git_has_already_is_warned_of(
     assert (work / ".gitignore").read_text() == "/.vscode/mcp.json\n"
 
 
+def test_a_key_that_goes_through_a_link_is_kept_out_of_git_where_it_lies(
+    plane: ControlPlane, mcp_config: Any, work: Path, tmp_path: Path
+) -> None:
+    dotfiles = tmp_path / "dotfiles"
+    dotfiles.mkdir()
+    git("init", "--quiet", str(dotfiles))
+    FILE.parent.mkdir()
+    FILE.symlink_to(dotfiles / "mcp.json")
+    assert mcp_config("--write", "--embed-key").status == 0
+    assert FILE.is_symlink()
+    assert key_of(plane) in (dotfiles / "mcp.json").read_text()
+    assert (dotfiles / ".gitignore").read_text() == "/mcp.json\n"
+    git("-C", str(dotfiles), "add", "--force", "mcp.json")
+    assert "git tracks" in mcp_config("--write", "--embed-key").err
+
+
 def test_a_folder_that_is_ignored_needs_no_further_line(
     plane: ControlPlane, mcp_config: Any, work: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,6 +16,12 @@ from typing import Any
 import httpx
 import pytest
 from jupyter_client.manager import start_new_kernel
+
+from aca_kernel.cli.files import in_pool
+from aca_kernel.remote import wire
+from aca_kernel.remote.command_line import Command
+from aca_kernel.remote.folder_stream import FolderEntry, pack
+from aca_kernel.remote.paged_files import FileProblem
 
 from ..host.notebook_files.conftest import SECRET, fill
 from ..support import TIMEOUT, Client, Pool, running_kernel, running_pool
@@ -124,6 +131,8 @@ def test_a_name_for_ipython_is_refused_or_taken_as_it_is(here: Path, kernel: Cli
 def test_what_does_not_work_is_one_sentence(here: Path, kernel: Client) -> None:
     for words, code, says in (
         (["upload", "missing.txt", *existing(kernel)], 1, "does not exist"),
+        (["upload", "", *existing(kernel)], 2, "the name is empty"),
+        (["download", "", *existing(kernel)], 2, "the name is empty"),
         (["upload", "x", "--existing", "no-such-kernel"], 2, "No connection file"),
         (["upload", "x", "--endpoint=https://pool.example/mcp"], 2, "--environment-id"),
         (["upload", "x", "--environment-id", "one"], 2, "--endpoint"),
@@ -133,6 +142,16 @@ def test_what_does_not_work_is_one_sentence(here: Path, kernel: Client) -> None:
         assert (status, out) == (code, ""), err
         assert says in err
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "text", [b"[]", b"no JSON", b"\xff\xfe", b'{"shell_port": "x"}', b'{"key": 5}']
+)
+def test_a_file_that_is_no_connection_file_is_one_sentence(here: Path, text: bytes) -> None:
+    (here / "other.json").write_bytes(text)
+    status, out, err = run(here, "upload", "x", "--existing", "other.json")
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert "No connection file of a kernel was found by the name other.json" in err
 
 
 def test_another_kind_of_kernel_is_left_alone(here: Path) -> None:
@@ -167,6 +186,43 @@ def test_a_transfer_waits_for_the_cell_that_runs_and_leaves_it_alone(
     cell = kernel.collect(msg_id)
     assert cell.error is not None
     assert cell.error["ename"] == "KeyboardInterrupt"
+
+
+def test_a_cell_that_fails_does_not_take_the_transfer_behind_it_along(
+    here: Path, kernel: Client
+) -> None:
+    (here / "behind.txt").write_text("b")
+    msg_id = kernel.send("print('begun', flush=True)\nimport time\ntime.sleep(600)")
+    kernel.wait_for_stream(msg_id, "begun")
+    process = begin(here, "upload", "behind.txt", *existing(kernel))
+    assert process.stderr is not None
+    assert "Waiting for the cell" in process.stderr.readline()
+    # An error, as any other, aborts what waits behind it.
+    kernel.interrupt()
+    out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, err
+    assert "behind.txt" in out
+    assert kernel.run("open('behind.txt').read()").result == "'b'"
+
+
+def test_code_in_an_environment_says_nothing_to_the_terminal(here: Path) -> None:
+    (here / "a.txt").write_text("a")
+    title = "'\\x1b]0;owned\\x07'"
+    with running_kernel() as kernel:
+        kernel.run(f"get_ipython().magics_manager.magics['line']['aca'] = lambda _: print({title})")
+        status, out, _ = run(here, "upload", "a.txt", *existing(kernel))
+        assert (status, out) == (0, "\n")
+        kernel.run(
+            f"def fail(_): raise ValueError({title})\n"
+            "get_ipython().magics_manager.magics['line']['aca'] = fail"
+        )
+        status, _, err = run(here, "upload", "a.txt", *existing(kernel))
+        assert (status, err) == (1, "aca-kernel: \n")
+    with environment() as (pool, environment_id):
+        evaluate(pool, environment_id, f"import os; os.path.abspath = lambda _: {title}")
+        ways = ("--environment-id", environment_id)
+        status, out, err = run(here, "upload", "a.txt", *ways, env=pool.env)
+        assert "\x1b" not in out + err
 
 
 def test_an_interrupt_ends_a_transfer_through_a_kernel(here: Path) -> None:
@@ -278,6 +334,36 @@ def test_a_lost_answer_is_asked_for_again_and_an_end_leaves_nothing(here: Path) 
         pool.clear_faults()
         said = evaluate(pool, environment_id, "import os; print(os.listdir())").strip()
         assert said == "['there.bin']"
+
+
+class OddFarEnd:
+    """An environment that has a folder, and then something in the way."""
+
+    read_bytes = 1000
+
+    def __init__(self, listing: bytes, announced: int) -> None:
+        self._listing = listing
+        self._announced = announced
+
+    async def ask(self, op: str, _head: dict[str, Any]) -> wire.Page:
+        if op != "get":
+            raise FileProblem("It was lost.")
+        return wire.Page({"is_folder": True, "size": 1, "listing": self._announced}, b"")
+
+    async def read(self, _op: str, offset: int) -> wire.Page:
+        return wire.Page({}, self._listing[offset:] or b"x" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("announced", "says"), [(0, "It was lost."), (10**12, "more than 100000 files")]
+)
+def test_a_folder_that_does_not_come_leaves_nothing(here: Path, announced: int, says: str) -> None:
+    listing = pack([FolderEntry("a.txt", is_folder=False, size=1)])
+    far: Any = OddFarEnd(listing, announced or len(listing))
+    command = Command("download", "data", str(here / "data"))
+    with pytest.raises(FileProblem, match=says):
+        asyncio.run(in_pool._bring(far, command))
+    assert list(here.iterdir()) == []
 
 
 def test_an_environment_that_is_not_there_is_named(here: Path) -> None:

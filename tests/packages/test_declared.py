@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 from traitlets import TraitError
 
+from aca_kernel.host.notebook_files.withheld import is_withheld
 from aca_kernel.packages import declared
 from aca_kernel.settings import AcaKernel
+
+
+def read(setting: str, directory: str) -> declared.Declared:
+    return declared.read(setting, directory, is_withheld)
+
 
 LOCK = """
 version = 1
@@ -60,7 +66,7 @@ loop = [{include-group = "loop"}]
 
 
 def test_words_are_requirements(tmp_path: Path) -> None:
-    found = declared.read("""polars "duckdb>=1" 'x ; python_version > "3"'""", str(tmp_path))
+    found = read("""polars "duckdb>=1" 'x ; python_version > "3"'""", str(tmp_path))
     assert found.requirements == ["polars", "duckdb>=1", 'x ; python_version > "3"']
     assert found.told == []
 
@@ -72,7 +78,7 @@ def test_a_file_of_requirements_includes_others(tmp_path: Path) -> None:
     )
     (tmp_path / "more.txt").write_text("gamma\n-r requirements.txt\n")
     (tmp_path / "limits.txt").write_text("delta<3\n")
-    found = declared.read("requirements.txt", str(tmp_path))
+    found = read("requirements.txt", str(tmp_path))
     assert found.requirements == ["alpha==1", "gamma", "beta   >=2"]
     assert found.constraints == ["delta<3"]
     (told,) = found.told
@@ -83,7 +89,7 @@ def test_a_file_of_requirements_includes_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
 def test_a_file_of_requirements_as_powershell_writes_it(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_bytes("alpha==1\r\nbeta # ü\r\n".encode(encoding))
-    found = declared.read("requirements.txt", str(tmp_path))
+    found = read("requirements.txt", str(tmp_path))
     assert (found.requirements, found.told) == (["alpha==1", "beta"], [])
 
 
@@ -94,11 +100,52 @@ def test_an_included_file_that_is_missing_is_named_and_the_rest_counts(tmp_path:
     (tmp_path / "more.txt").write_text("gamma\n")
     (tmp_path / "a b.txt").write_text("delta\n")
     (tmp_path / "limits.txt").write_text("delta<3\n")
-    found = declared.read("requirements.txt", str(tmp_path))
+    found = read("requirements.txt", str(tmp_path))
     assert found.requirements == ["alpha", "gamma", "delta", "beta"]
     assert found.constraints == ["delta<3"]
     (told,) = found.told
     assert "Of requirements.txt, gone.txt cannot be taken" in told
+
+
+def test_a_file_of_requirements_brings_nothing_else_of_this_machine(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    for folder in (repository, tmp_path / ".aws", tmp_path / ".config"):
+        folder.mkdir()
+    key = "wJalrXUtnFEMIK7MDENG"
+    (tmp_path / ".aws" / "credentials").write_text(f"[default]\nsecret_key = {key}\n{key}\n")
+    (tmp_path / ".config" / "some.txt").write_text(key)
+    (tmp_path / "token.txt").write_text(key)
+    (tmp_path / "notes.txt").write_text(f"beta\npassword: {key}\npassword={key}\n[{key}]\n")
+    (repository / "link.txt").symlink_to("../.aws/credentials")
+    (repository / "requirements.txt").write_text(
+        "alpha\n-r ../.aws/credentials\n-c ../token.txt\n-r link.txt\n-r ../.config/some.txt\n"
+        "-r ../notes.txt\n"
+    )
+    found = read("requirements.txt", str(repository))
+    assert (found.requirements, found.constraints) == (["alpha", "beta"], [])
+    (told,) = found.told
+    assert told == (
+        "Of requirements.txt, credentials, token.txt, link.txt, some.txt, what is no requirement "
+        "in notes.txt cannot be taken to an environment. An index is named by the setting "
+        "`packages_index_url`."
+    )
+    (repository / "requirements.txt").unlink()
+    (repository / "requirements.txt").symlink_to("../.aws/credentials")
+    assert key not in str(read("requirements.txt", str(repository)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "alpha", "alpha.b-c_d >=1,<2", "alpha[x, y]==1.*", "alpha (>=1)", "alpha~=1; os_name=='nt'",
+        "alpha===1", "alpha!=1", "alpha ; python_version > '3'", "alpha @ https://x/y.whl",
+        "alpha@git+ssh://git@x/y@main", "https://x/y.whl", "git+https://x/y#egg=alpha",
+    ],
+)  # fmt: skip
+def test_what_pip_takes_is_a_requirement(line: str, tmp_path: Path) -> None:
+    (tmp_path / "requirements.in").write_text(f"{line}  # why\n")
+    found = read("requirements.in", str(tmp_path))
+    assert (found.requirements, found.told) == ([line], [])
 
 
 @pytest.mark.parametrize(
@@ -112,14 +159,14 @@ def test_an_included_file_that_is_missing_is_named_and_the_rest_counts(tmp_path:
     ],
 )
 def test_paths_are_taken_as_they_are_written(word: str, name: str, tmp_path: Path) -> None:
-    (told,) = declared.read(word, str(tmp_path)).told
+    (told,) = read(word, str(tmp_path)).told
     assert told.startswith(f"The setting `packages` names {name}, which lies neither")
 
 
 @pytest.mark.parametrize("setting", ["-r more.txt", "-rmore.txt", "--requirement=more.txt"])
 def test_a_file_may_be_named_as_for_pip(setting: str, tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text("alpha\n")
-    found = declared.read(f"beta {setting}", str(tmp_path))
+    found = read(f"beta {setting}", str(tmp_path))
     assert (found.requirements, found.told) == (["beta", "alpha"], [])
 
 
@@ -127,7 +174,7 @@ def test_a_file_is_found_in_the_folders_above(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("alpha\n")
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    assert declared.read("requirements.txt", str(below)).requirements == ["alpha"]
+    assert read("requirements.txt", str(below)).requirements == ["alpha"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +187,7 @@ def test_a_file_is_found_in_the_folders_above(tmp_path: Path) -> None:
 )
 def test_a_project_and_its_groups(word: str, requirements: list[str], tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT)
-    found = declared.read(word, str(tmp_path))
+    found = read(word, str(tmp_path))
     assert (found.requirements, found.python, found.told) == (requirements, ">=3.10", [])
 
 
@@ -171,25 +218,51 @@ def test_a_project_that_asks_for_itself_gets_its_own_and_not_that_of_an_index(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(OWN)
-    found = declared.read("pyproject.toml:all", str(tmp_path))
+    found = read("pyproject.toml:all", str(tmp_path))
     assert found.requirements == [
         "alpha ; python_version < '4'",
         "alpha ; (python_version < '4') and (sys_platform == 'linux')",
         "gamma>=1 ; sys_platform == 'linux'",
     ]
-    found = declared.read("pyproject.toml:dev", str(tmp_path))
+    found = read("pyproject.toml:dev", str(tmp_path))
     assert found.requirements == ["alpha ; python_version < '4'", "gamma>=1", "delta"]
 
 
 def test_sources_of_a_project_are_not_looked_for_at_an_index(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(OWN)
-    found = declared.read("pyproject.toml:own", str(tmp_path))
+    found = read("pyproject.toml:own", str(tmp_path))
     assert found.requirements == [
         "far[x] @ git+https://git.example/far@v1#subdirectory=python ; python_version > '3'",
         "web @ https://files.example/web-1-py3-none-any.whl",
     ]
     (told,) = found.told
     assert "Of pyproject.toml, member, near cannot be taken to an environment" in told
+
+
+def test_sources_with_markers_are_sources(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        """
+[project]
+name = "here"
+dependencies = ["near>=1", "far; extra == 'x'", "torch"]
+
+[tool.uv.sources]
+near = [{ path = "../near", marker = "sys_platform == 'linux'" }]
+far = [
+    { git = "https://git.example/far", marker = "sys_platform == 'darwin'" },
+    { url = "https://files.example/far.whl", marker = "sys_platform == 'linux'" },
+]
+torch = [{ index = "cpu", marker = "sys_platform == 'linux'" }]
+"""
+    )
+    found = read("pyproject.toml", str(tmp_path))
+    assert found.requirements == [
+        "far @ git+https://git.example/far ; (extra == 'x') and (sys_platform == 'darwin')",
+        "far @ https://files.example/far.whl ; (extra == 'x') and (sys_platform == 'linux')",
+        "torch",
+    ]
+    (told,) = found.told
+    assert "Of pyproject.toml, near cannot be taken to an environment" in told
 
 
 def test_groups_that_include_each_other_many_times_are_read_once(tmp_path: Path) -> None:
@@ -199,7 +272,7 @@ def test_groups_that_include_each_other_many_times_are_read_once(tmp_path: Path)
         for n in range(60)
     ]
     (tmp_path / "pyproject.toml").write_text(f"[dependency-groups]\n{''.join(groups)}g60 = ['x']\n")
-    assert declared.read("pyproject.toml:g0", str(tmp_path)).requirements == ["x"]
+    assert read("pyproject.toml:g0", str(tmp_path)).requirements == ["x"]
 
 
 WORKSPACE = """
@@ -252,7 +325,7 @@ source = { registry = "https://index.example/simple" }
 
 def test_members_of_a_workspace_are_not_looked_for_at_an_index(tmp_path: Path) -> None:
     (tmp_path / "uv.lock").write_text(WORKSPACE)
-    found = declared.read("uv.lock", str(tmp_path))
+    found = read("uv.lock", str(tmp_path))
     assert found.requirements == [
         "far @ git+https://git.example/far@0123abc#subdirectory=python",
         "alpha ; (python_version > '3') and (sys_platform == 'linux')",
@@ -261,14 +334,14 @@ def test_members_of_a_workspace_are_not_looked_for_at_an_index(tmp_path: Path) -
     assert found.constraints == ["alpha==1.2"]
     (told,) = found.told
     assert "Of uv.lock, member cannot be taken to an environment" in told
-    found = declared.read("uv.lock:dev", str(tmp_path))
+    found = read("uv.lock:dev", str(tmp_path))
     assert "gamma" in found.requirements
     assert not [one for one in found.requirements if one.startswith("here")]
 
 
 def test_a_lock_gives_requirements_and_the_versions_of_all(tmp_path: Path) -> None:
     (tmp_path / "uv.lock").write_text(LOCK)
-    found = declared.read("uv.lock", str(tmp_path))
+    found = read("uv.lock", str(tmp_path))
     assert found.requirements == ["alpha[fast]", "beta ; sys_platform == 'linux'"]
     assert found.constraints == [
         "alpha==1.2",
@@ -276,7 +349,7 @@ def test_a_lock_gives_requirements_and_the_versions_of_all(tmp_path: Path) -> No
         "gamma==3.0",
     ]
     assert found.python == ">=3.11"
-    assert declared.read("uv.lock:plots", str(tmp_path)).requirements == ["gamma"]
+    assert read("uv.lock:plots", str(tmp_path)).requirements == ["gamma"]
 
 
 @pytest.mark.parametrize(
@@ -287,8 +360,12 @@ def test_a_lock_gives_requirements_and_the_versions_of_all(tmp_path: Path) -> No
         ("pyproject.toml:loop", "The dependency group loop includes itself"),
         ("own.toml:text", "The dependency group text is no list of requirements"),
         ("own.toml:number", "The dependency group number is no list of requirements"),
+        ("poetry.toml", "poetry.toml lists no dependencies in a table [project]: name a"),
+        ("dynamic.toml", "dynamic.toml lists no dependencies in a table [project]: name a"),
         ("broken.toml", "broken.toml is not TOML"),
         ("uv.lock", "belongs to no project of its own folder"),
+        ("deep.toml", "deep.toml of the setting `packages` cannot be read"),
+        ("list/uv.lock", "list/uv.lock of the setting `packages` cannot be read"),
         ("odd.txt", "odd.txt of the setting `packages` cannot be read: it is not what it must be."),
     ],
 )
@@ -298,9 +375,16 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(
     (tmp_path / "pyproject.toml").write_text(PROJECT)
     (tmp_path / "own.toml").write_text(OWN)
     (tmp_path / "broken.toml").write_text("[project\n")
+    (tmp_path / "poetry.toml").write_text("[tool.poetry.dependencies]\nbeta = '*'\n")
+    (tmp_path / "dynamic.toml").write_text("[project]\nname = 'x'\ndynamic = ['dependencies']\n")
     (tmp_path / "uv.lock").write_text("version = 1\n")
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfe\xfa")
-    found = declared.read(f"alpha {word}", str(tmp_path))
+    (tmp_path / "deep.toml").write_text("x = " + "[" * 5000)
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "uv.lock").write_text(
+        '[[package]]\nname = "here"\nsource = { virtual = "." }\ndependencies = ["alpha"]\n'
+    )
+    found = read(f"alpha {word}", str(tmp_path))
     assert found.requirements == ["alpha"]
     (told,) = found.told
     assert sentence in told

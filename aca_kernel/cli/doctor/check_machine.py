@@ -9,7 +9,7 @@ import sys
 from urllib.parse import urlsplit
 
 from ... import __version__
-from ...batch.kernels import arguments_of
+from ...batch.kernels import THIS_PYTHON, arguments_of
 from ...errors import SettingInvalid
 from ...settings import AcaKernel
 from ..configuration import DEFAULT, check_names, read
@@ -73,8 +73,7 @@ async def _kernelspec(found: Found) -> CheckOutcome:
         )
     found.kernel_arguments = arguments
     _apply(found, spec.env)
-    # jupyter_client replaces these names by its own interpreter.
-    python = sys.executable if spec.argv[0] in ("python", "python3") else spec.argv[0]
+    python = sys.executable if spec.argv[0] in THIS_PYTHON else spec.argv[0]
     problem = _python_problem(python)
     if problem:
         return failed(f"The kernel {name} cannot be started: {problem}", remedy)

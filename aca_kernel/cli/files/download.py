@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ...remote.command_line import Command
-from .ways import add_ways, transfer
+from .ways import add_paths, transfer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,16 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a session pool, to this machine. Of a folder, hidden files, the usual names of keys, and "
         "symlinks are left out. It is here whole or not at all."
     )
-    parser.add_argument("path", metavar="PATH", help="a file or folder of the environment")
-    parser.add_argument(
-        "destination",
-        metavar="DEST",
-        nargs="?",
-        default="",
-        help="where it goes on this machine (default: the present folder, under its own name)",
+    add_paths(
+        parser,
+        "a file or folder of the environment",
+        "where it goes on this machine (default: the present folder, under its own name)",
     )
     parser.add_argument("--force", action="store_true", help="replace files that are there")
-    add_ways(parser)
 
 
 def run(namespace: argparse.Namespace) -> Coroutine[Any, Any, int]:

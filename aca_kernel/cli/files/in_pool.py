@@ -27,7 +27,7 @@ from ...errors import LocalProtocolError, RemoteProtocolError, SettingInvalid
 from ...host.folder_transfer import open_folder, take_folder
 from ...remote import wire
 from ...remote.command_line import Command
-from ...remote.folder_stream import PartialFolder, SourceFolder, pack
+from ...remote.folder_stream import PartialFolder, SourceFolder, pack, too_many
 from ...remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
 from ...remote.transfer_progress import TransferProgress, folder_summary
 from ...settings import AcaKernel
@@ -38,6 +38,9 @@ _CALL_SECONDS = 120.0
 
 # So long the far end is waited for, to remove what was begun there.
 _DROP_SECONDS = 5.0
+
+# Of as many files as a folder may have, with names of a hundred characters, it takes a fourth.
+_LONGEST_LISTING = 64 * 1024 * 1024
 
 _ABSENT = "~aca1:none~"
 
@@ -204,15 +207,19 @@ async def _bring(far: _FarEnd, command: Command) -> str:
     without: list[int] = []
     file: PartialFile | PartialFolder
     if found.get("is_folder") is True:
+        length = _count(found, "listing")
+        if length > _LONGEST_LISTING:
+            raise too_many()
         listing = b""
-        while len(listing) < _count(found, "listing"):
+        while len(listing) < length:
             listing += _some((await far.read("names", len(listing))).data)
         file, without = take_folder(target, listing, may_replace=command.force)
-        await far.ask("take", {"without": without})
     else:
         file = PartialFile(target, target, size, may_replace=command.force, has_name=False)
     progress = TransferProgress(file.size, stream=_progress_stream())
     try:
+        if isinstance(file, PartialFolder):
+            await far.ask("take", {"without": without})
         digest = hashlib.sha256().hexdigest()
         while file.received < file.size:
             page = await far.read("read", file.received)

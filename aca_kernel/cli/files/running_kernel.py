@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import queue
 import shlex
 import sys
@@ -17,7 +16,9 @@ from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import find_connection_file
+from traitlets import TraitError
 
+from ...batch.lines import plain_lines
 from ...errors import NotSupported, SettingInvalid
 from ...remote.command_line import Command
 
@@ -34,6 +35,9 @@ _LOOK_SECONDS = 1.0
 _MOST_MISSED = 10
 
 _INTERRUPT_SECONDS = 10.0
+
+# How often cells ahead of the transfer may fail, which aborts what waits behind them.
+_MOST_ABORTED = 20
 
 
 async def transfer_through(command: Command, existing: str | None) -> int:
@@ -66,7 +70,7 @@ def _client_of(existing: str | None) -> AsyncKernelClient:
         path = find_connection_file(*([] if existing is None else [existing]))
         client = AsyncKernelClient(connection_file=path)
         client.load_connection_file()
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, TraitError) as error:
         named = f" by the name {existing}" if existing else ""
         raise SettingInvalid(
             f"No connection file of a kernel was found{named}. Give one to --existing: in the "
@@ -103,20 +107,32 @@ async def _greet(client: AsyncKernelClient) -> None:
 
 
 async def _run(client: AsyncKernelClient, code: str) -> int:
-    msg_id = client.execute(
-        code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
-    )
-    shown = _Shown()
+    for _ in range(_MOST_ABORTED):
+        msg_id = client.execute(
+            code, silent=True, store_history=False, allow_stdin=False, stop_on_error=False
+        )
+        shown = _Shown()
+        try:
+            status = await _follow(client, msg_id, shown)
+        except asyncio.CancelledError:
+            await _stop(client, msg_id, shown)
+            raise
+        # Aborted: a cell ahead of it has failed, and it has not run.
+        if not await _is_aborted(client):
+            return status
+    raise NotSupported("The kernel's cells fail one after the other. Try again when it is idle.")
+
+
+async def _is_aborted(client: AsyncKernelClient) -> bool:
     try:
-        status = await _follow(client, msg_id, shown)
-    except asyncio.CancelledError:
-        await _stop(client, msg_id, shown)
-        raise
-    return status
+        reply = await client.get_shell_msg(timeout=_ANSWER_SECONDS)
+    except queue.Empty:
+        raise NotSupported("The kernel does not say how the transfer has ended.") from None
+    return bool(reply["content"]["status"] == "aborted")
 
 
 class _Shown:
-    """What of the cell is shown here.
+    """What of the cell is shown here: text, whatever code in the environment has made of it.
 
     is_running, has_ended: whether it has. status: the exit status.
     """
@@ -129,12 +145,12 @@ class _Shown:
     def take(self, msg_type: str, content: dict[str, Any]) -> None:
         """Show a message of the cell."""
         if msg_type == "stream" and content["name"] == "stdout":
-            self._add(content["text"])
+            self._add(plain_lines(content["text"]))
         elif msg_type == "stream":
-            print(content["text"], end="", file=sys.stderr)
+            print(plain_lines(content["text"]), end="", file=sys.stderr)
         elif msg_type == "error":
             self.status = 1
-            print(f"aca-kernel: {content['evalue']}", file=sys.stderr)
+            print(f"aca-kernel: {plain_lines(content['evalue'])}", file=sys.stderr)
         elif content.get("execution_state") == "busy":
             self.is_running = True
         elif content.get("execution_state") == "idle":

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from ...remote.command_line import Command
-from .ways import add_ways, transfer
+from .ways import add_paths, transfer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,15 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a session pool. Of a folder, hidden and ignored files, keys by their usual names, and "
         "symlinks stay here. It is there whole or not at all."
     )
-    parser.add_argument("path", metavar="PATH", help="a file or folder of this machine")
-    parser.add_argument(
-        "destination",
-        metavar="DEST",
-        nargs="?",
-        default="",
-        help="where it goes in the environment (default: the working directory, its own name)",
+    add_paths(
+        parser,
+        "a file or folder of this machine",
+        "where it goes in the environment (default: the working directory, its own name)",
     )
-    add_ways(parser)
 
 
 def run(namespace: argparse.Namespace) -> Coroutine[Any, Any, int]:

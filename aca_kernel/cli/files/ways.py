@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ...batch.lines import plain_lines
 from ...errors import SettingInvalid
 from ...remote.command_line import Command
 from ...remote.paged_files import FileProblem
 from ..configuration import add_pool_options, given_options, read
+from ..setting_options import named
 
 
-def add_ways(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the environment is."""
+def add_paths(parser: argparse.ArgumentParser, path: str, destination: str) -> None:
+    """Add the paths, with their help, and the options that say where the environment is."""
+    parser.add_argument("path", metavar="PATH", type=named, help=path)
+    parser.add_argument("destination", metavar="DEST", nargs="?", default="", help=destination)
     way = parser.add_mutually_exclusive_group()
     way.add_argument(
         "--existing",
@@ -44,8 +48,8 @@ async def transfer(command: Command, namespace: argparse.Namespace) -> int:
         from .in_pool import transfer_in
 
         settings = read(given_options(namespace)).settings
-        print(await transfer_in(settings, namespace.environment_id, command))
+        print(plain_lines(await transfer_in(settings, namespace.environment_id, command)))
     except FileProblem as problem:
-        print(f"{namespace.prog}: {problem}", file=sys.stderr)
+        print(f"{namespace.prog}: {plain_lines(str(problem))}", file=sys.stderr)
         return 1
     return 0

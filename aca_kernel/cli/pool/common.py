@@ -44,11 +44,18 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
     """Add the option that limits the wait for Azure."""
     parser.add_argument(
         "--timeout-seconds",
-        type=float,
+        type=_timeout,
         default=OPERATION_TIMEOUT_SECONDS,
         metavar="N",
         help="longest wait for each step; Azure goes on by itself (default: %(default)g)",
     )
+
+
+def _timeout(given: str) -> float:
+    seconds = float(given)
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number of more than 0")
+    return seconds
 
 
 def add_choices(parser: argparse.ArgumentParser) -> None:

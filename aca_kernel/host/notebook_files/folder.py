@@ -12,7 +12,7 @@ import enum
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -126,6 +126,19 @@ class Folder:
                         continue
                 if item is not None:
                     yield name, item
+
+    def withholds_module(self, path: str, shown: Container[str]) -> bool:
+        """Tell whether a folder holds a module of Python beside the names that are shown."""
+        place = os.path.join(self.root, *path.split("/"))
+        try:
+            names = [name for name in os.listdir(place) if name not in shown]
+        except OSError:
+            return False
+        return any(
+            name.removesuffix(".py").isidentifier()
+            and (name.endswith(".py") or os.path.exists(os.path.join(place, name, "__init__.py")))
+            for name in names
+        )
 
     def open(self, path: str) -> SourceFile:
         """Open a file that may be sent. Raises FileProblem: there is none."""

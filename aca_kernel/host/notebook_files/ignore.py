@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import os
 import re
 import string
@@ -248,12 +249,61 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 
-_MEANINGS = {"folders": "(?:.*/)?", "all": ".+", "some": "[^/]*", "one": "[^/]"}
+# One of them as its kind, and as a regular expression.
+_Piece = tuple[str, str]
 
 
 def _translate(pattern: str, ignores_case: bool) -> str | None:
-    """Return a pattern as a regular expression; None for one that matches nothing in git."""
-    found: list[str] = []
+    """Return a pattern as a regular expression; None for one that matches nothing in git.
+
+    What stands between two stars is taken where it is found first: a later place would match no
+    more, and all places together take time that no pattern of somebody else's may cost.
+    """
+    pieces = _pieces(pattern, ignores_case)
+    if pieces is None:
+        return None
+    number = itertools.count()
+
+    def first(expression: str) -> str:
+        # An atomic group, which Python has since 3.11.
+        name = f"g{next(number)}"
+        return f"(?=(?P<{name}>{expression}))(?P={name})"
+
+    def in_folder(pieces: Sequence[_Piece]) -> str:
+        start, *others = _split(pieces, "some")
+        found = [_joined(start)]
+        for place, one in enumerate(others, 1):
+            # What a slash follows is in one place only.
+            is_free = place < len(others) and not any(kind in ("slash", "all") for kind, _ in one)
+            found.append(first(f"[^/]*?{_joined(one)}") if is_free else f"[^/]*{_joined(one)}")
+        return "".join(found)
+
+    start, *others = _split(pieces, "folders")
+    found = [in_folder(start)]
+    for place, one in enumerate(others, 1):
+        inner = in_folder(one)
+        is_last = place == len(others)
+        found.append(f"(?:.*/)?{inner}" if is_last else first(f"(?:.*?/)??{inner}"))
+    return "".join(found)
+
+
+def _joined(pieces: Sequence[_Piece]) -> str:
+    return "".join(expression for _, expression in pieces)
+
+
+def _split(pieces: Sequence[_Piece], kind: str) -> list[list[_Piece]]:
+    """Return what stands before, between and behind the pieces of a kind."""
+    found: list[list[_Piece]] = [[]]
+    for piece in pieces:
+        if piece[0] == kind:
+            found.append([])
+        else:
+            found[-1].append(piece)
+    return found
+
+
+def _pieces(pattern: str, ignores_case: bool) -> list[_Piece] | None:
+    found: list[_Piece] = []
     place = 0
     while place < len(pattern):
         token = _TOKEN.match(pattern, place)
@@ -261,21 +311,29 @@ def _translate(pattern: str, ignores_case: bool) -> str | None:
             return None
         kind = str(token.lastgroup)
         if kind == "members":
-            members = _members(token["members"])
-            if members is None:
+            expression = _brackets(token["members"], bool(token["negated"]), ignores_case)
+            if expression is None:
                 return None
-            negation = "^" if token["negated"] else ""
-            if ignores_case:
-                letters = _letters(members)
-                # Of other characters than letters, the members as they are.
-                found.append(f"(?-i:(?![A-Za-z/])[{negation}{members}]|[{negation}{letters}]")
-                found.append("(?<=[A-Za-z]))")
-            else:
-                found.append(f"(?!/)[{negation}{members}]")
+        elif kind in ("plain", "escaped"):
+            kind = "slash" if token[kind] == "/" else kind
+            expression = re.escape(token["plain"] or token["escaped"])
         else:
-            found.append(_MEANINGS.get(kind) or re.escape(token[kind]))
+            expression = {"one": "[^/]", "all": ".+"}.get(kind, "")
+        found.append((kind, expression))
         place = token.end()
-    return "".join(found)
+    return found
+
+
+def _brackets(text: str, is_negated: bool, ignores_case: bool) -> str | None:
+    members = _members(text)
+    if members is None:
+        return None
+    negation = "^" if is_negated else ""
+    if not ignores_case:
+        return f"(?!/)[{negation}{members}]"
+    letters = _letters(members)
+    # Of other characters than letters, the members as they are.
+    return f"(?-i:(?![A-Za-z/])[{negation}{members}]|[{negation}{letters}](?<=[A-Za-z]))"
 
 
 def _letters(members: str) -> str:

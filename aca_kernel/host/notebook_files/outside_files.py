@@ -47,10 +47,7 @@ class OutsideFiles:
         """Return a sentence about the first path that is a file."""
         if self._settings.files_mode == "off":
             raise CallRefused("The setting `files` does not let this environment see files.")
-        paths = call.head.get("paths")
-        if not isinstance(paths, list) or len(paths) > _MOST_PATHS:
-            raise CallRefused("The request has no list `paths`.")
-        for path in paths:
+        for path in call.items("paths", _MOST_PATHS):
             if not isinstance(path, str) or "\0" in path:
                 continue
             sentence = await asyncio.to_thread(sentence_for, self._folder, path)

@@ -2,7 +2,10 @@
 
     files_look   {paths}                 {found}: [is_folder, size, changed] or null for each,
                                          of a folder that is a symlink also its target
-    files_list   {path}                  {is_folder} with the names as JSON, the same for each
+    files_list   {path}                  {is_folder} with the names as JSON, the same for each;
+                                         asked with {most}, which who looks for a module does,
+                                         perhaps {is_unlisted} alone: there are more names, or the
+                                         user is to be told of one, and files_look is to be asked
     files_open   {path, size, changed}   {state}: `same` as size and changed say; `none`, with
                                          {is_folder}; `refused` for what `told` says; `later`;
                                          else `sent`, with {size, changed, is_executable, page}
@@ -108,9 +111,7 @@ class Sending:
         """Return the facts about some paths."""
         if self._settings.files_mode == "off":
             raise CallRefused("The setting `files` does not let this environment see files.")
-        paths = call.head.get("paths")
-        if not isinstance(paths, list) or len(paths) > _MOST_PATHS:
-            raise CallRefused("The request has no list `paths`.")
+        paths = call.items("paths", _MOST_PATHS)
         texts = [path if isinstance(path, str) else "." for path in paths]
         folder = self._folder.for_many()
         found = await asyncio.to_thread(lambda: [folder.find(path) for path in texts])
@@ -143,20 +144,24 @@ class Sending:
     async def list(self, call: Call) -> Answer:
         """Return the listing of a folder."""
         path = self._path(call)
+        most = call.count("most") if "most" in call.head else None
 
-        def rows() -> bytes | None:
+        def answer() -> Answer:
             items = self._folder.items(path)
             if items is None:
-                return None
+                return {"is_folder": False}, (b"",)
             found: dict[str, list[Any]] = {}
             for name, item in items:
+                if len(found) == most:
+                    return {"is_unlisted": True}, ()
                 if len(found) == _MOST_NAMES:
                     raise FileProblem(f"{path or 'The folder'} has more than {_MOST_NAMES} names.")
                 found[name] = _row(item)
-            return json.dumps(found).encode("ascii")
+            if most is not None and self._folder.withholds_module(path, found):
+                return {"is_unlisted": True}, ()
+            return {"is_folder": True}, (json.dumps(found).encode("ascii"),)
 
-        data = await in_thread(rows)
-        return {"is_folder": data is not None}, (data or b"",)
+        return await in_thread(answer)
 
     async def open(self, call: Call) -> Answer:
         """Begin to send a file; send all of it if it fits into a page."""
@@ -165,9 +170,7 @@ class Sending:
         if call.waiting_bytes > MOST_WAITING_BYTES:
             return {"state": "later"}, ()
         known = call.head.get("size"), call.head.get("changed")
-        others = call.head.get("others", [])
-        if not isinstance(others, list) or len(others) > MOST_ALONG:
-            raise CallRefused("The request has no list `others`.")
+        others = call.items("others", MOST_ALONG) if "others" in call.head else []
         head, data, file = await in_thread(lambda: self._look_and_open(path, known))
         if head["state"] == "none":
             await self._tell_withheld(path)

@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shlex
 import stat
 from collections.abc import Callable, Iterator
@@ -64,13 +65,12 @@ _SHOWN = frozenset(
 )  # fmt: skip
 
 # Names of such suffixes that programs take for their configuration.
-_FOR_PROGRAMS = frozenset(
-    (
-        "requirements.txt", "constraints.txt", "cmakelists.txt", "package.json", "composer.json",
-        "package-lock.json", "tsconfig.json", "jsconfig.json", "pyrightconfig.json", "pom.xml",
-        "build.xml", "claude.md", "agents.md",
-    )
-)  # fmt: skip
+_FOR_PROGRAMS = re.compile(
+    r"(?:.*requirements.*|constraints.*|cmakelists|conanfile|runtime|meson_options)\.txt"
+    r"|(?:package|package-lock|composer|pyrightconfig|[jt]sconfig(?:\..+)?|deno|lerna|nx|angular"
+    r"|turbo|biome|renovate|nodemon|vercel|firebase|opencode|(?:babel|jest)\.config|global)\.json"
+    r"|(?:pom|build|ivy|settings)\.xml|(?:claude|agents|gemini|skill)(?:\..+)?\.md"
+)
 
 # PATH_MAX of Linux, less the name of a partial file.
 _LONGEST_PATH_BYTES = 4096 - 100
@@ -156,7 +156,7 @@ class WriteBack:
         if not is_shown or self._settings.files_mode == "off":
             raise CallRefused("The setting `files_back` does not let files come back.")
         name = path.rpartition("/")[2].lower()
-        if os.path.splitext(name)[1] not in _SHOWN or name in _FOR_PROGRAMS:
+        if os.path.splitext(name)[1] not in _SHOWN or _FOR_PROGRAMS.fullmatch(name):
             raise CallRefused(
                 f"An output refers to {path}, which is not beside the notebook: files of this kind "
                 f"do not come back by themselves. `{transfer_line('download', path)}` brings it."

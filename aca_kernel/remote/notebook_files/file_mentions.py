@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -10,8 +11,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..paged_files import FileProblem
-from . import is_quiet
+from . import is_quiet, quiet
 from .command_words import words_of
+from .entries import FileFacts
 from .mirror import Mirror, Refused, text_of
 from .program_files import ProgramFiles
 
@@ -25,6 +27,14 @@ _PACKING = frozenset({"tar", "zip"})
 # Commands that read a folder with all that is in it: always, or with the option for that.
 _SEARCHING = frozenset({"rg", "ag", "ack"})
 _MAY_SEARCH = frozenset({"grep", "egrep", "fgrep", "zgrep", "diff"})
+
+# Commands that show what is in a folder. Small files come, so that they are in the list, up to so
+# many bytes in all; larger ones are named beside it.
+_LISTING = frozenset({"ls", "ll", "dir", "vdir"})
+_LISTED_BYTES = 1_000_000
+_MOST_LISTED_BYTES = 10_000_000
+_MOST_TOLD = 5
+
 _HERE = frozenset({".", "./"})
 _RECURSIVE = re.compile(r"-[A-Za-z]*[rR][A-Za-z]*|--(?:dereference-)?recursive")
 
@@ -51,10 +61,12 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
     for word in named[:_MOST_NAMED]:
         found = sorted(glob.glob(word)) if glob.has_magic(word) else [word]
         paths += [path for path in map(mirror.inside, found[:_MOST_NAMED]) if path]
-    is_known = False
+    known: list[tuple[str, FileFacts]] = []
     try:
         for begin in range(0, len(paths), 50):
-            is_known |= any(mirror.look_at(paths[begin : begin + 50]))
+            some = paths[begin : begin + 50]
+            items = zip(some, mirror.look_at(some))  # noqa: B905 - not in Python 3.9
+            known += [(path, item) for path, item in items if item is not None]
     except FileProblem:  # the command sees the files that are here
         return
     programs = {os.path.basename(word) for word in named}
@@ -62,11 +74,45 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
     is_whole = is_searching or not programs.isdisjoint(_MOVING | _PACKING)
     # The last word is where things go.
     whole = named[:-1] if programs & _MOVING else named
-    if is_whole and (not _HERE.isdisjoint(whole) or (is_searching and not is_known)):
+    if is_whole and (not _HERE.isdisjoint(whole) or (is_searching and not known)):
         paths = [""]
     for path, problem in _bring_trees(mirror, paths) if is_whole else mirror.bring_all(paths):
         mirror.tell_once(path, problem)
+    if programs & _LISTING:
+        with contextlib.suppress(FileProblem):  # as above
+            folders = [mirror.leads_to(path) for path, item in known if item.is_folder]
+            if not known or not _HERE.isdisjoint(named):
+                folders.append(mirror.inside(".") or "")
+            _bring_listed(mirror, folders)
     ProgramFiles(mirror, named).bring()
+
+
+def _bring_listed(mirror: Mirror, folders: Iterable[str]) -> None:
+    """Bring what is to stand in the lists of some folders. Raises FileProblem."""
+    room = _MOST_LISTED_BYTES
+    for folder in folders:
+        items = list((mirror.names(folder) or {}).items())
+        coming: list[str] = []
+        left: list[str] = []
+        for name, item in sorted(items[:_MOST_NAMED], key=lambda one: (one[1].size, one[0])):
+            path = os.path.join(folder, name)
+            if item.size <= min(room, _LISTED_BYTES):
+                coming.append(path)
+                room -= item.size
+            else:
+                left.append(path)
+        left += [os.path.join(folder, name) for name, _ in items[_MOST_NAMED:]]
+        with quiet():
+            left = [mirror.shown(one) for one in left if not os.path.lexists(mirror.path_of(one))]
+        for path, problem in mirror.bring_all(coming):
+            mirror.tell_once(path, problem)
+        if left:
+            more = f" and {len(left) - _MOST_TOLD} more" if len(left) > _MOST_TOLD else ""
+            mirror.tell_once(
+                f"{folder}/",
+                f"Beside the notebook on your machine, and not in this list until they are opened: "
+                f"{', '.join(left[:_MOST_TOLD])}{more}.",
+            )
 
 
 def _is_searching(programs: set[str], words: list[str]) -> bool:

@@ -141,6 +141,8 @@ class _Last:
     def _bring(self, relative: str) -> bool:
         __tracebackhide__ = True
         mirror = self._mirror
+        if not mirror.may_have_module(relative):
+            return False
         package, module = _files_of(relative)
         found = mirror.look_at([relative, package, module])
         for path, item in ((package, found[1]), (module, found[2])):

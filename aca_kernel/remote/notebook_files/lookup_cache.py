@@ -23,6 +23,9 @@ FRESH_SECONDS = 1.0
 # Questions about a folder in one cell before it is listed.
 _QUESTIONS_BEFORE_LIST = 8
 
+# A folder with so many names is listed at the first question about a module in it.
+_FEW_NAMES = 500
+
 
 class LookupCache:
     """Questions about files, and cached answers.
@@ -45,6 +48,8 @@ class LookupCache:
         self._found: dict[str, tuple[int, float, FileFacts | None]] = {}
         self._lists: dict[str, tuple[int, float, dict[str, FileFacts] | None]] = {}
         self._questions: dict[str, int] = {}
+        # Folders that are not listed for a module.
+        self._unlisted: set[str] = set()
 
     def forget(self) -> None:
         """Drop all answers, since a cell begins."""
@@ -104,8 +109,25 @@ class LookupCache:
         known = self._lists.get(relative)
         if known is not None and self._is_fresh(known):
             return known[2]
+        return self._list(relative)
+
+    def few_names(self, relative: str) -> dict[str, FileFacts] | None:
+        """As `names`, for who looks for a module; None also: the kernel wants to be asked for it.
+
+        It wants so if there are many names, or if the user is to be told of one that is withheld.
+        """
+        if not self._is_listing or relative in self._unlisted:
+            return None
+        if self._is_fresh(self._lists.get(relative)):
+            return self.names(relative)
+        return self._list(relative, most=_FEW_NAMES)
+
+    def _list(self, relative: str, **limit: int) -> dict[str, FileFacts] | None:
         with quiet(), self._asking() as kernel:
-            answer = kernel.ask("files_list", path=relative)
+            answer = kernel.ask("files_list", path=relative, **limit)
+        if answer.head.get("is_unlisted"):
+            self._unlisted.add(relative)
+            return None
         found = None
         if answer.head["is_folder"]:
             rows = json.loads(answer.parts[0])

@@ -218,6 +218,12 @@ class Mirror:
         found = self._asked.names(relative)
         return None if found is None else self.copies.without_removed(relative, found)
 
+    def may_have_module(self, relative: str) -> bool:
+        """Tell whether a module may be there, by its path without a suffix; see LookupCache."""
+        folder, name = os.path.split(relative)
+        found = self._asked.few_names(folder)
+        return found is None or name in found or f"{name}.py" in found
+
     def _on_list(self, relative: str, found: dict[str, FileFacts] | None) -> None:
         """Remove copies of files that are not in a folder's listing."""
         if found is None and relative in self.copies.folders:

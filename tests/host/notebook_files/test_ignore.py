@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,17 @@ import pytest
 from aca_kernel.host.notebook_files import ignore as ignore_module
 from aca_kernel.host.notebook_files.ignore import Ignore
 
+from ...support import AT_ONCE
+
 PATTERNS = [
     "*.csv", "/a", "a/", "b/*", "!b/x.csv", "**/c", "c/**", "a/**/d", "\\#x", "!a", "d?", "[a-c]",
     "[!a]x", "*.c[sx]v", "/b/a", "x.csv", "a/b", "!*.csv", "*", "!*/", "\\!x", "foo\\ ", "a  ",
     "[[:digit:]]", "a**b", "**", "x/", "/", "//", "!x.csv", "a//b", "[]a]", "[a-", "b/**/x.csv",
     "[^a].csv", "[z-a]", "*/a", "# a", "", "a\\", "[a\\]]", "[-a]", "[a-]", "a\t", "[[:alpha:]]",
     "[[:foo:]]", "[[:digit:]-z]", "[\\a-c]", "[a/b]", "[!/]", "\\", "!", "foo\\  ", "**/b/**",
-    "/**",
+    "/**", "*a*b*", "*.*.*v", "a*?b", "**/a/**/d", "b/**/*a*/x*", "*[ab]*[!a]", "a/*/*c*v",
+    "*a*\\*",
+    "**/**/a", "a/**/**", "**/[a-c]/**/x*.*v", "*\\/*",
 ]  # fmt: skip
 NAMES = ["a", "b", "c", "d", "x.csv", "a.csv", "dx", "ax", "#x", "!x", "7", "ab", "foo ", "-"]
 
@@ -222,3 +227,21 @@ def test_without_a_repository_the_file_system_says_so(tmp_path: Path) -> None:
     # One file under both names, as where case does not count.
     (tmp_path / ".GITIGNORE").hardlink_to(tmp_path / ".gitignore")
     assert Ignore(str(tmp_path)).excludes(["secret.csv"], is_folder=False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 40 + "z", "a" * 200),
+        ("*[ab]" * 40 + "z", "ab" * 100),
+        ("x/" + "*a*b" * 20 + "/z", "x/" + "ab" * 100 + "/a"),
+        ("**/a/" * 20 + "z", "a/" * 60 + "b"),
+        ("**/*a*a/" * 20 + "**", "aa/" * 60 + "b"),
+        ("*" * 2000 + "z", "a" * 200),
+    ],
+)
+def test_no_pattern_takes_long(pattern: str, path: str) -> None:
+    (rule,) = ignore_module.parse(pattern)
+    started = time.monotonic()
+    rule.expression.fullmatch(path)
+    assert time.monotonic() - started < AT_ONCE

@@ -236,3 +236,23 @@ def test_what_came_along_is_a_copy_like_any_other(folder: Path, kernel: Client) 
     kernel.run(f"open({names[11]!r}, 'a').write('mine'); os.remove({names[12]!r})")
     result = kernel.run(f"text = {read}; len(text), text[9], text[10]").result
     assert result == "(28, 'changed', '11\\nmine')"
+
+
+def test_modules_that_are_nowhere_cost_one_question(folder: Path, kernel: Client) -> None:
+    code = (
+        "import importlib.util\n"
+        "[importlib.util.find_spec(name) for name in ('aaa_1', 'aaa_2', 'aaa_3')]"
+    )
+    assert questions_of(kernel, code) == (1, "[None, None, None]")
+    (folder / "aaa_2.py").write_text("x = 1\n")
+    (folder / "aaa_3").mkdir()
+    (folder / "aaa_3" / "__init__.py").write_text("x = 2\n")
+    assert kernel.run("import aaa_2, aaa_3; aaa_2.x, aaa_3.x").result == "(1, 2)"
+
+
+def test_a_folder_of_many_names_is_not_listed_for_a_module(folder: Path, kernel: Client) -> None:
+    for number in range(600):
+        (folder / f"{number}.txt").touch()
+    code = "import importlib.util\nimportlib.util.find_spec('aaa_1')"
+    assert questions_of(kernel, code) == (2, None)
+    assert questions_of(kernel, code) == (1, None)

@@ -279,6 +279,25 @@ def test_the_user_is_told_why_an_ignored_file_is_missing_and_the_environment_is_
         assert kernel.run("open('data.csv').read()").result == "'mine'"
 
 
+def test_who_lists_a_folder_for_a_module_learns_nothing_of_one_that_is_withheld(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".gitignore").write_text("local_settings.py\nbuild/\nown/\n")
+    (tmp_path / "helper.py").touch()
+    for path in (".hidden.py", "server.pem", "build/lib/x.py", "key words.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    folder = Folder(str(tmp_path))
+    shown = {name for name, _ in folder.items("") or ()}
+    assert shown == {"helper.py", "key words.py"}
+    assert not folder.withholds_module("", shown)
+    for path in ("secrets.py", "local_settings.py", "own/__init__.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+        assert folder.withholds_module("", {name for name, _ in folder.items("") or ()})
+        (tmp_path / path).unlink()
+
+
 def test_what_is_told_helps(folder: Path) -> None:
     for name in ("data", "sub", "deep"):
         (folder / name).mkdir()
@@ -316,7 +335,10 @@ def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
     with running_kernel() as kernel:
         for code, path in (
             ("open('credentials.json')", "credentials.json"),
-            ("import secrets_of_us", "secrets_of_us.py"),
+            (
+                "import importlib.util as util\nutil.find_spec('nowhere')\nimport secrets_of_us",
+                "secrets_of_us.py",
+            ),
         ):
             cell = kernel.run(code)
             assert cell.status == "error"

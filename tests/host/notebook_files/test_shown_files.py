@@ -85,6 +85,8 @@ def test_decoys_do_not_come(folder: Path, kernel: Client) -> None:
     (folder / "mine.csv").write_text("mine")
     names = [
         "run.py", "Makefile", ".env", "sub/.hidden.txt", "id_rsa.txt", "requirements.txt",
+        "requirements-dev.txt", "dev_requirements.txt", "tsconfig.build.json", "GEMINI.md",
+        "deno.json",
         "a.ipynb", "conftest.py", "page.js", "credentials.json", "lib.so", "package.json", "x.pth",
     ]  # fmt: skip
     kernel.run(f"write(*{names!r})\nopen('../outside.txt', 'w').close()")

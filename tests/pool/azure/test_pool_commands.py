@@ -394,6 +394,15 @@ def test_what_is_missing_is_said_before_anything_is_sent(pool: Any, command: str
     assert "--name" in sentence(pool(command, "--resource-group", "rg"), command)
 
 
+@pytest.mark.parametrize("command", ["create", "delete"])
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "x"])
+def test_a_time_that_is_none_is_said_before_anything_is_sent(
+    pool: Any, command: str, seconds: str
+) -> None:
+    words = (command, "-g", "rg", "--name", "west", f"--timeout-seconds={seconds}")
+    assert "--timeout-seconds" in sentence(pool(*words), command)
+
+
 WRONG_PLACES = [
     ("--subscription", "west", "not a subscription's id"),
     ("--resource-group", "a/b", "not a resource group's name"),

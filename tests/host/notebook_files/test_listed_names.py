@@ -1,0 +1,60 @@
+"""`!ls` shows what lies beside the notebook, and brings what is small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ...support import running_kernel
+from .conftest import SECRET, fill
+from .test_many_files import COUNTING
+
+NOT_LISTED = "Beside the notebook on your machine, and not in this list until they are opened: "
+
+
+def test_a_list_has_the_names_of_the_folder_and_nothing_that_is_withheld(folder: Path) -> None:
+    fill(folder)
+    (folder / "large.bin").write_bytes(bytes(3_000_000))
+    (folder / "sub" / "deeper").mkdir()
+    with running_kernel() as kernel:
+        kernel.run("open('mine.txt', 'w').close()")
+        cell = kernel.run("!ls")
+        names = (
+            "array.npy data.csv data.db data.parquet data.zip helper_module.py image.png mine.txt "
+            "package same.txt sub text.txt"
+        )
+        assert set(cell.stream("stdout").split()) == set(names.split())
+        assert cell.said == f"{NOT_LISTED}large.bin."
+        found = kernel.run("names = !ls -A sub\nlist(names), open('sub/more data.csv').read(4)")
+        assert found.result == "(['deeper', 'more data.csv'], 'a,b\\n')"
+        # The path of a folder, another working directory, and other ways to run it.
+        for code in ("!ls ./sub/", "!cd sub && ls .", "%ls sub", "import os\nos.system('ls sub')"):
+            assert "more data.csv" in kernel.run(code).stream("stdout"), code
+        listed = kernel.run("import os\nos.chdir('sub')\nx = !ls\nos.chdir('..')\nlist(x)")
+        assert listed.result == "['deeper', 'more data.csv']"
+        assert SECRET not in kernel.run("!cat $(find . -type f)").stream("stdout")
+        # It is said once, and what has been opened stands in the list.
+        assert kernel.run("open('large.bin').close()\n!ls").said == ""
+        assert "large.bin" in kernel.run("!ls").stream("stdout").split()
+
+
+def test_a_list_of_many_names_brings_so_many_bytes(folder: Path) -> None:
+    for number in range(14):
+        (folder / f"{number:02}.bin").write_bytes(bytes(900_000))
+    with running_kernel() as kernel:
+        kernel.run(COUNTING)
+        cell = kernel.run("!ls")
+        assert len(cell.stream("stdout").split()) == 11
+        assert cell.said == f"{NOT_LISTED}11.bin, 12.bin, 13.bin."
+        # Known by now, and not asked for again.
+        kernel.run("asked.clear()")
+        assert len(kernel.run("!ls").stream("stdout").split()) == 11
+        assert "files_open" not in kernel.run("asked").text
+
+
+@pytest.mark.parametrize("files", ["hint", "off"])
+def test_nothing_comes_where_files_are_not_sent(folder: Path, files: str) -> None:
+    fill(folder)
+    with running_kernel(arguments=(f"--AcaKernel.files={files}",)) as kernel:
+        assert kernel.run("!ls").stream("stdout") == ""
