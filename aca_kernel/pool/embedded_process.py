@@ -61,10 +61,15 @@ def configure(process: subprocess.Popen[bytes], settings: AcaKernel, **changes: 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a pool's process, with its sessions, within a second or two."""
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):  # a broken pipe, which Windows calls otherwise
-                stream.close()
+    from ..system import wait_for_end_of
+
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):  # a broken pipe, which Windows calls otherwise
+            process.stdin.close()
+    if process.stdout is not None:
+        # Popen.wait looks at intervals that double.
+        wait_for_end_of(process.stdout, STOP_TIMEOUT_SECONDS)
+        process.stdout.close()
     try:
         process.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:

@@ -30,6 +30,7 @@ if sys.platform == "win32":
         programs_folder,
         restrict_to_owner,
         run_loop,
+        wait_for_end_of,
     )
 else:
     from .on_posix import (
@@ -48,6 +49,7 @@ else:
         programs_folder,
         restrict_to_owner,
         run_loop,
+        wait_for_end_of,
     )
 
 __all__ = [
@@ -66,4 +68,5 @@ __all__ = [
     "programs_folder",
     "restrict_to_owner",
     "run_loop",
+    "wait_for_end_of",
 ]

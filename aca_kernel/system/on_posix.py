@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import stat
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 # For mypy, which looks at both modules on every system.
 assert sys.platform != "win32"  # noqa: S101
@@ -37,6 +39,17 @@ def on_signal(
 ) -> None:
     """Call a function in the event loop whenever a signal comes."""
     loop.add_signal_handler(number, callback, *args)
+
+
+def wait_for_end_of(output: IO[bytes], seconds: float) -> None:
+    """Wait until a process has closed its output, as its end does, if that can be seen here."""
+    poll = select.poll()
+    poll.register(output, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    # What is in the pipe is of no use.
+    while (left := deadline - time.monotonic()) > 0 and poll.poll(1000 * left):
+        if not os.read(output.fileno(), 1 << 16):
+            return
 
 
 class Parent:

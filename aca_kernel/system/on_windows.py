@@ -15,7 +15,7 @@ import stat
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from . import windows_names
 
@@ -92,6 +92,10 @@ def _drain(reader: socket.socket, _writer: socket.socket) -> None:
     """Empty the socket; as an argument, the other end lives as long as the loop reads this one."""
     with contextlib.suppress(BlockingIOError):
         reader.recv(64)
+
+
+def wait_for_end_of(output: IO[bytes], seconds: float) -> None:
+    """Return at once: there is no waiting for a pipe, but for the process, without intervals."""
 
 
 class Parent:

@@ -11,6 +11,7 @@ import pytest
 
 from aca_kernel.errors import PoolNotStarted
 from aca_kernel.pool.embedded_backend import EmbeddedBackend
+from aca_kernel.pool.embedded_process import stop
 from aca_kernel.settings import AcaKernel
 
 from ..support import AT_ONCE
@@ -61,3 +62,14 @@ def test_a_pool_that_does_not_start_is_left_to_nobody() -> None:
     with pytest.raises(PoolNotStarted, match="There is no room"):
         asyncio.run(connect())
     assert process.poll() is not None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, its output is closed at once")
+def test_a_pool_that_still_says_something_ends_as_it_should() -> None:
+    # More than a pipe holds.
+    code = "import sys; sys.stdin.read(); print('x' * 1_000_000, flush=True)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    stop(process)
+    assert process.returncode == 0
