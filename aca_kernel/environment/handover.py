@@ -167,10 +167,14 @@ class WarmEnvironments:
         """Remove what was listed for pools that nobody uses any more."""
         long_ago = time.time() - _FORGOTTEN_SECONDS
         for directory in _listed(self._directory.parent):
+            is_old = _used_at(directory) < long_ago
             for path in _listed(directory):
                 if _used_at(path) < long_ago:
                     with contextlib.suppress(OSError):
                         path.unlink()
+            if is_old and directory != self._directory:
+                with contextlib.suppress(OSError):  # there is something in it
+                    directory.rmdir()
 
     def _candidates(self) -> list[Path]:
         paths = [path for path in _listed(self._directory) if path.suffix == _SUFFIX]

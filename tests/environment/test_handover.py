@@ -415,6 +415,21 @@ def test_what_a_pool_leaves_that_has_ended_is_removed(runtime: Path) -> None:
     assert taken(environments("one")) == []
 
 
+def test_folders_of_pools_that_nobody_uses_any_more_go(runtime: Path) -> None:
+    left_by("one", ClaimState.LEFT)
+    (folder,) = runtime.glob("aca-kernel/*")
+    long_ago = time.time() - 2 * 24 * 3600
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (long_ago, long_ago))
+    other = WarmEnvironments("https://other.example", "two", is_shared=True, log=LOG)
+    for environment_id in ("its file goes", "and it, a day later"):
+        assert other.add(environment_id) is not None
+        if folder.exists():
+            assert list(folder.iterdir()) == []
+            os.utime(folder, (long_ago, long_ago))
+    assert not folder.exists()
+
+
 def test_pools_may_end_while_an_environment_is_listed(runtime: Path) -> None:
     assert runtime.is_dir()
     # Another process, which does not have to wait for this one's interpreter lock.
