@@ -167,7 +167,7 @@ class WarmEnvironments:
         """Remove what was listed for pools that nobody uses any more."""
         long_ago = time.time() - _FORGOTTEN_SECONDS
         for directory in _listed(self._directory.parent):
-            is_old = _used_at(directory) < long_ago
+            is_old = 0.0 < _used_at(directory) < long_ago  # 0: it has just gone
             for path in _listed(directory):
                 if _used_at(path) < long_ago:
                     with contextlib.suppress(OSError):

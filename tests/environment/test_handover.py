@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -440,7 +441,7 @@ import logging
 pools = [f"https://pool-{n}.example" for n in range(20)]
 while True:
     for pool in pools:
-        warm = WarmEnvironments(pool, "one", is_shared=True, log=LOG)
+        warm = WarmEnvironments(pool, "one", is_shared=True, log=logging.getLogger())
         warm.add("id").release(keep=True)
     for pool in pools:
         forget_pool(pool)
