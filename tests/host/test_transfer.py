@@ -267,7 +267,7 @@ def memory_watched(process: psutil.Process) -> Iterator[list[int]]:
         thread.join()
 
 
-@pytest.mark.parametrize(("size", "is_random"), [(500_000_000, False), (64_000_000, True)])
+@pytest.mark.parametrize(("size", "is_random"), [(500_000_000, False), (160_000_000, True)])
 def test_large_files_go_both_ways_in_bounded_memory(
     folder: Path, here: Client, size: int, is_random: bool
 ) -> None:
@@ -283,8 +283,8 @@ def test_large_files_go_both_ways_in_bounded_memory(
         assert here.run("%aca upload large", timeout=120).status == "ok"
         cell = here.run("%aca download large back", timeout=120)
         assert cell.status == "ok"
-    # A handful of copies of a page, whatever the size.
-    assert largest[0] - before < 16 * PAGE_BYTES
+    # Some copies of a page, whatever the size: a file is larger than this.
+    assert largest[0] - before < 24 * PAGE_BYTES < size
     with open("large", "rb") as sent, open("back", "rb") as back:
         assert os.fstat(back.fileno()).st_size == size
         while data := sent.read(1 << 24):
