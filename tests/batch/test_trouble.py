@@ -20,7 +20,7 @@ def report(folder: Path) -> dict[str, dict]:
 
 
 def is_quiet(pool: Pool) -> bool:
-    """Tell whether a pool's kernels have no call pending: their cells have ended."""
+    """Tell whether a pool's kernels begin no call: one is pending, or their cells have ended."""
     before = pool.calls()
     time.sleep(0.5)
     return pool.calls() == before
@@ -71,6 +71,8 @@ open({str(end)!r}, 'w').close()
         started(tmp_path, *words, env=pool.env | env) as batch,
     ):
         assert eventually(runs.exists, BOUND)
+        # The call that will tell of the cell's end is pending: a cell that says nothing has long ones.
+        assert eventually(lambda: is_quiet(pool), BOUND)
         # The batch stands still between its two cells while the environment goes.
         batch.send_signal(signal.SIGSTOP)
         gate.touch()
