@@ -71,7 +71,7 @@ open({str(end)!r}, 'w').close()
         started(tmp_path, *words, env=pool.env | env) as batch,
     ):
         assert eventually(runs.exists, BOUND)
-        # The call that will tell of the cell's end is pending: a cell that says nothing has long ones.
+        # The call that will tell of the cell's end is pending: those of silent cells are long.
         assert eventually(lambda: is_quiet(pool), BOUND)
         # The batch stands still between its two cells while the environment goes.
         batch.send_signal(signal.SIGSTOP)
