@@ -200,7 +200,7 @@ def _leave_after(action: Any, *arguments: Any) -> None:
 
 
 def _become_child() -> None:
-    """Let go of signal handlers, streams and priority of the notebook's process."""
+    """Let go of signal handlers and streams of the notebook's process."""
     gc.disable()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
@@ -214,8 +214,6 @@ def _become_child() -> None:
     with contextlib.suppress(RuntimeError):
         sys.settrace(None)
         threading.settrace(None)
-    with contextlib.suppress(OSError):
-        os.nice(5)
     # If memory runs out this process must go.
     with contextlib.suppress(OSError), io.open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
@@ -327,6 +325,11 @@ def _work(job: CheckpointJob, writing: int) -> None:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
+    if not job.is_in_cell:
+        # Cells that run meanwhile come first. With all processors taken, a thirtieth of one is left
+        # for it, and it has some minutes.
+        with contextlib.suppress(OSError):
+            os.nice(15)
     with io.open(writing, "wb", buffering=0) as progress:
         _take(job, _limit, lambda names: progress.write(json.dumps(names).encode() + b"\n"))
 
