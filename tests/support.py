@@ -62,6 +62,10 @@ class Pool:
     def calls(self) -> dict[str, int]:
         return dict(self.stats()["toolCalls"])
 
+    def unanswered(self) -> int:
+        """How many calls of tools wait for their answers now."""
+        return int(self.stats()["unanswered"])
+
     def uses(self) -> dict[str, int]:
         """The calls that take a place: a launch makes an id, which kernels have ready."""
         return {name: n for name, n in self.calls().items() if not name.startswith("launch")}

@@ -66,6 +66,7 @@ class Faults:
 
     requests: int = 0
     tool_calls: dict[str, int] = field(default_factory=dict)
+    unanswered: int = 0  # tool calls that wait for their answers now
     rules: list[FaultRule] = field(default_factory=list)
 
     def add(self, message: Any) -> None:
@@ -101,5 +102,6 @@ class Faults:
         return {
             "requests": self.requests,
             "toolCalls": self.tool_calls,
+            "unanswered": self.unanswered,
             "rules": [dataclasses.asdict(rule) for rule in self.rules],
         }

@@ -156,6 +156,10 @@ def _plain(status: int, code: str, message: str) -> Answer:
     return Answer(status, {"error": {"code": code, "message": message}})
 
 
+def _is_tool_call(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("method") == "tools/call"
+
+
 def _leave_nodelay(value: bool) -> None:
     pass
 
@@ -243,10 +247,14 @@ class _Request(HTTPMessageDelegate):
                 return
             del body
             fault = self._due_fault(message)
-            if fault is None:
-                self._send(await self._hosted.mcp.answer(message, self._headers))
-            else:
-                await self._fail(fault, message)
+            self._hosted.faults.unanswered += _is_tool_call(message)
+            try:
+                if fault is None:
+                    self._send(await self._hosted.mcp.answer(message, self._headers))
+                else:
+                    await self._fail(fault, message)
+            finally:
+                self._hosted.faults.unanswered -= _is_tool_call(message)
         except Exception:  # noqa: BLE001  the seam: whatever it is, the client gets an answer
             _log.exception("A request could not be answered")
             self._send(_plain(500, "InternalError", "The pool failed; see its log."))
@@ -278,7 +286,7 @@ class _Request(HTTPMessageDelegate):
         self._connection.close()  # type: ignore[attr-defined]  # HTTP1Connection has it
 
     def _due_fault(self, message: Any) -> FaultRule | None:
-        if not isinstance(message, dict) or message.get("method") != "tools/call":
+        if not _is_tool_call(message):
             return None
         params = message.get("params")
         tool = params.get("name") if isinstance(params, dict) else None

@@ -19,11 +19,11 @@ def report(folder: Path) -> dict[str, dict]:
     return {one["name"]: one for one in json.loads((folder / "r.json").read_text())["notebooks"]}
 
 
-def is_quiet(pool: Pool) -> bool:
-    """Tell whether a pool's kernels begin no call: one is pending, or their cells have ended."""
+def is_waited_for(pool: Pool) -> bool:
+    """Tell whether the call that will tell of a silent cell's end is pending: it is a long one."""
     before = pool.calls()
     time.sleep(0.5)
-    return pool.calls() == before
+    return pool.calls() == before and pool.unanswered() == 1
 
 
 def test_a_notebook_whose_environment_is_killed_begins_anew(tmp_path: Path) -> None:
@@ -71,13 +71,12 @@ open({str(end)!r}, 'w').close()
         started(tmp_path, *words, env=pool.env | env) as batch,
     ):
         assert eventually(runs.exists, BOUND)
-        # The call that will tell of the cell's end is pending: those of silent cells are long.
-        assert eventually(lambda: is_quiet(pool), BOUND)
+        assert eventually(lambda: is_waited_for(pool), BOUND)
         # The batch stands still between its two cells while the environment goes.
         batch.send_signal(signal.SIGSTOP)
         gate.touch()
         assert eventually(end.exists, BOUND)
-        assert eventually(lambda: is_quiet(pool), BOUND)
+        assert eventually(lambda: not pool.unanswered(), BOUND)
         pool.kill_environments()
         batch.send_signal(signal.SIGCONT)
         out, _ = batch.communicate(timeout=BOUND)

@@ -1,9 +1,12 @@
 """Failures on demand, which other tests rely on."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+
+from ..support import eventually
 
 RUN_PYTHON = "runPythonCodeInRemoteEnvironment"
 
@@ -42,6 +45,20 @@ def test_every_third_call(faulty):
     faulty.http.delete(faulty.endpoint.removesuffix("/mcp") + "/faults")
     assert _bump(faulty, environment_id)["executionResult"] == 10
     assert faulty.faults()["toolCalls"][RUN_PYTHON] == 10
+
+
+def test_what_waits_for_an_answer_is_counted(faulty):
+    environment_id = faulty.launch()
+    assert faulty.faults()["unanswered"] == 0
+    code = "import os, time\nwhile not os.path.exists('gate'): time.sleep(0.02)"
+    with ThreadPoolExecutor() as threads:
+        call = threads.submit(faulty.python, environment_id, code)
+        try:
+            assert eventually(lambda: faulty.faults()["unanswered"] == 1)
+        finally:
+            faulty.shell(environment_id, "touch gate")
+        call.result()
+    assert faulty.faults()["unanswered"] == 0
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
