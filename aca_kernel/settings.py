@@ -10,6 +10,7 @@ a name from elsewhere: a kernelspec for one pool must not lead to another (`AcaK
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -72,6 +73,17 @@ class UnicodeOrVariable(Unicode[str, "str | bytes"]):
         return environ.get(VARIABLES[str(self.name)]) or super().default(obj)
 
 
+class Duration(Float[float, "float | int | str"]):
+    """A time in the unit that the setting's name says: a number, or without end."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        """Raises TraitError, as for a value that is too small; `nan` is smaller than nothing."""
+        number = super().validate(obj, value)
+        if math.isnan(number):
+            self.error(obj, value)
+        return number
+
+
 class AcaKernel(Configurable):
     """Settings of a kernel: the place of its cells, timeouts, checkpoints, files.
 
@@ -124,25 +136,25 @@ class AcaKernel(Configurable):
         variables wait for the next cell, because a call could take a place in the pool.""",
     ).tag(config=True)
 
-    connect_timeout_seconds = Float(
+    connect_timeout_seconds = Duration(
         10.0, min=0.1, help="Timeout of a new connection to the pool."
     ).tag(config=True)
 
-    pool_full_timeout_seconds = Float(
+    pool_full_timeout_seconds = Duration(
         660.0,
         min=0,
         help="""Longest wait of a cell for a place in a full pool. Default: twice the usual cooldown
         and a minute, because a place is kept for the cooldown after its last use.""",
     ).tag(config=True)
 
-    reconnect_timeout_seconds = Float(
+    reconnect_timeout_seconds = Duration(
         180.0,
         min=0,
         help="""Longest wait of a running notebook for a pool that does not answer or cannot be
         reached. Then its cells end in an error.""",
     ).tag(config=True)
 
-    key_rotation_timeout_seconds = Float(
+    key_rotation_timeout_seconds = Duration(
         330.0,
         min=0,
         help="""Longest wait of a cell for a pool to accept its key from Azure. Default: the five
@@ -198,14 +210,14 @@ class AcaKernel(Configurable):
         by `%aca checkpoint` only, or never.""",
     ).tag(config=True)
 
-    checkpoint_before_seconds = Float(
+    checkpoint_before_seconds = Duration(
         45.0,
         min=1,
         help="""Time between a checkpoint and the end of the cooldown; never more than half of the
         cooldown.""",
     ).tag(config=True)
 
-    checkpoint_after_seconds = Float(
+    checkpoint_after_seconds = Duration(
         0.0, min=0, help="Take a checkpoint also after each cell that ran for longer; 0: do not."
     ).tag(config=True)
 
@@ -234,7 +246,7 @@ class AcaKernel(Configurable):
         `%aca restore` only, or never.""",
     ).tag(config=True)
 
-    keep_alive_minutes = Float(
+    keep_alive_minutes = Duration(
         0.0,
         min=0,
         help="""Time to keep an unused environment, counted from the last cell; 0: for the
@@ -269,7 +281,7 @@ class AcaKernel(Configurable):
         settings.""",
     ).tag(config=True)
 
-    packages_timeout_seconds = Float(
+    packages_timeout_seconds = Duration(
         300.0,
         min=1,
         help="""Longest installation of packages before a cell, and of those that a restore brings

@@ -129,6 +129,10 @@ class Jobs:
         """Wait no longer for the text of a cell."""
         if self._running_code is not None:
             self._running_code.cancel()
+        elif not self._wanted.empty():
+            # It has not begun.
+            self._wanted.get_nowait()
+            self._inbox.put_nowait(on.CodeFailed(time.monotonic(), None))
 
     def forget(self) -> None:
         """The environment has ended, or is given up: no kernel is to have it."""

@@ -231,6 +231,9 @@ def test_the_commands_list_and_delete() -> None:
     assert (shown["id"], shown["notebook"], shown["kept"]) == ("kept", "/a/b.ipynb", True)
     assert running["running"]
     assert "/a/b.ipynb" in run("list").stdout
+    stored("odd", "/a/\x1b[2Jb\n.ipynb").close(keep=True)
+    assert "/a/b\ufffd.ipynb" in run("list").stdout
+    assert run("delete", "odd").returncode == 0
     for arguments in (["delete"], ["delete", "none"], ["delete", "running"]):
         refused = run(*arguments)
         assert refused.returncode == 2

@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 
+from ...batch.lines import plain
 from ...checkpoint.store import entries
 
 
@@ -39,6 +40,6 @@ def run(namespace: argparse.Namespace) -> int:
         state = "  (its kernel is running)" if one.is_live else ""
         print(
             f"{one.path.stem}  {taken}  {one.variables:6} variables  {one.size / 1e6:8.1f} MB  "
-            f"{one.notebook or 'no notebook'}{state}"
+            f"{plain(one.notebook) or 'no notebook'}{state}"
         )
     return 0
