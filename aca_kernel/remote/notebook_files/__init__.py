@@ -16,6 +16,7 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     fetching        files are sent when code opens them
     hinting         files are not sent: the error of code that misses one names the remedy
     outside         sentences about files that lie outside of the folder
+    paths           what the paths of code mean for the folder
     local_path      absolute paths of the user's machine
     traceback_names names of files in tracebacks
     missing_errors  errors of code that opens or imports a missing file

@@ -21,9 +21,11 @@ from typing import Any
 from ..paged_files import FileProblem
 from . import is_quiet, quiet
 from .fetching import bring_tree
-from .mirror import Mirror, Refused, hint_of, text_of
+from .hinting import hint_of
+from .mirror import Mirror, Refused
 from .missing_errors import MissingFile
 from .outside import Outside
+from .paths import text_of
 
 # Readers by module: functions, classes, and methods as `Class.method`. "paths": an argument is one,
 # several or a pattern; "sql": or a text with such in quotes; "beside": files of the same name with
@@ -191,7 +193,7 @@ class _Bringing:
             if not os.path.lexists(self._mirror.path_of(relative)):
                 found = self._mirror.look(relative)
                 if found is not None and not found.is_folder:
-                    self._mirror.tell_once(relative, hint_of(self._mirror.shown(relative)))
+                    self._mirror.tell_once(relative, hint_of(self._mirror.paths.shown(relative)))
 
 
 def _is_writing(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:

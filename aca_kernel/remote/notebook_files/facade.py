@@ -41,7 +41,7 @@ class NotebookFiles:
             traceback_names.install(self._mirror)
             outside = Outside(self._mirror, calls_path, lambda: _cell_of(ip))
             hooks.install(ip, self._mirror, outside, about)
-        prefix = self._mirror.prefix if self._mirror is not None else ""
+        prefix = self._mirror.paths.prefix if self._mirror is not None else ""
         self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)
         if config["files"] != "off" or config["files_back"]:
             ShownFiles(self.writing).watch(ip)

@@ -19,8 +19,9 @@ from typing import Any
 from ..paged_files import FileProblem
 from . import file_mentions, is_quiet, quiet
 from .entries import FileFacts, Scan, status_of
-from .mirror import Mirror, Refused, text_of
+from .mirror import Mirror, Refused
 from .missing_errors import bring, missing
+from .paths import text_of
 
 # The environment's own: hooks.py replaces it in `os`.
 _readlink = os.readlink

@@ -14,7 +14,8 @@ from ..paged_files import FileProblem
 from . import is_quiet, quiet
 from .command_words import words_of
 from .entries import FileFacts
-from .mirror import Mirror, Refused, text_of
+from .mirror import Mirror, Refused
+from .paths import text_of
 from .program_files import ProgramFiles
 
 # A command names a few files; a pattern in it may mean many.
@@ -103,7 +104,9 @@ def _bring_listed(mirror: Mirror, folders: Iterable[str]) -> None:
                 left.append(path)
         left += [os.path.join(folder, name) for name, _ in items[_MOST_NAMED:]]
         with quiet():
-            left = [mirror.shown(one) for one in left if not os.path.lexists(mirror.path_of(one))]
+            left = [
+                mirror.paths.shown(one) for one in left if not os.path.lexists(mirror.path_of(one))
+            ]
         for path, problem in mirror.bring_all(coming):
             mirror.tell_once(path, problem)
         if left:

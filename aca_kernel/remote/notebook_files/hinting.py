@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..command_line import transfer_line
 from ..paged_files import FileProblem
 from ..wrapping import wrapped
 from . import file_mentions, quiet
 from .entries import FileFacts
-from .mirror import Mirror, hint_of
+from .mirror import Mirror
 from .missing_errors import MissingFile, is_ours, missing
 
 # Names in the text of an error that are looked up.
@@ -47,13 +48,13 @@ class Hinting:
             return
         relative = self._missed(path)
         if relative and not _names_opener():
-            raise missing(path, hint_of(self._mirror.shown(relative)))
+            raise missing(path, hint_of(self._mirror.paths.shown(relative)))
 
     def _on_connect(self, database: Any) -> None:
         relative = self._missed(file_mentions.of_database(database)[0])
         if relative:
             # No error: the code gets a new and empty database.
-            self._mirror.tell_once(relative, hint_of(self._mirror.shown(relative)))
+            self._mirror.tell_once(relative, hint_of(self._mirror.paths.shown(relative)))
 
     def _missed(self, path: Any) -> str:
         """Return the path of a file that is only on the user's machine, "" if it is not."""
@@ -116,7 +117,7 @@ class Hinting:
         return next((self._hint(path, item) for path, item in items if item is not None), "")
 
     def _hint(self, path: str, item: FileFacts) -> str:
-        path = self._mirror.shown(path)
+        path = self._mirror.paths.shown(path)
         if item.is_folder:
             return (
                 f"{path} is a folder beside the notebook on your machine: with the setting "
@@ -188,3 +189,15 @@ def _names_in(text: str) -> list[str]:
         *(next(filter(None, found)) for found in quoted),
         *(word for word in words if "." in word or "/" in word),
     ]
+
+
+def hint_of(relative: str) -> str:
+    """Return the hint for a missing file, where files are not sent by themselves.
+
+    relative: its path as the notebook writes it.
+    """
+    return (
+        f"{relative} exists beside the notebook on your machine: "
+        f"`{transfer_line('upload', relative)}` sends it, and with the setting "
+        'files = "on-demand" such files are sent when they are opened.'
+    )

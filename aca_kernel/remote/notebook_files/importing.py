@@ -160,7 +160,7 @@ class _Last:
 def _folders(mirror: Mirror, path: Sequence[str] | None) -> Iterator[tuple[str, str]]:
     """Yield the folders beside the notebook that may hold a module, as a prefix and as a path."""
     seen: set[str] = set()
-    for folder in [mirror.home, *sys.path] if path is None else list(path):
+    for folder in [mirror.paths.home, *sys.path] if path is None else list(path):
         # Python means the working directory by an empty one.
         inside = mirror.inside(folder or ".")
         if inside is not None and inside not in seen:

@@ -29,6 +29,7 @@ from .copies import Copies, Copy
 from .entries import MOST_ALONG, FileFacts
 from .local_path import LocalPath
 from .lookup_cache import LookupCache
+from .paths import Paths
 from .reading_ahead import ReadingAhead
 
 # How long code waits for the kernel while no cell runs; the kernel then polls at growing
@@ -52,8 +53,7 @@ class Refused(Exception):
 class Mirror:
     """The files of one remote kernel.
 
-    root: the directory that stands for the folder whose files may come.
-    inner: the notebook's folder in it. local: its path on the user's machine.
+    root, inner, local: as Paths has them.
     calls_path: the agent's socket.
     journal: a file in the agent's folder that records copies for the next remote kernel.
     known: stamps of files that are not the code's, to which copies are added.
@@ -73,11 +73,7 @@ class Mirror:
         local: LocalPath | None = None,
     ) -> None:
         self.root = root
-        self._inner = inner
-        # The notebook's folder here, and what is in front of its files' paths.
-        self.home = os.path.join(root, inner) if inner else root
-        self.prefix = f"{inner}/" if inner else ""
-        self._local = local or LocalPath("", root)
+        self.paths = Paths(root, inner, local or LocalPath("", root))
         self.is_hinting = is_hinting
         # Whether a cell is running.
         self.is_in_cell = False
@@ -125,65 +121,9 @@ class Mirror:
     # -- paths -------------------------------------------------------------------
 
     def inside(self, path: Any) -> str | None:
-        """Return a path relative to the root, "" for itself; None where nothing is mirrored.
-
-        Hidden names and paths outside the root are never asked for: the kernel would refuse.
-        """
-        text = text_of(path)
-        if not text or "\0" in text or self._leads_up(text):
-            return None
-        root = self.root
-        if not text.startswith("/"):
-            try:
-                text = os.path.join(os.getcwd(), text)
-            except FileNotFoundError:
-                return None
-        elif self._local.is_led(text):
-            text = root + text[len(self._local.path) :]
-        if not text.startswith(root) and "//" not in text and "/." not in text:
-            return None
-        text = os.path.normpath(text)
-        if text != root and not text.startswith(root + "/"):
-            return None
-        parts = text[len(root) + 1 :].split("/")
-        if any(part.startswith(".") or part == "__pycache__" for part in parts):
-            return None
-        relative = "/".join(parts)
-        return self._through_links(relative) if self.copies.links else relative
-
-    def local_place(self, path: str) -> str:
-        """Return the place here of an absolute path of the user's machine that leads nowhere."""
-        if not self._local.is_in(path) or self._local.is_led(path):
-            return ""
-        return os.path.normpath(path[len(self._local.path) :].lstrip("/"))
-
-    def local_name(self, relative: str) -> str:
-        """Return a file's absolute path on the user's machine, "" where that is not known."""
-        return f"{self._local.path}/{relative}" if self._local.path else ""
-
-    def _leads_up(self, text: str) -> bool:
-        """Tell whether a relative path leaves the root.
-
-        It may come back by a name that the directory has here only: `../data/x`.
-        """
-        try:
-            return ".." in text and not text.startswith("/") and self.leads_out(text)
-        except FileNotFoundError:  # there is no working directory
-            return True
-
-    def leads_out(self, path: str) -> bool:
-        """Tell whether a path may be one of the user's machine that is outside of the root."""
-        text = os.path.normpath(path) if path and "\0" not in path else ""
-        if text.startswith("/"):
-            return text != self.root and not text.startswith(self.root + "/")
-        if not text.startswith(".."):
-            return False
-        here = os.path.relpath(os.getcwd(), self.root)
-        return os.path.normpath(os.path.join(here, text)).startswith("..")
-
-    def shown(self, relative: str) -> str:
-        """Return a path as the notebook writes it: relative to its own folder."""
-        return os.path.relpath(relative, self._inner) if self._inner else relative
+        """As Paths.inside, with the symlinks resolved that are there."""
+        relative = self.paths.inside(path)
+        return self._through_links(relative) if relative and self.copies.links else relative
 
     def _through_links(self, relative: str) -> str:
         """Resolve the symlinks in a path that still exist there."""
@@ -325,7 +265,7 @@ class Mirror:
             return
         found = self.look(relative)
         if found is not None and not copy.is_of(found):
-            shown = self.shown(relative)
+            shown = self.paths.shown(relative)
             self.tell_once(
                 relative,
                 f"{shown} has changed on your machine, and the code has changed its copy here: "
@@ -530,28 +470,3 @@ class Mirror:
         if key not in self._told:
             self._told.add(key)
             tell(text)
-
-
-def hint_of(relative: str) -> str:
-    """Return the hint for a missing file, where files are not sent by themselves.
-
-    relative: its path as the notebook writes it.
-    """
-    return (
-        f"{relative} exists beside the notebook on your machine: "
-        f"`{transfer_line('upload', relative)}` sends it, and with the setting "
-        'files = "on-demand" such files are sent when they are opened.'
-    )
-
-
-def text_of(path: Any) -> str:
-    """Return a path as text, "" for others, such as descriptors.
-
-    An exception of a path object is raised again where the code uses it.
-    """
-    if isinstance(path, str):
-        return path
-    try:
-        return os.fsdecode(path)
-    except Exception:  # noqa: BLE001 - anything, it is the notebook's
-        return ""

@@ -17,7 +17,8 @@ from ..paged_files import FileProblem
 from ..wrapping import wrapped
 from . import quiet
 from .hinting import add_sentence
-from .mirror import Mirror, text_of
+from .mirror import Mirror
+from .paths import text_of
 
 _MOST_PATHS = 5
 _LONGEST_PATH = 1000
@@ -66,15 +67,15 @@ class Outside:
 
     def sentence_for(self, names: list[str]) -> str:
         """Return where files are that lead out, and what sends them; "" for all others."""
-        mirror = self._mirror
+        paths = self._mirror.paths
         asked = []
         for name in names:
-            if mirror.local_place(name):
+            if place := paths.local_place(name):
                 return (
                     f"{name} is a path on your machine. In the environment it is "
-                    f"{mirror.shown(mirror.local_place(name))}, relative to the notebook's folder."
+                    f"{paths.shown(place)}, relative to the notebook's folder."
                 )
-            if len(name) <= _LONGEST_PATH and mirror.leads_out(name):
+            if len(name) <= _LONGEST_PATH and paths.leads_out(name):
                 asked.append(self._from_home(name))
         if not asked:
             return ""
@@ -88,7 +89,7 @@ class Outside:
         """Return a path relative to the notebook's folder, or an absolute one."""
         if os.path.isabs(name):
             return name
-        here = os.path.relpath(os.getcwd(), self._mirror.home)
+        here = os.path.relpath(os.getcwd(), self._mirror.paths.home)
         return name if here == os.curdir else os.path.join(here, name)
 
 

@@ -53,6 +53,6 @@ def name_of(mirror: Mirror, path: Any) -> Any:
         relative = mirror.inside(path)
         if not relative or not mirror.is_copy(relative):
             return path
-    shown = mirror.shown(relative)
+    shown = mirror.paths.shown(relative)
     # A link may not lead up: `../` is read as `./`.
-    return mirror.local_name(relative) or path if shown.startswith("..") else f"./{shown}"
+    return mirror.paths.local_name(relative) or path if shown.startswith("..") else f"./{shown}"
