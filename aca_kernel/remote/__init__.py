@@ -5,7 +5,8 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
 
     wire               the encoding of records, for both halves
     loader             writes the agent's modules in the environment and starts it
-    agent              logs the remote kernel's messages and answers exchanges
+    agent              starts remote kernels and answers exchanges
+    kernel_messages    what they are told and say, in order, for the log
     open_requests      what the remote kernel has not finished
     pacing             for how long an exchange waits for more
     readiness          whether a new remote kernel answers

@@ -25,17 +25,14 @@ Records to the kernel:
     got         {id, ...} and parts              what came of put, get, look and drop
 
 A request is open from its arrival here until the remote kernel has published idle for
-it and, if one is due, sent its reply. An exchange that waits ends when nothing is open
-any more, when there is output (coalesced for `settle` seconds), when it is woken through
-the FIFO, or when its time is over. Replies are held back until the outputs before them
-are in the log, because the two come over different sockets.
+it and, if one is due, sent its reply (kernel_messages.py). An exchange that waits ends when
+nothing is open any more, when there is output (coalesced for `settle` seconds), when it is woken
+through the FIFO, or when its time is over.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -44,26 +41,15 @@ import time
 from typing import Any
 
 from . import agent_folder, install_ipykernel, retirement, session_ipython, wire
-from .ahead import AheadFifo, path_of
-from .ahead_of_replies import BEHIND
 from .call_socket import CallSocket
 from .depot import KINDS as DEPOT_KINDS
 from .depot import Depot
-from .facts_ahead import FactsAhead
+from .kernel_messages import KernelMessages
 from .loader import write_missing
-from .open_requests import OpenRequest, OpenRequests
-from .pacing import Pacing
-from .readiness import PROBE_SECONDS, Readiness, is_probe
+from .readiness import PROBE_SECONDS, Readiness
 from .spawn import compile_package, spawn
 from .spool import Spool
 from .wake_fifo import WakeFifo
-
-# How long to wait for the reply that belongs to an idle, for the busy of a cell that calls,
-# and for outputs that belong to a prompt: the other socket's thread needs some milliseconds
-# at the most.
-REPLY_GRACE_SECONDS = 0.2
-BUSY_GRACE_SECONDS = 2.0
-OUTPUT_GRACE_SECONDS = 0.005
 
 # How long an exchange that waits for nothing lets an answer go to its caller: a thread that
 # goes on after its cell. A page of a file takes some milliseconds.
@@ -137,21 +123,21 @@ class Agent:
         self.incoming = wire.ReceiveLog()
         self.spool = Spool()
         self.exchange_number = 0
-        # Up to where the last answer went, and the end of the last question to this side.
+        # Up to where the last answer went.
         self.answered_end = 0
-        self.question_end = 0
-        self.open_requests = OpenRequests()
-        self.pacing = Pacing()
+        self.messages = KernelMessages(self.outgoing, directory)
         self.background = False
-        self.is_urgent = False
-        self.kernel: Any = None
         self.kernel_number = 0
         self.wake = WakeFifo(os.path.join(directory, "wake"))
         self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory, config["compiled"])
-        self.facts_ahead = FactsAhead()
         if not self.missing:
             self._start_kernel()
+
+    @property
+    def kernel(self) -> Any:
+        """The remote kernel, None if there is none."""
+        return self.messages.kernel
 
     def _mend_folder(self) -> None:
         """Make what code has removed of the folder, if it has; see agent_folder.py."""
@@ -166,8 +152,8 @@ class Agent:
         """
         if self.kernel is not None:
             self.kernel.close()
-            self.kernel = None
-        self.open_requests.forget()
+            self.messages.kernel = None
+        self.messages.open_requests.forget()
         retirement.end_processes(self.nonce)
         self.calls.close()
         self.wake.close()
@@ -216,16 +202,16 @@ class Agent:
         start = max(head["got"], self.answered_end if is_next else 0)
         self.exchange_number = head["n"]
         self.outgoing.acknowledge(head["got"])
-        self.is_urgent = False
+        self.messages.is_urgent = False
         # Behind a gap lies what is sent again when the kernel sees how much has come.
         is_gap = head["off"] > self.incoming.received
         for record in [] if is_gap else self.incoming.feed(head["off"], page.data):
             if record.end > head["void"] or not record.can_be_withdrawn:
                 self._handle(record)
-        if not self.open_requests:
+        if not self.messages.open_requests:
             self.calls.drain(DRAIN_SECONDS)
         # Nor is a question answered by a call that was made before it was known.
-        is_asked = self.question_end > head["got"]
+        is_asked = self.messages.question_end > head["got"]
         seconds = 0.0 if is_gap or is_asked else head["wait"]
         self._wait(start, seconds, head["settle"], 3 * head["limit"])
         answer = {
@@ -235,7 +221,7 @@ class Agent:
             "end": self.outgoing.end,
             "background": self.background,
             "woken": self.wake.number == self.exchange_number,
-            "open": len(self.open_requests),
+            "open": len(self.messages.open_requests),
             "pid": self.kernel.process.pid if self.kernel else 0,
             "held": time.monotonic() - began,
         }
@@ -247,8 +233,8 @@ class Agent:
 
     def _handle(self, record: wire.Record) -> None:
         if record.kind == "msg":
-            is_ahead = bool(record.head.get("ahead"))
-            self._accept(str(record.head["channel"]), list(record.parts), is_ahead=is_ahead)
+            channel, is_ahead = str(record.head["channel"]), bool(record.head.get("ahead"))
+            self.messages.accept(channel, list(record.parts), is_ahead=is_ahead)
         elif record.kind == "interrupt":
             if self.kernel:
                 self.kernel.interrupt()
@@ -257,51 +243,23 @@ class Agent:
         elif record.kind == "answer":
             self.calls.answer(record)
         elif record.kind == "facts":
-            self.facts_ahead.take(record)
+            self.messages.facts_ahead.take(record)
         elif record.kind in DEPOT_KINDS:
             self.outgoing.append(self.depot.answer(record))
-            self.is_urgent = True
-
-    def _accept(self, channel: str, frames: list[bytes], *, is_ahead: bool = False) -> None:
-        if self.kernel is None:  # it died: the kernel fails all it sent before it knew
-            return
-        if channel != "stdin":
-            header = _load(frames[0])
-            msg_id = str(header.get("msg_id", ""))
-            request = self.open_requests[msg_id] = OpenRequest(channel, header)
-            if request.is_state:
-                # Behind the files that it needs: they are written, and the reply tells as much.
-                self.is_urgent = False
-            if request.may_be_silent:
-                self.pacing.moved_at = time.monotonic()
-            if is_ahead:
-                with contextlib.suppress(OSError):  # no room on the disk: the cell does without
-                    request.ahead = AheadFifo(path_of(self.directory, msg_id))
-            behind = str(_load(frames[2]).get(BEHIND)) if BEHIND.encode() in frames[2] else ""
-            if behind in self.open_requests:
-                # What ends its process takes what zmq has not sent yet of the cell before with it.
-                self.open_requests.behind[behind] = (channel, frames)
-                return
-        self._pass_on(channel, frames)
-
-    def _pass_on(self, channel: str, frames: list[bytes]) -> None:
-        if self.readiness.is_ready:
-            self.kernel.send(channel, frames)
-        else:
-            self.readiness.waiting.append((channel, frames))
+            self.messages.is_urgent = True
 
     # -- the remote kernel -------------------------------------------------------
 
     def _start_kernel(self) -> None:
         if self.kernel is not None:
             self.kernel.close()
-            self.kernel = None
+            self.messages.kernel = None
         self._mend_folder()
         self.calls.forget_first()
         self.kernel_number += 1
-        self.readiness = Readiness(self.kernel_number, self.config["session"])
+        self.messages.readiness = Readiness(self.kernel_number, self.config["session"])
         self._open_kernel()
-        self._probe()
+        self.messages.probe()
 
     def _open_kernel(self) -> None:
         config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
@@ -317,14 +275,14 @@ class Agent:
 
         from .process import RemoteKernel
 
-        self.kernel = RemoteKernel(spawned)
+        kernel = self.messages.kernel = RemoteKernel(spawned)
         self.poller = zmq.Poller()
-        self.kernel.register(self.poller)
+        kernel.register(self.poller)
         self.poller.register(self.wake.descriptor, zmq.POLLIN)
         self.calls.register(self.poller, zmq.POLLIN, zmq.POLLOUT)
-        self.reply_poller = zmq.Poller()
+        replies = self.messages.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
-            self.reply_poller.register(self.kernel.sockets[channel], zmq.POLLIN)
+            replies.register(kernel.sockets[channel], zmq.POLLIN)
         if not is_compiled:
             packages = self.config.get("packages", {})
             is_wanted = bool(packages.get("wanted") or packages.get("notebook"))
@@ -336,32 +294,20 @@ class Agent:
             self._start_kernel()
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no remote kernel
             why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-            self._log({"kind": "dead", "code": 0, "ready": False, "text": "", "failure": why})
-            self.open_requests.forget()
-            self.is_urgent = True
-
-    def _probe(self) -> None:
-        self.kernel.send("shell", self.readiness.probe(time.monotonic()))
-
-    def _become_ready(self) -> None:
-        self.readiness.is_ready = True
-        self.pacing.ready_at = time.monotonic()
-        self._log({"kind": "ready", "pid": self.kernel.process.pid, "info": self.readiness.info})
-        for channel, frames in self.readiness.waiting:
-            self.kernel.send(channel, frames)
-        self.readiness.waiting = []
+            self.messages.never_started(why)
 
     # -- waiting -----------------------------------------------------------------
 
     def _wait(self, seen: int, seconds: float, settle: float, enough_bytes: int) -> None:
-        self.pacing.begin(time.monotonic(), seen, seconds, settle)
+        messages = self.messages
+        messages.pacing.begin(time.monotonic(), seen, seconds, settle)
         while True:
             self._collect()
-            now = time.monotonic()
-            until = self.pacing.until(now, self.outgoing.end, self.open_requests.values())
+            now, still_open = time.monotonic(), messages.open_requests
+            until = messages.pacing.until(now, self.outgoing.end, still_open.values())
             if (
-                not self.open_requests
-                or self.is_urgent
+                not still_open
+                or messages.is_urgent
                 or self.wake.number >= self.exchange_number
                 or self.outgoing.end - seen >= enough_bytes
                 or now >= until
@@ -370,7 +316,7 @@ class Agent:
             self._poll(until - now)
 
     def _poll(self, seconds: float) -> None:
-        if not self.readiness.is_ready:
+        if not self.messages.readiness.is_ready:
             seconds = min(seconds, PROBE_SECONDS)
         if self.kernel.exit_fd is None:
             seconds = min(seconds, DEATH_POLL_SECONDS)
@@ -383,162 +329,25 @@ class Agent:
             return
         # The end is looked for first: what is read afterwards is all there will be.
         code = self.kernel.exit_code()
-        self._read_replies("control")
-        self._read_replies("shell")
-        self._read_iopub()
-        self._read_stdin()
+        self.messages.read()
         for call in self.calls.read():
-            if "background" in call.head:
-                self.background = bool(call.head["background"])
-            elif (known := self.facts_ahead.answer(call)) is not None:
-                self.calls.answer(known)
-            else:
-                self.is_urgent = True
-                self._await_busy(str(call.head.get("parent", "")))
-                record = wire.Record({**call.head, "kind": "call"}, call.parts)
-                end = self.outgoing.append(record)
-                # What a command says and how it ends comes without an answer from the kernel.
-                if call.head.get("op") != "shell":
-                    self.question_end = end
+            self._take_call(call)
         if code is not None:
-            self._bury(code)
-        elif not self.readiness.is_ready:
-            if self.readiness.has_answered:
-                self._become_ready()
-            elif self.readiness.is_probe_due(time.monotonic()):
-                self._probe()
+            self.messages.bury(code)
+            self.background = False
+        else:
+            self.messages.look_after_start(time.monotonic())
 
-    def _await_busy(self, parent: str) -> None:
-        """Let the log have the busy of a cell before its call, which comes another way."""
-        deadline = time.monotonic() + BUSY_GRACE_SECONDS
-        while parent in self.open_requests and not self.open_requests[parent].is_busy:
-            if time.monotonic() > deadline:
-                return
-            self.kernel.iopub.poll(int(OUTPUT_GRACE_SECONDS * 1000))
-            self._read_iopub()
-
-    def _read_replies(self, channel: str) -> None:
-        for frames in self.kernel.receive(channel):
-            parent = str(_load(frames[1]).get("msg_id", ""))
-            if is_probe(parent):
-                self.readiness.info = _load(frames[3])
-                continue
-            request = self.open_requests.get(parent)
-            if request is None:
-                self._log_message(channel, frames)
-            else:
-                request.held.append((channel, frames))
-
-    def _read_iopub(self) -> None:
-        for frames in self.kernel.receive("iopub"):
-            self.readiness.has_spoken = True
-            header, parent = _load(frames[0]), str(_load(frames[1]).get("msg_id", ""))
-            msg_type = header.get("msg_type")
-            if is_probe(parent) and self.readiness.is_ready:
-                self._close_silent(None)
-            if msg_type == "iopub_welcome" or is_probe(parent):
-                continue
-            if not parent and not self.readiness.is_ready:
-                # Said while it started, which the clients of a local kernel never hear.
-                continue
-            state = None
-            if msg_type == "status":
-                state = _load(frames[3]).get("execution_state")
-                if state == "starting":
-                    continue
-                if parent in self.open_requests:
-                    if not self.open_requests[parent].is_busy:
-                        self._begin(parent)
-                    if state == "idle":
-                        self._finish(parent)
-            self._log_message("iopub", frames, header, state)
-
-    def _begin(self, parent: str) -> None:
-        """The remote kernel has begun with a request."""
-        request = self.open_requests[parent]
-        request.is_busy = True
-        if request.is_cell:
-            self.pacing.cell_began = time.monotonic()
-        self._close_silent(parent)
-
-    def _finish(self, parent: str) -> None:
-        """Put the replies of a request that is idle now into the log, before its idle."""
-        request = self.open_requests[parent]
-        if request.needs_reply and not request.held:
-            # On its way over the other socket: published before the idle was.
-            deadline = time.monotonic() + REPLY_GRACE_SECONDS
-            while not request.held and time.monotonic() < deadline:
-                self.reply_poller.poll(int(REPLY_GRACE_SECONDS * 1000))
-                self._read_replies("shell")
-                self._read_replies("control")
-        for channel, frames in request.held:
-            self._log_message(channel, frames)
-        if request.is_cell:
-            self.facts_ahead.forget()
-        # A slider or a completion beside a cell: nothing that follows belongs to it.
-        self.is_urgent = self.is_urgent or not request.is_cell
-        # ipykernel sends no reply to a type that it does not know: idle ends it all the same.
-        behind = self.open_requests.finish(parent)
-        if behind is not None:
-            self._pass_on(*behind)
-        if self.open_requests.is_silent_one_due:
-            # It is behind them, and its busy tells what became of them.
-            self._probe()
-
-    def _close_silent(self, parent: str | None) -> None:
-        """Tell of comm messages that were done without a word. parent: as for `take_silent`."""
-        for msg_id in self.open_requests.take_silent(parent):
-            self._log({"kind": "closed", "parent": msg_id})
-
-    def _read_stdin(self) -> None:
-        for frames in self.kernel.receive("stdin"):
-            # What was printed before the prompt must be seen before it.
-            while self.kernel.iopub.poll(int(OUTPUT_GRACE_SECONDS * 1000)):
-                self._read_iopub()
-            self._log_message("stdin", frames)
-            self.question_end = self.outgoing.end
-            self.is_urgent = True
-
-    def _bury(self, code: int) -> None:
-        """Tell that the remote kernel has ended; what was open will never be answered."""
-        self._read_iopub()
-        for request in self.open_requests.values():
-            for channel, frames in request.held:
-                self._log_message(channel, frames)
-        text = "" if self.readiness.is_ready else self.kernel.startup_log()
-        self._log({"kind": "dead", "code": code, "ready": self.readiness.is_ready, "text": text})
-        self.open_requests.forget()
-        self.background = False
-        self.is_urgent = True
-        self.kernel.close()
-        self.kernel = None
-
-    # -- the log -----------------------------------------------------------------
-
-    def _log_message(
-        self,
-        channel: str,
-        frames: list[bytes],
-        header: dict[str, Any] | None = None,
-        state: str | None = None,
-    ) -> None:
-        header = _load(frames[0]) if header is None else header
-        msg_type = str(header.get("msg_type", ""))
-        head: dict[str, Any] = {"kind": "msg", "channel": channel, "type": msg_type}
-        head["parent"] = str(_load(frames[1]).get("msg_id", ""))
-        if state is not None:
-            head["state"] = state
-        self.outgoing.append(wire.Record(head, tuple(frames)))
-        self.pacing.said(msg_type, self.outgoing.end)
-
-    def _log(self, head: dict[str, Any]) -> None:
-        self.outgoing.append(wire.Record(head))
-
-
-def _load(data: bytes) -> dict[str, Any]:
-    """Read a JSON object; what is none becomes an empty one, so that nothing is lost."""
-    try:
-        value = json.loads(data.decode("utf-8", "surrogatepass"))
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    def _take_call(self, call: wire.Record) -> None:
+        messages = self.messages
+        if "background" in call.head:
+            self.background = bool(call.head["background"])
+        elif (known := messages.facts_ahead.answer(call)) is not None:
+            self.calls.answer(known)
+        else:
+            messages.is_urgent = True
+            messages.await_busy(str(call.head.get("parent", "")))
+            end = self.outgoing.append(wire.Record({**call.head, "kind": "call"}, call.parts))
+            # What a command says and how it ends comes without an answer from the kernel.
+            if call.head.get("op") != "shell":
+                messages.question_end = end

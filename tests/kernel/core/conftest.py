@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from aca_kernel.remote import agent as agent_module
+from aca_kernel.remote import agent, kernel_messages
 
 from .world import World, fake_time
 
@@ -15,7 +15,7 @@ from .world import World, fake_time
 def new_world() -> Iterator[Callable[..., World]]:
     """Makes worlds; there is one at a time."""
     made: list[World] = []
-    before, agent_module.time = agent_module.time, fake_time(lambda: made[-1] if made else None)
+    time = fake_time(lambda: made[-1] if made else None)
 
     def make(**options: object) -> World:
         # The clock is wanted while the world is being made.
@@ -26,5 +26,7 @@ def new_world() -> Iterator[Callable[..., World]]:
         world.__init__(**options)
         return world
 
-    yield make
-    agent_module.time = before
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (agent, kernel_messages):
+            patch.setattr(module, "time", time)
+        yield make

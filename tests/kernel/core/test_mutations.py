@@ -125,7 +125,7 @@ def lose_track_of_a_cell(new_world: NewWorld) -> None:
     world = new_world()
     world.cell(seconds=1000.0)
     world.run(3.0)
-    world.agent.open_requests.clear()
+    world.agent.messages.open_requests.clear()
     world.run(25.0)
     check(world, must_end=False)
 

@@ -130,7 +130,7 @@ def test_a_request_that_the_environment_has_forgotten_is_ended(new_world: NewWor
     world.settle()
     cell = world.cell(seconds=1000.0)
     world.run(5.0)
-    world.agent.open_requests.clear()
+    world.agent.messages.open_requests.clear()
     world.settle()
     assert world.reply(cell)["ename"] == "RequestLost"
     before = world.calls

@@ -39,9 +39,7 @@ from aca_kernel.kernel.core import Core, CoreOptions
 from aca_kernel.messaging import outgoing
 from aca_kernel.remote import agent as agent_module
 from aca_kernel.remote import wire
-from aca_kernel.remote.facts_ahead import FactsAhead
-from aca_kernel.remote.open_requests import OpenRequests
-from aca_kernel.remote.pacing import Pacing
+from aca_kernel.remote.kernel_messages import KernelMessages
 from aca_kernel.remote.spool import Spool
 
 LOG = logging.getLogger("test.core")
@@ -329,21 +327,17 @@ class MemoryAgent(agent_module.Agent):
         self.spool = Spool()
         self.exchange_number = 0
         self.wake = SimpleNamespace(number=0, read=lambda: None)
-        self.answered_end = self.question_end = 0
-        self.open_requests = OpenRequests()
-        self.pacing = Pacing()
+        self.answered_end = 0
+        self.messages = KernelMessages(self.outgoing, self.directory)
+        self.messages.reply_poller = SimpleNamespace(poll=self._pass)
         self.background = False
-        self.is_urgent = False
-        self.kernel: Any = None
         self.kernel_number = 0
-        self.reply_poller = SimpleNamespace(poll=self._pass)
         self.calls = SimpleNamespace(
             read=self._read_calls,
             drain=lambda _: None,
             answer=world.answers.append,
             forget_first=lambda: None,
         )
-        self.facts_ahead = FactsAhead()
         self.depot = SimpleNamespace(
             answer=lambda record: wire.Record({"kind": "got", "id": record.head["id"]})
         )
@@ -376,8 +370,9 @@ class MemoryAgent(agent_module.Agent):
         if self.world.is_start_impossible:
             raise OSError(28, "No space left on device")
         failure = self.world.start_failure(self.launch, self.kernel_number)
-        self.kernel = RemoteKernel(self.world, self.kernel_number, failure=failure)
-        self.world.kernels.append(self.kernel)
+        kernel = RemoteKernel(self.world, self.kernel_number, failure=failure)
+        self.messages.kernel = kernel
+        self.world.kernels.append(kernel)
 
     def _mend_folder(self) -> None:
         pass
