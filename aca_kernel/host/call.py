@@ -5,14 +5,40 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..environment.environment import Environment
 from ..environment.relay import Relay
 from ..errors import CallRefused
 
+if TYPE_CHECKING:
+    from ..checkpoint.checkpoints import Checkpoints
+    from ..checkpoint.schedule import Schedule
+    from ..messaging.inbox import Inbox, Noticed
+    from ..messaging.requests import RequestTable
+    from ..pool.backend import Backend
+    from ..settings import AcaKernel
+
 # The head and the parts of an answer.
 Answer = tuple[dict[str, Any], tuple[bytes, ...]]
+
+
+@dataclass(frozen=True)
+class Concerned:
+    """What the calls of one kernel's environments may be about.
+
+    inbox: told sentences for the user. package_config: what environments are told about packages.
+    folder: the notebook's; None: the working directory.
+    """
+
+    table: RequestTable
+    backend: Backend
+    settings: AcaKernel
+    checkpoints: Checkpoints
+    schedule: Schedule
+    inbox: Inbox[Noticed]
+    package_config: dict[str, Any]
+    folder: str | None = None
 
 
 @dataclass(frozen=True)

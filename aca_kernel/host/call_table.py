@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import wording
 from ..errors import CallRefused
-from .call import Answer, Call, Later, Restart
+from .call import Answer, Call, Concerned, Later, Restart
 from .checkpoint_commands import CheckpointCommands
 from .notebook_files.files_root import files_root
 from .notebook_files.folder import Folder
@@ -20,50 +19,28 @@ from .shell import start_command
 from .status import status_rows
 from .transfer import Transfers
 
-if TYPE_CHECKING:
-    from ..checkpoint.checkpoints import Checkpoints
-    from ..checkpoint.schedule import Schedule
-    from ..messaging.inbox import Inbox, Noticed
-    from ..messaging.requests import RequestTable
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
-
 # Returns None where nothing is answered unless it fails. Raises CallRefused, other errors of
 # ours, which are answered by their sentence, and EnvironmentGone, which is not.
 Handler = Callable[[Call], Awaitable[Answer | Later | None]]
 
 
 class CallTable:
-    """Does what the environments of one kernel ask.
+    """Does what the environments of one kernel ask."""
 
-    inbox: told sentences for the user. package_config: what environments are told about packages.
-    folder: the notebook's; None: the working directory.
-    """
-
-    def __init__(
-        self,
-        table: RequestTable,
-        backend: Backend,
-        settings: AcaKernel,
-        checkpoints: Checkpoints,
-        schedule: Schedule,
-        inbox: Inbox[Noticed],
-        package_config: dict[str, Any],
-        folder: str | None,
-    ) -> None:
+    def __init__(self, concerned: Concerned) -> None:
         self._restart_asked: Restart | None = None
-        self._checkpoints = checkpoints
-        self._schedule = schedule
-        self._table = table
-        self._backend = backend
-        self._settings = settings
+        self._checkpoints = checkpoints = concerned.checkpoints
+        self._schedule = schedule = concerned.schedule
+        self._table = table = concerned.table
+        self._settings = settings = concerned.settings
+        self._backend, inbox = concerned.backend, concerned.inbox
         commands = CheckpointCommands(table, settings, checkpoints, schedule)
-        found = files_root(settings.files_root_used, folder)
+        found = files_root(settings.files_root_used, concerned.folder)
         beside = Folder(found.root, found.inner)
         self._transfers = transfers = Transfers(table, beside.place_of, found.home)
         self.sending = sending = Sending(settings, beside, inbox, found.problem)
         self._back = back = WriteBack(settings, Folder(found.home), table)
-        packages = PackageCalls(settings, found.home, package_config, inbox)
+        packages = PackageCalls(settings, found.home, concerned.package_config, inbox)
         self._by_op: dict[str, Handler] = {
             "shell": self._shell,
             "status": self._status,

@@ -17,15 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, EnvironmentGone
 from ..remote.wire import Record
-from .call import Call, Later, Restart, unexpected
+from .call import Call, Concerned, Later, Restart, unexpected
 
 if TYPE_CHECKING:
-    from ..checkpoint.checkpoints import Checkpoints
-    from ..checkpoint.schedule import Schedule
-    from ..messaging.inbox import Inbox, Noticed
-    from ..messaging.requests import RequestTable
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
     from .call_table import CallTable
 
 
@@ -35,30 +29,17 @@ def load() -> None:
 
 
 class Calls:
-    """Answers the calls of one kernel's environments. The parameters: see CallTable."""
+    """Answers the calls of one kernel's environments."""
 
-    def __init__(
-        self,
-        table: RequestTable,
-        backend: Backend,
-        settings: AcaKernel,
-        checkpoints: Checkpoints,
-        schedule: Schedule,
-        inbox: Inbox[Noticed],
-        log: logging.Logger,
-        package_config: dict[str, Any],
-        folder: str | None = None,
-    ) -> None:
+    def __init__(self, concerned: Concerned, log: logging.Logger) -> None:
+        self._concerned = concerned
         self._log = log
-        self._parameters = (
-            table, backend, settings, checkpoints, schedule, inbox, package_config, folder,
-        )  # fmt: skip
 
     @functools.cached_property
     def _table(self) -> CallTable:
         from .call_table import CallTable
 
-        return CallTable(*self._parameters)
+        return CallTable(self._concerned)
 
     @property
     def _made(self) -> CallTable | None:

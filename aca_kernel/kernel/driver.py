@@ -18,6 +18,7 @@ from ..checkpoint.schedule import Schedule
 from ..checkpoint.store import Store
 from ..errors import AcaKernelError, CheckpointFailed
 from ..host import calls
+from ..host.call import Concerned
 from ..messaging.outgoing import Forward, ForwardReply, Publish, Reply
 from . import commands as do
 from . import events as on
@@ -70,17 +71,17 @@ class Driver:
             is_launching=launcher.has_begun,
         )
         self._core = Core(options, log)
-        self._calls = calls.Calls(
+        concerned = Concerned(
             self._core.table,
             backend,
             settings,
             self._checkpoints,
             self._schedule,
             inbox,
-            log,
             config["packages"],
             folder,
         )
+        self._calls = calls.Calls(concerned, log)
         self._tasks = Tasks(inbox, log)
         self._jobs = Jobs(
             backend,

@@ -13,7 +13,7 @@ import pytest
 from aca_kernel.app import AcaKernelApp
 from aca_kernel.checkpoint.schedule import Schedule
 from aca_kernel.host import checkpoint_commands
-from aca_kernel.host.call import Call, Later
+from aca_kernel.host.call import Call, Concerned, Later
 from aca_kernel.host.calls import Calls
 from aca_kernel.kernel import commands as do
 from aca_kernel.kernel import events as on
@@ -193,7 +193,7 @@ def test_a_cell_that_stores_or_restores_is_answered_whatever_happens(
     monkeypatch.setattr(checkpoint_commands, "find_permission", lambda *_: None)
     checkpoints: Any = SimpleNamespace(begin=fail, end=fail, begin_restoring=fail)
     none: Any = None
-    calls = Calls(none, none, AcaKernel(), checkpoints, none, none, LOG, {})
+    calls = Calls(Concerned(none, none, AcaKernel(), checkpoints, none, none, {}), LOG)
     call = Call({"id": "7", "op": name, "line": "checkpoint"}, (), none)
 
     async def run() -> Record:
