@@ -24,6 +24,7 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     c_readers       readers of libraries that open files in C
     cell_text       names of files in a cell's text, for C code that nobody knows
     file_mentions   names of files in the command of a `!` line or a child process
+    listing         files that stand in the lists of `ls`, `find` and their like
     command_words   the words of a command, for both halves
     new_processes   processes of multiprocessing that begin anew
     program_files   names of files in the text of scripts and makefiles that a command runs

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..paged_files import FileProblem
-from . import is_quiet, quiet
+from . import is_quiet, listing
 from .command_words import words_of
 from .entries import FileFacts
 from .mirror import Mirror, Refused
@@ -28,13 +28,6 @@ _PACKING = frozenset({"tar", "zip"})
 # Commands that read a folder with all that is in it: always, or with the option for that.
 _SEARCHING = frozenset({"rg", "ag", "ack"})
 _MAY_SEARCH = frozenset({"grep", "egrep", "fgrep", "zgrep", "diff"})
-
-# Commands that show what is in a folder. Small files come, so that they are in the list, up to so
-# many bytes in all; larger ones are named beside it.
-_LISTING = frozenset({"ls", "ll", "dir", "vdir"})
-_LISTED_BYTES = 1_000_000
-_MOST_LISTED_BYTES = 10_000_000
-_MOST_TOLD = 5
 
 _HERE = frozenset({".", "./"})
 _RECURSIVE = re.compile(r"-[A-Za-z]*[rR][A-Za-z]*|--(?:dereference-)?recursive")
@@ -79,43 +72,13 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
         paths = [""]
     for path, problem in _bring_trees(mirror, paths) if is_whole else mirror.bring_all(paths):
         mirror.tell_once(path, problem)
-    if programs & _LISTING:
+    if (is_deep := listing.is_deep(programs, named)) is not None:
         with contextlib.suppress(FileProblem):  # as above
             folders = [mirror.leads_to(path) for path, item in known if item.is_folder]
             if not known or not _HERE.isdisjoint(named):
                 folders.append(mirror.inside(".") or "")
-            _bring_listed(mirror, folders)
+            listing.bring(mirror, folders, is_deep=is_deep)
     ProgramFiles(mirror, named).bring()
-
-
-def _bring_listed(mirror: Mirror, folders: Iterable[str]) -> None:
-    """Bring what is to stand in the lists of some folders. Raises FileProblem."""
-    room = _MOST_LISTED_BYTES
-    for folder in folders:
-        items = list((mirror.names(folder) or {}).items())
-        coming: list[str] = []
-        left: list[str] = []
-        for name, item in sorted(items[:_MOST_NAMED], key=lambda one: (one[1].size, one[0])):
-            path = os.path.join(folder, name)
-            if item.size <= min(room, _LISTED_BYTES):
-                coming.append(path)
-                room -= item.size
-            else:
-                left.append(path)
-        left += [os.path.join(folder, name) for name, _ in items[_MOST_NAMED:]]
-        with quiet():
-            left = [
-                mirror.paths.shown(one) for one in left if not os.path.lexists(mirror.path_of(one))
-            ]
-        for path, problem in mirror.bring_all(coming):
-            mirror.tell_once(path, problem)
-        if left:
-            more = f" and {len(left) - _MOST_TOLD} more" if len(left) > _MOST_TOLD else ""
-            mirror.tell_once(
-                f"{folder}/",
-                f"Beside the notebook on your machine, and not in this list until they are opened: "
-                f"{', '.join(left[:_MOST_TOLD])}{more}.",
-            )
 
 
 def _is_searching(programs: set[str], words: list[str]) -> bool:

@@ -53,6 +53,33 @@ def test_a_list_of_many_names_brings_so_many_bytes(folder: Path) -> None:
         assert "files_open" not in kernel.run("asked").text
 
 
+def test_lists_of_all_levels_have_what_is_in_the_folders_in_it(folder: Path) -> None:
+    fill(folder)
+    for place in ("a/b/c", "d"):
+        (folder / "sub" / place).mkdir(parents=True)
+        (folder / "sub" / place / "leaf.txt").write_text(place)
+    (folder / "sub" / "d" / "large.bin").write_bytes(bytes(3_000_000))
+    (folder / "sub" / "d" / ".hidden.txt").write_text(SECRET)
+    (folder / "sub" / "up").symlink_to("..")
+    wanted = {"./a/b/c/leaf.txt", "./d/leaf.txt", "./more data.csv"}
+    run = "import subprocess\nprint(subprocess.run('find . -type f', shell=True, cwd='sub'))"
+    for code in ("!cd sub && find . -type f", run):
+        with running_kernel() as kernel:
+            lines = kernel.run(code).stream("stdout").splitlines()
+            assert wanted <= set(lines), code
+            assert not [one for one in lines if "hidden" in one or "large" in one]
+    with running_kernel() as kernel:
+        cell = kernel.run("!ls -R sub")
+        assert cell.stream("stdout").count("leaf.txt") == 2
+        assert cell.said == f"{NOT_LISTED}sub/d/large.bin."
+        assert kernel.run("!find sub -name 'l*'").stream("stdout").count("leaf.txt") == 2
+    with running_kernel() as kernel:
+        # In reverse is another option: one level, as of all lists that do not say more.
+        kernel.run(COUNTING)
+        assert "sub" in kernel.run("!ls -r").stream("stdout").split()
+        assert kernel.run("asked.count('files_list')").result == "1"
+
+
 @pytest.mark.parametrize("files", ["hint", "off"])
 def test_nothing_comes_where_files_are_not_sent(folder: Path, files: str) -> None:
     fill(folder)
