@@ -72,7 +72,7 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
         paths = [""]
     for path, problem in _bring_trees(mirror, paths) if is_whole else mirror.bring_all(paths):
         mirror.tell_once(path, problem)
-    if (is_deep := listing.is_deep(programs, named)) is not None:
+    if (is_deep := listing.is_deep(arguments, named)) is not None:
         with contextlib.suppress(FileProblem):  # as above
             folders = [mirror.leads_to(path) for path, item in known if item.is_folder]
             if not known or not _HERE.isdisjoint(named):

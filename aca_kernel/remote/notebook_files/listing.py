@@ -10,15 +10,24 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from . import quiet
 from .entries import FileFacts
 from .mirror import Mirror
+from .paths import text_of
 
 # Commands that list a folder, all folders in it with an option; and those that always list them.
 _FLAT = frozenset({"ls", "ll", "dir", "vdir"})
 _DEEP = frozenset({"du", "fd", "fdfind", "find", "tree"})
 _ALL_LEVELS = re.compile(r"-[A-Za-z]*R[A-Za-z]*|--recursive")
+
+# Where a command begins in a line: these are words that also mean something else.
+_COMMAND = re.compile(
+    r"(?:^|[;&|(`\n])\s*"
+    r"(?:(?:command|do|else|env|exec|if|nice|nohup|sudo|then|time|while|xargs|\w+=\S*)\s+)*"
+    r"(?:[\w./-]*/)?(\w+)(?![\w./-])"
+)
 
 # Of one file that comes, and of all that do.
 _FILE_BYTES = 1_000_000
@@ -29,14 +38,25 @@ _MOST_NAMES = 1000
 _MOST_TOLD = 5
 
 
-def is_deep(programs: set[str], words: Iterable[str]) -> bool | None:
+def is_deep(arguments: Iterable[Any], words: Iterable[str]) -> bool | None:
     """Tell whether a command lists the folders in a folder, too; None: it lists nothing.
 
-    programs: the last parts of its words.
+    arguments: of what runs it, lines and lists. words: all of theirs.
     """
+    programs = set(_programs(arguments))
     if programs & _DEEP:
         return True
     return any(map(_ALL_LEVELS.fullmatch, words)) if programs & _FLAT else None
+
+
+def _programs(arguments: Iterable[Any]) -> Iterator[str]:
+    """Yield the names of the programs that lines, or lists of words, begin with."""
+    for argument in arguments:
+        if isinstance(argument, (list, tuple)):
+            lines = [one for one in argument[1:] if " " in text_of(one)]
+            yield from _programs([*argument[:1], *lines])
+        elif isinstance(argument, (str, bytes, os.PathLike)):
+            yield from _COMMAND.findall(text_of(argument))
 
 
 def bring(mirror: Mirror, folders: Iterable[str], *, is_deep: bool) -> None:

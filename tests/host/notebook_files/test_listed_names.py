@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from aca_kernel.remote.notebook_files.command_words import words_of
+from aca_kernel.remote.notebook_files.listing import is_deep
 
 from ...support import running_kernel
 from .conftest import SECRET, fill
@@ -78,6 +82,28 @@ def test_lists_of_all_levels_have_what_is_in_the_folders_in_it(folder: Path) -> 
         kernel.run(COUNTING)
         assert "sub" in kernel.run("!ls -r").stream("stdout").split()
         assert kernel.run("asked.count('files_list')").result == "1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "deep"),
+    [
+        (["ls"], False),
+        (["ls -lR data"], True),
+        (["ls --recursive"], True),
+        ([b"cd data; /usr/bin/find . -name x | wc -l"], True),
+        ([None, ["find", ".", "-type", "f"]], True),
+        (["/bin/sh", ["/bin/sh", "-c", "LC_ALL=C sudo tree"], "data"], True),
+        (["x=$(du -s)"], True),
+        (["if true; then fd csv; fi"], True),
+        (["echo find it in ls"], None),
+        (["git find; git ls-files; finder; ./find.py; ls-R"], None),
+        (["/bin/grep", ["grep", "find", "du"]], None),
+    ],
+)
+def test_what_lists_is_told_by_the_command_that_a_line_begins_with(
+    arguments: list[Any], deep: bool | None
+) -> None:
+    assert is_deep(arguments, list(words_of(arguments))) is deep
 
 
 @pytest.mark.parametrize("files", ["hint", "off"])
