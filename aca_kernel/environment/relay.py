@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -88,6 +89,7 @@ class Relay:
         self._log = log
         # The calls that are under way.
         self._calls: dict[asyncio.Future[ToolResult | None], ToolCall] = {}
+        self._interrupts = itertools.count(1)
         self._is_stirred = asyncio.Event()
         self._is_to_stop = False
         self._stop_place: int | None = None
@@ -366,8 +368,9 @@ class Relay:
 
         Where there is no usable shell tool the next exchange carries it.
         """
-        if not await self._side.interrupt():
-            self.exchange.send(wire.Record({"kind": "interrupt"}))
+        number = next(self._interrupts)
+        if not await self._side.interrupt(number):
+            self.exchange.send(wire.Record({"kind": "interrupt", "number": number}))
 
     async def wake(self) -> None:
         """End the pending exchange now, so that what is queued gets its turn."""

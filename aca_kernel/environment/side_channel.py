@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AcaKernelError, ToolFailed
 from ..remote import ahead
+from ..remote.agent_folder import INTERRUPTED
 
 if TYPE_CHECKING:
     from .boot import Greeting
@@ -46,13 +47,19 @@ class SideChannel:
         """The agent's folder, "" while it is not known."""
         return self._directory
 
-    async def interrupt(self) -> bool:
-        """Send SIGINT to the remote kernel's process group; False: the exchange must do it."""
+    async def interrupt(self, number: int) -> bool:
+        """Send SIGINT to the remote kernel's process group; False: the exchange must do it.
+
+        number: of this interrupt. What has been done is noted with it, in case that the answer is
+        lost: a second signal would hit what handles the first one, or the next cell.
+        """
         # No greeting has come yet, or there is no remote kernel: that says nothing of the tool.
         if not (self._wake_paths and self._exchange.remote_pid):
             return False
+        note = shlex.quote(f"{self._directory}/{INTERRUPTED}")
+        signal = f"kill -INT -{self._exchange.remote_pid} && echo {number} >{note}"
         try:
-            await self._run(f"kill -INT -{self._exchange.remote_pid}")
+            await self._run(f'test "$(cat {note} 2>/dev/null)" = {number} || {{ {signal}; }}')
         except AcaKernelError as error:
             self._log.info("interrupt through the exchange: %s", error.reason)
             # Exchanges are short from now on, so that the next is not far.

@@ -7,7 +7,8 @@ Records from the kernel, by kind:
 
     msg         {channel, keep, ahead}           a message for the remote kernel; ahead: a starter
                                                  of `!` commands is sent beside it
-    interrupt   {}                               SIGINT to the remote kernel
+    interrupt   {number}                         SIGINT to the remote kernel, unless the shell tool
+                                                 has sent that one
     restart     {}                               a new remote kernel after a death
     answer      {id, ...} and parts              to a call of the extension
     facts       {found}                          about names in a cell's `!` lines: facts_ahead.py
@@ -236,7 +237,7 @@ class Agent:
             channel, is_ahead = str(record.head["channel"]), bool(record.head.get("ahead"))
             self.messages.accept(channel, list(record.parts), is_ahead=is_ahead)
         elif record.kind == "interrupt":
-            if self.kernel:
+            if self.kernel and agent_folder.note_interrupt(self.directory, record.head["number"]):
                 self.kernel.interrupt()
         elif record.kind == "restart":
             self._restart_kernel()

@@ -5,6 +5,7 @@ Contents, and their users by name:
     _aca_remote/, lib/   our modules: a remote kernel that starts, and first imports
     wake                 a FIFO: the shell tool, which also finds it by the agent's descriptor
     calls                the agent's socket: call_socket.py, which also keeps it open
+    interrupted          the number of the last interrupt that has been sent
     ahead-*              FIFOs of starters that are sent ahead: a cell does without
     origin, copies       records for the next remote kernel, written again after a cell
     packages-done        what was installed for the notebook, for the next remote kernel
@@ -26,6 +27,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .call_socket import CallSocket
     from .wake_fifo import WakeFifo
+
+
+# Written by whoever has sent it: the shell tool, or the agent where that did not answer.
+INTERRUPTED = "interrupted"
+
+
+def note_interrupt(path: str, number: int) -> bool:
+    """Note that an interrupt is sent; False: it has been."""
+    note = os.path.join(path, INTERRUPTED)
+    with contextlib.suppress(OSError, ValueError), open(note, encoding="ascii") as file:
+        if file.read().strip() == str(number):
+            return False
+    # Without room on the disk it may be sent twice.
+    with contextlib.suppress(OSError), open(note, "w", encoding="ascii") as file:
+        file.write(str(number))
+    return True
 
 
 def make(path: str) -> None:

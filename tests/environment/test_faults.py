@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..support import Client, Pool, running_kernel, running_pool
+from ..support import TIMEOUT, Client, Pool, running_kernel, running_pool
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
+SHELL = "runShellCommandInRemoteEnvironment"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,29 @@ def pool_kernel(pool: Pool, shared_pool_kernel: Client) -> Client:
     """One kernel for all, which has lost nothing when the faults end."""
     assert pool.stats()["rules"] == []
     return shared_pool_kernel
+
+
+def test_an_interrupt_whose_answer_is_lost_comes_once(pool: Pool, pool_kernel: Client) -> None:
+    code = """
+import signal, time
+hits = []
+before = signal.signal(signal.SIGINT, lambda *_: hits.append(1))
+print("on", flush=True)
+while not hits: time.sleep(0.01)
+print("hit", flush=True)
+# What is on its way for it comes with the question's answer.
+answer = input()
+signal.signal(signal.SIGINT, before)
+print(len(hits), answer)
+"""
+    pool_kernel.run("1")
+    msg_id = pool_kernel.send(code, allow_stdin=True)
+    pool_kernel.wait_for_stream(msg_id, "on")
+    pool.fault(kind="drop_after", tool=SHELL)
+    pool_kernel.interrupt()
+    pool_kernel.client.get_stdin_msg(timeout=TIMEOUT)
+    pool_kernel.client.input("x")
+    assert pool_kernel.collect(msg_id).text.split()[-2:] == ["1", "x"]
 
 
 def count_to(kernel: Client, times: int) -> str:
