@@ -42,13 +42,27 @@ class AzureBackend(Backend):
         self._key = ""
         self._fetched_at: float | None = None
         self._fetching = asyncio.Lock()
+        self._connecting: asyncio.Task[McpClient] | None = None
 
     async def connect(self) -> McpClient:
         """See Backend; looks the pool up, and fetches its key the first time.
 
+        A login of the Azure CLI takes seconds: who asks while one is under way, perhaps for
+        somebody who has given up, waits for the same.
         Raises the errors of SessionPools.get too, AccessDenied and PoolNotFound among them.
         Raises PoolBusy: the pool is being made or changed.
         """
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+            self._connecting.add_done_callback(self._end_connecting)
+        return await asyncio.shield(self._connecting)
+
+    def _end_connecting(self, connecting: asyncio.Task[McpClient]) -> None:
+        self._connecting = None
+        if not connecting.cancelled():
+            connecting.exception()  # whoever has waited has it, too
+
+    async def _connect(self) -> McpClient:
         client = self._client
         if client is not None and time.monotonic() - self._looked_at < _LOOK_AGAIN_SECONDS:
             return client
@@ -86,6 +100,8 @@ class AzureBackend(Backend):
     async def close(self) -> None:
         """See Backend."""
         self._key = ""
+        if self._connecting is not None:
+            self._connecting.cancel()
         if self._client is not None:
             await self._client.close()
         if self._arm is not None:
