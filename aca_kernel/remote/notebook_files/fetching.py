@@ -340,15 +340,16 @@ class Fetching:
         def access(path: Any, mode: int, **options: Any) -> bool:
             if original(path, mode, **options):
                 return True
-            relative = "" if is_quiet() or options else self._inside(path)
+            dir_fd = options.get("dir_fd")
+            relative = "" if is_quiet() else self._inside(path, dir_fd)
             if not relative:
                 return False
             try:
-                look(path)
+                look(path, dir_fd=dir_fd)
             except OSError:
                 return False
             if self._only_there(relative) is None:  # made by now, or forbidden
-                return original(path, mode)
+                return original(path, mode, **options)
             return not mode & os.X_OK
 
         return access
@@ -362,7 +363,10 @@ class Fetching:
             relative, there = self._names("." if path is None else path)
             self._note_listing(relative, there)
             names = original(path)
-            return [*names, *sorted(set(there).difference(names))] if there else names
+            if not there:
+                return names
+            more = sorted(set(there).difference(map(os.fsdecode, names)))
+            return [*names, *(map(os.fsencode, more) if _is_bytes(path) else more)]
 
         return listdir
 
@@ -378,7 +382,9 @@ class Fetching:
             here = original(path)
             if not there:
                 return here
-            return Scan(here, os.fspath(path), there, relative, mirror.device, mirror.is_outdated)
+            folder = "" if isinstance(path, int) else os.fspath(path)
+            about = (relative, mirror.device, mirror.is_outdated, mirror.path_of)
+            return Scan(here, folder, there, *about)
 
         return scandir
 
@@ -402,10 +408,13 @@ class Fetching:
         return readlink
 
     def _names(self, path: Any) -> tuple[str, dict[str, FileFacts]]:
-        """Return a folder's path and its listing there; make it if it is missing here."""
+        """Return a folder's path and its listing there; make it if it is missing here.
+
+        path: text, bytes, or a descriptor.
+        """
         relative = None
-        if isinstance(path, (str, os.PathLike)) and not is_quiet():
-            relative = self._mirror.inside(path)
+        if isinstance(path, (str, bytes, os.PathLike, int)) and not is_quiet():
+            relative = self._mirror.inside(_directory(path) if isinstance(path, int) else path)
         if relative is None:
             return "", {}
         try:
@@ -433,6 +442,10 @@ def _seen_from(path: Any, dir_fd: int | None) -> Any:
         return path
     directory = _directory(dir_fd)
     return os.path.join(directory, text) if directory else ""
+
+
+def _is_bytes(path: Any) -> bool:
+    return not isinstance(path, int) and isinstance(os.fspath(path), bytes)
 
 
 def _directory(dir_fd: int | None) -> str:
