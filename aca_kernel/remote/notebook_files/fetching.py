@@ -82,7 +82,7 @@ class Fetching:
             "pathlib.Path.glob": self._on_path_glob,
             "pathlib.Path.rglob": self._on_path_rglob,
             "ctypes.dlopen": self._on_use,
-            "subprocess.Popen": self._on_process,
+            "subprocess.Popen": self._on_popen,
             "os.system": self._on_process,
             "os.exec": self._on_process,
             "os.posix_spawn": self._on_process,
@@ -262,6 +262,9 @@ class Fetching:
 
     def _on_path_rglob(self, folder: Any, pattern: Any) -> None:
         self._on_glob(os.path.join(folder, "**", pattern))
+
+    def _on_popen(self, program: Any, arguments: Any, directory: Any, _: Any) -> None:
+        file_mentions.bring_named(self._mirror, (program, arguments, directory), directory)
 
     def _on_process(self, *arguments: Any) -> None:
         file_mentions.bring_named(self._mirror, arguments)
