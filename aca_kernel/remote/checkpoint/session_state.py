@@ -51,8 +51,12 @@ def variables(shell: Any) -> dict[str, Any]:
         if type(value) is str and not value:
             continue  # nothing has been shown yet
         found[f"{_OUTPUT}{name}]"] = value
-        if found.get(name, missing) is value:
-            del found[name]  # unless the user has assigned to this name
+        own = shell.user_ns.get(name, missing)
+        if own is value:
+            found.pop(name, None)
+        elif own is not missing:
+            # The user has assigned to one of these names: IPython leaves all as they are.
+            found[name] = own
     return found
 
 
