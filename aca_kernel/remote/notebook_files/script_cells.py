@@ -2,6 +2,7 @@
 
 IPython gives their text to the program's stdin, so that no command names the files. The text is
 read as that of a command, line by line: an apostrophe in a comment spoils its own line only.
+What stands in quotes counts as well, for languages that put commas between their arguments.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _PROGRAMS = frozenset(
 _AROUND = frozenset({"capture", "time", "timeit", "prun"})
 
 _MAGIC = re.compile(r"\s*%%(\w+)[ \t]*([^\n]*)\n")
+_QUOTED = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'")
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*\b")
 
 # Of the text, which takes milliseconds to read.
@@ -33,4 +35,9 @@ def command_of(cell: str) -> list[str]:
     program = found[2] if found[1] == "script" else f"{found[1]} {found[2]}"
     text = cell[found.end() : found.end() + _LONGEST]
     is_python = _PYTHON.search(program) is not None
-    return [*(("python", "-c", text) if is_python else ()), program, *text.splitlines()]
+    quoted = [one or other for one, other in _QUOTED.findall(text)]
+    return [
+        *(("python", "-c", text) if is_python else ()),
+        *(program, *text.splitlines()),
+        *dict.fromkeys(quoted),
+    ]

@@ -21,6 +21,7 @@ CELLS = {
     "import subprocess\nprint(subprocess.check_output(['cat', '9.txt'], cwd='sub/inner'))": (
         "b'9\\n'\n"
     ),
+    "%%perl\nopen(F,'<','11.txt'); print <F>;": "11\n",
     "!make -s -C made": "10\r\n",
 }
 
@@ -32,6 +33,7 @@ def test_programs_find_what_is_named_to_them(folder: Path) -> None:
         (folder / f"{number}.txt").write_text(f"{number}\n")
     for number in range(6, 10):
         (inner / f"{number}.txt").write_text(f"{number}\n")
+    (folder / "11.txt").write_text("11\n")
     (folder / "helper.py").write_text("VALUE = 'helped'\n")
     (folder / "sub" / "program.py").write_text("print(open('inner/8.txt').read(), end='')\n")
     (folder / "sub" / "module.py").write_text("print('module')\n")
