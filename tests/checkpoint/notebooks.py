@@ -59,6 +59,8 @@ except UserWarning as error:
 %autoreload 0
 _, x
 # %%
+_, __, ___
+# %%
 import inspect
 print(inspect.getsource(count))
 %history -n 1

@@ -372,6 +372,19 @@ def test_restart_with_keep_brings_everything_along_and_without_it_nothing(one: N
     assert "x" not in one.stored_names()
 
 
+@pytest.mark.parametrize("lines", [("restart --keep",), ("restore",), ("checkpoint", "restore")])
+def test_a_cell_that_stores_or_restores_is_counted_once(
+    lines: tuple[str, ...], one: Notebook
+) -> None:
+    first = one.run("x = 1")
+    one.wait_until_stored()
+    codes = [*(f"%aca {line}" for line in lines), "'shown'", "len(In), Out"]
+    cells = [first, *map(one.run, codes)]
+    counts = [cell.reply["content"]["execution_count"] for cell in cells]
+    assert counts == list(range(counts[0], counts[0] + len(cells)))
+    assert cells[-1].result == str((counts[-1] + 1, {counts[-2]: "shown"}))
+
+
 def test_what_a_cell_does_behind_its_restart_is_said_to_be_lost(one: Notebook) -> None:
     told = one.run("y = 1\n%aca restart --keep\ny = 2; late = 1").told
     assert "as they are now: changes made later in this cell are lost." in told

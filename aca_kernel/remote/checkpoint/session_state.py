@@ -51,8 +51,12 @@ def variables(shell: Any) -> dict[str, Any]:
         if type(value) is str and not value:
             continue  # nothing has been shown yet
         found[f"{_OUTPUT}{name}]"] = value
-        if found.get(name, missing) is value:
-            del found[name]  # unless the user has assigned to this name
+        own = shell.user_ns.get(name, missing)
+        if own is value:
+            found.pop(name, None)
+        elif own is not missing:
+            # The user has assigned to one of these names: IPython leaves all as they are.
+            found[name] = own
     return found
 
 
@@ -191,7 +195,7 @@ def sort(shell: Any, names: list[str]) -> None:
 def history(shell: Any, is_in_cell: bool) -> dict[str, Any]:
     """Return inputs, execution count, and the sources of cells.
 
-    is_in_cell: a cell is running, which is counted at its end.
+    is_in_cell: a cell is running, which is part of the count.
     """
     sources = []
     for name, number in getattr(shell.compile, "_filename_map", {}).items():
@@ -200,13 +204,18 @@ def history(shell: Any, is_in_cell: bool) -> dict[str, Any]:
             sources.append([name, number, "".join(lines[2])])
     manager = shell.history_manager
     return {
-        "count": shell.execution_count + is_in_cell,
+        "count": shell.execution_count + (is_in_cell and not _is_counted(shell)),
         "parsed": list(manager.input_hist_parsed),
         "raw": list(manager.input_hist_raw),
         "last": {name: getattr(manager, name, "") for name in ("_i00", "_i", "_ii", "_iii")},
         "sources": sources,
         "extensions": sorted(shell.extension_manager.loaded),
     }
+
+
+def _is_counted(shell: Any) -> bool:
+    """Tell whether a running cell is counted already; older IPython does it at its end."""
+    return bool(shell.execution_count > shell.displayhook.prompt_count)
 
 
 def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool, taken: set[str]) -> None:
@@ -227,7 +236,7 @@ def set_history(shell: Any, state: dict[str, Any], is_in_cell: bool, taken: set[
         }
     manager.input_hist_parsed[:] = state["parsed"]
     manager.input_hist_raw[:] = state["raw"]
-    shell.execution_count = state["count"]
+    shell.execution_count = state["count"] + (is_in_cell and _is_counted(shell))
     for name, text in state["last"].items():
         setattr(manager, name, text)
         if name != "_i00":

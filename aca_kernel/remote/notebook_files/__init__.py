@@ -23,6 +23,7 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     importing       modules beside the notebook, and what is done when a library is imported
     c_readers       readers of libraries that open files in C
     cell_text       names of files in a cell's text, for C code that nobody knows
+    script_cells    cells that another program reads, such as `%%bash`
     file_mentions   names of files in the command of a `!` line or a child process
     listing         files that stand in the lists of `ls`, `find` and their like
     command_words   the words of a command, for both halves

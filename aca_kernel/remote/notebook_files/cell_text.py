@@ -3,7 +3,7 @@
 Text in quotes counts if it looks like a name, and is an argument of a call into something that is
 not known to open its files by Python or to be wrapped (c_readers.py): a C function by `ctypes`, an
 extension module, a function of the notebook's own. All are asked about in one question. What is
-large waits for whoever opens it.
+large waits for whoever opens it. Of a cell that another program reads, all words count.
 
 Needs IPython.
 """
@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..paged_files import FileProblem
-from . import is_quiet
+from . import file_mentions, is_quiet
 from .c_readers import READERS
 from .mirror import Mirror, Refused
 from .program_files import LARGEST_BYTES, WHOLE_NAME
+from .script_cells import command_of
 
 # A name in quotes, with a suffix.
 _NAME = re.compile(r"[^\s'\"/\\]\.[A-Za-z]\w{0,11}[\"']")
@@ -52,14 +53,25 @@ class CellText:
         async def run_after_files(raw_cell: str, *args: Any, **options: Any) -> Any:
             # Hidden code asks for nothing.
             is_shown = options.get("store_history") and not options.get("silent")
-            if is_shown and _NAME.search(raw_cell):
+            command = command_of(raw_cell) if is_shown else []
+            if command or (is_shown and _NAME.search(raw_cell)):
                 try:
-                    self._bring(ip, raw_cell)
+                    if command:
+                        self._bring_command(command)
+                    else:
+                        self._bring(ip, raw_cell)
                 except KeyboardInterrupt:
                     options["preprocessing_exc_tuple"] = sys.exc_info()
             return await run_cell_async(raw_cell, *args, **options)
 
         ip.run_cell_async = run_after_files
+
+    def _bring_command(self, command: list[str]) -> None:
+        # Whatever it is, the cell must run.
+        with contextlib.suppress(Exception):
+            if not is_quiet():
+                self._mirror.begin_cell_early()
+                file_mentions.bring_named(self._mirror, command)
 
     def _bring(self, ip: Any, code: str) -> None:
         mirror = self._mirror

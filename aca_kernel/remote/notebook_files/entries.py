@@ -48,16 +48,19 @@ def _inode(relative: str) -> int:
 
 
 class _Entry:
-    """An os.DirEntry of a file that has not been fetched."""
+    """An os.DirEntry of a file that has not been fetched. place: its path in any directory."""
 
-    def __init__(self, folder: str, name: str, item: FileFacts, relative: str, device: int) -> None:
-        self.name = name
-        self.path = os.path.join(folder, name)
+    def __init__(
+        self, folder: Any, name: str, item: FileFacts, relative: str, place: str, device: int
+    ) -> None:
+        self.name: Any = os.fsencode(name) if isinstance(folder, bytes) else name
+        self.path: Any = os.path.join(folder, self.name)
         self._item = item
         self._relative = relative
+        self._place = place
         self._device = device
 
-    def __fspath__(self) -> str:
+    def __fspath__(self) -> Any:
         return self.path
 
     def __repr__(self) -> str:
@@ -80,25 +83,27 @@ class _Entry:
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         if self._item.is_folder:  # which makes it
-            return os.stat(self.path, follow_symlinks=follow_symlinks)
+            return os.stat(self._place, follow_symlinks=follow_symlinks)
         return status_of(self._item, self._relative, self._device)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Scan:
     """A result of os.scandir: entries of the folder here, then those on the user's machine only.
 
-    here: of os.scandir; folder: its path as the code has written it; there: files there by name;
-    relative: the folder's path below the root; device: as for `status_of`.
-    is_outdated: tells whether a copy here is shown as the file is there.
+    here: of os.scandir; folder: its path as the code has written it, text or bytes, empty for a
+    descriptor; there: files there by name; relative: the folder's path below the root; device: as
+    for `status_of`. is_outdated: tells whether a copy here is shown as the file is there.
+    path_of: returns the absolute path of one below the root.
     """
 
     here: Any
-    folder: str
+    folder: Any
     there: dict[str, FileFacts]
     relative: str
     device: int
     is_outdated: Callable[[str, FileFacts], bool]
+    path_of: Callable[[str], str]
 
     def __post_init__(self) -> None:
         self._entries = self._all()
@@ -107,12 +112,14 @@ class Scan:
         there = dict(self.there)
         prefix = self.relative + "/" if self.relative else ""
         for entry in self.here:
-            item = there.get(entry.name)
-            if item is None or not self.is_outdated(prefix + entry.name, item):
-                there.pop(entry.name, None)
+            name = os.fsdecode(entry.name)
+            item = there.get(name)
+            if item is None or not self.is_outdated(prefix + name, item):
+                there.pop(name, None)
                 yield entry
         for name, item in sorted(there.items()):
-            yield _Entry(self.folder, name, item, prefix + name, self.device)
+            path = prefix + name
+            yield _Entry(self.folder, name, item, path, self.path_of(path), self.device)
 
     def __iter__(self) -> Scan:
         return self

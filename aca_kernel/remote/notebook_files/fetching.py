@@ -83,7 +83,7 @@ class Fetching:
             "pathlib.Path.glob": self._on_path_glob,
             "pathlib.Path.rglob": self._on_path_rglob,
             "ctypes.dlopen": self._on_use,
-            "subprocess.Popen": self._on_process,
+            "subprocess.Popen": self._on_popen,
             "os.system": self._on_process,
             "os.exec": self._on_process,
             "os.posix_spawn": self._on_process,
@@ -264,6 +264,9 @@ class Fetching:
     def _on_path_rglob(self, folder: Any, pattern: Any) -> None:
         self._on_glob(os.path.join(folder, "**", pattern))
 
+    def _on_popen(self, program: Any, arguments: Any, directory: Any, _: Any) -> None:
+        file_mentions.bring_named(self._mirror, (program, arguments, directory), directory)
+
     def _on_process(self, *arguments: Any) -> None:
         file_mentions.bring_named(self._mirror, arguments)
 
@@ -341,15 +344,16 @@ class Fetching:
         def access(path: Any, mode: int, **options: Any) -> bool:
             if original(path, mode, **options):
                 return True
-            relative = "" if is_quiet() or options else self._inside(path)
+            dir_fd = options.get("dir_fd")
+            relative = "" if is_quiet() else self._inside(path, dir_fd)
             if not relative:
                 return False
             try:
-                look(path)
+                look(path, dir_fd=dir_fd)
             except OSError:
                 return False
             if self._only_there(relative) is None:  # made by now, or forbidden
-                return original(path, mode)
+                return original(path, mode, **options)
             return not mode & os.X_OK
 
         return access
@@ -363,7 +367,10 @@ class Fetching:
             relative, there = self._names("." if path is None else path)
             self._note_listing(relative, there)
             names = original(path)
-            return [*names, *sorted(set(there).difference(names))] if there else names
+            if not there:
+                return names
+            more = sorted(set(there).difference(map(os.fsdecode, names)))
+            return [*names, *(map(os.fsencode, more) if _is_bytes(path) else more)]
 
         return listdir
 
@@ -379,7 +386,9 @@ class Fetching:
             here = original(path)
             if not there:
                 return here
-            return Scan(here, os.fspath(path), there, relative, mirror.device, mirror.is_outdated)
+            folder = "" if isinstance(path, int) else os.fspath(path)
+            about = (relative, mirror.device, mirror.is_outdated, mirror.path_of)
+            return Scan(here, folder, there, *about)
 
         return scandir
 
@@ -403,10 +412,13 @@ class Fetching:
         return readlink
 
     def _names(self, path: Any) -> tuple[str, dict[str, FileFacts]]:
-        """Return a folder's path and its listing there; make it if it is missing here."""
+        """Return a folder's path and its listing there; make it if it is missing here.
+
+        path: text, bytes, or a descriptor.
+        """
         relative = None
-        if isinstance(path, (str, os.PathLike)) and not is_quiet():
-            relative = self._mirror.inside(path)
+        if isinstance(path, (str, bytes, os.PathLike, int)) and not is_quiet():
+            relative = self._mirror.inside(_directory(path) if isinstance(path, int) else path)
         if relative is None:
             return "", {}
         try:
@@ -434,6 +446,10 @@ def _seen_from(path: Any, dir_fd: int | None) -> Any:
         return path
     directory = _directory(dir_fd)
     return os.path.join(directory, text) if directory else ""
+
+
+def _is_bytes(path: Any) -> bool:
+    return not isinstance(path, int) and isinstance(os.fspath(path), bytes)
 
 
 def _directory(dir_fd: int | None) -> str:

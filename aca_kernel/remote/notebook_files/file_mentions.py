@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,9 @@ _PACKING = frozenset({"tar", "zip"})
 _SEARCHING = frozenset({"rg", "ag", "ack"})
 _MAY_SEARCH = frozenset({"grep", "egrep", "fgrep", "zgrep", "diff"})
 
+# What is behind them is the folder that other words are relative to.
+_ENTERING = frozenset({"cd", "pushd", "-C"})
+
 _HERE = frozenset({".", "./"})
 _RECURSIVE = re.compile(r"-[A-Za-z]*[rR][A-Za-z]*|--(?:dereference-)?recursive")
 
@@ -42,17 +46,21 @@ def of_database(database: Any) -> tuple[str, str]:
     return (path, f"{path}-wal") if path and path != ":memory:" else ("", "")
 
 
-def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
-    """Fetch the files whose paths are words of a command.
+def bring_named(mirror: Mirror, arguments: Iterable[Any], directory: Any = None) -> None:
+    """Fetch the files whose paths are words of a command. directory: its own, None for this one.
 
     Of files that a command opens without naming them, those of `program_files` are known. A folder
     comes with its contents for commands that take all of it, and empty for others.
     """
     if is_quiet() or mirror.is_hinting:
         return
-    named = list(dict.fromkeys(words_of(arguments)))
+    words = list(words_of(arguments))
+    named = list(dict.fromkeys(words))
+    folders = list(_entered(words, text_of(directory)))
+    relative = [word for word in named if not word.startswith(("/", "-"))] if folders else []
+    inner = [os.path.join(folder, word) for folder in folders for word in relative]
     paths: list[str] = []
-    for word in named[:_MOST_NAMED]:
+    for word in [*named, *inner][:_MOST_NAMED]:
         found = sorted(glob.glob(word)) if glob.has_magic(word) else [word]
         paths += [path for path in map(mirror.inside, found[:_MOST_NAMED]) if path]
     known: list[tuple[str, FileFacts]] = []
@@ -74,11 +82,22 @@ def bring_named(mirror: Mirror, arguments: Iterable[Any]) -> None:
         mirror.tell_once(path, problem)
     if (is_deep := listing.is_deep(arguments, named)) is not None:
         with contextlib.suppress(FileProblem):  # as above
-            folders = [mirror.leads_to(path) for path, item in known if item.is_folder]
+            listed = [mirror.leads_to(path) for path, item in known if item.is_folder]
             if not known or not _HERE.isdisjoint(named):
-                folders.append(mirror.inside(".") or "")
-            listing.bring(mirror, folders, is_deep=is_deep)
-    ProgramFiles(mirror, named).bring()
+                listed.append(mirror.inside(".") or "")
+            listing.bring(mirror, listed, is_deep=is_deep)
+    ProgramFiles(mirror, [*named, *inner], folders).bring()
+
+
+def _entered(words: Iterable[str], directory: str) -> Iterator[str]:
+    """Yield the folders that a command is in, or may be, one after the other."""
+    if directory:
+        yield directory
+    each = [word for word, _ in itertools.groupby(words)]
+    for word, following in zip(each, each[1:]):  # noqa: B905, RUF007 - not in Python 3.9
+        if word in _ENTERING:
+            directory = os.path.join(directory, following)
+            yield directory
 
 
 def _is_searching(programs: set[str], words: list[str]) -> bool:

@@ -34,11 +34,12 @@ _MOST_NAMES = 100
 
 
 class ProgramFiles:
-    """Brings what the programs of one command will open."""
+    """Brings what the programs of one command will open. folders: those that it may be in."""
 
-    def __init__(self, mirror: Mirror, words: Sequence[str]) -> None:
+    def __init__(self, mirror: Mirror, words: Sequence[str], folders: Sequence[str]) -> None:
         self._mirror = mirror
         self._words = words
+        self._folders = ("", *folders)
         self._seen: set[str] = set()
         self._scripts: list[str] = []
 
@@ -58,9 +59,14 @@ class ProgramFiles:
     def _add_options(self) -> None:
         for option, value in zip(self._words, self._words[1:]):  # noqa: B905 - not in Python 3.9
             if option == "-m":
-                self._scripts += self._bring_found(_files_of(value))
+                files = _files_of(value)
+                self._scripts += self._bring_found(self._in_folders(files))
             elif option == "-c":
-                self._bring_named("", value)
+                for folder in self._folders:
+                    self._bring_named(folder, value)
+
+    def _in_folders(self, names: Sequence[str]) -> list[str]:
+        return [os.path.join(folder, name) for folder in self._folders for name in names]
 
     def _add_tests(self) -> None:
         self._bring_found([path for path in _OF_PYTEST if not os.path.lexists(path)])
@@ -75,12 +81,14 @@ class ProgramFiles:
                     return
 
     def _bring_makefile(self) -> None:
-        self._bring_found(list(_MAKEFILES))
-        for name in _MAKEFILES:
-            text = _text_of(name)
-            words = dict.fromkeys(re.split(r"[\s:=;|<>()\"']+", text))
-            self._bring_found([word for word in words if "." in word or "/" in word])
-            self._scripts += [word for word in words if word.endswith(".py")]
+        files = self._in_folders(_MAKEFILES)
+        self._bring_found(files)
+        for path in files:
+            words = list(dict.fromkeys(re.split(r"[\s:=;|<>()\"']+", _text_of(path))))
+            words = [word for word in words if "." in word or "/" in word]
+            named = [os.path.join(os.path.dirname(path), word) for word in words]
+            self._bring_found(named)
+            self._scripts += [word for word in named if word.endswith(".py")]
 
     def _follow(self) -> None:
         """Bring scripts, and what their texts name."""

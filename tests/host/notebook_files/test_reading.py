@@ -68,6 +68,27 @@ LISTS = {
         "['data.csv', 'data.csv', 'sub/more data.csv']"
     ),
     "sorted(entry.name for entry in os.scandir() if entry.is_dir())": "['package', 'sub']",
+    "os.listdir(b'package'), glob.glob(b's*/*.csv')": (
+        "([b'__init__.py', b'part.py'], [b'sub/more data.csv'])"
+    ),
+    "[(one.name, one.path, one.stat().st_size) for one in os.scandir(b'sub')]": (
+        "[(b'more data.csv', b'sub/more data.csv', 16)]"
+    ),
+    "here = os.open('package', os.O_RDONLY)\nos.listdir(here), os.listdir(path=here)": (
+        "(['__init__.py', 'part.py'], ['__init__.py', 'part.py'])"
+    ),
+    "[(one.name, one.path, one.stat().st_size) for one in os.scandir(here)]": (
+        "[('__init__.py', '__init__.py', 24), ('part.py', 'part.py', 10)]"
+    ),
+    "os.access('part.py', os.R_OK, dir_fd=here), os.access('none.py', os.R_OK, dir_fd=here)": (
+        "(True, False)"
+    ),
+    "top = os.open('.', os.O_RDONLY)\nsorted(e.name for e in os.scandir(top) if e.is_dir())": (
+        "['package', 'sub']"
+    ),
+    "sorted(names for _, inner, names, _ in os.fwalk('.') if not inner)": (
+        "[['__init__.py', 'part.py'], ['more data.csv']]"
+    ),
     "sorted(str(path) for path in __import__('pathlib').Path().rglob('*.p*'))": (
         "['data.parquet', 'helper_module.py', 'image.png', 'package/__init__.py','package/part.py']"
     ),
