@@ -93,6 +93,14 @@ def open_shared(path: Path, *, create: bool = False) -> int:
     return os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
 
 
+def create_shared(path: Path, mode: int) -> int:
+    """Make a file to write, so that others may rename or remove it meanwhile.
+
+    mode: of the file, where there are modes. Raises FileExistsError, OSError.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+
+
 def lock(descriptor: int) -> None:
     """Lock an open file for as long as it is open, at the most until this process ends.
 

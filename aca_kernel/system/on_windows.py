@@ -35,7 +35,7 @@ KILL_SIGNAL = signal.SIGTERM
 _LOCKED_BYTE = 0x7FFF0000
 
 _FILE_SHARE_READ, _FILE_SHARE_WRITE, _FILE_SHARE_DELETE = 1, 2, 4
-_OPEN_ALWAYS, _OPEN_EXISTING = 4, 3
+_CREATE_NEW, _OPEN_EXISTING, _OPEN_ALWAYS = 1, 3, 4
 _FILE_ATTRIBUTE_NORMAL = 0x80
 _SYNCHRONIZE = 0x00100000
 
@@ -130,6 +130,11 @@ def is_running(pid: int) -> bool:
 def open_shared(path: Path, *, create: bool = False) -> int:
     access = _winapi.GENERIC_READ | _winapi.GENERIC_WRITE
     return _opened(str(path), access, _OPEN_ALWAYS if create else _OPEN_EXISTING, os.O_RDWR)
+
+
+def create_shared(path: Path, mode: int) -> int:  # noqa: ARG001 - there are no modes
+    access = _winapi.GENERIC_READ | _winapi.GENERIC_WRITE
+    return _opened(str(path), access, _CREATE_NEW, os.O_RDWR)
 
 
 def _opened(path: str, access: int, disposition: int, flags: int) -> int:
