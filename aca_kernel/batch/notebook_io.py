@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,8 @@ from ..errors import SettingInvalid
 from .injection import injected_at
 
 _METADATA = "aca_kernel"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NotebookInvalid(SettingInvalid):
@@ -85,6 +88,9 @@ def _missing_of(cell: Any) -> str:
         return "kind"
     if not isinstance(cell.get("source"), str):
         return "source"
+    if cell.cell_type == "code" and _SURROGATE.search(cell.source):
+        # A kernel has to repeat it in its messages, which are UTF-8.
+        return "Unicode text: half of a character stands in it"
     metadata = cell.get("metadata")
     if not isinstance(metadata, Mapping):
         return "metadata"

@@ -53,6 +53,7 @@ def test_an_odd_notebook_does_not_end_the_others(tmp_path: Path) -> None:
         "tags": lambda one: one["cells"][1]["metadata"].update(tags=None),
         "marked": lambda one: one["cells"][1].update(cell_type="raw", source=SURROGATE),
         "cell": lambda one: one["cells"].append(7),
+        "half": lambda one: one["cells"][0].update(source=SURROGATE),
     }
     for name, how in changes.items():
         change(write_notebook(tmp_path / f"{name}.ipynb", "print(1)", "2"), how)
@@ -71,6 +72,7 @@ def test_an_odd_notebook_does_not_end_the_others(tmp_path: Path) -> None:
     assert "The notebook's cell 2 has no source" in ended["missing.ipynb"][1]
     assert "The notebook's cell 2 has no list as its tags" in ended["tags.ipynb"][1]
     assert "not a notebook" in ended["cell.ipynb"][1]
+    assert "The notebook's cell 1 has no Unicode text: half of a" in ended["half.ipynb"][1]
     # What came before an output that nobody can save has been saved.
     assert "KeyError" in ended["stream.ipynb"][1]
     assert texts(tmp_path / "out" / "output.ipynb") == ["1\n", ""]
