@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import SettingInvalid
+from .folders import make_folder
 
 _SUFFIX = ".ipynb"
 
@@ -69,14 +70,8 @@ def make_folders(jobs: Sequence[Job]) -> None:
     Raises SettingInvalid: one cannot be made or written.
     """
     for folder in sorted({os.path.dirname(job.output) for job in jobs}):
-        try:
-            os.makedirs(folder, exist_ok=True)
-            is_writable = os.access(folder, os.W_OK | os.X_OK)
-            reason = "permission denied"
-        except OSError as error:
-            is_writable = False
-            reason = (error.strerror or "it cannot be made").lower()
-        if not is_writable:
+        reason = make_folder(folder)
+        if reason:
             raise SettingInvalid(
                 f"Outputs cannot be written to the folder {folder} ({reason}): choose another "
                 "--output-dir, or make it writable."

@@ -86,9 +86,10 @@ def _flaw_of(notebook: NotebookNode) -> str:
 def _missing_of(cell: Any) -> str:
     if not isinstance(cell, Mapping) or not isinstance(cell.get("cell_type"), str):
         return "kind"
-    if not isinstance(cell.get("source"), str):
+    source = cell.get("source")
+    if not isinstance(source, str):
         return "source"
-    if cell.cell_type == "code" and _SURROGATE.search(cell.source):
+    if cell["cell_type"] == "code" and _SURROGATE.search(source):
         # A kernel has to repeat it in its messages, which are UTF-8.
         return "Unicode text: half of a character stands in it"
     metadata = cell.get("metadata")

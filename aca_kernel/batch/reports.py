@@ -13,6 +13,7 @@ from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 from .. import __version__
 from ..errors import SettingInvalid
 from .atomic_write import write_whole
+from .folders import make_folder
 from .html_report import html_report
 from .outcomes import Batch, Outcome, Status
 
@@ -29,18 +30,30 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def check_report(path: str) -> None:
     """Check the path of a report.
 
-    Raises SettingInvalid: its name is of no known kind, or its folder cannot be written.
+    Raises SettingInvalid: its name is of no known kind, or a folder's.
     """
     if os.path.splitext(path)[1].lower() not in (".json", ".xml", ".html"):
         raise SettingInvalid(
             f"What kind of report is {path}? Give it a name that ends in .json, in .xml for JUnit, "
             "or in .html for a page."
         )
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK) or os.path.isdir(path):
+    if os.path.isdir(path):
         raise SettingInvalid(
-            f"The report {path} cannot be written: there must be a folder {folder} that is yours "
-            "to write to."
+            f"The report {path} cannot be written: there is a folder of this name. Choose another."
+        )
+
+
+def make_folder_of(path: str) -> None:
+    """Make the folder of a report, before anything runs.
+
+    Raises SettingInvalid: it cannot be made or written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    reason = make_folder(folder)
+    if reason:
+        raise SettingInvalid(
+            f"The report {path} cannot be written to the folder {folder} ({reason}): choose "
+            "another, or make it writable."
         )
 
 

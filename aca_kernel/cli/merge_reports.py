@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(namespace: argparse.Namespace) -> int:
     """Merge reports; 0: every notebook is done, 1: one is not, or a part has no report."""
     from ..batch.merging import merged, read_report
-    from ..batch.reports import check_report, write_report
+    from ..batch.reports import check_report, make_folder_of, write_report
     from ..batch.shards import missing
     from ..batch.summary import print_problems, totals
 
@@ -30,6 +30,8 @@ def run(namespace: argparse.Namespace) -> int:
         check_report(path)
     reports = [read_report(path) for path in namespace.reports]
     whole = merged(reports)
+    for path in namespace.report:
+        make_folder_of(path)
     for path in namespace.report:
         write_report(path, whole.batch, whole.outcomes)
     print_problems(sys.stdout, whole.outcomes)

@@ -94,7 +94,7 @@ def run(namespace: argparse.Namespace) -> int:
     # Importing nbclient takes longer than everything that can be refused at once.
     from ..batch.finding import find_jobs, make_folders
     from ..batch.parameters import read_parameters
-    from ..batch.reports import check_report
+    from ..batch.reports import check_report, make_folder_of
     from ..batch.shards import Shard
 
     _mend_streams()
@@ -117,6 +117,8 @@ def run(namespace: argparse.Namespace) -> int:
     if namespace.kernel is not None:
         kernels.target(namespace.kernel)
     make_folders(jobs)
+    for path in namespace.report:
+        make_folder_of(path)
     options = Options(
         timeout_seconds=namespace.timeout,
         allow_errors=namespace.allow_errors,

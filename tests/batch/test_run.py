@@ -325,7 +325,8 @@ def test_a_pool_that_cannot_work_fails_each_notebook_with_its_sentence(tmp_path:
         (["x.ipynb", "--inplace", "--timeout", "nan"], "--timeout must be more than 0"),
         (["x.ipynb", "--inplace", "--retries", "-1"], "--retries must be 0 or more"),
         (["x.ipynb", "--inplace", "--report", "r.txt"], "What kind of report is r.txt?"),
-        (["x.ipynb", "--inplace", "--report", "no/r.xml"], "cannot be written"),
+        (["x.ipynb", "--inplace", "--report", "x.ipynb/r.xml"], "r.xml cannot be written to"),
+        (["x.ipynb", "--inplace", "--report", "folder.html"], "there is a folder of this name"),
         (["x.ipynb", "--inplace", "-p", "1x", "2"], "The parameter '1x' is not a name"),
         (["x.ipynb", "--output-dir", ""], "The name of --output-dir is empty"),
         (["x.ipynb", "", "--inplace"], "The name of a notebook is empty"),
@@ -340,6 +341,7 @@ def test_bad_usage_is_one_sentence_and_status_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_notebook(tmp_path / "x.ipynb", "1")
+    (tmp_path / "folder.html").mkdir()
     monkeypatch.chdir(tmp_path)
     try:
         status: object = main(["run", *arguments])
@@ -350,3 +352,14 @@ def test_bad_usage_is_one_sentence_and_status_2(
     assert says in shown.err
     assert shown.err.count("\n") == 1
     assert shown.out == ""
+
+
+def test_the_folders_of_reports_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_notebook(tmp_path / "x.ipynb")
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "x.ipynb", "--inplace", "--report", "out/all/r.json"]) == 0
+    assert main(["report", "merge", "out/all/r.json", "--report", "whole/r.html"]) == 0
+    assert Path("whole/r.html").exists()
+    capsys.readouterr()
