@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
@@ -18,15 +19,24 @@ _STYLE = """
 body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: .3rem .6rem; vertical-align: top; border-top: 1px solid #8884; }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.bar { display: flex; height: 1.1em; min-width: 1px; }
-.bar span { box-sizing: border-box; min-width: 1px; background: #4a90d9; border-right: 1px solid Canvas; }
-.bar span.failed { background: #d9534f; min-width: 4px; }
-.error { font-family: ui-monospace, monospace; font-size: .85em; overflow-wrap: anywhere; }
 .times { width: 45%; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td { overflow-wrap: anywhere; }
+.bar { display: flex; height: 1.1em; min-width: 4px; }
+.bar span { background: #4a90d9; }
+.bar span:nth-child(even) { background: #8dbbe8; }
+.bar span.failed:nth-child(n) { background: #d9534f; min-width: 4px; }
+.error { font-family: ui-monospace, monospace; font-size: .85em; overflow-wrap: anywhere; }
 .done { color: #2a8a3e; } .failed { color: #d9534f; } .interrupted { color: #b58900; }
 .skipped, .not-run { color: #888; }
-"""  # noqa: E501 - a rule a line
+@media (max-width: 40rem) {
+  table, tbody, tr { display: block; } tr:has(th) { display: none; }
+  tr { border-top: 1px solid #8884; padding: .4rem 0; }
+  td { display: inline; border: 0; padding: 0 .6rem 0 0; }
+  td:first-child, td.times { display: block; width: auto; }
+  td.number::after { content: " s"; }
+}
+"""
 
 
 def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
@@ -43,14 +53,19 @@ def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
 <title>{escape(totals or "nothing to run")}</title>
 <style>{_STYLE}</style>
 <h1>{escape(totals or "nothing to run")}</h1>
-<p>{escape(batch.started)}, {batch.seconds:.1f} s, {batch.jobs} at a time{escape(shard)}.
-A bar is a cell, as wide as it took; the longest notebook fills the column.</p>
+<p>{escape(_when(batch.started))}, {batch.seconds:.1f} s, {batch.jobs} at a time{escape(shard)}.
+Each cell is as wide as it took, in two colours by turns, red if it failed; the longest notebook fills the column.</p>
 <table>
 <tr><th>notebook<th>status<th class="number">seconds<th class="times">cells</tr>
 {rows}
 </table>
 </html>
 """
+
+
+def _when(started: str) -> str:
+    """Return a time for people, in UTC as it is noted."""
+    return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _row(path: str, outcome: Outcome, longest: float) -> str:
@@ -90,11 +105,14 @@ def _bar(outcome: Outcome, longest: float) -> str:
 
 def _segments(outcome: Outcome) -> Iterator[str]:
     failed = {error.cell for error in outcome.errors}
+    # Shares whose sum is less than 1 do not fill the bar.
+    whole = max(sum(outcome.cell_seconds), 0.0001) / 1000
     for number, seconds in enumerate(outcome.cell_seconds, 1):
         mark = ' class="failed"' if number in failed else ""
         title = f"cell {number}: {seconds:.2f} s"
-        # The least width is that of the style; a share of 0 would not be drawn.
-        yield f'<span{mark} title="{title}" style="flex:{max(seconds, 0.0001):.4f} 1 0"></span>'
+        # A bar of nothing but shares of 0 would be empty.
+        share = max(seconds / whole, 0.0001)
+        yield f'<span{mark} title="{title}" style="flex:{share:.4f} 1 0"></span>'
 
 
 def _error(error: CellError) -> str:

@@ -47,6 +47,10 @@ def test_a_batch_writes_a_page_with_its_cells_and_outputs(tmp_path: Path) -> Non
     assert done.returncode == 1
     page = Page((tmp_path / "reports" / "r.html").read_text(encoding="utf-8"))
     assert "1 done, 1 failed" in page.text
+    # Short cells fill their bar too: with shares of less than 1 in all they would not be seen.
+    shares = [float(str(one["style"]).split(":")[1].split()[0]) for one in page.bars]
+    assert sum(shares[:2]) > 999
+    assert sum(shares[2:]) > 999
     assert "cell 2, line 2: KeyError: '<key>'" in page.text
     for link in page.links:
         assert (tmp_path / "reports" / unquote(link)).is_file()
@@ -80,4 +84,6 @@ def test_what_comes_from_notebooks_is_text(tmp_path: Path) -> None:
 
 
 def test_a_batch_of_nothing_is_a_page() -> None:
-    assert "nothing to run" in Page(html_report("r.html", BATCH, [])).text
+    text = Page(html_report("r.html", BATCH, [])).text
+    assert "nothing to run" in text
+    assert "2026-01-02 03:04:05 UTC, 12.5 s" in text
