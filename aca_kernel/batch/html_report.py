@@ -54,7 +54,8 @@ def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
 <style>{_STYLE}</style>
 <h1>{escape(totals or "nothing to run")}</h1>
 <p>{escape(_when(batch.started))}, {batch.seconds:.1f} s, {batch.jobs} at a time{escape(shard)}.
-Each cell is as wide as it took, in two colours by turns, red if it failed; the longest notebook fills the column.</p>
+Each cell is as wide as it took, in two colours by turns, red if it failed; the longest notebook
+fills the column.</p>
 <table>
 <tr><th>notebook<th>status<th class="number">seconds<th class="times">cells</tr>
 {rows}

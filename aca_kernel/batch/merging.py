@@ -103,7 +103,12 @@ def _batch(found: dict[str, Any]) -> Batch:
 def _outcome(found: dict[str, Any]) -> Outcome:
     errors = [
         CellError(
-            int(one["cell"]), str(one["ename"]), str(one["evalue"]), line=int(one.get("line") or 0)
+            int(one["cell"]),
+            str(one["ename"]),
+            str(one["evalue"]),
+            # Of a version before this member: not known.
+            is_ours=one.get("ours") is True,
+            line=int(one.get("line") or 0),
         )
         for one in found["errors"]
     ]

@@ -94,6 +94,7 @@ def json_report(batch: Batch, outcomes: Sequence[Outcome]) -> str:
                         "line": one.line or None,
                         "ename": one.ename,
                         "evalue": one.evalue,
+                        "ours": one.is_ours,
                     }
                     for one in outcome.errors
                 ],

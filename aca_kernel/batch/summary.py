@@ -35,4 +35,6 @@ def _rows(outcome: Outcome) -> Iterator[tuple[str, Text, str, str, str]]:
     for error in outcome.errors:
         yield name, shown, str(error.cell or "-"), str(error.line or "-"), plain(error.short)
     if not outcome.errors and status in (Status.INTERRUPTED, Status.NOT_RUN):
-        yield name, shown, str(outcome.cells_run or "-"), "-", ""
+        # Not as a cell's number: that would be the last that went well.
+        text = f"after {outcome.cells_run} of {counted(outcome.cells, 'cell')}"
+        yield name, shown, "-", "-", text if status is Status.INTERRUPTED else ""

@@ -136,7 +136,9 @@ def test_the_json_report_says_the_same(batch: tuple[Path, str, str, int]) -> Non
         "done": 4, "failed": 2, "interrupted": 0, "skipped": 0, "not run": 0
     }  # fmt: skip
     bad = next(one for one in report["notebooks"] if "bad" in one["name"])
-    assert bad["errors"] == [{"cell": 3, "line": 1, "ename": "KeyError", "evalue": "'key'"}]
+    assert bad["errors"] == [
+        {"cell": 3, "line": 1, "ename": "KeyError", "evalue": "'key'", "ours": False}
+    ]
     assert (bad["status"], bad["cells"], bad["cells_run"], bad["attempts"]) == ("failed", 4, 3, 1)
     assert bad["seconds"] > 0
     assert bad["output"] == str(folder / "out" / "books" / "bad" / "same.ipynb")

@@ -80,11 +80,33 @@ def test_parts_become_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
     found = json.loads(Path(whole).read_text())
     assert [one["name"] for one in found["notebooks"]] == ["a", "b", "c"]
     assert (found["totals"]["done"], found["jobs"], found["started"]) == (2, 4, MORNING)
-    error = {"cell": 2, "line": 7, "ename": "KeyError", "evalue": "'key'"}
+    error = {"cell": 2, "line": 7, "ename": "KeyError", "evalue": "'key'", "ours": False}
     assert found["notebooks"][2]["errors"] == [error]
     assert len(list(Xml.parse(xml).getroot().iter("testcase"))) == 3
     # What was merged can be merged.
     assert merge(capsys, whole, "--report", str(tmp_path / "again.json"))[0] == 1
+
+
+def test_a_sentence_of_the_kernel_is_whole_in_the_table_of_a_merged_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "The pool is out of order. " * 9 + "Mend it."
+    errors = [CellError(1, "PoolFailed", text, is_ours=True)]
+    one = write(tmp_path / "1.json", MORNING, outcome("a", Status.FAILED, errors=errors))
+    _, out, _ = merge(capsys, one, "--report", str(tmp_path / "whole.json"))
+    assert text in out
+
+
+def test_an_interrupted_notebook_has_no_cell_that_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = outcome("a", Status.INTERRUPTED, cells=3, cells_run=1)
+    one = write(tmp_path / "1.json", MORNING, stopped, outcome("b", Status.NOT_RUN))
+    _, out, _ = merge(capsys, one, "--report", str(tmp_path / "whole.json"))
+    assert [line.split() for line in out.splitlines()[1:3]] == [
+        ["a", "interrupted", "-", "-", "after", "1", "of", "3", "cells"],
+        ["b", "not", "run", "-", "-"],
+    ]
 
 
 def test_a_whole_is_stopped_that_has_notebooks_which_a_part_has_not_run(
