@@ -23,6 +23,9 @@ from .injection import injected_at
 
 _METADATA = "aca_kernel"
 
+# In sentences of nbformat, which name what a notebook lacks.
+_MISSING_KEY = re.compile(r"missing an? (?:expected )?key: (\w+)")
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -40,7 +43,7 @@ def read_notebook(path: str) -> NotebookNode:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except UnicodeDecodeError as error:
-        raise NotebookInvalid("The notebook is not UTF-8 text.") from error
+        raise NotebookInvalid("The notebook is not UTF-8 text: save it as UTF-8.") from error
     except OSError as error:
         raise NotebookInvalid(f"The notebook cannot be read: {error.strerror}.") from error
     try:
@@ -52,6 +55,10 @@ def read_notebook(path: str) -> NotebookNode:
             )
         flaw = _flaw_of(notebook)
     except NotJSONError as error:
+        if not text.strip():
+            raise NotebookInvalid(
+                "The file is empty: save the notebook again, or remove the file."
+            ) from error
         raise NotebookInvalid(f"The notebook is not valid JSON{_where(text)}.") from error
     except Exception as error:  # nbformat's converters raise anything
         newer = _newer_format(text)
@@ -60,7 +67,12 @@ def read_notebook(path: str) -> NotebookNode:
                 f"The notebook's format is {newer}, which is newer than any that is known here: "
                 "save it in format 4."
             ) from error
-        raise NotebookInvalid("The file is JSON, and not a notebook.") from error
+        key = _MISSING_KEY.search(str(error))
+        why = f", for it has no {key[1]!r} where one belongs" if key else ""
+        raise NotebookInvalid(
+            f"The file is JSON, and not a notebook{why}: correct that in a text editor, or save "
+            "the notebook again."
+        ) from error
     if flaw:
         raise NotebookInvalid(f"{flaw}: open the file in an editor and correct that.")
     return notebook

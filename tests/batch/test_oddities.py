@@ -24,6 +24,11 @@ from .support import RUN, TIMEOUT, environment, run, texts, write_notebook
 
 SURROGATE = "x = '\ud800'"
 
+# Of its cell.
+NO_METADATA = json.dumps(
+    {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}
+)
+
 
 def report(folder: Path) -> dict[str, tuple[str, str]]:
     """How each notebook ended, and of what."""
@@ -153,10 +158,12 @@ def test_a_mark_at_the_beginning_of_a_file_is_none_of_its_text(tmp_path: Path) -
     [
         ('{"nbformat": 5, "nbformat_minor": 0, "metadata": {}, "cells": []}', "format is 5, which"),
         ('{"nbformat": "5"}', "not a notebook"),
-        ("[5]", "not a notebook"),
+        ("[5]", "not a notebook: correct that"),
+        ("", "The file is empty: save the notebook again"),
+        (NO_METADATA, "not a notebook, for it has no '(metadata|outputs)' where one belongs"),
     ],
 )
-def test_a_newer_format_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "x.ipynb").write_text(text)
     with pytest.raises(NotebookInvalid, match=says):
         read_notebook(str(tmp_path / "x.ipynb"))
