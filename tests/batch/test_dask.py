@@ -28,7 +28,6 @@ def example() -> str:
 
 def test_two_workers_share_a_pool_and_take_turns_where_it_has_one_place(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
-    (tmp_path / "out").mkdir()
     for name in ("a", "b", "c"):
         write_notebook(
             tmp_path / f"{name}.ipynb",
