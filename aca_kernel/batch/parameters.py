@@ -6,13 +6,16 @@ import importlib
 import json
 import keyword
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import SettingInvalid
 
 # Levels of nesting. Python's own parser takes some 200.
 _DEEPEST = 100
+
+# Values in all: more than that are no parameters.
+_MOST = 1_000_000
 
 _WORDS = {"True": True, "False": False, "None": None}
 
@@ -57,14 +60,9 @@ def _read_file(path: str) -> dict[str, Any]:
     parse = _parse_json if path.endswith(".json") else _parse_yaml
     try:
         values = parse(text, path)
-        is_deep = _is_deeper(values, _DEEPEST)
     except RecursionError:
-        is_deep = True
-    if is_deep:
-        raise SettingInvalid(
-            f"The parameters in {path} are nested more than {_DEEPEST} levels deep, or in "
-            "themselves: make them flatter."
-        )
+        raise _too_deep(path) from None
+    _check_size(values, path)
     if not isinstance(values, dict):
         raise SettingInvalid(
             f"The parameters in {os.path.basename(path)} must be names with values, not a "
@@ -73,14 +71,31 @@ def _read_file(path: str) -> dict[str, Any]:
     return values
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    if isinstance(value, Mapping):
-        items: Iterable[Any] = value.values()
-    elif isinstance(value, (list, tuple)):
-        items = value
-    else:
-        return False
-    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
+def _check_size(values: Any, path: str) -> None:
+    """Raises SettingInvalid: there are too many values, by YAML's anchors perhaps, or levels."""
+    level, count = [values], 0
+    for _ in range(_DEEPEST + 1):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                below.extend(value.values())
+            elif isinstance(value, (list, tuple)):
+                below.extend(value)
+            if count + len(below) > _MOST:
+                raise SettingInvalid(
+                    f"The parameters in {path} are more than {_MOST:,} values: give notebooks the "
+                    "name of a file that has them."
+                )
+        level, count = below, count + len(below)
+    if level:
+        raise _too_deep(path)
+
+
+def _too_deep(path: str) -> SettingInvalid:
+    return SettingInvalid(
+        f"The parameters in {path} are nested more than {_DEEPEST} levels deep, or in "
+        "themselves: make them flatter."
+    )
 
 
 def _parse_json(text: str, path: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from aca_kernel.batch import parameters
 from aca_kernel.batch.injection import inject
 from aca_kernel.batch.notebook_io import fingerprint
 from aca_kernel.batch.parameters import read_parameters, typed
@@ -135,6 +136,18 @@ def test_what_gives_no_values_is_said_in_one_sentence(
         read_parameters(str(path), [])
     assert says in refused.value.message
     assert "\n" not in refused.value.message
+
+
+def test_values_are_counted_as_often_as_anchors_say_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parameters, "_MOST", 100)
+    path = tmp_path / "p.yaml"
+    path.write_text("a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\nb: [*a, *a]\n")
+    assert len(read_parameters(str(path), [])["b"]) == 2
+    path.write_text(path.read_text() + "c: [*a, *a, *a, *a, *a, *a, *a, *a]\n")
+    with pytest.raises(SettingInvalid, match="more than 100 values: give notebooks the name of a"):
+        read_parameters(str(path), [])
 
 
 def test_times_of_a_yaml_file_arrive_as_papermill_gives_them(tmp_path: Path) -> None:
