@@ -67,8 +67,14 @@ def find_jobs(words: Sequence[str], output_dir: str | None) -> list[Job]:
 def make_folders(jobs: Sequence[Job]) -> None:
     """Make the folders of the outputs, before anything runs.
 
-    Raises SettingInvalid: one cannot be made or written.
+    Raises SettingInvalid: one cannot be made or written, or an output is a folder.
     """
+    for job in jobs:
+        if os.path.isdir(job.output):
+            raise SettingInvalid(
+                f"The output {job.output} cannot be written: there is a folder of this name. "
+                "Remove it, or choose another --output-dir."
+            )
     for folder in sorted({os.path.dirname(job.output) for job in jobs}):
         reason = make_folder(folder)
         if reason:

@@ -117,6 +117,9 @@ def test_an_output_folder_that_cannot_be_made_is_refused_before_anything_runs() 
     touch("x.ipynb", "file")
     with pytest.raises(SettingInvalid, match="Outputs cannot be written to the folder"):
         make_folders(find_jobs(["x.ipynb"], "file/out"))
+    os.makedirs("out/x.ipynb")
+    with pytest.raises(SettingInvalid, match="cannot be written: there is a folder"):
+        make_folders(find_jobs(["x.ipynb"], "out"))
 
 
 def test_notebooks_on_another_drive_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
