@@ -192,7 +192,7 @@ def notebook(bench: Bench) -> None:
     for _ in range(bench.rounds(6)):
         for kernel in KERNELS:
             samples[kernel].append(once(kernel))
-    bench.add(Row("100 cells under nbclient", "ms", samples, 1.3))
+    bench.add(Row("100 cells under nbclient", "ms", samples, 1.25))
 
 
 def in_process(bench: Bench) -> None:
