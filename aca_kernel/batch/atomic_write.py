@@ -90,7 +90,7 @@ def _create(scratch: str, mode: int) -> int | None:
         return None
     try:
         is_ours = _is_locked(descriptor) and _has_name(descriptor, scratch)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: nobody else would close it
         os.close(descriptor)
         raise
     if not is_ours:
