@@ -3,6 +3,7 @@
 - Output is flushed ten times as often: nothing else delays a printed line.
 - No output is dropped, however fast it comes.
 - Large outputs become JSON more quickly.
+- The debugger is imported when it is asked for (late_debugger.py).
 - All that a cell writes to the descriptors 1 and 2 is output of that cell.
 - An interrupt reaches a cell that awaits, unlike in plain ipykernel 7.4.
 - `!` commands are sent back to the kernel, which runs them with the shell tool.
@@ -33,6 +34,7 @@ from . import magic, shell, state, trimming
 from .ahead_of_replies import abort_behind_errors
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
+from .late_debugger import import_late
 from .notebook_files.facade import NotebookFiles
 from .packages.attach import NotebookPackages
 from .wrapping import wrapped
@@ -56,6 +58,8 @@ _COUNT_STEP = 1_000_000
 def prepare() -> None:
     """Make the changes that must come before ipykernel is set up."""
     import zmq
+
+    import_late()
     from ipykernel.iostream import OutStream
     from ipykernel.kernelapp import IPKernelApp
 
