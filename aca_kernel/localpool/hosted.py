@@ -58,7 +58,9 @@ class HostedPool:
             path = os.path.join(self._directory.path, f"launcher{self._launchers}")
             self._launchers += 1
             os.mkdir(path)
-            launcher = await asyncio.to_thread(SandboxLauncher, options, path)
+            launcher = await asyncio.to_thread(
+                SandboxLauncher, options, path, self._directory.short
+            )
             launcher.isolation = self.isolation
         await self.pool.reconfigure(options, launcher)
 

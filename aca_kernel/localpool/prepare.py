@@ -34,7 +34,7 @@ def prepare(options: PoolOptions) -> Prepared:
     """
     directory = PoolDirectory()
     try:
-        launcher = SandboxLauncher(options, directory.path)
+        launcher = SandboxLauncher(options, directory.path, directory.short)
         first = launcher.start(directory.new_session()) if options.ready_sessions else None
     except BaseException:  # Ctrl-C too: the directory is nobody's yet
         directory.close()

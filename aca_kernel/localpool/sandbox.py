@@ -69,12 +69,15 @@ class Sandbox:
 class SandboxLauncher:
     """Starts sandboxes for one pool; what is the same for all is worked out once.
 
+    short: a path to the pool's directory that is short enough for sockets.
+
     Raises SettingInvalid: bubblewrap is demanded and there is none.
     """
 
-    def __init__(self, options: PoolOptions, pool_directory: str) -> None:
+    def __init__(self, options: PoolOptions, pool_directory: str, short: str) -> None:
         self._options = options
         self._pool_directory = pool_directory
+        self._short = short
         self._etc = os.path.join(pool_directory, "etc")
         self._environment = python_environment.find()
         self._network = (
@@ -247,7 +250,8 @@ class SandboxLauncher:
         """Return all variables of a session; a list of what is allowed, not of what is not."""
         home = self._home(directory)
         thin = os.path.join(home, python_environment.NAME)
-        temporary = "/tmp" if self._is_sandboxed else os.path.join(directory, "tmp")  # noqa: S108
+        own = os.path.join(self._short, os.path.basename(directory), "tmp")
+        temporary = "/tmp" if self._is_sandboxed else own  # noqa: S108
         paths = [os.path.join(thin, "bin"), self._environment.programs, _SYSTEM_PATH]
         variables = {
             "HOME": home,

@@ -39,3 +39,69 @@ while True:
     left = [path for path in Path(own.path).parent.iterdir() if path.is_dir()]
     assert left == [Path(own.path)]
     own.close()
+
+
+def test_the_last_pool_takes_the_common_directory_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    first, last = PoolDirectory(), PoolDirectory()
+    first.close()
+    assert os.path.isdir(last.path)
+    last.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+COMING_AND_GOING = """
+from aca_kernel.localpool.directories import PoolDirectory
+for _ in range(300):
+    pool = PoolDirectory()
+    open(pool.new_session(), "w").close()
+    pool.close()
+"""
+
+
+def test_one_may_begin_while_the_last_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    argv = [sys.executable, "-c", COMING_AND_GOING]
+    processes = [subprocess.Popen(argv) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_leads_to_a_directory_whose_path_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("T" * 60)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    pool = PoolDirectory()
+    assert pool.path.startswith(str(long))
+    assert len(pool.short) < 40
+    assert os.path.samefile(pool.short, pool.path)
+    pool.close()
+    assert not os.path.lexists(pool.short)
+
+
+def test_the_link_of_a_killed_pool_is_swept_with_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("T" * 60)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    killed = """
+import os
+from aca_kernel.localpool.directories import PoolDirectory
+print(PoolDirectory().short, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    argv = [sys.executable, "-c", killed]
+    link = subprocess.run(argv, check=False, capture_output=True, text=True).stdout.strip()
+    assert os.path.islink(link)
+    pool = PoolDirectory()
+    pool.sweep()
+    assert not os.path.lexists(link)
+    pool.close()
+    assert list(long.iterdir()) == []

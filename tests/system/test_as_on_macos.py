@@ -83,12 +83,29 @@ def test_a_state_comes_back_after_a_restart_of_the_environment(kernel: Client) -
 
 
 def test_nothing_is_left_of_a_kernel_that_ends(variables: dict[str, str]) -> None:
-    before = _processes(variables["TMPDIR"])
+    before, files = _processes(variables["TMPDIR"]), set(os.listdir("/tmp"))
     with running_kernel(variables) as one:
+        one.run("%aca restart")
+        ours = {name for name in set(os.listdir("/tmp")) - files if _leads_to(variables, name)}
         # A process that has left its group.
         one.run("import subprocess; subprocess.Popen(['sleep', '6543'], start_new_session=True)")
         assert _processes(variables["TMPDIR"]) - before
     assert eventually(lambda: not _processes(variables["TMPDIR"]) - before)
+    # A link, so that the paths of sockets are short; the files are with the session's others.
+    assert len(ours) == 1
+    assert eventually(lambda: not ours & set(os.listdir("/tmp")))
+
+
+def test_files_of_the_agent_are_with_those_of_its_session(
+    kernel: Client, variables: dict[str, str]
+) -> None:
+    kernel.run("import json, os; from ipykernel.connect import get_connection_info")
+    path = kernel.run("os.path.realpath(json.loads(get_connection_info())['ip'])").result
+    assert ast.literal_eval(path).startswith(variables["TMPDIR"])
+
+
+def _leads_to(variables: dict[str, str], name: str) -> bool:
+    return os.path.realpath(os.path.join("/tmp", name)).startswith(variables["TMPDIR"] + "/")
 
 
 def _processes(folder: str) -> set[int]:
