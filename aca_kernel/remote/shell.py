@@ -82,7 +82,8 @@ def replace_system(
         exit_code = command.run(taken.append)
         if getattr(ip, "system_raise_on_error", False):
             finish(cmd, exit_code)
-        text = "".join(taken)
+        # As with IPython, whose getoutput has nothing of a command that was interrupted.
+        text = "" if command.is_interrupted else "".join(taken)
         return SList(text.splitlines()) if split else LSString(text)
 
     ip.system = system
@@ -142,6 +143,7 @@ class _Command:
         self.status = b""
         self.pid = 0
         self.exit_code: int | None = None
+        self.is_interrupted = False
         # Why it could not be executed, as an errno.
         self.failure = 0
 
@@ -321,8 +323,11 @@ class _Command:
 
     def _stop(self, decoder: Any, show: Callable[[str], object]) -> None:
         """Interrupt the command as a terminal would, then kill it, as IPython does."""
+        self.is_interrupted = True
         if self.is_terminal:
             os.write(self.output_fd, b"\x03\n")
+        else:
+            _print("^C\n")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self.exit_code is not None:
                 break

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ..support import AT_ONCE, Client, running_kernel, running_pool
+from ..support import AT_ONCE, Client, eventually, running_kernel, running_pool
 
 CASES = {
     "busy loop": "while True:\n    pass",
@@ -63,6 +63,16 @@ def test_an_interrupt_stops_a_shell_command(shared_kernel: Client) -> None:
     assert shared_kernel.collect(msg_id).text.endswith("^C\r\n")
     assert time.monotonic() - started < AT_ONCE
     assert shared_kernel.run("!pgrep -fx 'sleep 61' | wc -l").text.strip() == "0"
+
+
+def test_an_interrupted_command_whose_output_is_taken_gives_none(shared_kernel: Client) -> None:
+    msg_id = shared_kernel.send("x = !echo taken; touch is-there; sleep 62\nprint(x)")
+    is_there = "__import__('os').path.exists('is-there')"
+    assert eventually(lambda: shared_kernel.run_in_subshell("", is_there) == "True")
+    shared_kernel.interrupt()
+    # As with ipykernel: the cell goes on.
+    cell = shared_kernel.collect(msg_id)
+    assert (cell.text, cell.status) == ("^C\n[]\n", "ok")
 
 
 def test_an_interrupt_is_felt_where_the_pool_serialises_its_tools() -> None:
