@@ -485,7 +485,7 @@ class Exchange:
             return
         if any(call.number == number for call in self._under_way):
             self.windows.tools_overlap = True
-        elif seconds > WINDOW_UNKNOWN_SECONDS / 2:
+        elif seconds - self.windows.round_trip_seconds > WINDOW_UNKNOWN_SECONDS / 2:
             self.windows.tools_overlap = False
 
 

@@ -10,6 +10,7 @@ from ..errors import ToolFailed
 
 if TYPE_CHECKING:
     from ..environment.relay import Relay
+    from ..pool.tool_result import ToolResult
 
 # The command's text is only for who reads the pool's records: the script has it too, and
 # no argument may be longer than 128 KiB.
@@ -27,9 +28,15 @@ async def start_command(relay: Relay, script: str, command: str) -> None:
     """
     shown = f" {shlex.quote(command)}" if len(command) < _LONGEST_SHOWN_CHARACTERS else ""
     line = f"sh {shlex.quote(script)}{shown}"
-    environment, started = relay.environment, time.monotonic()
+    environment, started = relay.environment, 0.0
+
+    async def run() -> ToolResult:
+        nonlocal started
+        started = time.monotonic()  # of the attempt that is answered
+        return await environment.run_shell(line)
+
     number = relay.exchange.last_number + 1
-    result = await environment.persist(lambda: environment.run_shell(line))
+    result = await environment.persist(run)
     relay.exchange.went_round(number, time.monotonic() - started)
     if result.is_failed or result.exit_code:
         reason = (result.stderr or result.error_text).strip() or "no reason was given"

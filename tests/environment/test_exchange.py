@@ -27,3 +27,11 @@ def test_what_an_answer_without_a_frame_belongs_to_may_have_arrived(answer: str)
     again = exchange.next_call(0.2)
     assert again is not None
     assert again.end == call.end
+
+
+@pytest.mark.parametrize(("seconds", "overlap"), [(1.6, None), (3.0, False)])
+def test_a_slow_way_is_no_queue_of_tools(seconds: float, overlap: bool | None) -> None:
+    exchange = Exchange(logging.getLogger("test"))
+    exchange.windows.round_trip.took(1.5)
+    exchange.went_round(1, seconds)
+    assert exchange.windows.tools_overlap is overlap
