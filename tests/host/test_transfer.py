@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,7 +16,9 @@ import pytest
 from aca_kernel.host.transfer import PAGE_BYTES
 from aca_kernel.remote import paged_files
 
+from ..in_turn import Turns, turns
 from ..support import Client, Pool, eventually, running_kernel, running_pool
+from .notebook_files.conftest import empty, inside
 from .test_magic import sentence_of
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
@@ -39,43 +41,73 @@ def attempt(op, **arguments):
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The notebook's folder: the working directory of kernels that are started after it."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def here(folder: Path) -> Iterator[Client]:
-    """A kernel on its embedded pool, in `folder`, whose files it does not see by itself."""
-    with running_kernel(arguments=("--AcaKernel.files=off",)) as client:
-        yield client
-
-
 @contextmanager
-def kernel_in(folder: Path, *arguments: str) -> Iterator[Client]:
+def kernel_in(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Client]:
     """Run a kernel with this folder as its notebook's, and leave the folder."""
-    before = os.getcwd()
-    os.chdir(folder)
-    try:
-        with running_kernel(arguments=arguments) as client:
-            yield client
-    finally:
-        os.chdir(before)
-
-
-@pytest.fixture(scope="module")
-def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `shared_empty`, for tests that leave both sides empty."""
-    return tmp_path_factory.mktemp("empty")
-
-
-@pytest.fixture(scope="module")
-def shared_empty(empty_folder: Path) -> Iterator[Client]:
-    """One kernel like `here`, in `empty_folder`."""
-    with kernel_in(empty_folder, "--AcaKernel.files=off") as client:
+    with inside(folder), running_kernel(env, arguments=arguments) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the kernels that are taken in turn."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture
+def folder(place: Path) -> Iterator[Path]:
+    """The notebook's folder: empty, and the working directory of kernels that are started."""
+    empty(place)
+    with inside(place):
+        yield place
+
+
+@pytest.fixture(scope="module")
+def turns_here(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, "--AcaKernel.files=off")) as one:
+        yield one
+
+
+@pytest.fixture
+def here(folder: Path, turns_here: Turns) -> Client:
+    """A kernel on its embedded pool, in `folder`, whose files it does not see by itself."""
+    return turns_here.take()
+
+
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    with running_pool() as one:
+        yield one
+
+
+@pytest.fixture
+def pool(shared_pool: Pool) -> Iterator[Pool]:
+    """A pool of its own process, without faults before and after."""
+    yield shared_pool
+    shared_pool.clear_faults()
+
+
+@pytest.fixture(scope="module")
+def turns_far(place: Path, shared_pool: Pool) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, env=shared_pool.env)) as one:
+        yield one
+
+
+@pytest.fixture
+def far(folder: Path, pool: Pool, turns_far: Turns) -> Client:
+    """A kernel on `pool`, in `folder`."""
+    return turns_far.take()
+
+
+@pytest.fixture(scope="module")
+def turns_cut(place: Path) -> Iterator[Turns]:
+    @contextmanager
+    def start() -> Iterator[Client]:
+        with running_pool(output_limit=4096) as pool, kernel_in(place, env=pool.env) as client:
+            yield client
+
+    with turns(start) as one:
+        yield one
 
 
 def remote_digest(kernel: Client, path: str) -> str:
@@ -89,8 +121,7 @@ def remote_digest(kernel: Client, path: str) -> str:
 
 
 @pytest.mark.parametrize("size", [0, 1, PAGE_BYTES - 1, PAGE_BYTES, 3 * PAGE_BYTES + 1])
-def test_a_file_arrives_as_it_was(empty_folder: Path, shared_empty: Client, size: int) -> None:
-    folder, here = empty_folder, shared_empty
+def test_a_file_arrives_as_it_was(folder: Path, here: Client, size: int) -> None:
     data = os.urandom(size)
     (folder / "data.bin").write_bytes(data)
     cell = here.run("%aca upload data.bin")
@@ -102,14 +133,9 @@ def test_a_file_arrives_as_it_was(empty_folder: Path, shared_empty: Client, size
     assert (folder / "back.bin").read_bytes() == data
     assert sorted(os.listdir(folder)) == ["back.bin", "data.bin"]
     assert here.run("import os; os.listdir()").result == "['data.bin']"
-    assert here.run("os.unlink('data.bin'); os.listdir()").result == "[]"
-    for name in ("back.bin", "data.bin"):
-        (folder / name).unlink()
 
 
-def test_paths_are_as_a_user_expects_them(
-    folder: Path, here: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_are_as_a_user_expects_them(folder: Path, here: Client) -> None:
     (folder / "two words.txt").write_text("text")
     (folder / "results").mkdir()
     here.run("import os\nos.mkdir('sub')\nos.mkdir('other')\n%cd -q other")
@@ -142,6 +168,9 @@ def test_a_file_of_the_user_is_overwritten_only_by_force(folder: Path, here: Cli
     assert (folder / "mine.txt").read_text() == "theirs"
 
 
+FILES = ["data.txt", "folder", "mine.txt", "named.txt", "pipe", "secret.txt"]
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -160,25 +189,24 @@ def test_a_file_of_the_user_is_overwritten_only_by_force(folder: Path, here: Cli
 def test_what_cannot_be_done_is_one_sentence(
     shared_folder: Path, shared_here: Client, line: str, says: str
 ) -> None:
-    before = sorted(os.listdir(shared_folder))
     assert says in sentence_of(shared_here, f"%aca {line}")
-    assert sorted(os.listdir(shared_folder)) == before == ["data.txt", "folder", "pipe"]
+    assert sorted(os.listdir(shared_folder)) == FILES
 
 
 @pytest.fixture(scope="module")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of `shared_here`."""
-    return tmp_path_factory.mktemp("notebooks")
+    return tmp_path_factory.mktemp("shared")
 
 
 @pytest.fixture(scope="module")
 def shared_here(shared_folder: Path) -> Iterator[Client]:
     """One kernel in a folder with some files, for the tests that leave them as they are."""
-    folder = shared_folder
-    (folder / "data.txt").write_text("data")
-    (folder / "folder").mkdir()
-    os.mkfifo(folder / "pipe")
-    with kernel_in(folder) as client:
+    for name in ("data", "mine", "named", "secret"):
+        (shared_folder / f"{name}.txt").write_text(name)
+    (shared_folder / "folder").mkdir()
+    os.mkfifo(shared_folder / "pipe")
+    with kernel_in(shared_folder) as client:
         client.run("open('there.txt', 'w').write('there')")
         yield client
 
@@ -272,7 +300,7 @@ def test_large_files_go_both_ways_in_bounded_memory(
     folder: Path, here: Client, size: int, is_random: bool
 ) -> None:
     here.run("1")
-    process = psutil.Process(here.manager.provisioner.pid)  # type: ignore[union-attr]
+    process = psutil.Process(here.pid)
     with open("large", "wb") as file:
         if is_random:
             file.write(os.urandom(size))
@@ -289,33 +317,29 @@ def test_large_files_go_both_ways_in_bounded_memory(
         assert os.fstat(back.fileno()).st_size == size
         while data := sent.read(1 << 24):
             assert back.read(1 << 24) == data
-    for name in ("large", "back"):
-        os.unlink(name)
 
 
-def test_progress_is_one_line_and_other_output_streams(folder: Path) -> None:
+def test_progress_is_one_line_and_other_output_streams(folder: Path, turns_cut: Turns) -> None:
     # Answers in small pieces are slow enough to be watched.
-    with running_pool(output_limit=4096) as pool, running_kernel(pool.env) as kernel:
-        kernel.run(
-            "import os, threading, time\nopen('data', 'wb').write(os.urandom(1_500_000))\n"
-            "ticks = [0]\ndef tick():\n    while ticks[0] >= 0:\n"
-            "        ticks[0] += 1\n        print('tick', flush=True)\n        time.sleep(0.1)"
-        )
-        cell = kernel.run(
-            "threading.Thread(target=tick).start()\n%aca download data\nticks[0] = -9", timeout=120
-        )
-        assert cell.status == "ok"
-        assert cell.text.count("tick") >= 3
-        assert (folder / "data").stat().st_size == 1_500_000
+    kernel = turns_cut.take()
+    kernel.run(
+        "import os, threading, time\nopen('data', 'wb').write(os.urandom(1_500_000))\n"
+        "ticks = [0]\ndef tick():\n    while ticks[0] >= 0:\n"
+        "        ticks[0] += 1\n        print('tick', flush=True)\n        time.sleep(0.1)"
+    )
+    cell = kernel.run(
+        "threading.Thread(target=tick).start()\n%aca download data\nticks[0] = -9", timeout=120
+    )
+    assert cell.status == "ok"
+    assert cell.text.count("tick") >= 3
+    assert (folder / "data").stat().st_size == 1_500_000
 
 
-def test_long_transfers_show_how_far_they_are(folder: Path) -> None:
-    with running_pool() as pool, running_kernel(pool.env) as kernel:
-        with open("large", "wb") as file:
-            file.truncate(10 * PAGE_BYTES)
-        kernel.run("1")
-        pool.fault(kind="delay", seconds=0.3, every=1, tool=PYTHON)
-        text = kernel.run("%aca upload large").text
+def test_long_transfers_show_how_far_they_are(pool: Pool, far: Client) -> None:
+    with open("large", "wb") as file:
+        file.truncate(10 * PAGE_BYTES)
+    pool.fault(kind="delay", seconds=0.3, every=1, tool=PYTHON)
+    text = far.run("%aca upload large").text
     updates = text.split("\r")
     assert len(updates) > 3
     assert any("%" in one and "MB/s" in one for one in updates[1:-1])
@@ -329,30 +353,37 @@ def test_long_transfers_show_how_far_they_are(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "cut", "garbage"])
-def test_lost_and_cut_answers_cost_nothing(folder: Path, kind: str) -> None:
+def test_lost_and_cut_answers_cost_nothing(
+    folder: Path, pool: Pool, far: Client, kind: str
+) -> None:
     data = os.urandom(12_000_000)
     (folder / "data").write_bytes(data)
-    with running_pool() as pool, running_kernel(pool.env) as kernel:
-        kernel.run("1")
-        pool.fault(kind=kind, every=3, tool=PYTHON)
-        assert kernel.run("%aca upload data").status == "ok"
-        assert kernel.run("%aca download data back").status == "ok"
+    pool.fault(kind=kind, every=3, tool=PYTHON)
+    assert far.run("%aca upload data").status == "ok"
+    assert far.run("%aca download data back").status == "ok"
     assert (folder / "back").read_bytes() == data
 
 
-@pytest.mark.parametrize("interpreter", ["light", "ipykernel"])
-def test_a_service_that_cuts_answers_short_transfers_files_too(
-    folder: Path, interpreter: str
-) -> None:
+def check_both_ways(folder: Path, kernel: Client) -> None:
     data = os.urandom(400_000)
     (folder / "data").write_bytes(data)
+    assert kernel.run("%aca upload data").status == "ok"
+    assert kernel.run("%aca download data back").status == "ok"
+    assert (folder / "back").read_bytes() == data
+
+
+def test_a_service_that_cuts_answers_short_transfers_files_too(
+    folder: Path, turns_cut: Turns
+) -> None:
+    check_both_ways(folder, turns_cut.take())
+
+
+def test_an_ipython_that_cuts_answers_short_transfers_files_too(folder: Path) -> None:
     with (
-        running_pool(output_limit=4096, interpreter=interpreter) as pool,
+        running_pool(output_limit=4096, interpreter="ipykernel") as pool,
         running_kernel(pool.env) as kernel,
     ):
-        assert kernel.run("%aca upload data").status == "ok"
-        assert kernel.run("%aca download data back").status == "ok"
-    assert (folder / "back").read_bytes() == data
+        check_both_ways(folder, kernel)
 
 
 def test_an_ipython_as_session_interpreter_keeps_nothing_of_what_is_sent(folder: Path) -> None:
@@ -372,26 +403,25 @@ def test_an_ipython_as_session_interpreter_keeps_nothing_of_what_is_sent(folder:
         assert max(grown) < 80_000_000
 
 
-def test_an_interrupt_stops_it_and_removes_the_part(folder: Path) -> None:
-    with running_pool() as pool, running_kernel(pool.env) as kernel:
-        with open("large", "wb") as file:
-            file.truncate(100 * PAGE_BYTES)
-        kernel.run("import os\nwith open('there', 'wb') as file: file.truncate(400_000_000)")
-        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
-        for line in ("%aca upload large", "%aca download there"):
-            msg_id = kernel.send(line)
-            kernel.wait_for_stream(msg_id, "%")
-            before = pool.calls()[PYTHON]
-            kernel.interrupt()
-            cell = kernel.collect(msg_id)
-            # Of the hundred pages most have never left.
-            assert pool.calls()[PYTHON] - before < 20
-            assert cell.error is not None
-            assert cell.error["ename"] == "KeyboardInterrupt"
-            assert len(cell.error["traceback"]) == 1
-            # The kernel closes the file when it has seen the cell's end.
-            assert eventually(lambda: os.listdir() == ["large"])
-            assert kernel.run("sorted(os.listdir())").result == "['there']"
+def test_an_interrupt_stops_it_and_removes_the_part(pool: Pool, far: Client) -> None:
+    with open("large", "wb") as file:
+        file.truncate(100 * PAGE_BYTES)
+    far.run("import os\nwith open('there', 'wb') as file: file.truncate(400_000_000)")
+    pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
+    for line in ("%aca upload large", "%aca download there"):
+        msg_id = far.send(line)
+        far.wait_for_stream(msg_id, "%")
+        before = pool.calls()[PYTHON]
+        far.interrupt()
+        cell = far.collect(msg_id)
+        # Of the hundred pages most have never left.
+        assert pool.calls()[PYTHON] - before < 20
+        assert cell.error is not None
+        assert cell.error["ename"] == "KeyboardInterrupt"
+        assert len(cell.error["traceback"]) == 1
+        # The kernel closes the file when it has seen the cell's end.
+        assert eventually(lambda: os.listdir() == ["large"])
+        assert far.run("sorted(os.listdir())").result == "['there']"
 
 
 def test_an_environment_that_ends_half_way_is_one_sentence_and_leaves_nothing(
@@ -411,14 +441,13 @@ def test_an_environment_that_ends_half_way_is_one_sentence_and_leaves_nothing(
         assert kernel.run("6 * 7").result == "42"
 
 
-def test_the_kernels_end_removes_the_part(folder: Path) -> None:
-    with running_pool() as pool:
-        with running_kernel(pool.env) as kernel:
-            kernel.run("with open('there', 'wb') as file: file.truncate(400_000_000)")
-            pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
-            msg_id = kernel.send("%aca download there")
-            kernel.wait_for_stream(msg_id, "%")
-        assert os.listdir() == []
+def test_the_kernels_end_removes_the_part(folder: Path, pool: Pool) -> None:
+    with running_kernel(pool.env) as kernel:
+        kernel.run("with open('there', 'wb') as file: file.truncate(400_000_000)")
+        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
+        msg_id = kernel.send("%aca download there")
+        kernel.wait_for_stream(msg_id, "%")
+    assert os.listdir() == []
 
 
 # -- what the environment may not do -------------------------------------------------
@@ -445,19 +474,10 @@ def refused(kernel: Client, code: str) -> str:
     ],
 )
 def test_a_file_that_no_line_names_cannot_be_read(
-    folder: Path, shared_victim: Client, path: str, line: str
+    shared_here: Client, path: str, line: str
 ) -> None:
-    text = refused(shared_victim, f"print(attempt('upload', path={path!r}))\n{line}")
+    text = refused(shared_here, f"print(attempt('upload', path={path!r}))\n{line}")
     assert "No line of the running cell" in text
-
-
-@pytest.fixture(scope="module")
-def shared_victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    folder = tmp_path_factory.mktemp("victim")
-    (folder / "secret.txt").write_text("secret")
-    (folder / "named.txt").write_text("named")
-    with kernel_in(folder) as client:
-        yield client
 
 
 def test_neither_variables_nor_functions_nor_later_cells_name_a_file(
@@ -492,20 +512,6 @@ def test_a_permission_ends_with_its_cell(folder: Path, here: Client) -> None:
     assert here.run("thread.join(); print(found[0])").text.startswith("refused")
 
 
-@pytest.fixture(scope="module")
-def owned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("owned")
-    (folder / "folder").mkdir()
-    (folder / "mine.txt").write_text("mine")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def shared_owner(owned_folder: Path) -> Iterator[Client]:
-    with kernel_in(owned_folder) as client:
-        yield client
-
-
 @pytest.mark.parametrize(
     ("line", "arguments"),
     [
@@ -520,13 +526,13 @@ def shared_owner(owned_folder: Path) -> Iterator[Client]:
     ],
 )
 def test_a_file_that_no_line_names_cannot_be_written(
-    owned_folder: Path, shared_owner: Client, line: str, arguments: dict[str, object]
+    shared_folder: Path, shared_here: Client, line: str, arguments: dict[str, object]
 ) -> None:
-    text = refused(shared_owner, f"print(attempt('download', size=1, **{arguments!r}))\n{line}")
+    text = refused(shared_here, f"print(attempt('download', size=1, **{arguments!r}))\n{line}")
     assert "No line" in text
-    assert sorted(os.listdir(owned_folder)) == ["folder", "mine.txt"]
-    assert os.listdir(owned_folder / "folder") == []
-    assert (owned_folder / "mine.txt").read_text() == "mine"
+    assert sorted(os.listdir(shared_folder)) == FILES
+    assert os.listdir(shared_folder / "folder") == []
+    assert (shared_folder / "mine.txt").read_text() == "mine"
 
 
 def test_what_is_not_what_was_announced_is_not_kept(folder: Path, here: Client) -> None:
@@ -574,10 +580,11 @@ for data in (b'not a record at all', b'00000002[]', b'ffffffff', b'00000004nullx
     assert here.run("!echo still here").text == "still here\r\n"
 
 
-@pytest.mark.parametrize("is_embedded", [True, False])
+@pytest.mark.parametrize("which", ["here", "far"])
 def test_asking_for_everything_at_once_fills_no_memory(
-    folder: Path, here: Client, is_embedded: bool
+    request: pytest.FixtureRequest, folder: Path, which: str
 ) -> None:
+    kernel: Client = request.getfixturevalue(which)
     with open("named", "wb") as file:
         file.truncate(500_000_000)
     code = """
@@ -593,22 +600,21 @@ with asking() as kernel:
 raise SystemExit
 %aca upload named
 """
-    with ExitStack() as stack:
-        if not is_embedded:
-            here = stack.enter_context(running_kernel(stack.enter_context(running_pool()).env))
-        here.run("1")
-        process = psutil.Process(here.manager.provisioner.pid)  # type: ignore[union-attr]
-        before = process.memory_info().rss
-        with memory_watched(process) as largest:
-            said = here.run(HOSTILE + code).text
-        assert largest[0] - before < 24 * PAGE_BYTES
-        # On the embedded pool pages go beside the answers, two at a time.
-        assert ("at a time" in said) == (not is_embedded), said
+    kernel.run("1")
+    process = psutil.Process(kernel.pid)
+    before = process.memory_info().rss
+    with memory_watched(process) as largest:
+        said = kernel.run(HOSTILE + code).text
+    assert largest[0] - before < 24 * PAGE_BYTES
+    # On the embedded pool pages go beside the answers, two at a time.
+    assert ("at a time" in said) == (which == "far"), said
 
 
-def test_a_shared_pool_serves_transfers_of_several_kernels(folder: Path, pool: Pool) -> None:
+def test_a_shared_pool_serves_transfers_of_several_kernels(
+    folder: Path, pool: Pool, far: Client
+) -> None:
     (folder / "data").write_bytes(os.urandom(10_000_000))
-    with running_kernel(pool.env) as first, running_kernel(pool.env) as second:
-        ids = [kernel.send("%aca upload data") for kernel in (first, second)]
-        assert first.collect(ids[0]).status == second.collect(ids[1]).status == "ok"
-        assert remote_digest(first, "data") == remote_digest(second, "data")
+    with running_kernel(pool.env) as other:
+        ids = [kernel.send("%aca upload data") for kernel in (far, other)]
+        assert far.collect(ids[0]).status == other.collect(ids[1]).status == "ok"
+        assert remote_digest(far, "data") == remote_digest(other, "data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import zipfile
 from collections.abc import Iterator
@@ -35,6 +36,15 @@ def inside(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         os.chdir(before)
+
+
+def empty(folder: Path) -> None:
+    """Remove what is in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def fill(folder: Path) -> None:

@@ -1,0 +1,63 @@
+"""Kernels that several tests use in turn, each as if it had been started for it alone."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from .support import AT_ONCE, Client
+
+# Takes away what code has made, where files are not fetched by themselves.
+EMPTY = """
+import shutil
+for entry in os.scandir():
+    shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
+%reset -f
+"""
+
+
+class Turns:
+    """A kernel of which each test takes its turn.
+
+    start: called for the first turn, and again when a test has left none that answers.
+    """
+
+    def __init__(self, start: Callable[[], AbstractContextManager[Client]]) -> None:
+        self._start = start
+        self._stack = ExitStack()
+        self._kernel: Client | None = None
+        self._home = ""
+
+    def take(self, code: str = EMPTY) -> Client:
+        """Return the kernel, in its first directory, and after this code."""
+        if self._kernel is not None and self._runs(code):
+            return self._kernel
+        self.close()
+        self._kernel = self._stack.enter_context(self._start())
+        self._home = str(self._kernel.run("import os; os.getcwd()").result)
+        assert self._runs(code)
+        return self._kernel
+
+    def _runs(self, code: str) -> bool:
+        assert self._kernel is not None
+        try:
+            cell = self._kernel.run(f"import os\nos.chdir({self._home})\n{code}", AT_ONCE)
+        except queue.Empty:
+            return False
+        return cell.error is None
+
+    def close(self) -> None:
+        """End the kernel."""
+        self._stack.close()
+        self._kernel = None
+
+
+@contextmanager
+def turns(start: Callable[[], AbstractContextManager[Client]]) -> Iterator[Turns]:
+    """Share a kernel in turns, and end it."""
+    one = Turns(start)
+    try:
+        yield one
+    finally:
+        one.close()
