@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
-from .support import AT_ONCE, Client
+from .support import TIMEOUT, Client
 
 # Takes away what code has made, where files are not fetched by themselves.
 EMPTY = """
@@ -30,22 +30,31 @@ class Turns:
         self._home = ""
 
     def take(self, code: str = EMPTY) -> Client:
-        """Return the kernel, in its first directory, and after this code."""
-        if self._kernel is not None and self._runs(code):
+        """Return the kernel, in its first directory, after this code."""
+        if self._kernel is not None and self._runs(f"import os\nos.chdir({self._home})\n{code}"):
             return self._kernel
+        kernel = self._started()
+        self._home = str(kernel.run("import os; os.getcwd()").result)
+        assert self._runs(code)
+        return kernel
+
+    def take_anew(self) -> Client:
+        """Return the kernel, in an environment of its own for this turn."""
+        if self._kernel is not None and self._runs("%aca restart"):
+            return self._kernel
+        return self._started()
+
+    def _started(self) -> Client:
         self.close()
         self._kernel = self._stack.enter_context(self._start())
-        self._home = str(self._kernel.run("import os; os.getcwd()").result)
-        assert self._runs(code)
         return self._kernel
 
     def _runs(self, code: str) -> bool:
         assert self._kernel is not None
         try:
-            cell = self._kernel.run(f"import os\nos.chdir({self._home})\n{code}", AT_ONCE)
+            return self._kernel.run(code, TIMEOUT / 3).error is None
         except queue.Empty:
             return False
-        return cell.error is None
 
     def close(self) -> None:
         """End the kernel."""

@@ -18,7 +18,7 @@ from aca_kernel.remote import paged_files
 
 from ..in_turn import Turns, turns
 from ..support import Client, Pool, eventually, running_kernel, running_pool
-from .notebook_files.conftest import empty, inside
+from .notebook_files.conftest import empty, inside, kernel_in
 from .test_magic import sentence_of
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
@@ -39,13 +39,6 @@ def attempt(op, **arguments):
     except FileProblem as error:
         return 'refused: ' + str(error)
 """
-
-
-@contextmanager
-def kernel_in(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Client]:
-    """Run a kernel with this folder as its notebook's, and leave the folder."""
-    with inside(folder), running_kernel(env, arguments=arguments) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

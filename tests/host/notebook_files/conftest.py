@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +89,32 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     path.mkdir()
     with inside(path):
         yield path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a kernel that the tests of a module take in turn."""
+    path = tmp_path_factory.mktemp("place") / "notebooks"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def corner(place: Path) -> Iterator[Path]:
+    """A folder of the test's own in it: no other test's files have ever been there."""
+    path = place / f"corner{len(os.listdir(place))}"
+    path.mkdir()
+    with inside(path):
+        yield path
+
+
+@contextmanager
+def kernel_in(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Client]:
+    """Run a kernel with this folder as its notebook's."""
+    with ExitStack() as stack:
+        with inside(folder):
+            client = stack.enter_context(running_kernel(env, arguments=arguments))
+        yield client
 
 
 @pytest.fixture(scope="module")

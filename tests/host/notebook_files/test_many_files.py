@@ -8,8 +8,9 @@ from textwrap import dedent
 
 import pytest
 
-from ...support import Client, Pool, running_kernel, running_pool
-from .conftest import DECOYS, SECRET, fill
+from ...in_turn import Turns, turns
+from ...support import Client, Pool, running_pool
+from .conftest import DECOYS, SECRET, empty, fill, kernel_in
 from .test_safety import HOSTILE
 
 ON_DEMAND = ("--AcaKernel.files=on-demand",)
@@ -17,9 +18,10 @@ ON_DEMAND = ("--AcaKernel.files=on-demand",)
 COUNT = 200
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def far_pool() -> Iterator[Pool]:
-    with running_pool() as pool:
+    # An environment that is left stays until its cooldown.
+    with running_pool(max_concurrent_sessions=50) as pool:
         yield pool
 
 
@@ -31,20 +33,35 @@ from pathlib import Path
 from _aca_remote import call_socket
 from _aca_remote.notebook_files import lookup_cache
 lookup_cache.FRESH_SECONDS = 1000.0
-asked = []
-def call(self, op, *parts, _call=call_socket.Connection.call, **arguments):
-    if op.startswith("files_"):
-        asked.append(op)
-    return _call(self, op, *parts, **arguments)
-call_socket.Connection.call = call
+if "asked" not in globals():
+    asked = []
+    def call(self, op, *parts, _call=call_socket.Connection.call, **arguments):
+        if op.startswith("files_"):
+            asked.append(op)
+        return _call(self, op, *parts, **arguments)
+    call_socket.Connection.call = call
 """
 
 
+@pytest.fixture(scope="module")
+def shared(place: Path, far_pool: Pool) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, *ON_DEMAND, env=far_pool.env)) as one:
+        yield one
+
+
 @pytest.fixture
-def kernel(folder: Path, far_pool: Pool) -> Iterator[Client]:
-    with running_kernel(far_pool.env, arguments=ON_DEMAND) as client:
-        assert client.run(COUNTING).error is None
-        yield client
+def kernel(corner: Path, shared: Turns) -> Client:
+    """A kernel that counts, in a corner of the notebook's folder."""
+    return shared.take(f"{COUNTING}\n%cd -q {corner.name}")
+
+
+@pytest.fixture
+def fresh_kernel(place: Path, shared: Turns) -> Client:
+    """A kernel that counts, to which nothing was sent, in the notebook's folder, which is empty."""
+    empty(place)
+    kernel = shared.take_anew()
+    assert kernel.run(COUNTING).error is None
+    return kernel
 
 
 def make(folder: Path, count: int = COUNT, suffix: str = ".csv") -> list[str]:
@@ -105,13 +122,13 @@ MOST_QUESTIONS = 6
 MORE_QUESTIONS = {"pandas": 3, "threads": 1}
 
 
-def test_files_that_have_changed_come_in_few_calls_too(folder: Path, kernel: Client) -> None:
-    names = make(folder / "data")
+def test_files_that_have_changed_come_in_few_calls_too(corner: Path, kernel: Client) -> None:
+    names = make(corner / "data")
     code = LOOPS["glob"].format(names=names)
     assert questions_of(kernel, code)[1] == TOTAL
     kernel.run(f"open({names[3]!r}, 'w').write('1000000')")
     for name in names:
-        (folder / name).write_text("12345")
+        (corner / name).write_text("12345")
     questions, result = questions_of(kernel, code)
     # What code has changed is the code's.
     assert result == str((COUNT - 1) * 12345 + 1_000_000)
@@ -119,22 +136,24 @@ def test_files_that_have_changed_come_in_few_calls_too(folder: Path, kernel: Cli
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_loop_takes_few_calls(folder: Path, kernel: Client, loop: str) -> None:
-    names = make(folder / "data")
+def test_a_loop_takes_few_calls(corner: Path, kernel: Client, loop: str) -> None:
+    names = make(corner / "data")
+    # It begins in the corner itself.
+    one_more = 1 if loop == "rglob" else 0
     questions, result = questions_of(kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    assert questions <= MOST_QUESTIONS + MORE_QUESTIONS.get(loop, 0)
+    assert questions <= MOST_QUESTIONS + MORE_QUESTIONS.get(loop, one_more)
     # The next cell asks about all of them together.
     questions, result = questions_of(kernel, LOOPS[loop].format(names=names))
     assert result == TOTAL
-    assert questions <= 2
+    assert questions <= 2 + one_more
 
 
-def test_threads_get_large_files_beside_one_another(folder: Path, kernel: Client) -> None:
+def test_threads_get_large_files_beside_one_another(corner: Path, kernel: Client) -> None:
     """While one is on its way in pages, others are asked for; each comes once."""
-    (folder / "data").mkdir()
+    (corner / "data").mkdir()
     for number in range(6):
-        (folder / "data" / f"{number}.bin").write_bytes(bytes([number]) * 5_000_000)
+        (corner / "data" / f"{number}.bin").write_bytes(bytes([number]) * 5_000_000)
     code = """
         from concurrent.futures import ThreadPoolExecutor
         def read(name):
@@ -149,10 +168,10 @@ def test_threads_get_large_files_beside_one_another(folder: Path, kernel: Client
     assert cell.result == "6"
 
 
-def test_a_file_may_come_along_by_its_other_path(folder: Path, kernel: Client) -> None:
+def test_a_file_may_come_along_by_its_other_path(corner: Path, kernel: Client) -> None:
     """The one through a symlink, of which nothing is known before, is opened ahead of it."""
-    make(folder / "real", 4)
-    (folder / "link").symlink_to("real")
+    make(corner / "real", 4)
+    (corner / "link").symlink_to("real")
     names = ["real/0003.csv", "link/0000.csv", "real/0000.csv", "real/0001.csv"]
     assert kernel.run(f"[open(name).read() for name in {names}]").result == str(
         ["3\n", "0\n", "0\n", "1\n"]
@@ -166,38 +185,42 @@ def sent(kernel: Client) -> set[str]:
     return {line.split("  ")[1] for line in lines}
 
 
-def test_nothing_comes_that_no_code_has_asked_for(folder: Path, kernel: Client) -> None:
-    names = make(folder / "data", 40)
-    make(folder / "data", 40, ".txt")
+def test_nothing_comes_that_no_code_has_asked_for(place: Path, fresh_kernel: Client) -> None:
+    names = make(place / "data", 40)
+    make(place / "data", 40, ".txt")
     # Not listed, and named nowhere: one after the other.
-    kernel.run("for n in range(4): open(f'data/{n:04}.csv').close()")
-    assert sent(kernel) == set(names[:4])
+    fresh_kernel.run("for n in range(4): open(f'data/{n:04}.csv').close()")
+    assert sent(fresh_kernel) == set(names[:4])
     # A pattern asks for no more than it finds; the folder was listed for it alone.
-    kernel.run("for n in glob.glob('data/001*.csv'): open(n).close()")
-    assert sent(kernel) == set(names[:4] + names[10:20])
+    fresh_kernel.run("for n in glob.glob('data/001*.csv'): open(n).close()")
+    assert sent(fresh_kernel) == set(names[:4] + names[10:20])
     # A list of names asks for these.
-    kernel.run(f"names = {names[20:26]}\nfor n in names: open(n).close()")
-    assert sent(kernel) == set(names[:4] + names[10:26])
+    fresh_kernel.run(f"names = {names[20:26]}\nfor n in names: open(n).close()")
+    assert sent(fresh_kernel) == set(names[:4] + names[10:26])
     # A listing asks for what is opened of it by its suffix, and one file asks for nothing.
-    kernel.run("for n in range(30, 32): (os.listdir('data'), open(f'data/{n:04}.csv').close())")
-    assert sent(kernel) <= set(names)
+    fresh_kernel.run(
+        "for n in range(30, 32): (os.listdir('data'), open(f'data/{n:04}.csv').close())"
+    )
+    assert sent(fresh_kernel) <= set(names)
 
 
-def test_one_file_brings_no_others(folder: Path, kernel: Client) -> None:
-    names = make(folder / "data", 40)
-    kernel.run("names = glob.glob('data/*.csv'); os.listdir('data')")
-    kernel.run("open(names[0]).close()")
-    kernel.run("open(names[1]).close()")
-    assert sent(kernel) == set(names[:2])
+def test_one_file_brings_no_others(place: Path, fresh_kernel: Client) -> None:
+    names = make(place / "data", 40)
+    fresh_kernel.run("names = glob.glob('data/*.csv'); os.listdir('data')")
+    fresh_kernel.run("open(names[0]).close()")
+    fresh_kernel.run("open(names[1]).close()")
+    assert sent(fresh_kernel) == set(names[:2])
 
 
-def test_a_loop_that_ends_early_has_fetched_little(folder: Path, kernel: Client) -> None:
-    make(folder / "data")
-    kernel.run("for n in sorted(glob.glob('data/*.csv'))[:20]: open(n).close()")
-    assert len(sent(kernel)) <= 100
+def test_a_loop_that_ends_early_has_fetched_little(place: Path, fresh_kernel: Client) -> None:
+    make(place / "data")
+    fresh_kernel.run("for n in sorted(glob.glob('data/*.csv'))[:20]: open(n).close()")
+    assert len(sent(fresh_kernel)) <= 100
 
 
-def test_no_decoy_comes_along(folder: Path, kernel: Client) -> None:
+def test_no_decoy_comes_along(tmp_path: Path, far_pool: Pool) -> None:
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
     fill(folder)
     names = make(folder / "data", 3)
     for name in ("key.pem", "ignored.log", ".env"):
@@ -210,49 +233,52 @@ with asking() as host:
 print(attempt("files_open", path={names[0]!r}, others=["text.txt"] * 1001))
 print(attempt("files_open", path={names[0]!r}, others="text.txt"))
 """
-    cell = kernel.run(HOSTILE + code)
+    with kernel_in(folder, *ON_DEMAND, env=far_pool.env) as kernel:
+        cell = kernel.run(HOSTILE + code)
     assert cell.error is None
     assert f"{names[1]} 1 (b'0\\n', b'1\\n')" in cell.text
     assert cell.text.count("refused: The request has no list `others`.") == 2
 
 
-def test_the_limits_hold_for_what_comes_along(folder: Path, far_pool: Pool) -> None:
-    (folder / "data").mkdir()
+def test_the_limits_hold_for_what_comes_along(tmp_path: Path, far_pool: Pool) -> None:
+    (tmp_path / "data").mkdir()
     for number in range(30):
-        (folder / "data" / f"{number:02}.bin").write_bytes(b"x" * 100_000)
-    arguments = (*ON_DEMAND, "--AcaKernel.files_total_mb=1")
-    with running_kernel(far_pool.env, arguments=arguments) as kernel:
+        (tmp_path / "data" / f"{number:02}.bin").write_bytes(b"x" * 100_000)
+    limit = "--AcaKernel.files_total_mb=1"
+    with kernel_in(tmp_path, *ON_DEMAND, limit, env=far_pool.env) as kernel:
         cell = kernel.run("import glob\nfor n in sorted(glob.glob('data/*')): open(n).close()")
         assert "files_total_mb" in cell.evalue
         assert len(sent(kernel)) == 10
 
 
-def test_what_came_along_is_a_copy_like_any_other(folder: Path, kernel: Client) -> None:
-    names = make(folder / "data", 30)
+def test_what_came_along_is_a_copy_like_any_other(corner: Path, kernel: Client) -> None:
+    names = make(corner / "data", 30)
     read = "[open(n).read() for n in sorted(glob.glob('data/*.csv'))]"
     kernel.run(read)
-    (folder / names[9]).write_text("changed")
-    (folder / names[10]).unlink()
+    (corner / names[9]).write_text("changed")
+    (corner / names[10]).unlink()
     kernel.run(f"open({names[11]!r}, 'a').write('mine'); os.remove({names[12]!r})")
     result = kernel.run(f"text = {read}; len(text), text[9], text[10]").result
     assert result == "(28, 'changed', '11\\nmine')"
 
 
-def test_modules_that_are_nowhere_cost_one_question(folder: Path, kernel: Client) -> None:
+def test_modules_that_are_nowhere_cost_one_question(place: Path, fresh_kernel: Client) -> None:
     code = (
         "import importlib.util\n"
         "[importlib.util.find_spec(name) for name in ('aaa_1', 'aaa_2', 'aaa_3')]"
     )
-    assert questions_of(kernel, code) == (1, "[None, None, None]")
-    (folder / "aaa_2.py").write_text("x = 1\n")
-    (folder / "aaa_3").mkdir()
-    (folder / "aaa_3" / "__init__.py").write_text("x = 2\n")
-    assert kernel.run("import aaa_2, aaa_3; aaa_2.x, aaa_3.x").result == "(1, 2)"
+    assert questions_of(fresh_kernel, code) == (1, "[None, None, None]")
+    (place / "aaa_2.py").write_text("x = 1\n")
+    (place / "aaa_3").mkdir()
+    (place / "aaa_3" / "__init__.py").write_text("x = 2\n")
+    assert fresh_kernel.run("import aaa_2, aaa_3; aaa_2.x, aaa_3.x").result == "(1, 2)"
 
 
-def test_a_folder_of_many_names_is_not_listed_for_a_module(folder: Path, kernel: Client) -> None:
+def test_a_folder_of_many_names_is_not_listed_for_a_module(
+    place: Path, fresh_kernel: Client
+) -> None:
     for number in range(600):
-        (folder / f"{number}.txt").touch()
+        (place / f"{number}.txt").touch()
     code = "import importlib.util\nimportlib.util.find_spec('aaa_1')"
-    assert questions_of(kernel, code) == (2, None)
-    assert questions_of(kernel, code) == (1, None)
+    assert questions_of(fresh_kernel, code) == (2, None)
+    assert questions_of(fresh_kernel, code) == (1, None)
