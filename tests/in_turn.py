@@ -31,11 +31,10 @@ class Turns:
 
     def take(self, code: str = EMPTY) -> Client:
         """Return the kernel, in its first directory, after this code."""
-        if self._kernel is not None and self._runs(f"import os\nos.chdir({self._home})\n{code}"):
+        if self._kernel is not None and self._goes_home(code):
             return self._kernel
         kernel = self._started()
-        self._home = str(kernel.run("import os; os.getcwd()").result)
-        assert self._runs(code)
+        assert self._goes_home(code)
         return kernel
 
     def take_anew(self) -> Client:
@@ -47,10 +46,16 @@ class Turns:
     def _started(self) -> Client:
         self.close()
         self._kernel = self._stack.enter_context(self._start())
+        self._home = str(self._kernel.run("import os; os.getcwd()").result)
         return self._kernel
+
+    def _goes_home(self, code: str) -> bool:
+        return self._runs(f"import os\nos.chdir({self._home})\n{code}")
 
     def _runs(self, code: str) -> bool:
         assert self._kernel is not None
+        if not self._kernel.manager.is_alive():
+            return False
         try:
             return self._kernel.run(code, TIMEOUT / 3).error is None
         except queue.Empty:

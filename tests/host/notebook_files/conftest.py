@@ -82,6 +82,14 @@ def fill(folder: Path) -> None:
             (folder / path).write_text(SECRET)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _own_list(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the list of what has come out of this machine's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_DATA_DIR", str(tmp_path_factory.mktemp("jupyter")))
+        yield
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """An empty folder that kernels are started in."""

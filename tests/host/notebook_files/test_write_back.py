@@ -12,17 +12,13 @@ import pytest
 
 from aca_kernel.host.notebook_files.returned_files import ReturnedFiles
 
+from ...in_turn import Turns, turns
 from ...support import Client, Pool, eventually, running_kernel, running_pool
 from ..test_transfer import HOSTILE
+from .conftest import empty, inside, kernel_in
 from .test_reading import PYTHON
 
 BACK = ("--AcaKernel.files_back=True",)
-
-
-@pytest.fixture(autouse=True)
-def _own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the list of what has come out of this machine's own."""
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
 
 
 @contextmanager
@@ -31,42 +27,85 @@ def bringing_kernel() -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def shared(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, *BACK)) as one:
+        yield one
+
+
+@pytest.fixture
+def kernel(corner: Path, shared: Turns) -> Client:
+    """A kernel in a corner of the notebook's folder."""
+    return shared.take(f"%cd -q {corner.name}")
+
+
+@pytest.fixture(scope="module")
+def bare_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bare") / "notebooks"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def bare_folder(bare_place: Path) -> Iterator[Path]:
+    """The folder of `speaking`, in which there is nothing."""
+    empty(bare_place)
+    with inside(bare_place):
+        yield bare_place
+
+
+@pytest.fixture(scope="module")
+def speaking(bare_place: Path) -> Iterator[Turns]:
+    """A kernel for what speaks the protocol, and has no files in the environment."""
+    with turns(lambda: kernel_in(bare_place, *BACK)) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def far_pool() -> Iterator[Pool]:
+    with running_pool(isolation="process") as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def far(place: Path, far_pool: Pool) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, *BACK, env=far_pool.env)) as one:
+        yield one
+
+
 @contextmanager
-def coming(size: int, delay_seconds: float = 0.2) -> Iterator[tuple[Pool, Client, str]]:
+def coming(pool: Pool, kernel: Client, size: int, delay_seconds: float = 0.2) -> Iterator[str]:
     """Have a cell write large.bin, which comes back slowly, in the middle of that.
 
-    Yields the id of the cell's request besides its pool and kernel.
+    Yields the id of the cell's request.
     """
-    with (
-        running_pool(isolation="process") as pool,
-        running_kernel(pool.env, arguments=BACK) as kernel,
-    ):
-        kernel.run("import os")
-        pool.fault(kind="delay", seconds=delay_seconds, every=1, tool=PYTHON)
+    pool.fault(kind="delay", seconds=delay_seconds, every=1, tool=PYTHON)
+    try:
         msg_id = kernel.send(f"with open('large.bin', 'wb') as file: file.truncate({size})")
         kernel.wait_for_stream(msg_id, "large.bin: ")
-        yield pool, kernel, msg_id
+        yield msg_id
+    finally:
+        pool.clear_faults()
 
 
 def write(name: str, text: str) -> str:
     return f"with open({name!r}, 'w') as file: file.write({text!r})"
 
 
-def test_what_is_written_is_there_when_the_cell_is_done(folder: Path) -> None:
-    with bringing_kernel() as kernel:
-        assert kernel.run(write("new.txt", "one")).said == ""
-        assert (folder / "new.txt").read_text() == "one"
-        kernel.run(write("new.txt", "two"))
-        assert (folder / "new.txt").read_text() == "two"
-        code = "import os\nos.makedirs('a/b')\nopen('a/b/data.bin', 'wb').write(bytes(9_000_000));"
-        assert kernel.run(code).status == "ok"
-        assert (folder / "a" / "b" / "data.bin").read_bytes() == bytes(9_000_000)
-        # Also when the cell fails.
-        kernel.run(write("failed.txt", "x") + "\n1 / 0")
-        assert (folder / "failed.txt").read_text() == "x"
-        kernel.run("!echo by the shell > shell.txt")
-        assert (folder / "shell.txt").read_text() == "by the shell\n"
-        assert sorted(os.listdir()) == ["a", "failed.txt", "new.txt", "shell.txt"]
+def test_what_is_written_is_there_when_the_cell_is_done(corner: Path, kernel: Client) -> None:
+    assert kernel.run(write("new.txt", "one")).said == ""
+    assert (corner / "new.txt").read_text() == "one"
+    kernel.run(write("new.txt", "two"))
+    assert (corner / "new.txt").read_text() == "two"
+    code = "import os\nos.makedirs('a/b')\nopen('a/b/data.bin', 'wb').write(bytes(9_000_000));"
+    assert kernel.run(code).status == "ok"
+    assert (corner / "a" / "b" / "data.bin").read_bytes() == bytes(9_000_000)
+    # Also when the cell fails.
+    kernel.run(write("failed.txt", "x") + "\n1 / 0")
+    assert (corner / "failed.txt").read_text() == "x"
+    kernel.run("!echo by the shell > shell.txt")
+    assert (corner / "shell.txt").read_text() == "by the shell\n"
+    assert sorted(os.listdir()) == ["a", "failed.txt", "new.txt", "shell.txt"]
 
 
 def test_nothing_comes_by_itself_without_the_setting(folder: Path) -> None:
@@ -77,28 +116,28 @@ def test_nothing_comes_by_itself_without_the_setting(folder: Path) -> None:
     assert os.listdir() == []
 
 
-def test_a_file_of_the_users_is_never_overwritten(folder: Path) -> None:
-    (folder / "own.txt").write_text("mine")
-    (folder / "read.txt").write_text("mine")
-    with bringing_kernel() as kernel:
-        cell = kernel.run(write("own.txt", "theirs"))
-        assert cell.said == (
-            "own.txt does not come back: the one beside the notebook is your own, or has changed "
-            "since it came. `%aca download --force own.txt` replaces it."
-        )
-        # Told once.
-        assert kernel.run(write("own.txt", "theirs again")).said == ""
-        cell = kernel.run("open('read.txt').read()\n" + write("read.txt", "theirs"))
-        assert cell.said.startswith("read.txt does not come back: ")
-        kernel.run(write("new.txt", "one"))
-        (folder / "new.txt").write_text("edited")
-        cell = kernel.run(write("new.txt", "two"))
-        assert cell.said.startswith("new.txt does not come back: ")
-        assert [(folder / name).read_text() for name in ("own.txt", "read.txt", "new.txt")] == [
-            *("mine", "mine", "edited")
-        ]
-        assert kernel.run("%aca download --force own.txt").status == "ok"
-        assert (folder / "own.txt").read_text() == "theirs again"
+def test_a_file_of_the_users_is_never_overwritten(place: Path, shared: Turns) -> None:
+    (place / "own.txt").write_text("mine")
+    (place / "read.txt").write_text("mine")
+    kernel = shared.take("")
+    cell = kernel.run(write("own.txt", "theirs"))
+    assert cell.said == (
+        "own.txt does not come back: the one beside the notebook is your own, or has changed "
+        "since it came. `%aca download --force own.txt` replaces it."
+    )
+    # Told once.
+    assert kernel.run(write("own.txt", "theirs again")).said == ""
+    cell = kernel.run("open('read.txt').read()\n" + write("read.txt", "theirs"))
+    assert cell.said.startswith("read.txt does not come back: ")
+    kernel.run(write("new.txt", "one"))
+    (place / "new.txt").write_text("edited")
+    cell = kernel.run(write("new.txt", "two"))
+    assert cell.said.startswith("new.txt does not come back: ")
+    assert [(place / name).read_text() for name in ("own.txt", "read.txt", "new.txt")] == [
+        *("mine", "mine", "edited")
+    ]
+    assert kernel.run("%aca download --force own.txt").status == "ok"
+    assert (place / "own.txt").read_text() == "theirs again"
 
 
 def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Path) -> None:
@@ -141,7 +180,7 @@ def test_what_is_in_the_place_of_a_file_is_told_as_what_it_is(folder: Path) -> N
     assert (folder / "sub" / "link").read_text() == (folder / "other").read_text() == "theirs"
 
 
-def test_what_can_be_run_can_be_run_when_it_has_come(folder: Path) -> None:
+def test_what_can_be_run_can_be_run_when_it_has_come(corner: Path, kernel: Client) -> None:
     code = """
 import os
 for name, size in (('small', 5), ('large', 2_000_000), ('plain', 5)):
@@ -149,8 +188,7 @@ for name, size in (('small', 5), ('large', 2_000_000), ('plain', 5)):
 os.chmod('small', 0o755)
 os.chmod('large', 0o700)
 """
-    with bringing_kernel() as kernel:
-        kernel.run(code)
+    kernel.run(code)
     assert [os.access(name, os.X_OK) for name in ("small", "large", "plain")] == [True, True, False]
 
 
@@ -181,7 +219,7 @@ def test_the_list_of_what_has_come_grows_by_a_line_for_each_file(folder: Path) -
         assert not one.is_unchanged("x", status)
 
 
-def test_neither_links_nor_hidden_files_nor_keys_come_back(folder: Path) -> None:
+def test_neither_links_nor_hidden_files_nor_keys_come_back(corner: Path, kernel: Client) -> None:
     code = """
 import os
 os.mkdir('.hidden')
@@ -191,19 +229,18 @@ os.mkfifo('pipe')
 for name in ('.env', '.hidden/x', 'id_rsa', 'a.pem', 'secrets.txt', 'seen.txt'):
     with open(name, 'w') as file: file.write('x')
 """
-    with bringing_kernel() as kernel:
-        cell = kernel.run(code)
-        assert cell.error is None
-        assert "A file does not come back under the name 'id_rsa'." in cell.said
+    cell = kernel.run(code)
+    assert cell.error is None
+    assert f"A file does not come back under the name '{corner.name}/id_rsa'." in cell.said
     assert os.listdir() == ["seen.txt"]
 
 
-def test_who_speaks_the_protocol_writes_nowhere_else(folder: Path) -> None:
-    (folder / "own.txt").write_text("mine")
-    outside = folder.parent / "outside"
+def test_who_speaks_the_protocol_writes_nowhere_else(bare_folder: Path, speaking: Turns) -> None:
+    (bare_folder / "own.txt").write_text("mine")
+    outside = bare_folder.parent / "outside"
     outside.mkdir()
-    os.symlink(outside, folder / "linked")
-    os.symlink(outside / "new.txt", folder / "dangling.txt")
+    os.symlink(outside, bare_folder / "linked")
+    os.symlink(outside / "new.txt", bare_folder / "dangling.txt")
     paths = [
         *(
             "../x.txt",
@@ -240,17 +277,17 @@ for path in {paths!r}:
 print(attempt('back', path=5, size=3), attempt('back', path='x', size=-1))
 print(attempt('back_page', transfer='x'), attempt('back_end', transfer='x', digest=''))
 """
-    with bringing_kernel() as kernel:
-        cell = kernel.run(HOSTILE + code)
-        assert cell.error is None
-        assert cell.text.count("refused: ") == 2 * len(paths) + 4, cell.text
+    kernel = speaking.take("")
+    cell = kernel.run(HOSTILE + code)
+    assert cell.error is None
+    assert cell.text.count("refused: ") == 2 * len(paths) + 4, cell.text
     assert sorted(os.listdir()) == ["dangling.txt", "linked", "own.txt"]
     assert os.listdir(outside) == []
-    assert sorted(os.listdir(folder.parent)) == ["notebooks", "outside"]
-    assert (folder / "own.txt").read_text() == "mine"
+    assert sorted(os.listdir(bare_folder.parent)) == ["notebooks", "outside"]
+    assert (bare_folder / "own.txt").read_text() == "mine"
 
 
-def test_what_is_not_what_was_announced_is_not_kept(folder: Path) -> None:
+def test_what_is_not_what_was_announced_is_not_kept(bare_folder: Path, speaking: Turns) -> None:
     code = """
 def send(data, size, digest):
     with asking() as kernel:
@@ -268,13 +305,13 @@ with asking() as kernel:
     for _ in range(20):
         kernel.ask('back', path='unfinished.txt', size=5)
 """
-    with bringing_kernel() as kernel:
-        assert kernel.run(HOSTILE + code).text.count("refused: ") == 3
-        assert eventually(lambda: os.listdir() == [])
+    kernel = speaking.take("")
+    assert kernel.run(HOSTILE + code).text.count("refused: ") == 3
+    assert eventually(lambda: os.listdir() == [])
 
 
-def test_what_does_not_come_leaves_no_folders(folder: Path) -> None:
-    (folder / "mine").mkdir()
+def test_what_does_not_come_leaves_no_folders(bare_folder: Path, speaking: Turns) -> None:
+    (bare_folder / "mine").mkdir()
     code = """
 deep = '/'.join(['w' * 195] * 60) + '/x'
 print(attempt('back', path=deep, size=5))
@@ -291,20 +328,20 @@ with asking() as kernel:
     kernel.ask('back', path='e/f/never.txt', size=5)
     kernel.ask('back', path='mine/g/never.txt', size=5)
 """
-    with bringing_kernel() as kernel:
-        cell = kernel.run("import hashlib\n" + HOSTILE + code)
-        assert cell.text.count("refused: ") == 3, cell.text
-        assert "its path is too long" in cell.text
-        left = {"c": ["d"], "c/d": ["whole.txt"], "mine": []}
-        assert eventually(
-            lambda: (
-                sorted(os.listdir()) == ["c", "mine"]
-                and {name: os.listdir(name) for name in left} == left
-            )
+    kernel = speaking.take("")
+    cell = kernel.run("import hashlib\n" + HOSTILE + code)
+    assert cell.text.count("refused: ") == 3, cell.text
+    assert "its path is too long" in cell.text
+    left = {"c": ["d"], "c/d": ["whole.txt"], "mine": []}
+    assert eventually(
+        lambda: (
+            sorted(os.listdir()) == ["c", "mine"]
+            and {name: os.listdir(name) for name in left} == left
         )
+    )
 
 
-def test_attempts_count(folder: Path) -> None:
+def test_attempts_count(bare_folder: Path, speaking: Turns) -> None:
     # Each makes some sixty folders, which are all gone when it is given up.
     code = """
 with asking() as kernel:
@@ -315,12 +352,14 @@ with asking() as kernel:
             print(number, error)
             break
 """
-    with bringing_kernel() as kernel:
-        text = kernel.run(HOSTILE + code).text
-        number, _, told = text.partition(" ")
-        assert 150 < int(number) < 170
-        assert "more has come from this environment than" in told
-        assert eventually(lambda: os.listdir() == [])
+    kernel = speaking.take("")
+    text = kernel.run(HOSTILE + code).text
+    number, _, told = text.partition(" ")
+    assert 150 < int(number) < 170
+    assert "more has come from this environment than" in told
+    assert eventually(lambda: os.listdir() == [])
+    # It may bring nothing more.
+    speaking.close()
 
 
 def test_limits(folder: Path) -> None:
@@ -337,27 +376,35 @@ def test_limits(folder: Path) -> None:
     assert os.listdir() == ["one.bin"]
 
 
-def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
-    with coming(400_000_000) as (pool, kernel, msg_id):
-        pool.kill_environments()
+def test_what_breaks_on_its_way_leaves_no_half_file(
+    corner: Path, far_pool: Pool, far: Turns
+) -> None:
+    kernel = far.take(f"os.mkdir({corner.name!r}); os.chdir({corner.name!r})")
+    with coming(far_pool, kernel, 400_000_000) as msg_id:
+        far_pool.kill_environments()
         assert kernel.collect(msg_id).status == "error"
         assert eventually(lambda: os.listdir() == [])
 
 
-def test_nothing_is_left_of_what_was_coming_when_the_kernel_is_killed(folder: Path) -> None:
-    with coming(400_000_000) as (_, kernel, _):
+def test_nothing_is_left_of_what_was_coming_when_the_kernel_is_killed(
+    corner: Path, far_pool: Pool, far: Turns
+) -> None:
+    kernel = far.take(f"os.mkdir({corner.name!r}); os.chdir({corner.name!r})")
+    with coming(far_pool, kernel, 400_000_000):
         os.kill(kernel.pid, signal.SIGKILL)
         assert eventually(lambda: not kernel.manager.is_alive())
         assert os.listdir() == []
 
 
-def test_an_interrupt_leaves_the_rest_to_the_next_cell(folder: Path) -> None:
-    with coming(90_000_000, 0.3) as (pool, kernel, msg_id):
+def test_an_interrupt_leaves_the_rest_to_the_next_cell(
+    corner: Path, far_pool: Pool, far: Turns
+) -> None:
+    kernel = far.take(f"os.mkdir({corner.name!r}); os.chdir({corner.name!r})")
+    with coming(far_pool, kernel, 90_000_000, 0.3) as msg_id:
         kernel.interrupt()
         cell = kernel.collect(msg_id)
         assert cell.said == ("Interrupted; what has not come back yet comes after the next cell.")
         assert "Error in callback" not in cell.text
         assert eventually(lambda: os.listdir() == [])
-        pool.clear_faults()
-        kernel.run("1")
-        assert os.path.getsize("large.bin") == 90_000_000
+    kernel.run("1")
+    assert os.path.getsize("large.bin") == 90_000_000
