@@ -108,6 +108,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def bare(place: Path) -> Iterator[Path]:
+    """That folder, in which there is nothing: for kernels that know nothing of it either."""
+    empty(place)
+    with inside(place):
+        yield place
+
+
+@pytest.fixture
 def corner(place: Path) -> Iterator[Path]:
     """A folder of the test's own in it: no other test's files have ever been there."""
     path = place / f"corner{len(os.listdir(place))}"

@@ -10,7 +10,7 @@ import pytest
 
 from ...in_turn import Turns, turns
 from ...support import Client, Pool, running_pool
-from .conftest import DECOYS, SECRET, empty, fill, kernel_in
+from .conftest import DECOYS, SECRET, fill, kernel_in
 from .test_safety import HOSTILE
 
 ON_DEMAND = ("--AcaKernel.files=on-demand",)
@@ -56,9 +56,8 @@ def kernel(corner: Path, shared: Turns) -> Client:
 
 
 @pytest.fixture
-def fresh_kernel(place: Path, shared: Turns) -> Client:
-    """A kernel that counts, to which nothing was sent, in the notebook's folder, which is empty."""
-    empty(place)
+def fresh_kernel(bare: Path, shared: Turns) -> Client:
+    """A kernel that counts, and to which nothing was sent."""
     kernel = shared.take_anew()
     assert kernel.run(COUNTING).error is None
     return kernel
@@ -185,9 +184,9 @@ def sent(kernel: Client) -> set[str]:
     return {line.split("  ")[1] for line in lines}
 
 
-def test_nothing_comes_that_no_code_has_asked_for(place: Path, fresh_kernel: Client) -> None:
-    names = make(place / "data", 40)
-    make(place / "data", 40, ".txt")
+def test_nothing_comes_that_no_code_has_asked_for(bare: Path, fresh_kernel: Client) -> None:
+    names = make(bare / "data", 40)
+    make(bare / "data", 40, ".txt")
     # Not listed, and named nowhere: one after the other.
     fresh_kernel.run("for n in range(4): open(f'data/{n:04}.csv').close()")
     assert sent(fresh_kernel) == set(names[:4])
@@ -204,16 +203,16 @@ def test_nothing_comes_that_no_code_has_asked_for(place: Path, fresh_kernel: Cli
     assert sent(fresh_kernel) <= set(names)
 
 
-def test_one_file_brings_no_others(place: Path, fresh_kernel: Client) -> None:
-    names = make(place / "data", 40)
+def test_one_file_brings_no_others(bare: Path, fresh_kernel: Client) -> None:
+    names = make(bare / "data", 40)
     fresh_kernel.run("names = glob.glob('data/*.csv'); os.listdir('data')")
     fresh_kernel.run("open(names[0]).close()")
     fresh_kernel.run("open(names[1]).close()")
     assert sent(fresh_kernel) == set(names[:2])
 
 
-def test_a_loop_that_ends_early_has_fetched_little(place: Path, fresh_kernel: Client) -> None:
-    make(place / "data")
+def test_a_loop_that_ends_early_has_fetched_little(bare: Path, fresh_kernel: Client) -> None:
+    make(bare / "data")
     fresh_kernel.run("for n in sorted(glob.glob('data/*.csv'))[:20]: open(n).close()")
     assert len(sent(fresh_kernel)) <= 100
 
@@ -262,23 +261,23 @@ def test_what_came_along_is_a_copy_like_any_other(corner: Path, kernel: Client) 
     assert result == "(28, 'changed', '11\\nmine')"
 
 
-def test_modules_that_are_nowhere_cost_one_question(place: Path, fresh_kernel: Client) -> None:
+def test_modules_that_are_nowhere_cost_one_question(bare: Path, fresh_kernel: Client) -> None:
     code = (
         "import importlib.util\n"
         "[importlib.util.find_spec(name) for name in ('aaa_1', 'aaa_2', 'aaa_3')]"
     )
     assert questions_of(fresh_kernel, code) == (1, "[None, None, None]")
-    (place / "aaa_2.py").write_text("x = 1\n")
-    (place / "aaa_3").mkdir()
-    (place / "aaa_3" / "__init__.py").write_text("x = 2\n")
+    (bare / "aaa_2.py").write_text("x = 1\n")
+    (bare / "aaa_3").mkdir()
+    (bare / "aaa_3" / "__init__.py").write_text("x = 2\n")
     assert fresh_kernel.run("import aaa_2, aaa_3; aaa_2.x, aaa_3.x").result == "(1, 2)"
 
 
 def test_a_folder_of_many_names_is_not_listed_for_a_module(
-    place: Path, fresh_kernel: Client
+    bare: Path, fresh_kernel: Client
 ) -> None:
     for number in range(600):
-        (place / f"{number}.txt").touch()
+        (bare / f"{number}.txt").touch()
     code = "import importlib.util\nimportlib.util.find_spec('aaa_1')"
     assert questions_of(fresh_kernel, code) == (2, None)
     assert questions_of(fresh_kernel, code) == (1, None)

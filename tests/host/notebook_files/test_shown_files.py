@@ -10,8 +10,10 @@ import pytest
 
 from aca_kernel.remote.notebook_files.shown_files import references
 
+from ...in_turn import Turns, turns
 from ...support import Client, running_kernel
 from ..test_transfer import HOSTILE
+from .conftest import kernel_in
 
 WRITE = """
 import os
@@ -23,17 +25,16 @@ def write(*names):
 """
 
 
-@pytest.fixture(autouse=True)
-def _own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the list of what has come out of this machine's own."""
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+@pytest.fixture(scope="module")
+def shared(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place)) as one:
+        yield one
 
 
 @pytest.fixture
-def kernel(folder: Path) -> Iterator[Client]:
-    with running_kernel() as client:
-        client.run(WRITE)
-        yield client
+def kernel(bare: Path, shared: Turns) -> Client:
+    """A kernel in whose environment are files of other tests: these are named otherwise."""
+    return shared.take(WRITE)
 
 
 def come(folder: Path) -> list[str]:
@@ -54,7 +55,7 @@ def come(folder: Path) -> list[str]:
     ],
 )
 def test_a_file_that_an_output_names_comes_ahead_of_it(
-    folder: Path, kernel: Client, name: str, output: str
+    bare: Path, kernel: Client, name: str, output: str
 ) -> None:
     # The decoys: written by the same cell, and named in no output, or only in a text.
     code = f"write({name!r}, 'decoy.csv', 'named.txt')\nprint('named.txt')\n"
@@ -62,27 +63,27 @@ def test_a_file_that_an_output_names_comes_ahead_of_it(
     message = {"msg_type": ""}
     while message["msg_type"] != "display_data":
         message = kernel.client.get_iopub_msg(timeout=60)
-    assert come(folder) == [name]
-    assert (folder / name).read_text() == name
+    assert come(bare) == [name]
+    assert (bare / name).read_text() == name
     kernel.interrupt()
     kernel.collect(msg_id)
 
 
-def test_what_the_cell_changes_afterwards_comes_at_its_end(folder: Path, kernel: Client) -> None:
+def test_what_the_cell_changes_afterwards_comes_at_its_end(bare: Path, kernel: Client) -> None:
     kernel.run("display(HTML('<a href=late.csv>x</a> <img src=later.html>'))\nwrite('late.csv')")
     kernel.run("display(HTML('<img src=later.html>'))\nwrite('later.html')")
-    assert come(folder) == ["late.csv", "later.html"]
+    assert come(bare) == ["late.csv", "later.html"]
     # A later cell that shows nothing changes nothing here.
     kernel.run("open('late.csv', 'w').write('changed');")
-    assert (folder / "late.csv").read_text() == "late.csv"
+    assert (bare / "late.csv").read_text() == "late.csv"
     cell = kernel.run("FileLink('late.csv')")
     assert cell.said == ""
-    assert (folder / "late.csv").read_text() == "changed"
+    assert (bare / "late.csv").read_text() == "changed"
 
 
-def test_decoys_do_not_come(folder: Path, kernel: Client) -> None:
-    outside = folder.parent / "outside.txt"
-    (folder / "mine.csv").write_text("mine")
+def test_decoys_do_not_come(bare: Path, kernel: Client) -> None:
+    outside = bare.parent / "outside.txt"
+    (bare / "mine.csv").write_text("mine")
     names = [
         "run.py", "Makefile", ".env", "sub/.hidden.txt", "id_rsa.txt", "requirements.txt",
         "requirements-dev.txt", "dev_requirements.txt", "tsconfig.build.json", "GEMINI.md",
@@ -97,8 +98,8 @@ def test_decoys_do_not_come(folder: Path, kernel: Client) -> None:
     text = "".join(f'<a href="{one}">x</a>' for one in links)
     cell = kernel.run(f"HTML({text!r})")
     assert cell.status == "ok"
-    assert come(folder) == ["mine.csv"]
-    assert (folder / "mine.csv").read_text() == "mine"
+    assert come(bare) == ["mine.csv"]
+    assert (bare / "mine.csv").read_text() == "mine"
     assert not outside.exists()
     told = cell.stream("stderr").replace("\n", " ")
     assert "An output refers to run.py" in told
@@ -108,7 +109,7 @@ def test_decoys_do_not_come(folder: Path, kernel: Client) -> None:
     assert kernel.run(f"HTML({text!r})").stream("stderr") == ""
 
 
-def test_calls_by_other_code_get_no_further(folder: Path, kernel: Client) -> None:
+def test_calls_by_other_code_get_no_further(bare: Path, kernel: Client) -> None:
     tries = [
         "path='a.py', size=1, is_shown=True",
         "path='../a.txt', size=1, is_shown=True",
@@ -117,6 +118,13 @@ def test_calls_by_other_code_get_no_further(folder: Path, kernel: Client) -> Non
     ]
     code = "".join(f"print(attempt('back', {one}))\n" for one in tries)
     assert kernel.run(HOSTILE + code).text.count("refused: ") == len(tries)
+    assert os.listdir() == []
+
+
+def test_nothing_comes_by_itself_without_the_setting(bare: Path, kernel: Client) -> None:
+    kernel.run("write('new.txt')")
+    code = "print(attempt('back', path='new.txt', size=1))"
+    assert "`files_back` does not let files come back" in kernel.run(HOSTILE + code).text
     assert os.listdir() == []
 
 

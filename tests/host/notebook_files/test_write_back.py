@@ -108,14 +108,6 @@ def test_what_is_written_is_there_when_the_cell_is_done(corner: Path, kernel: Cl
     assert sorted(os.listdir()) == ["a", "failed.txt", "new.txt", "shell.txt"]
 
 
-def test_nothing_comes_by_itself_without_the_setting(folder: Path) -> None:
-    with running_kernel() as kernel:
-        kernel.run(write("new.txt", "one"))
-        code = "print(attempt('back', path='new.txt', size=1))"
-        assert "`files_back` does not let files come back" in kernel.run(HOSTILE + code).text
-    assert os.listdir() == []
-
-
 def test_a_file_of_the_users_is_never_overwritten(place: Path, shared: Turns) -> None:
     (place / "own.txt").write_text("mine")
     (place / "read.txt").write_text("mine")
