@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -13,13 +14,51 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from ...support import Client, Pool, running_kernel, running_pool
+from ...in_turn import Turns, turns
+from ...support import Client, Pool, running_pool
 from ..test_transfer import memory_watched
-from .conftest import SECRET
+from .conftest import SECRET, kernel_in
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
 
 ON_DEMAND = ("--AcaKernel.files=on-demand",)
+
+
+@pytest.fixture(scope="module")
+def shared(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place)) as one:
+        yield one
+
+
+@pytest.fixture
+def kernel(corner: Path, shared: Turns) -> Client:
+    """A kernel in a corner of the notebook's folder."""
+    return shared.take(f"%cd -q {corner.name}")
+
+
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    with running_pool() as one:
+        yield one
+
+
+@pytest.fixture
+def pool(shared_pool: Pool) -> Iterator[Pool]:
+    yield shared_pool
+    shared_pool.clear_faults()
+
+
+@pytest.fixture(scope="module")
+def shared_far(place: Path, shared_pool: Pool) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, *ON_DEMAND, env=shared_pool.env)) as one:
+        yield one
+
+
+@pytest.fixture
+def far(corner: Path, pool: Pool, shared_far: Turns) -> Client:
+    """The same on `pool`."""
+    return shared_far.take(f"%cd -q {corner.name}")
+
 
 # Cells as people write them, and what they show.
 READERS = {
@@ -131,20 +170,22 @@ def test_a_notebook_finds_its_files_with_every_reader(full_folder: Path) -> None
     ]
 
 
-def test_a_file_that_is_nowhere_is_missing_as_ever(full_kernel: Client) -> None:
-    cell = full_kernel.run("open('nowhere.txt')")
+def test_a_file_that_is_nowhere_is_missing_as_ever(kernel: Client) -> None:
+    cell = kernel.run("open('nowhere.txt')")
     assert cell.error is not None
     assert cell.error["ename"] == "FileNotFoundError"
     assert cell.error["evalue"] == "[Errno 2] No such file or directory: 'nowhere.txt'"
     # None of ours are between the cell and its error.
     assert len(cell.error["traceback"]) <= 4
     assert "beside" not in "".join(cell.error["traceback"])
-    cell = full_kernel.run("import aca_nowhere")
+    cell = kernel.run("import aca_nowhere")
     assert cell.error is not None
     assert cell.error["evalue"] == "No module named 'aca_nowhere'"
 
 
-def test_threads_and_forked_processes_find_files(full_kernel: Client) -> None:
+def test_threads_and_forked_processes_find_files(corner: Path, kernel: Client) -> None:
+    (corner / "text.txt").write_text("a text\n")
+    (corner / "same.txt").symlink_to("text.txt")
     code = """
 import multiprocessing, threading
 def read(name):
@@ -157,12 +198,12 @@ with multiprocessing.get_context('fork').Pool(2) as pool:
     taken += pool.map(read, ['text.txt', 'same.txt'])
 set(taken), len(taken)
 """
-    assert full_kernel.run(code).result == "({'a text\\n'}, 10)"
+    assert kernel.run(code).result == "({'a text\\n'}, 10)"
 
 
-def test_many_large_files_at_a_time(folder: Path) -> None:
+def test_many_large_files_at_a_time(corner: Path, kernel: Client) -> None:
     for number in range(8):
-        (folder / f"{number}.bin").write_bytes(os.urandom(6_000_000))
+        (corner / f"{number}.bin").write_bytes(os.urandom(6_000_000))
     code = """
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -172,16 +213,15 @@ with ThreadPoolExecutor(8) as pool:
     found = list(pool.map(digest, range(8)))
 found
 """
-    with running_kernel() as kernel:
-        found = kernel.run(code).result
+    found = kernel.run(code).result
     assert eval(found) == [
-        hashlib.sha256((folder / f"{number}.bin").read_bytes()).hexdigest() for number in range(8)
+        hashlib.sha256((corner / f"{number}.bin").read_bytes()).hexdigest() for number in range(8)
     ]
 
 
-def test_a_thread_that_goes_on_after_its_cell_finds_files(folder: Path) -> None:
+def test_a_thread_that_goes_on_after_its_cell_finds_files(corner: Path, kernel: Client) -> None:
     for number in range(30):
-        (folder / f"{number}.txt").write_text("x")
+        (corner / f"{number}.txt").write_text("x")
     with open("large.bin", "wb") as file:
         file.truncate(20_000_000)
     code = """
@@ -196,100 +236,91 @@ found = []
 threading.Thread(target=read).start()
 threading.Timer(0.3, after.set).start()
 """
-    with running_kernel() as kernel:
-        msg_id = kernel.send(code)
-        kernel.wait_for_stream(msg_id, "done")
-        assert kernel.run("found").result == "[30, 20000000]"
+    msg_id = kernel.send(code)
+    kernel.wait_for_stream(msg_id, "done")
+    assert kernel.run("found").result == "[30, 20000000]"
 
 
-def test_what_is_not_asked_for_costs_nothing(folder: Path) -> None:
+def test_what_is_not_asked_for_costs_nothing(corner: Path, pool: Pool, far: Client) -> None:
     for number in range(10_000):
-        (folder / f"{number}.txt").touch()
-    (folder / "9.txt").write_text("nine")
-    with running_pool() as pool, running_kernel(pool.env, arguments=ON_DEMAND) as kernel:
-        kernel.run("import os")
+        (corner / f"{number}.txt").touch()
+    (corner / "9.txt").write_text("nine")
 
-        def calls_of(code: str) -> int:
-            before = pool.calls()[PYTHON]
-            assert kernel.run(code).status == "ok"
-            return pool.calls()[PYTHON] - before
+    def calls_of(code: str) -> int:
+        before = pool.calls()[PYTHON]
+        assert far.run(code).status == "ok"
+        return pool.calls()[PYTHON] - before
 
-        # A machine that is slow at the moment needs more than one for a cell.
-        assert min(calls_of("1 + 1") for _ in range(5)) == 1
-        mine = "open('mine.txt', 'a').write('x'); open('mine.txt').read()"
-        assert min(calls_of(mine) for _ in range(5)) == 1
-        assert calls_of("assert open('9.txt').read() == 'nine'") < 10
-        # Opened again and again: asked about once.
-        assert calls_of("for _ in range(100): open('9.txt').close()") < 10
-        # Many of one folder: it is listed.
-        assert calls_of("sum(os.path.exists(f'{n}.txt') for n in range(12_000))") < 30
-        assert kernel.run("len(os.listdir())").result == "10001"
-        assert (
-            kernel.run("sum(os.path.exists(f'{n}.txt') for n in range(12_000))").result == "10000"
-        )
+    # A machine that is slow at the moment needs more than one for a cell.
+    assert min(calls_of("1 + 1") for _ in range(5)) == 1
+    mine = "open('mine.txt', 'a').write('x'); open('mine.txt').read()"
+    assert min(calls_of(mine) for _ in range(5)) == 1
+    assert calls_of("assert open('9.txt').read() == 'nine'") < 10
+    # Opened again and again: asked about once.
+    assert calls_of("for _ in range(100): open('9.txt').close()") < 10
+    # Many of one folder: it is listed.
+    assert calls_of("sum(os.path.exists(f'{n}.txt') for n in range(12_000))") < 30
+    assert far.run("len(os.listdir())").result == "10001"
+    assert far.run("sum(os.path.exists(f'{n}.txt') for n in range(12_000))").result == "10000"
 
 
-def test_a_large_file_needs_little_memory_and_shows_its_progress(folder: Path) -> None:
+def test_a_large_file_needs_little_memory_and_shows_its_progress(pool: Pool, far: Client) -> None:
     size = 500_000_000
     with open("large.bin", "wb") as file:
         file.truncate(size)
         file.seek(size - 3)
         file.write(b"end")
-    with running_pool() as pool, running_kernel(pool.env, arguments=ON_DEMAND) as kernel:
-        kernel.run("import os")
-        pool.fault(kind="delay", seconds=0.05, every=5, tool=PYTHON)
-        local = psutil.Process(kernel.pid)
-        pids = [local, *(psutil.Process(pid) for pid in pool.processes())]
-        before = [process.memory_info().rss for process in pids]
-        with memory_watched(pids[0]) as first, memory_watched(pids[-1]) as last:
-            cell = kernel.run("file = open('large.bin', 'rb'); file.seek(-3, 2); file.read()", 120)
-        assert cell.result == "b'end'"
-        assert "large.bin: " in cell.text
-        assert "of 500.0 MB" in cell.text
-        assert first[0] - before[0] < 150_000_000
-        assert last[0] - before[-1] < 150_000_000
+    pool.fault(kind="delay", seconds=0.05, every=5, tool=PYTHON)
+    local = psutil.Process(far.pid)
+    pids = [local, *(psutil.Process(pid) for pid in pool.processes())]
+    before = [process.memory_info().rss for process in pids]
+    with memory_watched(pids[0]) as first, memory_watched(pids[-1]) as last:
+        cell = far.run("file = open('large.bin', 'rb'); file.seek(-3, 2); file.read()", 120)
+    assert cell.result == "b'end'"
+    assert "large.bin: " in cell.text
+    assert "of 500.0 MB" in cell.text
+    assert first[0] - before[0] < 150_000_000
+    assert last[0] - before[-1] < 150_000_000
 
 
-def test_what_breaks_on_its_way_leaves_no_half_file(folder: Path) -> None:
+def test_what_breaks_on_its_way_leaves_no_half_file(corner: Path, pool: Pool, far: Client) -> None:
     with open("large.bin", "wb") as file:
         file.truncate(400_000_000)
-    with (
-        running_pool(isolation="process") as pool,
-        running_kernel(pool.env, arguments=ON_DEMAND) as kernel,
-    ):
-        kernel.run("import os")
-        pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
-        msg_id = kernel.send("open('large.bin')")
-        kernel.wait_for_stream(msg_id, "%")
-        kernel.interrupt()
-        cell = kernel.collect(msg_id)
-        assert cell.error is not None
-        assert cell.error["ename"] == "KeyboardInterrupt"
-        # What is there, not what could be fetched.
-        there = "import posix; [one for one in posix.listdir('.') if one != '__pycache__']"
-        assert kernel.run(there).result == "[]"
-        msg_id = kernel.send("open('large.bin')")
-        kernel.wait_for_stream(msg_id, "%")
-        pool.kill_environments()
-        assert kernel.collect(msg_id).status == "error"
-        os.truncate("large.bin", 5)
-        assert kernel.run("len(open('large.bin').read())").result == "5"
+    pool.fault(kind="delay", seconds=0.2, every=1, tool=PYTHON)
+    msg_id = far.send("open('large.bin')")
+    far.wait_for_stream(msg_id, "%")
+    far.interrupt()
+    cell = far.collect(msg_id)
+    assert cell.error is not None
+    assert cell.error["ename"] == "KeyboardInterrupt"
+    # What is there, not what could be fetched.
+    there = "import posix; [one for one in posix.listdir('.') if one != '__pycache__']"
+    assert far.run(there).result == "[]"
+    msg_id = far.send("open('large.bin')")
+    far.wait_for_stream(msg_id, "%")
+    pool.kill_environments()
+    assert far.collect(msg_id).status == "error"
+    os.truncate("large.bin", 5)
+    # The next environment begins in the notebook's folder.
+    assert far.run(f"len(open('{corner.name}/large.bin').read())").result == "5"
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "drop_before", "cut"])
-def test_a_lost_answer_is_asked_for_again(folder: Path, pool: Pool, fault: str) -> None:
-    (folder / "data.bin").write_bytes(os.urandom(9_000_000))
-    digest = hashlib.sha256((folder / "data.bin").read_bytes()).hexdigest()
-    with running_kernel(pool.env, arguments=ON_DEMAND) as kernel:
-        kernel.run("1")
-        pool.fault(kind=fault, every=3, tool=PYTHON)
-        code = "import hashlib; hashlib.sha256(open('data.bin', 'rb').read()).hexdigest()"
-        assert kernel.run(code).result == repr(digest)
+def test_a_lost_answer_is_asked_for_again(
+    corner: Path, pool: Pool, far: Client, fault: str
+) -> None:
+    (corner / "data.bin").write_bytes(os.urandom(9_000_000))
+    digest = hashlib.sha256((corner / "data.bin").read_bytes()).hexdigest()
+    pool.fault(kind=fault, every=3, tool=PYTHON)
+    code = "import hashlib; hashlib.sha256(open('data.bin', 'rb').read()).hexdigest()"
+    assert far.run(code).result == repr(digest)
 
 
-def test_a_file_that_is_written_to_meanwhile_is_whole_or_missing(folder: Path) -> None:
+def test_a_file_that_is_written_to_meanwhile_is_whole_or_missing(
+    corner: Path, kernel: Client
+) -> None:
     size = 9_000_000
-    (folder / "data.bin").write_bytes(b"0" * size)
+    (corner / "data.bin").write_bytes(b"0" * size)
     end = threading.Event()
 
     def rewrite() -> None:
@@ -301,13 +332,12 @@ def test_a_file_that_is_written_to_meanwhile_is_whole_or_missing(folder: Path) -
             os.replace("new", "data.bin")
 
     writer = threading.Thread(target=rewrite)
-    with running_kernel() as kernel:
-        writer.start()
-        try:
-            for _ in range(5):
-                cell = kernel.run("data = open('data.bin').read(); set(data).__len__(), len(data)")
-                assert cell.result == f"(1, {size})"
-                time.sleep(0.2)
-        finally:
-            end.set()
-            writer.join()
+    writer.start()
+    try:
+        for _ in range(5):
+            cell = kernel.run("data = open('data.bin').read(); set(data).__len__(), len(data)")
+            assert cell.result == f"(1, {size})"
+            time.sleep(0.2)
+    finally:
+        end.set()
+        writer.join()
