@@ -70,7 +70,7 @@ def fill(folder: Path) -> None:
     os.symlink("text.txt", folder / "same.txt")
 
     outside = folder.parent / "outside"
-    outside.mkdir()
+    outside.mkdir(exist_ok=True)
     (outside / "outside.txt").write_text(SECRET)
     (folder.parent / "outside.txt").write_text(SECRET)
     os.symlink(outside / "outside.txt", folder / "link.txt")

@@ -234,6 +234,7 @@ print(attempt('files_look', paths=['text.txt', '.env', 'ignored.txt', 'link.txt'
             assert lines[3].startswith("refused: ")
         else:
             assert lines[3].count("None") == 3
+        assert kernel.run("!ls").stream("stdout") == ""
         assert kernel.run("import os; os.listdir()").result == "[]"
 
 
