@@ -36,7 +36,10 @@ class PoolProcess:
         self.started_seconds = time.monotonic() - started
         self.endpoint = self.info.get("endpoint")
         self.http = httpx.Client(
-            headers={"x-ms-apikey": self.info.get("api_key", "")}, timeout=60, trust_env=False
+            headers={"x-ms-apikey": self.info.get("api_key", "")},
+            timeout=60,
+            verify=False,
+            trust_env=False,
         )
 
     @property

@@ -6,10 +6,9 @@ import os
 import subprocess
 import sys
 
-import httpx
 import pytest
 
-from ..support import eventually, running_control_plane, running_pool
+from ..support import eventually, local_http, running_control_plane, running_pool
 
 RUN_PYTHON = "runPythonCodeInRemoteEnvironment"
 RUN_SHELL = "runShellCommandInRemoteEnvironment"
@@ -48,7 +47,7 @@ class Endpoint:
     def post(self, method, params=None, key=None):
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
         headers = {"x-ms-apikey": key or self.key}
-        return httpx.post(self.url, headers=headers, json=message, timeout=60)
+        return local_http("POST", self.url, headers=headers, json=message, timeout=60)
 
     def call(self, tool, **arguments):
         answer = self.post("tools/call", {"name": tool, "arguments": arguments})
@@ -231,7 +230,7 @@ def test_pools_without_an_mcp_server(arm, name, properties, api_version):
     assert refused.status_code == 400
     assert refused.json()["error"]["code"] == "SessionMCPServerNotEnabled"
     data = f"{arm.url}{arm.group_path}/sessionPools/{name}/mcp"
-    assert httpx.post(data, json={}).status_code == 404
+    assert local_http("POST", data, json={}).status_code == 404
 
 
 def test_the_stable_version_does_not_know_mcp(arm):
@@ -352,11 +351,15 @@ def test_faults_are_a_pool_s_own(arm):
     endpoint = Endpoint(arm, "faulty")
     headers = {"x-ms-apikey": endpoint.key}
     url = endpoint.url.removesuffix("/mcp") + "/faults"
-    httpx.post(url, headers=headers, json={"kind": "status", "status": 503}).raise_for_status()
+    local_http(
+        "POST", url, headers=headers, json={"kind": "status", "status": 503}
+    ).raise_for_status()
     message = {"name": "launchPythonEnvironment", "arguments": {}}
     assert Endpoint(arm).post("tools/call", message).status_code == 200
     assert endpoint.post("tools/call", message).status_code == 503
-    assert httpx.get(url, headers=headers).json()["toolCalls"] == {"launchPythonEnvironment": 1}
+    assert local_http("GET", url, headers=headers).json()["toolCalls"] == {
+        "launchPythonEnvironment": 1
+    }
 
 
 def test_resource_groups_come_and_go_with_their_pools(arm):
@@ -389,7 +392,8 @@ def test_resource_groups_come_and_go_with_their_pools(arm):
     assert arm.wait_for(deleted).status_code == 200
     assert arm.request("GET", path).status_code == 404
     assert arm.request("GET", pool).json()["error"]["code"] == "ResourceGroupNotFound"
-    gone = httpx.post(
+    gone = local_http(
+        "POST",
         endpoint["mcpServerEndpoint"],
         headers={"x-ms-apikey": key},
         json={"jsonrpc": "2.0", "id": 1, "method": "ping"},
@@ -520,5 +524,5 @@ def test_an_embedded_pool_has_no_control_plane():
     with running_pool() as pool:
         url = pool.endpoint.removesuffix("/mcp")
         for path in ("/subscriptions?api-version=2022-12-01", "/msi/token"):
-            assert httpx.get(url + path).status_code == 404
+            assert local_http("GET", url + path).status_code == 404
         assert pool.environment == {}

@@ -2,10 +2,9 @@
 
 import copy
 
-import httpx
 import pytest
 
-from ..support import running_control_plane
+from ..support import local_http, running_control_plane
 from .test_control_plane import MCP_POOL, pool_body
 
 
@@ -136,14 +135,15 @@ def test_the_api_version_is_checked(arm, path, version, code):
     method = "POST" if "fetch" in path else "GET"
     params = {} if version is None else {"api-version": version}
     headers = {"Authorization": f"Bearer {arm.token()}"}
-    answer = httpx.request(method, url, params=params, headers=headers)
+    answer = local_http(method, url, params=params, headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
     if code == "NoRegisteredProviderFound":
         assert "2025-02-02-preview" in answer.json()["error"]["message"]
 
 
 def test_a_body_that_is_no_json(arm):
-    answer = httpx.put(
+    answer = local_http(
+        "PUT",
         arm.url + arm.pool_path("new-pool"),
         params={"api-version": arm.API_VERSION},
         headers={"Authorization": f"Bearer {arm.token()}"},
@@ -153,7 +153,8 @@ def test_a_body_that_is_no_json(arm):
 
 
 def test_a_body_that_is_too_large_is_not_kept(arm):
-    answer = httpx.put(
+    answer = local_http(
+        "PUT",
         arm.url + arm.pool_path("new-pool"),
         headers={"Authorization": f"Bearer {arm.token()}"},
         content=b" " * (5 << 20),

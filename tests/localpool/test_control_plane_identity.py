@@ -3,7 +3,6 @@
 import base64
 import json
 
-import httpx
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
@@ -11,7 +10,7 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from aca_kernel.localpool.controlplane.arm_errors import ArmError
 from aca_kernel.localpool.controlplane.tokens import CLIENT, TokenIssuer
 
-from ..support import running_control_plane
+from ..support import local_http, running_control_plane
 
 SCOPE = "https://management.azure.com/.default"
 
@@ -35,7 +34,7 @@ def get(arm, authorization, **headers):
     if authorization is not None:
         headers["Authorization"] = authorization
     params = {"api-version": arm.API_VERSION}
-    return httpx.get(arm.url + arm.pool_path(), params=params, headers=headers)
+    return local_http("GET", arm.url + arm.pool_path(), params=params, headers=headers)
 
 
 @pytest.mark.parametrize("credential_type", [ManagedIdentityCredential, DefaultAzureCredential])
@@ -140,7 +139,7 @@ GOOD = {"resource": "https://management.azure.com", "api-version": "2019-08-01"}
 )
 def test_the_token_endpoint(arm, params, is_named, status):
     headers = {"X-IDENTITY-HEADER": arm.env["IDENTITY_HEADER"] if is_named else "wrong"}
-    answer = httpx.get(arm.env["IDENTITY_ENDPOINT"], params=params, headers=headers)
+    answer = local_http("GET", arm.env["IDENTITY_ENDPOINT"], params=params, headers=headers)
     assert answer.status_code == status
     if status == 200:
         body = answer.json()
@@ -155,7 +154,7 @@ def test_the_token_endpoint(arm, params, is_named, status):
 
 def test_the_token_endpoint_answers_get_only(arm):
     headers = {"X-IDENTITY-HEADER": arm.env["IDENTITY_HEADER"]}
-    answer = httpx.post(arm.env["IDENTITY_ENDPOINT"], params=GOOD, headers=headers)
+    answer = local_http("POST", arm.env["IDENTITY_ENDPOINT"], params=GOOD, headers=headers)
     assert answer.status_code == 405
 
 
@@ -166,16 +165,21 @@ def test_web_pages_and_foreign_names_are_kept_out(arm, headers, what):
         answer = get(arm, f"Bearer {arm.token()}", **headers)
     elif what == "token":
         secret = {"X-IDENTITY-HEADER": arm.env["IDENTITY_HEADER"]}
-        answer = httpx.get(arm.env["IDENTITY_ENDPOINT"], params=GOOD, headers={**secret, **headers})
+        answer = local_http(
+            "GET", arm.env["IDENTITY_ENDPOINT"], params=GOOD, headers={**secret, **headers}
+        )
     else:
         url = f"{arm.url}{arm.group_path}/sessionPools/local/mcp"
-        answer = httpx.post(url, headers={"x-ms-apikey": arm.pool.api_key, **headers}, json={})
+        answer = local_http(
+            "POST", url, headers={"x-ms-apikey": arm.pool.api_key, **headers}, json={}
+        )
     assert answer.status_code == 403
 
 
 def test_links_lead_back_to_the_name_that_was_called(arm):
     url = arm.url.replace("127.0.0.1", "localhost")
-    answer = httpx.get(
+    answer = local_http(
+        "GET",
         url + arm.pool_path(),
         params={"api-version": arm.API_VERSION},
         headers={"Authorization": f"Bearer {arm.token()}"},

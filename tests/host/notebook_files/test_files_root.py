@@ -57,6 +57,14 @@ def kernel(notebooks: Path) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def plain_kernel(notebooks: Path) -> Iterator[Client]:
+    """A kernel whose files reach no further than the notebook's folder."""
+    assert notebooks
+    with running_kernel() as client:
+        yield client
+
+
 def test_paths_that_lead_up_find_the_projects_files(kernel: Client) -> None:
     run = kernel.run
     assert run("open('../data/x.csv').read()").result == "'a\\n1\\n'"
@@ -96,40 +104,39 @@ print(got)
     assert cell.told == "[]"
 
 
-def test_an_error_says_where_a_file_beyond_is_and_what_sends_it(notebooks: Path) -> None:
+def test_an_error_says_where_a_file_beyond_is_and_what_sends_it(
+    notebooks: Path, plain_kernel: Client
+) -> None:
     whole = str(notebooks.parent / "data" / "x.csv")
-    with running_kernel() as kernel:
-        for path in ("../data/x.csv", whole):
-            cell = kernel.run(f"open({path!r})")
-            assert cell.error is not None
-            assert cell.error["ename"] == "FileNotFoundError"
-            assert "../data/x.csv is on your machine, outside of the notebook's" in cell.evalue
-            assert "`%aca upload ../data/x.csv` sends it" in cell.evalue
-            assert 'files_root = "repository"' in cell.evalue
-        # The environment's directory has a name, too.
-        (notebooks / "y.csv").write_text("another file")
-        assert kernel.run("open('../data/y.csv')").error is not None
-        # A path that does not stand in the cell's text: the user is told, and the code is not.
-        cell = kernel.run("open('../data' + '/x.csv')")
-        assert "on your machine" not in cell.evalue
-        # A name that is withheld is not there for anybody.
-        for path in ("../.env", "../id_rsa", "../.hidden/x.txt", "../nothing.txt"):
-            assert "on your machine" not in kernel.run(f"open({path!r})").evalue
+    for path in ("../data/x.csv", whole):
+        cell = plain_kernel.run(f"open({path!r})")
+        assert cell.error is not None
+        assert cell.error["ename"] == "FileNotFoundError"
+        assert "../data/x.csv is on your machine, outside of the notebook's" in cell.evalue
+        assert "`%aca upload ../data/x.csv` sends it" in cell.evalue
+        assert 'files_root = "repository"' in cell.evalue
+    # The environment's directory has a name, too.
+    (notebooks / "y.csv").write_text("another file")
+    assert plain_kernel.run("open('../data/y.csv')").error is not None
+    # A path that does not stand in the cell's text: the user is told, and the code is not.
+    cell = plain_kernel.run("open('../data' + '/x.csv')")
+    assert "on your machine" not in cell.evalue
+    # A name that is withheld is not there for anybody.
+    for path in ("../.env", "../id_rsa", "../.hidden/x.txt", "../nothing.txt"):
+        assert "on your machine" not in plain_kernel.run(f"open({path!r})").evalue
     with running_kernel(arguments=("--AcaKernel.files=hint",)) as kernel:
         assert "%aca upload ../data/x.csv" in kernel.run("open('../data/x.csv')").evalue
 
 
-def test_a_reader_in_c_gets_the_sentence_beside_its_own_error(notebooks: Path) -> None:
-    assert notebooks
-    with running_kernel() as kernel:
-        kernel.run(MADE)
-        cell = kernel.run("polars.read_csv('../data/x.csv')")
-        assert (cell.result, cell.error) == (None, None)
-        assert "../data/x.csv is on your machine, outside of the notebook's folder" in cell.said
-        assert "on your machine" not in kernel.run("polars.read_csv('../.env')").said
-        # An error of C that names the path in its text only.
-        cell = kernel.run("raise RuntimeError('IO Error: No files found: \"../data/x.csv\"')")
-        assert "`%aca upload ../data/x.csv` sends it" in cell.evalue
+def test_a_reader_in_c_gets_the_sentence_beside_its_own_error(plain_kernel: Client) -> None:
+    plain_kernel.run(MADE)
+    cell = plain_kernel.run("polars.read_csv('../data/x.csv')")
+    assert (cell.result, cell.error) == (None, None)
+    assert "../data/x.csv is on your machine, outside of the notebook's folder" in cell.said
+    assert "on your machine" not in plain_kernel.run("polars.read_csv('../.env')").said
+    # An error of C that names the path in its text only.
+    cell = plain_kernel.run("raise RuntimeError('IO Error: No files found: \"../data/x.csv\"')")
+    assert "`%aca upload ../data/x.csv` sends it" in cell.evalue
 
 
 def test_an_absolute_path_is_made_to_lead_only_where_nothing_of_it_is(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ...support import Client, Pool, running_kernel
 from .conftest import SECRET
+from .test_opened_in_c import MADE
 
 
 def hint(path: str, line: str) -> str:
@@ -128,6 +129,13 @@ def test_who_opens_in_c_gets_it_too(hinting_kernel: Client) -> None:
     assert cell.error is not None
     assert cell.error["ename"] == "FileNotFoundError"
     assert DATA in cell.evalue
+
+
+def test_a_hint_names_what_a_reader_in_c_misses(hinting_kernel: Client) -> None:
+    hinting_kernel.run(MADE)
+    cell = hinting_kernel.run("polars.read_csv('text.' + 'txt')")
+    assert cell.error is None
+    assert "`%aca upload text.txt`" in cell.said
 
 
 def test_what_run_does_not_find_is_told_beside_its_error(hinting_kernel: Client) -> None:

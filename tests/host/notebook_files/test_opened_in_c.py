@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import shutil
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 from aca_kernel.remote.notebook_files import c_readers, cell_text
 
+from ...in_turn import Turns, turns
 from ...support import Client, running_kernel, running_pool
-from .conftest import DECOYS, SECRET
+from .conftest import DECOYS, SECRET, kernel_in
 
 # A library that opens in C; it takes the place of one that is wrapped.
 LIBRARY = """
@@ -55,10 +57,20 @@ import polars, duckdb, h5py
 
 
 @pytest.fixture(scope="module")
-def prepared(full_kernel: Client) -> Client:
+def place(full_folder: Path) -> Path:
+    return full_folder
+
+
+@pytest.fixture(scope="module")
+def shared(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place)) as one:
+        yield one
+
+
+@pytest.fixture
+def prepared(shared: Turns) -> Client:
     """A kernel with libraries that open in C."""
-    assert full_kernel.run(MADE).status == "ok"
-    return full_kernel
+    return shared.take(MADE)
 
 
 def test_readers_in_c_find_what_a_variable_names(prepared: Client) -> None:
@@ -105,15 +117,6 @@ print(got)
     cell = prepared.run(code)
     assert cell.error is None
     assert SECRET not in cell.text
-
-
-def test_a_hint_names_what_a_reader_in_c_misses(full_folder: Path) -> None:
-    assert full_folder
-    with running_kernel(arguments=("--AcaKernel.files=hint",)) as kernel:
-        kernel.run(MADE)
-        cell = kernel.run("polars.read_csv('text.' + 'txt')")
-        assert cell.error is None
-        assert "`%aca upload text.txt`" in cell.said
 
 
 def test_cells_that_name_nothing_ask_nothing(full_folder: Path) -> None:
@@ -171,9 +174,9 @@ def test_programs_find_what_their_lines_name(prepared: Client) -> None:
     assert prepared.run("!cat package/*.py | wc -l").text.strip() == "2"
 
 
-def test_programs_find_what_their_scripts_name(folder: Path) -> None:
-    (folder / "lib").mkdir()
-    (folder / "tests").mkdir()
+def test_programs_find_what_their_scripts_name(corner: Path, shared: Turns) -> None:
+    (corner / "lib").mkdir()
+    (corner / "tests").mkdir()
     files = {
         "script.py": "import one, lib.two as t\nprint(one.VALUE, t.VALUE, open('data.txt').read())",
         "one.py": "VALUE = 1",
@@ -191,16 +194,16 @@ def test_programs_find_what_their_scripts_name(folder: Path) -> None:
         ".gitignore": "ignored.txt",
         "unasked.txt": "nobody opens it",
     }
-    (folder / "deep").mkdir()
+    (corner / "deep").mkdir()
     for name, text in {**files, "deep/more.txt": "more"}.items():
-        (folder / name).write_text(text)
-    with running_kernel() as kernel:
-        assert kernel.run("!python script.py").told == "1 more data"
-        cell = kernel.run("!python -m pytest -q -p no:cacheprovider tests")
-        assert "1 passed" in cell.text, cell.text
-        code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import one'])"
-        assert "returncode=0" in kernel.run(code).result
-        if shutil.which("make"):
-            assert kernel.run("!make").told == "source"
-        assert SECRET not in kernel.run("!python hidden.py").text
-        assert "unasked" not in kernel.run("%aca files").text
+        (corner / name).write_text(text)
+    kernel = shared.take(f"%cd -q {corner.name}")
+    assert kernel.run("!python script.py").told == "1 more data"
+    cell = kernel.run("!python -m pytest -q -p no:cacheprovider tests")
+    assert "1 passed" in cell.text, cell.text
+    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import one'])"
+    assert "returncode=0" in kernel.run(code).result
+    if shutil.which("make"):
+        assert kernel.run("!make").told == "source"
+    assert SECRET not in kernel.run("!python hidden.py").text
+    assert "unasked" not in kernel.run("%aca files").text

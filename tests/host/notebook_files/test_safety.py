@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,26 @@ from aca_kernel.host.notebook_files.folder import Folder
 from aca_kernel.host.notebook_files.withheld import is_withheld, parts_of
 from aca_kernel.remote.paged_files import FileProblem
 
+from ...in_turn import Turns, turns
 from ...support import Client, running_kernel
 from ..test_transfer import HOSTILE
-from .conftest import DECOYS, SECRET, fill, inside
+from .conftest import DECOYS, SECRET, fill, inside, kernel_in
+
+
+@pytest.fixture(scope="module")
+def shared(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place)) as one:
+        yield one
+
+
+@pytest.fixture
+def kernel(bare: Path, shared: Turns) -> Client:
+    """A kernel that knows files of other tests: these are named otherwise.
+
+    What a user is told it tells of five files.
+    """
+    return shared.take("")
+
 
 # What the folder shows of itself.
 SHOWN = {
@@ -260,24 +278,23 @@ def test_limits(folder: Path) -> None:
 
 
 def test_the_user_is_told_why_an_ignored_file_is_missing_and_the_environment_is_not(
-    folder: Path,
+    bare: Path, kernel: Client
 ) -> None:
-    (folder / ".gitignore").write_text("data.csv\n")
-    (folder / "data.csv").write_text("mine")
-    with running_kernel() as kernel:
-        code = (
-            "import contextlib, io\nwith contextlib.redirect_stderr(io.StringIO()) as said:\n"
-            "    try:\n        open('data.csv')\n    except OSError as error:\n        pass\n"
-            "said.getvalue()"
-        )
-        cell = kernel.run(code)
-        assert cell.result == "''"
-        assert cell.said == (
-            "data.csv is not sent to the environment, because .gitignore or .acaignore excludes "
-            "it. A line !data.csv in a file .acaignore beside the notebook lets it through."
-        )
-        (folder / ".acaignore").write_text("!data.csv\n")
-        assert kernel.run("open('data.csv').read()").result == "'mine'"
+    (bare / ".gitignore").write_text("data.csv\n")
+    (bare / "data.csv").write_text("mine")
+    code = (
+        "import contextlib, io\nwith contextlib.redirect_stderr(io.StringIO()) as said:\n"
+        "    try:\n        open('data.csv')\n    except OSError as error:\n        pass\n"
+        "said.getvalue()"
+    )
+    cell = kernel.run(code)
+    assert cell.result == "''"
+    assert cell.said == (
+        "data.csv is not sent to the environment, because .gitignore or .acaignore excludes "
+        "it. A line !data.csv in a file .acaignore beside the notebook lets it through."
+    )
+    (bare / ".acaignore").write_text("!data.csv\n")
+    assert kernel.run("open('data.csv').read()").result == "'mine'"
 
 
 def test_who_lists_a_folder_for_a_module_learns_nothing_of_one_that_is_withheld(
@@ -299,14 +316,14 @@ def test_who_lists_a_folder_for_a_module_learns_nothing_of_one_that_is_withheld(
         (tmp_path / path).unlink()
 
 
-def test_what_is_told_helps(folder: Path) -> None:
+def test_what_is_told_helps(bare: Path, kernel: Client) -> None:
     for name in ("data", "sub", "deep"):
-        (folder / name).mkdir()
-    (folder / ".gitignore").write_text("data/\nignored.txt\ndeep/\n*.log\n")
-    (folder / "sub" / ".gitignore").write_text("*.csv\n")
+        (bare / name).mkdir()
+    (bare / ".gitignore").write_text("data/\nignored.txt\ndeep/\n*.log\n")
+    (bare / "sub" / ".gitignore").write_text("*.csv\n")
     for path in ("data/x.csv", "sub/x y.csv", "ignored.txt", "deep/a.log"):
-        (folder / path).write_text("mine")
-    os.symlink("ignored.txt", folder / "link.txt")
+        (bare / path).write_text("mine")
+    os.symlink("ignored.txt", bare / "link.txt")
     beside = "in a file .acaignore beside the notebook"
     expected = {
         "data/x.csv": f"A line !data/ {beside} lets all of that folder through.",
@@ -314,17 +331,16 @@ def test_what_is_told_helps(folder: Path) -> None:
         "deep/a.log": f"The lines !deep/ and !deep/a.log {beside} let all of that folder through.",
         "sub/x y.csv": "`%aca upload 'sub/x y.csv' sub/` sends it.",
     }
-    with running_kernel() as kernel:
-        for path, help_ in expected.items():
-            assert kernel.run(f"open({path!r})").said == (
-                f"{path} is not sent to the environment, because .gitignore or .acaignore excludes "
-                f"it. {help_}"
-            )
-        (folder / ".acaignore").write_text("!data/\n!ignored.txt\n!deep/\n!deep/a.log\n")
-        code = "[open(path).read() for path in ('data/x.csv', 'link.txt', 'deep/a.log')]"
-        assert kernel.run(code).result == "['mine', 'mine', 'mine']"
-        code = "%aca upload 'sub/x y.csv' sub/\nopen('sub/x y.csv').read()"
-        assert kernel.run(code).result == "'mine'"
+    for path, help_ in expected.items():
+        assert kernel.run(f"open({path!r})").said == (
+            f"{path} is not sent to the environment, because .gitignore or .acaignore excludes "
+            f"it. {help_}"
+        )
+    (bare / ".acaignore").write_text("!data/\n!ignored.txt\n!deep/\n!deep/a.log\n")
+    code = "[open(path).read() for path in ('data/x.csv', 'link.txt', 'deep/a.log')]"
+    assert kernel.run(code).result == "['mine', 'mine', 'mine']"
+    code = "%aca upload 'sub/x y.csv' sub/\nopen('sub/x y.csv').read()"
+    assert kernel.run(code).result == "'mine'"
 
 
 def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
