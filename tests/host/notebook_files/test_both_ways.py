@@ -8,66 +8,73 @@ from pathlib import Path
 
 import pytest
 
+from ...in_turn import Turns, turns
 from ...support import Client, running_kernel
-from .test_write_back import bringing_kernel, write
+from .conftest import kernel_in
+from .test_write_back import BACK, write
+
+
+@pytest.fixture(scope="module")
+def shared(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, *BACK)) as one:
+        yield one
 
 
 @pytest.fixture
-def kernel(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
-    with bringing_kernel() as client:
-        yield client
+def kernel(corner: Path, shared: Turns) -> Client:
+    """A kernel in a corner of the notebook's folder."""
+    return shared.take(f"%cd -q {corner.name}")
 
 
-def test_what_has_come_back_is_read_as_the_user_has_edited_it(folder: Path, kernel: Client) -> None:
+def test_what_has_come_back_is_read_as_the_user_has_edited_it(corner: Path, kernel: Client) -> None:
     kernel.run(write("cfg.txt", "one"))
-    (folder / "cfg.txt").write_text("edited")
+    (corner / "cfg.txt").write_text("edited")
     cell = kernel.run("open('cfg.txt').read()")
     assert (cell.result, cell.said) == ("'edited'", "")
     # And goes on being the user's.
     assert "cfg.txt does not come back" in kernel.run(write("cfg.txt", "x")).said
-    assert (folder / "cfg.txt").read_text() == "edited"
+    assert (corner / "cfg.txt").read_text() == "edited"
 
     kernel.run("%%writefile module.py\nVALUE = 1")
-    (folder / "module.py").write_text("VALUE = 20\n")
+    (corner / "module.py").write_text("VALUE = 20\n")
     assert kernel.run("import module\nmodule.VALUE").result == "20"
 
     # A large one, which comes in pages.
     kernel.run("open('large.bin', 'wb').write(bytes(9_000_000));")
-    (folder / "large.bin").write_bytes(b"small")
+    (corner / "large.bin").write_bytes(b"small")
     assert kernel.run("open('large.bin', 'rb').read()").result == "b'small'"
 
 
-def test_what_was_uploaded_is_read_as_the_user_has_edited_it(folder: Path, kernel: Client) -> None:
-    (folder / "u.csv").write_text("one")
+def test_what_was_uploaded_is_read_as_the_user_has_edited_it(place: Path, shared: Turns) -> None:
+    kernel = shared.take("")
+    (place / "u.csv").write_text("one")
     cell = kernel.run("%aca upload u.csv\nopen('u.csv').read()")
     assert (cell.result, cell.said) == ("'one'", "")
-    (folder / "u.csv").write_text("edited")
+    (place / "u.csv").write_text("edited")
     assert kernel.run("open('u.csv').read()").result == "'edited'"
     # A key that was sent by the user's will does not come back, and nothing is said of it.
-    (folder / "a.pem").write_text("key")
+    (place / "a.pem").write_text("key")
     cell = kernel.run("%aca upload a.pem\nopen('a.pem').read()")
     assert (cell.result, cell.said) == ("'key'", "")
     # Under another name it is another file.
     kernel.run("%aca upload u.csv v.csv")
-    assert (folder / "v.csv").read_text() == "edited"
+    assert (place / "v.csv").read_text() == "edited"
 
 
 def test_what_the_code_has_written_stays_when_the_user_takes_it_away(
-    folder: Path, kernel: Client
+    corner: Path, kernel: Client
 ) -> None:
-    (folder / ".gitignore").write_text("ignored.txt\n")
+    (corner / ".gitignore").write_text("ignored.txt\n")
     kernel.run(write("result.txt", "mine") + "\n" + write("ignored.txt", "mine"))
-    (folder / "result.txt").unlink()
+    (corner / "result.txt").unlink()
     cell = kernel.run("open('result.txt').read(), open('ignored.txt').read()")
     assert (cell.result, cell.said) == ("('mine', 'mine')", "")
     assert os.path.exists("ignored.txt")
 
 
 def test_an_upload_does_not_come_back_where_files_are_not_sent_by_themselves(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
 ) -> None:
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
     (folder / "u.csv").write_text("one")
     arguments = ("--AcaKernel.files_back=True", "--AcaKernel.files=hint")
     with running_kernel(arguments=arguments) as kernel:

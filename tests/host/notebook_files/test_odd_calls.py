@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ...support import Client, running_kernel
-from .conftest import inside
+from .conftest import kernel_in
 
 # Addresses, and colours: IPython marks calls of C otherwise than those of Python.
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\x1b\[[0-9;]*m")
@@ -152,28 +151,36 @@ __import__("sub.none_such")
 sys.modules.pop("sub") is not None"""
 
 
-@pytest.fixture(params=["on-demand", "hint"])
-def kernels(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Client, Client]]:
-    folder: Path = tmp_path_factory.mktemp("odd")
-    with (
-        inside(folder),
-        running_kernel(arguments=(f"--AcaKernel.files={request.param}",)) as ours,
-        running_kernel(arguments=("--AcaKernel.files=off",)) as plain,
-    ):
-        for kernel in (ours, plain):
-            assert kernel.run(BEGIN).status == "ok"
-        yield ours, plain
-
-
-def test_calls_do_what_they_do_elsewhere(kernels: tuple[Client, Client]) -> None:
-    for code in CALLS.splitlines():
-        found = []
-        for kernel in kernels:
+def found_by(folder: Path, files: str) -> list[list[Any]]:
+    """Run all calls in a new kernel with this setting, and return what each shows."""
+    all_found = []
+    with kernel_in(folder, f"--AcaKernel.files={files}") as kernel:
+        assert kernel.run(BEGIN).status == "ok"
+        for code in CALLS.splitlines():
             cell = kernel.run(code)
             error = cell.error or {}
-            said = cell.stream("stdout"), cell.said
-            found.append((cell.result, error.get("ename"), error.get("evalue"), *said))
-            found[-1] += (_VARIABLE.sub("", "".join(error.get("traceback", []))),)
-        assert found[0] == found[1], code
+            found = [
+                code,
+                cell.result,
+                error.get("ename"),
+                error.get("evalue"),
+                cell.text,
+                cell.said,
+            ]
+            found.append(_VARIABLE.sub("", "".join(error.get("traceback", []))))
+            all_found.append(found)
+    return all_found
+
+
+@pytest.fixture(scope="module")
+def found_plain(tmp_path_factory: pytest.TempPathFactory) -> list[list[Any]]:
+    """What calls show where files are nothing to us."""
+    return found_by(tmp_path_factory.mktemp("plain"), "off")
+
+
+@pytest.mark.parametrize("files", ["on-demand", "hint"])
+def test_calls_do_what_they_do_elsewhere(
+    tmp_path: Path, found_plain: list[list[Any]], files: str
+) -> None:
+    for ours, plain in zip(found_by(tmp_path, files), found_plain, strict=True):
+        assert ours == plain
