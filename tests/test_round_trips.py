@@ -18,7 +18,7 @@ import pytest
 from aca_kernel.pool.round_trip import KEPT_CALLS
 
 from .far_line import Line, make_certificates
-from .host.notebook_files.conftest import inside
+from .host.conftest import inside
 from .support import Client, Pool, eventually, running_kernel, running_pool
 
 # One way, in seconds. Long enough to tell what follows what.

@@ -26,7 +26,7 @@ from aca_kernel.remote import agent_folder
 from aca_kernel.remote.depot import Depot
 from aca_kernel.settings import AcaKernel
 
-from ..host.notebook_files.conftest import inside
+from ..host.conftest import inside
 from ..support import running_kernel
 
 if sys.platform == "win32":

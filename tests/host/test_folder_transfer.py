@@ -13,8 +13,10 @@ from aca_kernel.host.folder_transfer import open_folder, take_folder
 from aca_kernel.remote.folder_stream import FolderEntry, PartialFolder, entries_of, pack
 from aca_kernel.remote.paged_files import FileProblem
 
+from ..in_turn import EMPTY, Turns, turns
 from ..support import Client, running_kernel, running_pool
-from .notebook_files.conftest import SECRET, fill, inside
+from .conftest import kernel_in
+from .notebook_files.conftest import SECRET, fill
 from .test_magic import sentence_of
 from .test_transfer import HOSTILE, PYTHON
 
@@ -28,19 +30,20 @@ TREE = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "notebooks"
-    path.mkdir()
-    with inside(path):
-        yield path
+def folder(bare: Path) -> Path:
+    return bare
+
+
+@pytest.fixture(scope="module")
+def shared(place: Path) -> Iterator[Turns]:
+    with turns(lambda: kernel_in(place, "--AcaKernel.files=off")) as one:
+        yield one
 
 
 @pytest.fixture
-def here(folder: Path) -> Iterator[Client]:
+def here(folder: Path, shared: Turns) -> Client:
     """A kernel that gets no files by itself."""
-    with running_kernel(arguments=["--AcaKernel.files=off"]) as client:
-        client.run("import os, shutil")
-        yield client
+    return shared.take(f"{EMPTY}\nimport os, shutil")
 
 
 def make(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,19 @@ def sentence_of(kernel: Client, code: str) -> str:
     assert "\n" not in cell.error["evalue"]
     assert cell.stream("stderr") == ""
     return str(cell.error["evalue"])
+
+
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    with running_pool() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def pool_kernel(shared_pool: Pool) -> Iterator[Client]:
+    """A kernel on `shared_pool`."""
+    with running_kernel(shared_pool.env) as client:
+        yield client
 
 
 # -- reading a line ----------------------------------------------------------------
@@ -125,7 +139,7 @@ def test_subcommands_are_completed(shared_kernel: Client) -> None:
 
 
 def test_status_is_a_table_as_text_and_html_without_secrets(
-    pool: Pool, pool_kernel: Client
+    shared_pool: Pool, pool_kernel: Client
 ) -> None:
     (message,) = pool_kernel.run("%aca status").of_type("display_data")
     data = message["content"]["data"]
@@ -135,13 +149,13 @@ def test_status_is_a_table_as_text_and_html_without_secrets(
     assert rows["environment"].endswith("…")
     assert float(rows["round trip"].split(" ms")[0]) > 0
     # The answer itself came by one or two more.
-    assert sum(pool.calls().values()) - int(rows["tool calls"]) in (1, 2)
+    assert sum(shared_pool.calls().values()) - int(rows["tool calls"]) in (1, 2)
     assert rows["cooldown"].startswith("ends in 300 s")
     assert rows["Python"].startswith("3.")
     for name, value in rows.items():
         assert f">{name}</th>" in data["text/html"]
         assert f">{value}</td>" in data["text/html"]
-    assert pool.api_key not in str(data)
+    assert shared_pool.api_key not in str(data)
 
 
 def test_status_names_the_embedded_pool(shared_kernel: Client) -> None:
@@ -152,44 +166,48 @@ def test_status_names_the_embedded_pool(shared_kernel: Client) -> None:
 # -- restart -----------------------------------------------------------------------
 
 
-def test_restart_gives_a_new_environment_and_counts_anew(pool: Pool, pool_kernel: Client) -> None:
+def test_restart_gives_a_new_environment_and_counts_anew(
+    shared_pool: Pool, pool_kernel: Client
+) -> None:
     pool_kernel.run("x = 1\nopen('kept.txt', 'w').write('x')")
+    launches = shared_pool.calls()[LAUNCH]
     cell = pool_kernel.run("%aca restart\nprint('the rest of the cell runs')")
     assert "variables and files are lost" in cell.told
     assert "cooldown" in cell.told
     assert cell.text.endswith("the rest of the cell runs\n")
-    assert pool.calls()[LAUNCH] == 1
+    assert shared_pool.calls()[LAUNCH] == launches
     cell = pool_kernel.run("import os\nprint('x' in dir(), os.listdir())")
     assert cell.text == "False []\n"
     assert cell.stream("stderr") == ""
     assert cell.reply["content"]["execution_count"] == 1
-    assert pool.calls()[LAUNCH] == 2
+    assert shared_pool.calls()[LAUNCH] == launches + 1
 
 
-def test_cells_behind_a_restart_run_once_and_in_the_new_environment(kernel: Client) -> None:
-    kernel.run("x = 1")
+def test_cells_behind_a_restart_run_once_and_in_the_new_environment(shared_kernel: Client) -> None:
+    kernel = shared_kernel
+    before = kernel.run("x = 1").reply["content"]["execution_count"]
     ids = [kernel.send(code) for code in ("%aca restart", "print('x' in dir())", "y = 2", "y")]
     cells = [kernel.collect(msg_id) for msg_id in ids]
     assert [cell.status for cell in cells] == ["ok"] * 4
     assert cells[1].text == "False\n"
     assert cells[3].result == "2"
-    assert [cell.reply["content"]["execution_count"] for cell in cells] == [2, 1, 2, 3]
+    assert [cell.reply["content"]["execution_count"] for cell in cells] == [before + 1, 1, 2, 3]
     assert len(cells[1].of_type("execute_input")) == 1
 
 
-def test_cells_behind_a_restart_whose_cell_fails_are_aborted(kernel: Client) -> None:
+def test_cells_behind_a_restart_whose_cell_fails_are_aborted(shared_kernel: Client) -> None:
     # It takes so long that the other one has come by then, on a busy machine, too.
-    first = kernel.send("x = 1\n%aca restart\nimport time\ntime.sleep(0.3)\n1/0")
-    second = kernel.send("print('never')")
-    assert kernel.collect(first).status == "error"
-    assert kernel.collect(second).status == "aborted"
-    assert kernel.run("'x' in dir()").result == "False"
+    first = shared_kernel.send("x = 1\n%aca restart\nimport time\ntime.sleep(0.3)\n1/0")
+    second = shared_kernel.send("print('never')")
+    assert shared_kernel.collect(first).status == "error"
+    assert shared_kernel.collect(second).status == "aborted"
+    assert shared_kernel.run("'x' in dir()").result == "False"
 
 
-def test_an_embedded_pool_can_be_restarted_again_and_again(kernel: Client) -> None:
+def test_an_embedded_pool_can_be_restarted_again_and_again(shared_kernel: Client) -> None:
     for n in range(4):
-        assert kernel.run(f"x = {n}\n%aca restart").status == "ok"
-    assert kernel.run("'x' in dir()").result == "False"
+        assert shared_kernel.run(f"x = {n}\n%aca restart").status == "ok"
+    assert shared_kernel.run("'x' in dir()").result == "False"
 
 
 def test_only_a_line_of_the_cell_restarts(shared_kernel: Client) -> None:

@@ -14,7 +14,7 @@ from aca_kernel.pool.backend import NearFolder
 from aca_kernel.remote.paged_files import SourceFile
 
 from ..support import running_kernel
-from .notebook_files.conftest import inside
+from .conftest import inside
 
 
 @pytest.fixture

@@ -12,18 +12,31 @@ from typing import Any
 import pytest
 
 from ..comparison import Pair, errors, everything, running_pair
-from ..support import Cell, Client, Pool, running_kernel
+from ..support import Cell, Client, Pool, running_kernel, running_pool
 
 # In a pair the other kernel runs on this machine itself: nothing there may do harm.
 SHELL = "runShellCommandInRemoteEnvironment"
 
 
-def test_a_command_goes_to_the_shell_tool(pool: Pool, pool_kernel: Client) -> None:
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    with running_pool() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def pool_kernel(shared_pool: Pool) -> Iterator[Client]:
+    """A kernel on `shared_pool`."""
+    with running_kernel(shared_pool.env) as client:
+        yield client
+
+
+def test_a_command_goes_to_the_shell_tool(shared_pool: Pool, pool_kernel: Client) -> None:
     pool_kernel.run("1")
     # A start that takes long has been asked about by this tool already.
-    before = pool.calls().get(SHELL, 0)
+    before = shared_pool.calls().get(SHELL, 0)
     assert pool_kernel.run("!echo hello").text == "hello\r\n"
-    assert pool.calls()[SHELL] > before
+    assert shared_pool.calls()[SHELL] > before
 
 
 def test_output_can_be_taken_and_variables_expand(shared_kernel: Client) -> None:
@@ -73,9 +86,9 @@ def test_a_command_may_be_long_and_hold_any_quote(shared_kernel: Client) -> None
     assert cell.text.replace("\r", "") == 'it\'s\n"quoted"\n$HOME\n'
 
 
-def test_a_lost_answer_does_not_run_it_twice(pool: Pool, pool_kernel: Client) -> None:
+def test_a_lost_answer_does_not_run_it_twice(shared_pool: Pool, pool_kernel: Client) -> None:
     pool_kernel.run("1")
-    pool.fault(kind="drop_after", count=1, tool=SHELL)
+    shared_pool.fault(kind="drop_after", count=1, tool=SHELL)
     pool_kernel.run("!echo once >> counted")
     assert pool_kernel.run("x = !cat counted\nlist(x)").result == "['once']"
 
@@ -88,12 +101,14 @@ held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
 """
 
 
-def test_more_descriptors_than_select_can_take(kernel: Client) -> None:
+def test_more_descriptors_than_select_can_take(shared_kernel: Client) -> None:
+    kernel = shared_kernel
     kernel.run(MANY_DESCRIPTORS)
     assert kernel.run("!echo many").text == "many\r\n"
     assert kernel.run("x = !echo taken\nlist(x)").result == "['taken']"
     assert kernel.run("os.system('echo below')").text == "below\n"
     assert kernel.run("%aca checkpoint").text.startswith("Stored ")
+    assert kernel.run("for one in held: os.close(one)").status == "ok"
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +335,8 @@ def test_an_interrupt_and_a_second_front_end_reach_a_cell_that_removed_our_folde
     assert kernel.run("_exit_code").result == "-2"
 
 
-def test_a_remote_kernel_comes_again_after_our_folder_was_removed(kernel: Client) -> None:
+def test_a_remote_kernel_comes_again_after_our_folder_was_removed(shared_kernel: Client) -> None:
+    kernel = shared_kernel
     kernel.run(OWN + "\nopen('kept', 'w').close()")
     kernel.run("%aca checkpoint")
     kernel.run("shutil.rmtree(own)\nos._exit(1)")
@@ -328,3 +344,4 @@ def test_a_remote_kernel_comes_again_after_our_folder_was_removed(kernel: Client
     kernel.run(OWN)
     # It is known still what was there before the notebook.
     assert " 1 file" in kernel.run("%aca checkpoint").text
+    kernel.run("os.unlink('kept')")

@@ -18,7 +18,7 @@ from aca_kernel.remote import paged_files
 
 from ..in_turn import Turns, turns
 from ..support import Client, Pool, eventually, running_kernel, running_pool
-from .notebook_files.conftest import empty, inside, kernel_in
+from .conftest import kernel_in
 from .test_magic import sentence_of
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
@@ -41,18 +41,10 @@ def attempt(op, **arguments):
 """
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the kernels that are taken in turn."""
-    return tmp_path_factory.mktemp("notebooks")
-
-
 @pytest.fixture
-def folder(place: Path) -> Iterator[Path]:
+def folder(bare: Path) -> Path:
     """The notebook's folder: empty, and the working directory of kernels that are started."""
-    empty(place)
-    with inside(place):
-        yield place
+    return bare
 
 
 @pytest.fixture(scope="module")

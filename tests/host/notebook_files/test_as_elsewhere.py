@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ...support import Cell, Client, running_kernel
-from .conftest import inside
+from ..conftest import inside
 
 # A cell, or what the user does to the folder meanwhile.
 Step = str | Callable[[], object]

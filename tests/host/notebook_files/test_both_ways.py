@@ -10,7 +10,7 @@ import pytest
 
 from ...in_turn import Turns, turns
 from ...support import Client, running_kernel
-from .conftest import kernel_in
+from ..conftest import kernel_in
 from .test_write_back import BACK, write
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ...in_turn import Turns, turns
 from ...support import Client, running_kernel, running_pool
-from .conftest import kernel_in
+from ..conftest import kernel_in
 
 ON_DEMAND = ("--AcaKernel.files=on-demand",)
 

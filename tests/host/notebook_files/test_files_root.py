@@ -15,7 +15,8 @@ from aca_kernel.localpool import bubblewrap
 from aca_kernel.remote.notebook_files.local_path import LocalPath
 
 from ...support import Client, running_kernel
-from .conftest import SECRET, inside
+from ..conftest import inside
+from .conftest import SECRET
 from .test_opened_in_c import MADE
 
 DECOYS = (

@@ -13,7 +13,8 @@ from aca_kernel.remote.notebook_files.listing import is_deep
 
 from ...in_turn import Turns, turns
 from ...support import Client
-from .conftest import SECRET, fill, kernel_in
+from ..conftest import kernel_in
+from .conftest import SECRET, fill
 from .test_many_files import COUNTING
 
 

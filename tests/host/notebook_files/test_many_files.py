@@ -10,7 +10,8 @@ import pytest
 
 from ...in_turn import Turns, turns
 from ...support import Client, Pool, running_pool
-from .conftest import DECOYS, SECRET, fill, kernel_in
+from ..conftest import kernel_in
+from .conftest import DECOYS, SECRET, fill
 from .test_safety import HOSTILE
 
 ON_DEMAND = ("--AcaKernel.files=on-demand",)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import kernel_in
+from ..conftest import kernel_in
 
 # Addresses, and colours: IPython marks calls of C otherwise than those of Python.
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\x1b\[[0-9;]*m")

@@ -15,7 +15,8 @@ from aca_kernel.remote.notebook_files import c_readers, cell_text
 
 from ...in_turn import Turns, turns
 from ...support import Client, running_kernel, running_pool
-from .conftest import DECOYS, SECRET, kernel_in
+from ..conftest import kernel_in
+from .conftest import DECOYS, SECRET
 
 # A library that opens in C; it takes the place of one that is wrapped.
 LIBRARY = """

@@ -12,7 +12,7 @@ import pytest
 
 from ...in_turn import Turns, turns
 from ...support import running_kernel
-from .conftest import kernel_in
+from ..conftest import kernel_in
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from nbclient import NotebookClient
 
 from ...in_turn import Turns, turns
 from ...support import Client, Pool, running_pool
+from ..conftest import kernel_in
 from ..test_transfer import memory_watched
-from .conftest import SECRET, kernel_in
+from .conftest import SECRET
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
 

@@ -15,8 +15,9 @@ from aca_kernel.remote.paged_files import FileProblem
 
 from ...in_turn import Turns, turns
 from ...support import Client, running_kernel
+from ..conftest import inside, kernel_in
 from ..test_transfer import HOSTILE
-from .conftest import DECOYS, SECRET, fill, inside, kernel_in
+from .conftest import DECOYS, SECRET, fill
 
 
 @pytest.fixture(scope="module")

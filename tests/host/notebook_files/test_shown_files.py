@@ -12,8 +12,8 @@ from aca_kernel.remote.notebook_files.shown_files import references
 
 from ...in_turn import Turns, turns
 from ...support import Client, running_kernel
+from ..conftest import kernel_in
 from ..test_transfer import HOSTILE
-from .conftest import kernel_in
 
 WRITE = """
 import os

@@ -11,7 +11,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_server.services.contents.filemanager import FileContentsManager
 
 from ...support import Cell, Client, running_kernel
-from .conftest import inside
+from ..conftest import inside
 
 # As JupyterLab 4.6.6 has it: packages/rendermime/src/renderers.ts, `pathLinkRegex`.
 LINK = re.compile(

@@ -14,8 +14,8 @@ from aca_kernel.host.notebook_files.returned_files import ReturnedFiles
 
 from ...in_turn import Turns, turns
 from ...support import Client, Pool, eventually, running_kernel, running_pool
+from ..conftest import empty, inside, kernel_in
 from ..test_transfer import HOSTILE
-from .conftest import empty, inside, kernel_in
 from .test_reading import PYTHON
 
 BACK = ("--AcaKernel.files_back=True",)
