@@ -17,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pexpect
 import pytest
 
@@ -91,6 +90,13 @@ def index() -> Iterator[Index]:
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     with running_pool(max_concurrent_sessions=50) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    """A control plane for tests that only add pools, and use two of its pool's places."""
+    with running_control_plane() as one:
         yield one
 
 
@@ -203,19 +209,25 @@ def test_a_pool_in_azure_by_its_name(doctor: Any, control_plane: ControlPlane) -
 # -- the pool refuses, or differs ------------------------------------------------------
 
 
-@pytest.mark.parametrize("quirks", [[], ["auth_error_in_200"]])
-def test_a_wrong_key(doctor: Any, quirks: list[str]) -> None:
-    with running_pool(quirks=quirks) as pool:
-        findings = doctor({**pool.env, "ACA_MCP_API_KEY": "not-the-key"})
+def check_wrong_key(doctor: Any, pool: Pool) -> None:
+    findings = doctor({**pool.env, "ACA_MCP_API_KEY": "not-the-key"})
     found = failed(findings, "initialize", ENDPOINT)
     assert found["detail"] == "The session pool refused the API key."
     assert "set ACA_MCP_API_KEY" in found["remedy"]
     assert "because initialize failed" in findings["tools"]["detail"]
 
 
-def test_no_key(doctor: Any) -> None:
-    with running_pool() as pool:
-        findings = doctor({"ACA_MCP_ENDPOINT": pool.endpoint})
+def test_a_wrong_key(doctor: Any, pool: Pool) -> None:
+    check_wrong_key(doctor, pool)
+
+
+def test_a_wrong_key_that_is_told_in_a_result(doctor: Any) -> None:
+    with running_pool(quirks=["auth_error_in_200"]) as pool:
+        check_wrong_key(doctor, pool)
+
+
+def test_no_key(doctor: Any, pool: Pool) -> None:
+    findings = doctor({"ACA_MCP_ENDPOINT": pool.endpoint})
     assert "Set ACA_MCP_API_KEY" in failed(findings, "key", ENDPOINT)["remedy"]
 
 
@@ -331,9 +343,7 @@ def test_a_pool_without_network(doctor: Any) -> None:
     assert findings["index"]["detail"] == "no package index is reached"
 
 
-def test_egress_that_is_meant_to_be_off_is_no_warning(
-    doctor: Any, control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_egress_that_is_meant_to_be_off_is_no_warning(doctor: Any) -> None:
     name = install({"egress": "disabled"})
     findings = doctor({}, "--kernel", name)
     for name in ("egress", "index"):
@@ -356,7 +366,7 @@ def test_a_slow_way_is_told(doctor: Any, pool: Pool) -> None:
     try:
         findings = doctor(pool.env)
     finally:
-        httpx.delete(pool._url("faults"), headers=pool.headers)
+        pool.clear_faults()
     assert "round-trip" in findings.of("warning")
     assert re.match(r"median 1\d{3} ms, slowest \d{4} ms, of 7", findings["round-trip"]["detail"])
     assert "nearer location" in findings["round-trip"]["remedy"]
@@ -379,7 +389,7 @@ def test_lost_answers_do_not_spoil_it(doctor: Any, pool: Pool) -> None:
     try:
         findings = doctor(pool.env)
     finally:
-        httpx.delete(pool._url("faults"), headers=pool.headers)
+        pool.clear_faults()
     assert findings["shell"]["status"] == "ok"
     assert findings["ipykernel"]["status"] == "ok"
 
@@ -394,9 +404,13 @@ def closed_port() -> int:
         return int(server.getsockname()[1])
 
 
+def nowhere() -> dict[str, str]:
+    """Variables of a pool that is not there, for what is found ahead of it."""
+    return {"ACA_MCP_ENDPOINT": f"http://127.0.0.1:{closed_port()}/mcp", **KEY}
+
+
 def test_a_port_where_nobody_listens(doctor: Any) -> None:
-    env = {"ACA_MCP_ENDPOINT": f"http://127.0.0.1:{closed_port()}/mcp", **KEY}
-    found = failed(doctor(env), "pool-connection", ENDPOINT)
+    found = failed(doctor(nowhere()), "pool-connection", ENDPOINT)
     assert "refuses connections" in found["detail"]
 
 
@@ -586,7 +600,7 @@ def test_a_python_that_jupyter_replaces_by_its_own_is_that_one(
 
 
 def test_a_key_in_a_kernelspec_is_warned_of_and_not_shown(doctor: Any, pool: Pool) -> None:
-    name = install({"endpoint": pool.endpoint, "api_key": pool.api_key})
+    name = install({"endpoint": nowhere()["ACA_MCP_ENDPOINT"], "api_key": pool.api_key})
     findings = doctor({}, "--kernel", name)
     assert findings.of("warning") == ["settings"]
     assert "others can read" in findings["settings"]["remedy"]
@@ -613,7 +627,7 @@ def test_a_configuration_file_with_a_mistake(
 ) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "aca_kernel_config.py").write_text(text)
-    findings = doctor({})
+    findings = doctor(nowhere())
     assert findings["settings"]["status"] == "warning"
     assert words in findings["settings"]["remedy"]
     assert "hush_hush" not in json.dumps(findings.by_name)
