@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +10,24 @@ from typing import Any
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
+from aca_kernel.cli import main
+
 from ...support import (
     Client,
     ControlPlane,
     eventually,
+    local_http,
     running_control_plane,
     running_kernel,
 )
 from .support import clean, logged_in_az, put_az_on_path
 
-SCRIPT = str(Path(sysconfig.get_path("scripts"), "aca-kernel"))
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    """A control plane for the tests that change nothing in it but the key."""
+    with running_control_plane(max_concurrent_sessions=50) as one:
+        yield one
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +41,7 @@ def install(plane: ControlPlane, *arguments: str) -> str:
     env = plane.env
     place = ["--arm-endpoint", plane.url, "--subscription", env["ACA_SUBSCRIPTION_ID"]]
     place += ["--resource-group", env["ACA_RESOURCE_GROUP"], "--pool", env["ACA_SESSION_POOL"]]
-    command = [SCRIPT, "install", "--user", *place, *arguments]
-    subprocess.run(command, check=True, capture_output=True)
+    assert main(["install", "--user", *place, *arguments]) == 0
     return "aca-" + env["ACA_SESSION_POOL"]
 
 
@@ -52,8 +57,9 @@ def azure_kernel(plane: ControlPlane, *arguments: str) -> Iterator[Client]:
 
 
 def rotate(plane: ControlPlane) -> None:
-    command = [SCRIPT, "pool", "rotate-key"]
-    subprocess.run(command, check=True, capture_output=True, env={**plane.env, "PATH": ""})
+    with pytest.MonkeyPatch.context() as patch:
+        clean(patch, {**plane.env, "PATH": ""})
+        assert main(["pool", "rotate-key"]) == 0
 
 
 def current_key(plane: ControlPlane) -> str:
@@ -63,10 +69,8 @@ def current_key(plane: ControlPlane) -> str:
 
 def works(plane: ControlPlane, key: str) -> bool:
     """Tell whether the pool accepts a key."""
-    import httpx
-
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    answer = httpx.post(plane.pool.endpoint, headers={"x-ms-apikey": key}, json=message)
+    answer = local_http("POST", plane.pool.endpoint, headers={"x-ms-apikey": key}, json=message)
     return answer.status_code == 200 and "result" in answer.json()
 
 
@@ -115,9 +119,8 @@ def test_the_azure_cli_logs_a_kernel_in(
     assert "account show" in (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize("quirks", [[], ["auth_error_in_200"]])
-def test_a_rotated_key_is_fetched_again_and_nothing_is_lost(quirks: list[str]) -> None:
-    with running_control_plane(quirks=quirks) as plane, azure_kernel(plane) as kernel:
+def check_rotation(plane: ControlPlane) -> None:
+    with azure_kernel(plane) as kernel:
         assert kernel.run("kept = 42").status == "ok"
         old = current_key(plane)
         rotate(plane)
@@ -130,12 +133,21 @@ def test_a_rotated_key_is_fetched_again_and_nothing_is_lost(quirks: list[str]) -
         assert kernel.run("!echo still").text.strip() == "still"
 
 
-def test_a_rotation_during_a_cell_does_not_end_it() -> None:
-    with running_control_plane() as plane, azure_kernel(plane) as kernel:
+def test_a_rotated_key_is_fetched_again_and_nothing_is_lost(control_plane: ControlPlane) -> None:
+    check_rotation(control_plane)
+
+
+def test_a_key_that_is_refused_in_a_result_is_fetched_again_too() -> None:
+    with running_control_plane(quirks=["auth_error_in_200"]) as plane:
+        check_rotation(plane)
+
+
+def test_a_rotation_during_a_cell_does_not_end_it(control_plane: ControlPlane) -> None:
+    with azure_kernel(control_plane) as kernel:
         code = "import time\nfor n in range(40):\n    print(n, flush=True); time.sleep(0.1)"
         msg_id = kernel.send(code)
         kernel.wait_for_stream(msg_id, "3")
-        rotate(plane)
+        rotate(control_plane)
         cell = kernel.collect(msg_id)
         assert cell.error is None
         assert cell.text.endswith("39\n")
@@ -154,15 +166,21 @@ def test_a_key_that_is_not_accepted_yet_is_waited_for_visibly() -> None:
             assert "Waiting…" in cell.said
 
 
-def test_a_key_that_is_never_accepted_is_one_sentence() -> None:
-    with running_control_plane(key_rotation_seconds=600) as plane:
-        rotate(plane)
-        with azure_kernel(plane, "--key-rotation-timeout-seconds=1") as kernel:
-            error = kernel.run("1").error
-            assert error is not None
-            assert error["ename"] == "AccessDenied"
-            assert "aca-kernel pool rotate-key" in error["evalue"]
-            assert current_key(plane) not in str(error)
+@pytest.fixture(scope="module")
+def rotated_plane() -> Iterator[ControlPlane]:
+    """A control plane whose new key is not accepted."""
+    with running_control_plane(key_rotation_seconds=600) as one:
+        rotate(one)
+        yield one
+
+
+def test_a_key_that_is_never_accepted_is_one_sentence(rotated_plane: ControlPlane) -> None:
+    with azure_kernel(rotated_plane, "--key-rotation-timeout-seconds=1") as kernel:
+        error = kernel.run("1").error
+        assert error is not None
+        assert error["ename"] == "AccessDenied"
+        assert "aca-kernel pool rotate-key" in error["evalue"]
+        assert current_key(rotated_plane) not in str(error)
 
 
 def test_a_pool_that_takes_no_key_is_one_sentence() -> None:
@@ -179,27 +197,25 @@ def test_a_pool_that_takes_no_key_is_one_sentence() -> None:
             assert "has its API keys disabled" in error["evalue"]
 
 
-def test_waiting_for_a_key_can_be_interrupted() -> None:
-    with running_control_plane(key_rotation_seconds=600) as plane:
-        rotate(plane)
-        with azure_kernel(plane) as kernel:
-            msg_id = kernel.send("1")
-            kernel.wait_for_stream(msg_id, "Waiting")
-            kernel.interrupt()
-            error = kernel.collect(msg_id).error
-            assert error is not None
-            assert error["ename"] == "KeyboardInterrupt"
+def test_waiting_for_a_key_can_be_interrupted(rotated_plane: ControlPlane) -> None:
+    with azure_kernel(rotated_plane) as kernel:
+        msg_id = kernel.send("1")
+        kernel.wait_for_stream(msg_id, "Waiting")
+        kernel.interrupt()
+        error = kernel.collect(msg_id).error
+        assert error is not None
+        assert error["ename"] == "KeyboardInterrupt"
 
 
-def test_a_pool_that_is_made_anew_is_found_again(control_plane: ControlPlane) -> None:
-    with azure_kernel(control_plane) as kernel:
+def test_a_pool_that_is_made_anew_is_found_again() -> None:
+    with running_control_plane() as plane, azure_kernel(plane) as kernel:
         assert kernel.run("lost = 1").status == "ok"
-        body = control_plane.request("GET", control_plane.pool_path()).json()
-        control_plane.wait_for(control_plane.request("DELETE", control_plane.pool_path()))
+        body = plane.request("GET", plane.pool_path()).json()
+        plane.wait_for(plane.request("DELETE", plane.pool_path()))
         gone = kernel.run("1").error
         assert gone is not None
-        made = control_plane.request("PUT", control_plane.pool_path(), body)
-        control_plane.wait_for(made)
+        made = plane.request("PUT", plane.pool_path(), body)
+        plane.wait_for(made)
         cell = kernel.run("'lost' in dir()")
         assert cell.error is None
         assert cell.result == "False"
@@ -307,14 +323,14 @@ def test_a_pool_that_is_being_made_is_waited_for_visibly() -> None:
             assert "west is not ready yet" in cell.said
 
 
-def test_a_resource_manager_that_is_not_there_is_one_sentence() -> None:
+def test_a_resource_manager_that_is_not_there_is_one_sentence(control_plane: ControlPlane) -> None:
     env = {
         "ACA_ARM_ENDPOINT": "http://127.0.0.1:9",
         "ACA_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000000",
         "ACA_RESOURCE_GROUP": "rg",
         "ACA_SESSION_POOL": "west",
     }
-    with running_control_plane() as plane, running_kernel({**login(plane), **env}) as kernel:
+    with running_kernel({**login(control_plane), **env}) as kernel:
         error = kernel.run("1").error
         assert error is not None
         assert error["ename"] == "PoolUnreachable"
