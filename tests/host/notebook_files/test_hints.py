@@ -221,6 +221,7 @@ os.path.exists('data.csv'), os.path.exists('data.parquet')
 def test_the_line_of_the_hint_sends_the_file(hinting_kernel: Client) -> None:
     code = "%aca upload 'sub/more data.csv' sub/\nopen('sub/more data.csv').readline()"
     assert hinting_kernel.run(code).result == "'a,b\\n'"
+    assert hinting_kernel.run("import shutil; shutil.rmtree('sub')").error is None
 
 
 def test_it_is_the_default_for_pools_that_are_not_embedded(full_folder: Path, pool: Pool) -> None:

@@ -34,8 +34,8 @@ from pathlib import Path
 from _aca_remote import call_socket
 from _aca_remote.notebook_files import lookup_cache
 lookup_cache.FRESH_SECONDS = 1000.0
-if "asked" not in globals():
-    asked = []
+asked = []
+if "call" not in globals():
     def call(self, op, *parts, _call=call_socket.Connection.call, **arguments):
         if op.startswith("files_"):
             asked.append(op)

@@ -112,7 +112,8 @@ for path in {DECOYS!r}:
     got += [duckdb.sql(f"select * from '{{path}}'")]
     !cat "{{path}}" 2>/dev/null
 !grep -r "nobody may" ; rg "nobody may" . ; grep -r "nobody may" .. sub ignored
-got += [libc.fopen(b"id_rsa.pub", b"r"), polars._read("id_rsa"), polars._read(b"ignored.txt")]
+got += [polars.libc.fopen(b"id_rsa.pub", b"r")]
+got += [polars._read("id_rsa"), polars._read(b"ignored.txt")]
 print(got)
 """
     cell = prepared.run(code)

@@ -144,13 +144,13 @@ def test_a_key_that_is_refused_in_a_result_is_fetched_again_too() -> None:
 
 def test_a_rotation_during_a_cell_does_not_end_it(control_plane: ControlPlane) -> None:
     with azure_kernel(control_plane) as kernel:
-        code = "import time\nfor n in range(40):\n    print(n, flush=True); time.sleep(0.1)"
+        code = "import time\nfor n in range(20):\n    print(n, flush=True); time.sleep(0.1)"
         msg_id = kernel.send(code)
         kernel.wait_for_stream(msg_id, "3")
         rotate(control_plane)
         cell = kernel.collect(msg_id)
         assert cell.error is None
-        assert cell.text.endswith("39\n")
+        assert cell.text.endswith("19\n")
 
 
 def test_a_key_that_is_not_accepted_yet_is_waited_for_visibly() -> None:
@@ -313,7 +313,7 @@ def test_a_kernel_that_is_shut_down_does_not_wait_for_a_login(
 
 
 def test_a_pool_that_is_being_made_is_waited_for_visibly() -> None:
-    with running_control_plane(operation_seconds=4) as plane:
+    with running_control_plane(operation_seconds=2) as plane:
         body = plane.request("GET", plane.pool_path()).json()
         # The kernel is there before: however long it takes to start, it comes too early.
         with running_kernel({**plane.env, "ACA_SESSION_POOL": "west"}) as kernel:
