@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import nbformat
 
-from ..support import eventually
+from ..support import eventually, local_http
 
 # JupyterLab builds nothing and asks nobody for news.
 _LAB_SETTINGS = {
@@ -45,13 +45,13 @@ class JupyterServer:
         return {"Authorization": f"token {self.token}"}
 
     def kernels(self) -> list[dict[str, str]]:
-        answer = httpx.get(self.url + "api/kernels", headers=self.headers, timeout=30)
+        answer = local_http("GET", self.url + "api/kernels", headers=self.headers, timeout=30)
         return list(answer.raise_for_status().json())
 
     def shut_down_kernels(self) -> None:
         for kernel in self.kernels():
             url = f"{self.url}api/kernels/{kernel['id']}"
-            httpx.delete(url, headers=self.headers, timeout=30).raise_for_status()
+            local_http("DELETE", url, headers=self.headers, timeout=30).raise_for_status()
 
     def write_notebook(self, name: str, cells: list[str], kernel: str = "aca") -> None:
         notebook = nbformat.v4.new_notebook(
@@ -138,7 +138,7 @@ def _read(server: JupyterServer) -> None:
 def _answers(server: JupyterServer) -> bool:
     assert server.process.poll() is None, server.log
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(server.url + "api/status", headers=server.headers).is_success
+        return local_http("GET", server.url + "api/status", headers=server.headers).is_success
     return False
 
 
