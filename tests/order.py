@@ -67,8 +67,6 @@ APART = frozenset(
         "batch/test_keeping.py",
         "batch/test_stopping.py",
         "batch/test_trouble.py",
-        "environment/test_handover.py",
-        "environment/test_network.py",
         "environment/test_waiting_line.py",
     )
 )
