@@ -78,6 +78,20 @@ class Pool:
         """The calls that take a place: a launch makes an id, which kernels have ready."""
         return {name: n for name, n in self.calls().items() if not name.startswith("launch")}
 
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool as another client does; return its result's content."""
+        params = {"name": tool, "arguments": arguments}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        answer = httpx.post(self.endpoint, headers=self.headers, json=message, timeout=TIMEOUT)
+        result = answer.json()["result"]
+        assert result["isError"] is False, result
+        return dict(result["structuredContent"])
+
+    def take_a_place(self) -> None:
+        """Use an environment as another client does; its cooldown begins."""
+        environment_id = self.call("launchShell")["environmentId"]
+        self.call("runPythonCodeInRemoteEnvironment", environmentId=environment_id, pythonCode="1")
+
     def fault(self, **fault: Any) -> None:
         url = self._url("faults")
         local_http("POST", url, headers=self.headers, json=fault).raise_for_status()

@@ -33,8 +33,6 @@ from .vscode import (
 # whether an environment is still there. With the default of 300 s it has to.
 KNOWN = "--AcaKernel.cooldown_seconds=1"
 
-QUIRKS = [[], ["silent_replacement"]]
-
 
 @contextmanager
 def opened(*arguments: str, **options: object) -> Iterator[tuple[Pool, VsCode]]:
@@ -60,6 +58,14 @@ def sessions_of(client: Client) -> set[int]:
     return found
 
 
+@pytest.fixture
+def code(pool_kernel: Client) -> VsCode:
+    """A notebook that has just been opened, on `pool`."""
+    one = VsCode(pool_kernel)
+    one.open()
+    return one
+
+
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[VsCode]:
     with running_kernel() as client:
@@ -72,16 +78,51 @@ def served() -> Iterator[VsCode]:
         yield code
 
 
+@pytest.fixture(scope="module")
+def cooling() -> Iterator[tuple[Pool, VsCode]]:
+    """A notebook whose environments are released after two seconds."""
+    with opened(KNOWN, cooldown_seconds=2) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def cooling_with_checkpoints() -> Iterator[tuple[Pool, VsCode]]:
+    with opened(KNOWN, "--AcaKernel.checkpoint_after_seconds=0.001", cooldown_seconds=2) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def only_opened() -> Iterator[tuple[Pool, VsCode]]:
+    with opened() as both:
+        yield both
+
+
+@pytest.fixture
+def unlaunched(only_opened: tuple[Pool, VsCode]) -> Iterator[VsCode]:
+    """A notebook in which nothing has run, and for which a test may launch nothing."""
+    pool, code = only_opened
+    before = pool.uses()
+    yield code
+    if pool.uses() != before:
+        code.client.restart()
+        code.open()
+        pytest.fail("an environment was launched")
+
+
 # -- opening -------------------------------------------------------------------------
 
 
-def test_opening_takes_no_environment_and_tells_the_version_of_widgets(
+def test_opening_and_typing_take_no_environment_and_tell_the_version_of_widgets(
     pool: Pool, pool_kernel: Client
 ) -> None:
     code = VsCode(pool_kernel)
     probe = code.open()
     assert [m["msg_type"] for m in probe.messages] == ["status", "stream", "status"]
     assert probe.text.startswith(f"{MARKER}8.")
+    assert pool.uses() == {}
+    for _ in range(3):
+        assert code.complete("import nu") is None
+    assert code.variables() == []
     assert pool.uses() == {}
     cell = code.run("import sys\n'vscode' in sys.modules, __vsc_ipynb_file__")
     assert cell.result == "(True, '/home/somebody/book.ipynb')"
@@ -115,11 +156,11 @@ def test_what_is_asked_while_an_environment_is_launched_anyway_waits_for_it(pool
         assert launches(pool) == 1
 
 
-def test_startup_commands_have_no_mark_and_run_ahead_of_the_first_cell(
-    pool: Pool, pool_kernel: Client
+def test_startup_commands_have_no_mark_and_no_input_and_run_ahead_of_the_first_cell(
+    pool: Pool, code: VsCode
 ) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
+    # Nobody sees that it asks: the notebook would wait for ever.
+    assert code.hidden("input('Who is there? ')").status == "ok"
     assert code.hidden("from math import pi as started").status == "ok"
     assert pool.uses() == {}
     assert code.run("started > 3").result == "True"
@@ -131,24 +172,14 @@ def test_set_up_code_is_run_in_each_environment_again(embedded: VsCode) -> None:
     assert embedded.run("import sys; 'vscode' in sys.modules").result == "True"
 
 
-def test_set_up_code_gets_no_input(pool: Pool, pool_kernel: Client) -> None:
-    """Nobody sees that it asks: the notebook would wait for ever."""
-    code = VsCode(pool_kernel)
-    code.open()
-    assert code.hidden("input('Who is there? ')").status == "ok"
-    assert code.run("1 + 1").result == "2"
-
-
-def test_an_interrupt_reaches_set_up_code(pool: Pool, pool_kernel: Client) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
+def test_an_interrupt_reaches_set_up_code(code: VsCode) -> None:
     code.hidden("import time\nwhile True: time.sleep(0.01)")
-    cell = pool_kernel.send("import time\nwhile True: time.sleep(0.01)", stop_on_error=False)
+    cell = code.client.send("import time\nwhile True: time.sleep(0.01)", stop_on_error=False)
     # Told when the cell has been sent, behind the set-up code.
-    busy = next(pool_kernel.messages_until_idle(cell, time.monotonic() + TIMEOUT))
+    busy = next(code.client.messages_until_idle(cell, time.monotonic() + TIMEOUT))
     assert busy["content"]["execution_state"] == "busy"
-    pool_kernel.interrupt()
-    ended = pool_kernel.collect(cell)
+    code.client.interrupt()
+    ended = code.client.collect(cell)
     # IPython shows no traceback of one that comes before the cell's own code.
     assert ended.reply["content"]["ename"] == "KeyboardInterrupt"
     assert code.run("1 + 1").result == "2"
@@ -162,19 +193,13 @@ def test_a_script_that_keeps_no_history_has_its_cells_run(pool: Pool, pool_kerne
     assert unseen.text == "ran\n"
 
 
-def test_code_of_other_extensions_gets_an_environment(pool: Pool, pool_kernel: Client) -> None:
+def test_code_of_other_extensions_gets_an_environment(pool: Pool, code: VsCode) -> None:
     """Their user was asked whether they may."""
-    code = VsCode(pool_kernel)
-    code.open()
     assert code.hidden("print(6 * 7)", allow_stdin=False).text == "42\n"
     assert launches(pool) == 1
 
 
-def test_widgets_of_another_version_than_was_told_are_spoken_of_once(
-    pool: Pool, pool_kernel: Client
-) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
+def test_widgets_of_another_version_than_was_told_are_spoken_of_once(code: VsCode) -> None:
     old = (
         "from comm import create_comm\n"
         "state = {'_model_module': '@jupyter-widgets/base', '_model_module_version': '1.2.0'}\n"
@@ -186,11 +211,7 @@ def test_widgets_of_another_version_than_was_told_are_spoken_of_once(
     assert code.run(old).said == ""
 
 
-def test_a_version_that_the_environment_has_told_is_not_spoken_of(
-    pool: Pool, pool_kernel: Client
-) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
+def test_a_version_that_the_environment_has_told_is_not_spoken_of(code: VsCode) -> None:
     code.run(
         "import sys, types\nsys.modules['ipywidgets'] = types.SimpleNamespace(__version__='7.9')"
     )
@@ -212,12 +233,8 @@ def test_a_comm_of_any_kind_may_be_opened(served: VsCode, data: str) -> None:
     assert cell.of_type("comm_open")
 
 
-def test_widgets_of_the_version_that_was_told_are_not_spoken_of(
-    pool: Pool, pool_kernel: Client
-) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
-    cell = code.run("import ipywidgets; ipywidgets.IntSlider()")
+def test_widgets_of_the_version_that_was_told_are_not_spoken_of(served: VsCode) -> None:
+    cell = served.run("import ipywidgets; ipywidgets.IntSlider()")
     assert cell.of_type("comm_open")
     assert cell.said == ""
 
@@ -231,37 +248,31 @@ def test_completions_come_from_the_environment_that_is_there(embedded: VsCode) -
     assert "a_name_of_mine" in embedded.variables()
 
 
-def test_typing_before_the_first_cell_takes_no_environment(pool: Pool, pool_kernel: Client) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
-    for _ in range(3):
-        assert code.complete("import nu") is None
+def test_typing_after_the_cooldown_takes_no_environment_and_no_sentence(
+    cooling: tuple[Pool, VsCode],
+) -> None:
+    check_typing_after_the_cooldown(*cooling)
+
+
+def test_typing_takes_none_either_where_another_one_is_put_in_the_place_of_what_has_gone() -> None:
+    with opened(KNOWN, cooldown_seconds=2, quirks=["silent_replacement"]) as both:
+        check_typing_after_the_cooldown(*both)
+
+
+def check_typing_after_the_cooldown(pool: Pool, code: VsCode) -> None:
+    code.run("mine = 5")
+    pool.wait_for_cooldown()
+    before = pool.calls()
+    assert code.complete("mi") is None
     assert code.variables() == []
-    assert pool.uses() == {}
-    assert code.run("1").said == ""
-
-
-@pytest.mark.parametrize("quirks", QUIRKS)
-def test_typing_after_the_cooldown_takes_no_environment_and_no_sentence(quirks: list[str]) -> None:
-    with opened(KNOWN, cooldown_seconds=2, quirks=quirks) as (pool, code):
-        code.run("mine = 5")
-        pool.wait_for_cooldown()
-        before = pool.calls()
-        assert code.complete("mi") is None
-        assert code.variables() == []
-        assert (
-            code.client.ask("inspect_request", {"code": "mine", "cursor_pos": 2})["content"][
-                "status"
-            ]
-            == "ok"
-            or quirks
-        )
-        assert code.hidden(PROBE).text.startswith(MARKER)
-        assert code.hidden(INFORMATION % "mine").text == "{}\n"
-        assert pool.calls() == before
-        cell = code.run("1 + 1")
-        assert cell.result == "2"
-        assert "released after" in cell.said
+    inspected = code.client.ask("inspect_request", {"code": "mine", "cursor_pos": 2})
+    assert inspected["content"]["status"] == "ok"
+    assert code.hidden(PROBE).text.startswith(MARKER)
+    assert code.hidden(INFORMATION % "mine").text == "{}\n"
+    assert pool.calls() == before
+    cell = code.run("1 + 1")
+    assert cell.result == "2"
+    assert "released after" in cell.said
 
 
 def test_on_the_embedded_pool_typing_after_the_cooldown_launches_nothing_either() -> None:
@@ -283,21 +294,23 @@ def test_on_the_embedded_pool_typing_after_the_cooldown_launches_nothing_either(
         assert "released after" in cell.said
 
 
-def test_debug_cell_after_the_cooldown_gets_an_environment_and_the_cell_the_sentence() -> None:
-    with opened(KNOWN, cooldown_seconds=2) as (pool, code):
-        code.run("mine = 5")
-        pool.wait_for_cooldown()
-        launched = launches(pool)
-        assert DELIMITER in code.hidden(IPYKERNEL).text
-        assert launches(pool) == launched
-        debugger = Debugger(code.client)
-        debugger.ask("initialize", clientID="vscode", adapterID="", pathFormat="path")
-        assert launches(pool) == launched + 1
-        assert code.hidden("import debugpy\ndebugpy.debug_this_thread()").said == ""
-        debugger.ask("attach")
-        debugger.ask("configurationDone")
-        assert "released after" in code.run("1 + 1").said
-        debugger.ask("disconnect")
+def test_debug_cell_after_the_cooldown_gets_an_environment_and_the_cell_the_sentence(
+    cooling: tuple[Pool, VsCode],
+) -> None:
+    pool, code = cooling
+    code.run("mine = 5")
+    pool.wait_for_cooldown()
+    launched = launches(pool)
+    assert DELIMITER in code.hidden(IPYKERNEL).text
+    assert launches(pool) == launched
+    debugger = Debugger(code.client)
+    debugger.ask("initialize", clientID="vscode", adapterID="", pathFormat="path")
+    assert launches(pool) == launched + 1
+    assert code.hidden("import debugpy\ndebugpy.debug_this_thread()").said == ""
+    debugger.ask("attach")
+    debugger.ask("configurationDone")
+    assert "released after" in code.run("1 + 1").said
+    debugger.ask("disconnect")
 
 
 def test_what_asks_whether_the_environment_is_there_launches_none() -> None:
@@ -317,24 +330,24 @@ def test_what_asks_whether_the_environment_is_there_launches_none() -> None:
         assert "released after" in cell.said
 
 
-def test_what_came_back_is_told_to_the_next_cell_of_the_user() -> None:
-    arguments = (KNOWN, "--AcaKernel.checkpoint_after_seconds=0.001")
-    with opened(*arguments, cooldown_seconds=2) as (pool, code):
-        code.run("mine = 5")
-        assert eventually(lambda: "stored" in code.run("%aca checkpoint").text.lower())
-        # These are not cells that the checkpoint could be older than.
-        code.complete("mi")
-        code.variables()
-        pool.wait_for_cooldown()
-        assert code.complete("mi") is None
-        cell = code.run("mine")
-        assert cell.result == "5"
-        assert "came back" in cell.said
-        assert "before the last" not in cell.said
+def test_what_came_back_is_told_to_the_next_cell_of_the_user(
+    cooling_with_checkpoints: tuple[Pool, VsCode],
+) -> None:
+    pool, code = cooling_with_checkpoints
+    code.run("mine = 5")
+    assert eventually(lambda: "stored" in code.run("%aca checkpoint").text.lower())
+    # These are not cells that the checkpoint could be older than.
+    code.complete("mi")
+    code.variables()
+    pool.wait_for_cooldown()
+    assert code.complete("mi") is None
+    cell = code.run("mine")
+    assert cell.result == "5"
+    assert "came back" in cell.said
+    assert "before the last" not in cell.said
 
 
-def test_a_death_that_typing_finds_is_told_to_the_next_cell(embedded: VsCode) -> None:
-    pid = int(embedded.run("import os; os.getpid()").result)
+def test_a_death_that_typing_finds_is_told_to_the_next_cell() -> None:
     with running_kernel(arguments=("--AcaKernel.isolation=process",)) as client:
         code = VsCode(client)
         pid = int(code.run("import os; os.getpid()").result)
@@ -353,15 +366,8 @@ def test_a_death_that_typing_finds_is_told_to_the_next_cell(embedded: VsCode) ->
 
 
 def test_typing_at_a_full_pool_waits_for_nothing_and_the_cell_is_told() -> None:
-    options = {"max_concurrent_sessions": 1, "cooldown_seconds": 4}
-    with (
-        running_pool(**options) as pool,
-        running_kernel(pool.env) as first,
-        running_kernel(pool.env) as second,
-    ):
-        code = VsCode(second)
-        code.open()
-        first.run("1")
+    with opened(max_concurrent_sessions=1, cooldown_seconds=4) as (pool, code):
+        pool.take_a_place()
         assert code.complete("pri") is None
         cell = code.client.send("print('got a place')")
         late = code.send_hidden("__vsc_ipynb_file__ = 'later'")
@@ -374,78 +380,75 @@ def test_typing_at_a_full_pool_waits_for_nothing_and_the_cell_is_told() -> None:
 # -- the interactive window, the debugger ---------------------------------------------
 
 
-def test_the_interactive_window_names_its_file_ahead_of_each_cell() -> None:
-    with opened(KNOWN, cooldown_seconds=2) as (pool, code):
-        for name in ("one.py", "two.py"):
-            assert code.hidden(f"__file__ = '/home/somebody/{name}'").status == "ok"
-        assert code.run("__file__").result == "'/home/somebody/two.py'"
-        code.hidden("__file__ = '/home/somebody/three.py'")
-        assert code.run("__file__").result == "'/home/somebody/three.py'"
-        pool.wait_for_cooldown()
-        assert code.run("__file__").result == "'/home/somebody/three.py'"
-        pool.wait_for_cooldown()
-        launched = launches(pool)
-        code.hidden("__file__ = '/home/somebody/four.py'")
-        assert launches(pool) == launched
-        assert code.run("__file__").result == "'/home/somebody/four.py'"
+def test_the_interactive_window_names_its_file_ahead_of_each_cell(
+    cooling: tuple[Pool, VsCode],
+) -> None:
+    pool, code = cooling
+    for name in ("one.py", "two.py"):
+        assert code.hidden(f"__file__ = '/home/somebody/{name}'").status == "ok"
+    assert code.run("__file__").result == "'/home/somebody/two.py'"
+    code.hidden("__file__ = '/home/somebody/three.py'")
+    assert code.run("__file__").result == "'/home/somebody/three.py'"
+    pool.wait_for_cooldown()
+    assert code.run("__file__").result == "'/home/somebody/three.py'"
+    pool.wait_for_cooldown()
+    launched = launches(pool)
+    code.hidden("__file__ = '/home/somebody/four.py'")
+    assert launches(pool) == launched
+    assert code.run("__file__").result == "'/home/somebody/four.py'"
 
 
-def test_the_end_of_run_by_line_takes_no_environment(pool: Pool, pool_kernel: Client) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
-    assert code.hidden("pass").status == "ok"
-    assert pool.uses() == {}
+def test_the_end_of_run_by_line_takes_no_environment(unlaunched: VsCode) -> None:
+    assert unlaunched.hidden("pass").status == "ok"
 
 
-def test_the_data_viewer_gets_an_environment_with_what_was_stored() -> None:
+def test_the_data_viewer_gets_an_environment_with_what_was_stored(
+    cooling_with_checkpoints: tuple[Pool, VsCode],
+) -> None:
     """Without an answer VS Code offers to install pandas."""
-    arguments = (KNOWN, "--AcaKernel.checkpoint_after_seconds=0.001")
-    with opened(*arguments, cooldown_seconds=2) as (pool, code):
-        code.run("import pandas\nmine = [5, 6]")
-        assert eventually(lambda: "stored" in code.run("%aca checkpoint").text.lower())
-        pool.wait_for_cooldown()
-        launched = launches(pool)
-        seen = code.hidden(PANDAS)
-        assert seen.text == f"{metadata.version('pandas')}\n{DELIMITER}\n"
-        assert seen.said == ""
-        assert launches(pool) == launched + 1
-        assert code.hidden(INFORMATION % "mine").text == '{"shape": "2"}\n'
-        cell = code.run("mine")
-        assert cell.result == "[5, 6]"
-        assert cell.said.count("came back") == 1
+    pool, code = cooling_with_checkpoints
+    code.run("import pandas\nmine = [5, 6]")
+    assert eventually(lambda: "stored" in code.run("%aca checkpoint").text.lower())
+    pool.wait_for_cooldown()
+    launched = launches(pool)
+    seen = code.hidden(PANDAS)
+    assert seen.text == f"{metadata.version('pandas')}\n{DELIMITER}\n"
+    assert seen.said == ""
+    assert launches(pool) == launched + 1
+    assert code.hidden(INFORMATION % "mine").text == '{"shape": "2"}\n'
+    cell = code.run("mine")
+    assert cell.result == "[5, 6]"
+    assert cell.said.count("came back") == 1
 
 
-def test_the_debugger_of_the_interactive_window_is_not_set_up_code() -> None:
+def test_the_debugger_of_the_interactive_window_is_not_set_up_code(
+    cooling: tuple[Pool, VsCode],
+) -> None:
     """In an environment of later, nobody would come whom it could wait for."""
-    with opened(KNOWN, cooldown_seconds=2) as (pool, code):
-        assert "('127.0.0.1', " in code.hidden(LISTEN).result
-        pool.wait_for_cooldown()
-        launched = launches(pool)
-        assert code.hidden(WAIT).status == "ok"
-        trace = "from debugpy import trace_this_thread;trace_this_thread(False)"
-        assert code.hidden(trace).status == "ok"
-        assert launches(pool) == launched
-        assert code.run("1 + 1").result == "2"
+    pool, code = cooling
+    pool.wait_for_cooldown()
+    assert "('127.0.0.1', " in code.hidden(LISTEN).result
+    pool.wait_for_cooldown()
+    launched = launches(pool)
+    assert code.hidden(WAIT).status == "ok"
+    trace = "from debugpy import trace_this_thread;trace_this_thread(False)"
+    assert code.hidden(trace).status == "ok"
+    assert launches(pool) == launched
+    assert code.run("1 + 1").result == "2"
 
 
-def test_the_end_of_debugging_takes_no_environment(pool: Pool, pool_kernel: Client) -> None:
+def test_the_end_of_debugging_takes_no_environment(unlaunched: VsCode) -> None:
     """A cell that is debugged has ended, perhaps because its environment has."""
-    code = VsCode(pool_kernel)
-    code.open()
-    answer = Debugger(pool_kernel).ask("disconnect", restart=False)
-    assert answer == {}
-    assert pool.uses() == {}
+    assert Debugger(unlaunched.client).ask("disconnect", restart=False) == {}
 
 
 def test_debug_cell_before_any_cell_gets_an_environment_with_its_first_debug_request(
-    pool: Pool, pool_kernel: Client
+    pool: Pool, code: VsCode
 ) -> None:
-    code = VsCode(pool_kernel)
-    code.open()
     version = code.hidden(IPYKERNEL).text.strip()
     assert version == DELIMITER + metadata.version("ipykernel") + DELIMITER
     assert pool.uses() == {}
-    debugger = Debugger(pool_kernel)
+    debugger = Debugger(code.client)
     debugger.ask("initialize", clientID="vscode", adapterID="", pathFormat="path")
     assert launches(pool) == 1
     assert code.hidden("import debugpy\ndebugpy.debug_this_thread()").status == "ok"
@@ -455,12 +458,12 @@ def test_debug_cell_before_any_cell_gets_an_environment_with_its_first_debug_req
     for source in sources:
         debugger.ask("setBreakpoints", source={"path": source}, breakpoints=[{"line": 2}])
     debugger.ask("configurationDone")
-    running = pool_kernel.send("x = 1\n" + cells[1], stop_on_error=False)
-    running = pool_kernel.send(cells[1], stop_on_error=False)
+    running = code.client.send("x = 1\n" + cells[1], stop_on_error=False)
+    running = code.client.send(cells[1], stop_on_error=False)
     stopped = debugger.wait_for("stopped")
     assert debugger.where(stopped["threadId"])[0][1] == 2
     debugger.ask("continue", threadId=stopped["threadId"])
-    assert pool_kernel.collect(running).text == "2\n"
+    assert code.client.collect(running).text == "2\n"
     debugger.ask("disconnect")
     removal = "import os as _VSCODE_os\n_VSCODE_fileList = []\ndel _VSCODE_fileList, _VSCODE_os"
     assert code.hidden(removal).status == "ok"
@@ -485,15 +488,12 @@ def test_a_subshell_and_the_question_for_widgets_come_with_the_first_comm(
 # -- other front ends' questions ------------------------------------------------------
 
 
-def test_comms_that_nobody_knows_are_refused_without_an_environment(
-    pool: Pool, pool_kernel: Client
-) -> None:
-    session, channel = pool_kernel.client.session, pool_kernel.client.shell_channel
+def test_comms_that_nobody_knows_are_refused_without_an_environment(unlaunched: VsCode) -> None:
+    client = unlaunched.client
     content = {"comm_id": "1", "target_name": "jupyter.widget.control", "data": {}}
-    message = session.msg("comm_open", content)
-    channel.send(message)
+    message = client.client.session.msg("comm_open", content)
+    client.client.shell_channel.send(message)
     answers = list(
-        pool_kernel.messages_until_idle(message["header"]["msg_id"], time.monotonic() + TIMEOUT)
+        client.messages_until_idle(message["header"]["msg_id"], time.monotonic() + TIMEOUT)
     )
     assert [m["msg_type"] for m in answers] == ["status", "comm_close", "status"]
-    assert pool.uses() == {}

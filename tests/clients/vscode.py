@@ -9,7 +9,6 @@ sent here has its marks and does the same.
 from __future__ import annotations
 
 import json
-import queue
 import time
 from typing import Any
 
@@ -150,12 +149,3 @@ class VsCode:
             content = {"code": name, "cursor_pos": 0, "detail_level": 0}
             assert self.client.ask("inspect_request", content)["content"]["found"]
         return names
-
-    def drain(self) -> list[dict[str, Any]]:
-        """Return what is on iopub by now."""
-        messages = []
-        while True:
-            try:
-                messages.append(self.client.client.get_iopub_msg(timeout=0.01))
-            except queue.Empty:
-                return messages

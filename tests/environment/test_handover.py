@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -253,7 +252,10 @@ def test_an_environment_whose_interpreter_is_broken_is_handed_to_nobody(runtime:
             use(kernel)
             assert kernel.run("1").said == ""
             (file,) = runtime.glob("aca-kernel/*/*.json")
-            run_in_session_interpreter(pool, json.loads(file.read_text())["environment_id"], code)
+            environment_id = json.loads(file.read_text())["environment_id"]
+            pool.call(
+                "runPythonCodeInRemoteEnvironment", environmentId=environment_id, pythonCode=code
+            )
 
         with running_kernel(pool.env) as kernel:
             for code in (LACKS_ZMQ, ODD_ZMQ):
@@ -266,14 +268,6 @@ def test_an_environment_whose_interpreter_is_broken_is_handed_to_nobody(runtime:
             use(kernel)
             assert kernel.run("1").said == ""
         assert sessions(pool) == 5
-
-
-def run_in_session_interpreter(pool: Pool, environment_id: str, code: str) -> None:
-    arguments = {"environmentId": environment_id, "pythonCode": code}
-    params = {"name": "runPythonCodeInRemoteEnvironment", "arguments": arguments}
-    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    answer = httpx.post(pool.endpoint, headers=pool.headers, json=request, timeout=TIMEOUT)
-    assert answer.json()["result"]["isError"] is False
 
 
 def test_an_environment_that_has_gone_meanwhile_is_not_missed(runtime: Path) -> None:
