@@ -85,11 +85,14 @@ def test_where_nothing_can_be_written_everybody_is_first(runtime: Path) -> None:
 
 @pytest.mark.parametrize("retry_after", [None, 1])
 def test_kernels_get_places_in_the_order_of_their_coming(retry_after: int | None) -> None:
-    with running_pool(
-        max_concurrent_sessions=1, cooldown_seconds=3, retry_after_seconds=retry_after
-    ) as pool, running_kernel(pool.env) as holder, running_kernel(pool.env) as first, \
-            running_kernel(pool.env) as second:  # fmt: skip
-        holder.run("1")
+    with (
+        running_pool(
+            max_concurrent_sessions=1, cooldown_seconds=3, retry_after_seconds=retry_after
+        ) as pool,
+        running_kernel(pool.env) as first,
+        running_kernel(pool.env) as second,
+    ):
+        pool.take_a_place()
         code = "import time; time.time()"
         early = first.send(code)
         first.wait_for_stream(early, "Waiting")
@@ -104,11 +107,10 @@ def test_who_waits_behind_others_gives_up_with_the_rule_for_the_size() -> None:
     short = ("--AcaKernel.pool_full_timeout_seconds=1",)
     with (
         running_pool(max_concurrent_sessions=1, cooldown_seconds=60) as pool,
-        running_kernel(pool.env) as holder,
         running_kernel(pool.env) as first,
         running_kernel(pool.env, arguments=short) as second,
     ):
-        holder.run("1")
+        pool.take_a_place()
         waiting = first.send("1")
         first.wait_for_stream(waiting, "Waiting")
         error = second.run("1").error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,12 +11,24 @@ from ..comparison import running_pair
 from ..support import Cell, Client, Pool, eventually, running_kernel, running_pool
 
 
-def test_a_plain_cell_costs_one_tool_call(pool: Pool, pool_kernel: Client) -> None:
-    assert pool_kernel.run("1+1").result == "2"
-    before = pool.calls()
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    with running_pool() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def shared_pool_kernel(shared_pool: Pool) -> Iterator[Client]:
+    with running_kernel(shared_pool.env) as kernel:
+        yield kernel
+
+
+def test_a_plain_cell_costs_one_tool_call(shared_pool: Pool, shared_pool_kernel: Client) -> None:
+    assert shared_pool_kernel.run("1+1").result == "2"
+    before = shared_pool.calls()
     for n in range(5):
-        assert pool_kernel.run(f"{n}+{n}").result == str(2 * n)
-    assert pool.calls() == {
+        assert shared_pool_kernel.run(f"{n}+{n}").result == str(2 * n)
+    assert shared_pool.calls() == {
         **before,
         "runPythonCodeInRemoteEnvironment": before["runPythonCodeInRemoteEnvironment"] + 5,
     }
@@ -128,11 +141,11 @@ def test_a_thread_that_prints_after_its_cell_is_heard(shared_kernel: Client) -> 
     assert eventually(arrived)
 
 
-def test_an_idle_notebook_makes_no_calls(pool: Pool, pool_kernel: Client) -> None:
-    pool_kernel.run("x = 1")
-    before = pool.calls()
+def test_an_idle_notebook_makes_no_calls(shared_pool: Pool, shared_pool_kernel: Client) -> None:
+    shared_pool_kernel.run("x = 1")
+    before = shared_pool.calls()
     time.sleep(2)
-    assert pool.calls() == before
+    assert shared_pool.calls() == before
 
 
 def test_completion_and_inspection_see_remote_variables(shared_kernel: Client) -> None:
@@ -226,19 +239,13 @@ def test_a_proxy_for_the_network_does_not_come_between_kernel_and_embedded_pool(
         assert kernel.run("6 * 7").result == "42"
 
 
-def test_flags_of_ipykernel_reach_the_remote_kernel() -> None:
-    arguments = ("--cache-size=7", "--HistoryManager.hist_file=:memory:", "--matplotlib", "inline")
-    with running_kernel(arguments=arguments) as kernel:
-        assert kernel.run("get_ipython().cache_size").result == "7"
-
-
 def test_a_cell_is_busy_and_numbered_before_the_pool_has_answered(
-    pool: Pool, pool_kernel: Client
+    shared_pool: Pool, shared_pool_kernel: Client
 ) -> None:
-    pool_kernel.run("1")
-    pool.fault(kind="delay", seconds=2, count=1, tool="runPythonCodeInRemoteEnvironment")
+    count = shared_pool_kernel.run("1").reply["content"]["execution_count"]
+    shared_pool.fault(kind="delay", seconds=2, count=1, tool="runPythonCodeInRemoteEnvironment")
     sent = time.time()
-    cell = pool_kernel.run("6 * 7")
+    cell = shared_pool_kernel.run("6 * 7")
     early = [
         message["msg_type"]
         for message, arrival in zip(cell.messages, cell.arrivals, strict=True)
@@ -249,8 +256,8 @@ def test_a_cell_is_busy_and_numbered_before_the_pool_has_answered(
     counts = {
         m["content"]["execution_count"] for m in cell.messages if "execution_count" in m["content"]
     }
-    assert counts == {2}
-    assert cell.reply["content"]["execution_count"] == 2
+    assert counts == {count + 1}
+    assert cell.reply["content"]["execution_count"] == count + 1
     assert [m["content"]["execution_state"] for m in cell.of_type("status")] == ["busy", "idle"]
 
 
@@ -287,32 +294,37 @@ module = next(
     one for name, one in sys.modules.items()
     if name.endswith(".extension") and hasattr(one, "LINE_GRACE_SECONDS")
 )
-type(sys.stdout).flush_interval = 0.5
-module.LINE_GRACE_SECONDS = 1.0
+before = type(sys.stdout).flush_interval, module.LINE_GRACE_SECONDS
+type(sys.stdout).flush_interval, module.LINE_GRACE_SECONDS = 0.5, 1.0
 """
+_AS_BEFORE = "type(sys.stdout).flush_interval, module.LINE_GRACE_SECONDS = before"
+
+
+@pytest.fixture
+def slow_kernel(shared_kernel: Client) -> Iterator[Client]:
+    assert shared_kernel.run(_SLOW_FLUSHES).status == "ok"
+    yield shared_kernel
+    shared_kernel.run(_AS_BEFORE)
 
 
 def streams(cell: Cell) -> list[str]:
     return [message["content"]["text"] for message in cell.of_type("stream")]
 
 
-def test_a_flush_that_was_due_before_does_not_cut_a_line() -> None:
-    with running_kernel() as kernel:
-        kernel.run(_SLOW_FLUSHES + "module.LINE_GRACE_SECONDS = 0")
-        cell = kernel.run(
-            "print('a', flush=True)\n"
-            "time.sleep(0.3)\n"
-            "sys.stdout.write('0')\n"
-            "time.sleep(0.35)\n"
-            "print(flush=True)"
-        )
+def test_a_flush_that_was_due_before_does_not_cut_a_line(slow_kernel: Client) -> None:
+    slow_kernel.run("module.LINE_GRACE_SECONDS = 0")
+    cell = slow_kernel.run(
+        "print('a', flush=True)\n"
+        "time.sleep(0.3)\n"
+        "sys.stdout.write('0')\n"
+        "time.sleep(0.35)\n"
+        "print(flush=True)"
+    )
     assert streams(cell) == ["a\n", "0\n"]
 
 
-def test_a_line_that_is_about_to_end_is_one_message() -> None:
-    with running_kernel() as kernel:
-        kernel.run(_SLOW_FLUSHES)
-        cell = kernel.run("sys.stdout.write('0'); time.sleep(0.9); print('1', flush=True)")
-        assert streams(cell) == ["01\n"]
-        cell = kernel.run("sys.stdout.write('0'); time.sleep(2.2); print('1', flush=True)")
-        assert streams(cell) == ["0", "1\n"]
+def test_a_line_that_is_about_to_end_is_one_message(slow_kernel: Client) -> None:
+    cell = slow_kernel.run("sys.stdout.write('0'); time.sleep(0.9); print('1', flush=True)")
+    assert streams(cell) == ["01\n"]
+    cell = slow_kernel.run("sys.stdout.write('0'); time.sleep(2.2); print('1', flush=True)")
+    assert streams(cell) == ["0", "1\n"]

@@ -105,11 +105,10 @@ def test_exit_ends_the_kernel_as_in_ipykernel() -> None:
 def test_a_full_pool_is_waited_for_with_a_sentence(quirks: list[str]) -> None:
     with (
         running_pool(max_concurrent_sessions=1, cooldown_seconds=4, quirks=quirks) as pool,
-        running_kernel(pool.env) as first,
-        running_kernel(pool.env) as second,
+        running_kernel(pool.env) as kernel,
     ):
-        first.run("1")
-        cell = second.run("print('got a place')")
+        pool.take_a_place()
+        cell = kernel.run("print('got a place')")
         assert cell.text == "got a place\n"
         assert "pool is full" in cell.said
         assert "Waiting" in cell.said
@@ -119,11 +118,10 @@ def test_waiting_for_a_full_pool_ends_with_a_clear_error() -> None:
     short = ("--AcaKernel.pool_full_timeout_seconds=1",)
     with (
         running_pool(max_concurrent_sessions=1, cooldown_seconds=60) as pool,
-        running_kernel(pool.env) as first,
-        running_kernel(pool.env, arguments=short) as second,
+        running_kernel(pool.env, arguments=short) as kernel,
     ):
-        first.run("1")
-        error = second.run("1").error
+        pool.take_a_place()
+        error = kernel.run("1").error
         assert error is not None
         assert error["ename"] == "PoolBusy"
         assert "maxConcurrentSessions" in error["evalue"]
@@ -132,14 +130,13 @@ def test_waiting_for_a_full_pool_ends_with_a_clear_error() -> None:
 def test_waiting_for_a_full_pool_can_be_interrupted() -> None:
     with (
         running_pool(max_concurrent_sessions=1, cooldown_seconds=60) as pool,
-        running_kernel(pool.env) as first,
-        running_kernel(pool.env) as second,
+        running_kernel(pool.env) as kernel,
     ):
-        first.run("1")
-        msg_id = second.send("1")
-        second.wait_for_stream(msg_id, "Waiting")
-        second.interrupt()
-        error = second.collect(msg_id).error
+        pool.take_a_place()
+        msg_id = kernel.send("1")
+        kernel.wait_for_stream(msg_id, "Waiting")
+        kernel.interrupt()
+        error = kernel.collect(msg_id).error
         assert error is not None
         assert error["ename"] == "KeyboardInterrupt"
 
