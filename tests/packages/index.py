@@ -110,6 +110,17 @@ class Index:
         else:
             del self.files[project]
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Answer nobody before the end of the block."""
+        self.is_silent = True
+        try:
+            yield
+        finally:
+            self.is_silent = False
+            self.ended.set()
+            self.ended = threading.Event()
+
     def end(self) -> None:
         """Answer nobody any more, as if the network were cut."""
         self.ended.set()

@@ -75,9 +75,10 @@ def shared(index: Index, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 
 @pytest.fixture
-def one(shared: Notebook) -> Iterator[Notebook]:
-    yield shared
-    shared.begin_anew()
+def one(shared: Notebook) -> Notebook:
+    if shared.started:
+        shared.begin_anew()
+    return shared
 
 
 def install(one: Notebook, index: Index, *requirements: str) -> None:
@@ -92,22 +93,20 @@ def not_restored(cell: Cell) -> str:
 
 
 def test_what_pip_has_installed_is_there_after_an_expiry(one: Notebook, index: Index) -> None:
+    one.run("import numpy")
+    one.wait_until_stored()
+    # What the image has is not kept.
+    assert one.manifest()["packages"] == {"pinned": [], "kept": []}
     install(one, index, "aca-alpha")
     one.run("import aca_alpha as alpha\nthing = alpha.Thing()\nthing.n = 7")
     one.expire_when_stored()
     cell = one.run("import aca_beta\nprint(thing.n, alpha.__version__)")
     assert cell.text == "7 2.0\n", cell.said
-    assert re.search(r"2 variables, 0 files and 2 packages came back in", cell.said)
+    assert re.search(r"3 variables, 0 files and 2 packages came back in", cell.said)
     assert not_restored(cell) == ""
     # The second environment is not the image of the third.
     one.expire_when_stored()
     assert one.run("print(alpha.__version__)").text == "2.0\n"
-
-
-def test_what_the_image_has_is_not_kept(one: Notebook) -> None:
-    one.run("import numpy")
-    one.wait_until_stored()
-    assert one.manifest()["packages"] == {"pinned": [], "kept": []}
 
 
 def test_a_version_that_is_gone_is_named_and_the_rest_comes(one: Notebook, index: Index) -> None:
@@ -199,17 +198,11 @@ def test_without_a_network_packages_are_named_and_the_rest_comes(
         assert f"aca-beta 1.0 ({reason})" in not_restored(cell)
 
 
-def test_an_interrupt_ends_the_installation_and_all_is_kept(tmp_path: Path, index: Index) -> None:
-    own = Index()
-    own.files = index.files
-    with (
-        serving(own),
-        notebook(tmp_path, *AFTER_EACH_CELL, f"--AcaKernel.packages_index_url={own.url}") as one,
-    ):
-        install(one, own, "aca-alpha")
-        one.run("n = 7")
-        one.wait_until_stored()
-        own.is_silent = True
+def test_an_interrupt_ends_the_installation_and_all_is_kept(one: Notebook, index: Index) -> None:
+    install(one, index, "aca-alpha")
+    one.run("n = 7")
+    one.wait_until_stored()
+    with index.silent():
         one.pool.expire()
         msg_id = one.kernel.send("print(n)")
         # Said by the kernel, while the cell waits for the restore.
@@ -217,10 +210,8 @@ def test_an_interrupt_ends_the_installation_and_all_is_kept(tmp_path: Path, inde
         one.kernel.interrupt()
         cell = one.kernel.collect(msg_id)
         assert cell.reply["content"]["ename"] == "KeyboardInterrupt"
-        own.is_silent = False
-        own.ended.set()
-        assert one.run("%aca restore").status == "ok"
-        assert one.run("import aca_alpha\nprint(n)").text == "7\n"
+    assert one.run("%aca restore").status == "ok"
+    assert one.run("import aca_alpha\nprint(n)").text == "7\n"
 
 
 def test_keys_of_an_index_are_in_no_checkpoint(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 from aca_kernel.settings import AcaKernel
 
 from ..batch.support import run, texts, write_notebook
-from ..support import TIMEOUT, Client, logging_kernel, running_kernel, running_pool
+from ..support import TIMEOUT, Client, eventually, logging_kernel, running_kernel, running_pool
 from .index import Index, broken_source, serving, wheel
 
 # Cells find pip in this Python, and uv by their PATH only.
@@ -41,6 +40,13 @@ def index() -> Iterator[Index]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def shared(index: Index) -> Iterator[Client]:
+    """A kernel whose cells may ask for packages; each test has names of its own for them."""
+    with asking_kernel(index) as kernel:
+        yield kernel
+
+
 @contextmanager
 def asking_kernel(
     index: Index, packages: str = "", *arguments: str, env: dict[str, str] | None = None
@@ -51,9 +57,11 @@ def asking_kernel(
         yield kernel
 
 
-def block(*requirements: str, python: str = ">=3.9") -> str:
+def block(*requirements: str, python: str = ">=3.9", index: str = "") -> str:
     listed = "".join(f'#     "{one}",\n' for one in requirements)
-    return f'# /// script\n# requires-python = "{python}"\n# dependencies = [\n{listed}# ]\n# ///\n'
+    asked = f'# requires-python = "{python}"\n# dependencies = [\n{listed}# ]\n'
+    asked += f'# [[tool.uv.index]]\n# url = "{index}"\n' if index else ""
+    return f"# /// script\n{asked}# ///\n"
 
 
 def last_sentence(said: str) -> str:
@@ -86,14 +94,14 @@ def test_what_is_there_in_a_fitting_version_costs_nothing(index: Index) -> None:
     assert len(index.requests) == before
 
 
-def test_a_notebook_that_asks_for_nothing_pays_nothing(shared_kernel: Client) -> None:
+def test_a_notebook_that_asks_for_nothing_pays_nothing(kernel: Client) -> None:
     """Neither by the config, which goes to an environment once, nor by imports in it."""
     assert len(json.dumps(AcaKernel().packages_config())) < 80
-    shared_kernel.run("1 + 1")
+    kernel.run("1 + 1")
     code = "sorted(one for one in sys.modules if one.endswith(('packages.attach', {})))"
     names = ("before_cells", "added", "installer", "parts", "unmet", "script_metadata", "uv_binary")
     own = ", ".join(f"'.packages.{name}'" for name in names)
-    loaded = shared_kernel.run(f"import sys; {code.format(own)}").result
+    loaded = kernel.run(f"import sys; {code.format(own)}").result
     assert loaded.count(",") == 0, loaded
     assert loaded.endswith("packages.attach']")
 
@@ -158,26 +166,25 @@ def test_without_a_network_the_sentence_says_so(index: Index) -> None:
         assert cell.result == "2"
 
 
-def test_a_cell_with_metadata_gets_its_packages_before_it_runs(index: Index) -> None:
-    with asking_kernel(index) as kernel:
-        kernel.run("1")
-        code = block("aca-alpha<2", python=">=3.99") + "import aca_alpha\naca_alpha.__version__"
-        cell = kernel.run(code)
-        assert cell.result == "'1.0'"
-        assert "This cell asks for Python >=3.99, and the environment has 3." in cell.said
-        assert "aca-alpha 1.0." in cell.said
-        assert kernel.run(code).said == ""
-        # The block may change.
-        assert "aca-beta 1.0." in kernel.run(block("aca-beta<1.5")).said
-        # A cell that awaits takes another way through IPython.
-        cell = kernel.run(
-            block("aca-gamma") + "import asyncio, aca_gamma\nawait asyncio.sleep(0)\nprint(1)"
-        )
-        assert cell.text == "1\n"
-        cell = kernel.run(block(python="3.9"))
-        assert "This cell asks for Python 3.9, which says no versions" in cell.said
-        # Hidden code asks for nothing.
-        assert kernel.run(block("aca-alpha>1"), store_history=False).said == ""
+def test_a_cell_with_metadata_gets_its_packages_before_it_runs(shared: Client) -> None:
+    shared.run("1")
+    code = block("aca-alpha<2", python=">=3.99") + "import aca_alpha\naca_alpha.__version__"
+    cell = shared.run(code)
+    assert cell.result == "'1.0'"
+    assert "This cell asks for Python >=3.99, and the environment has 3." in cell.said
+    assert "aca-alpha 1.0." in cell.said
+    assert shared.run(code).said == ""
+    # The block may change.
+    assert "aca-beta 1.0." in shared.run(block("aca-beta<1.5")).said
+    # A cell that awaits takes another way through IPython.
+    cell = shared.run(
+        block("aca-gamma") + "import asyncio, aca_gamma\nawait asyncio.sleep(0)\nprint(1)"
+    )
+    assert cell.text == "1\n"
+    cell = shared.run(block(python="3.9"))
+    assert "This cell asks for Python 3.9, which says no versions" in cell.said
+    # Hidden code asks for nothing.
+    assert shared.run(block("aca-alpha>1"), store_history=False).said == ""
 
 
 @pytest.mark.parametrize(
@@ -188,30 +195,26 @@ def test_a_cell_with_metadata_gets_its_packages_before_it_runs(index: Index) -> 
         (block("a") + "\n" + block("b"), "the cell has two blocks of script metadata"),
     ],
 )
-def test_metadata_that_cannot_be_read_is_told(
-    code: str, sentence: str, shared_kernel: Client
-) -> None:
-    cell = shared_kernel.run(code)
+def test_metadata_that_cannot_be_read_is_told(code: str, sentence: str, shared: Client) -> None:
+    cell = shared.run(code)
     assert cell.status == "ok"
     assert f"Nothing was installed for this cell: {sentence}" in cell.said
 
 
-def test_an_interrupt_ends_the_installation_and_the_cell(index: Index) -> None:
+def test_an_interrupt_ends_the_installation_and_the_cell(shared: Client) -> None:
     holding = Index()
     holding.is_silent = True
-    with serving(holding), asking_kernel(holding) as kernel:
+    with serving(holding):
         for code in ("print('ran')", "import asyncio\nawait asyncio.sleep(0)\nprint('ran')"):
-            asked = len(holding.requests)
-            msg_id = kernel.send(block("aca-alpha") + code)
-            deadline = time.monotonic() + TIMEOUT
-            while len(holding.requests) == asked and time.monotonic() < deadline:
-                time.sleep(0.02)
-            kernel.interrupt()
-            cell = kernel.collect(msg_id)
+            holding.requests.clear()
+            msg_id = shared.send(block("aca-held", index=holding.url) + code)
+            assert eventually(lambda: bool(holding.requests), TIMEOUT)
+            shared.interrupt()
+            cell = shared.collect(msg_id)
             assert cell.reply["content"]["ename"] == "KeyboardInterrupt"
-            assert "Interrupted: aca-alpha is not installed." in cell.said
+            assert "Interrupted: aca-held is not installed." in cell.said
             assert cell.text == ""
-        assert kernel.run("1 + 1").result == "2"
+        assert shared.run("1 + 1").result == "2"
 
 
 def test_an_installation_ends_at_its_time_limit_and_says_what_it_does(index: Index) -> None:
@@ -242,23 +245,25 @@ def test_the_setting_names_files_beside_the_notebook(
         assert "names missing.txt, which lies neither beside the notebook" in cell.said
 
 
-@pytest.mark.parametrize("is_right", [True, False])
 def test_a_file_that_is_not_that_of_the_lock_is_not_installed(
-    is_right: bool, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    name, data = wheel("aca-beta", "1.0")
-    digest = hashlib.sha256(data if is_right else b"another").hexdigest()
-    (tmp_path / "uv.lock").write_text(
-        'version = 1\n[[package]]\nname = "here"\nsource = { virtual = "." }\n'
-        'dependencies = [{ name = "aca-beta" }]\n'
-        '[[package]]\nname = "aca-beta"\nversion = "1.0"\nsource = { registry = "x" }\n'
-        f'wheels = [{{ url = "x/{name}", hash = "sha256:{digest}" }}]\n'
-    )
+    text = 'version = 1\n[[package]]\nname = "here"\nsource = { virtual = "." }\n'
+    text += 'dependencies = [{ name = "aca-alpha" }, { name = "aca-beta" }]\n'
+    for project, contents in (("aca-alpha", b"another"), ("aca-beta", None)):
+        name, data = wheel(project, "1.0")
+        digest = hashlib.sha256(contents or data).hexdigest()
+        text += f'[[package]]\nname = "{project}"\nversion = "1.0"\n'
+        text += 'source = { registry = "x" }\n'
+        text += f'wheels = [{{ url = "x/{name}", hash = "sha256:{digest}" }}]\n'
+    (tmp_path / "uv.lock").write_text(text)
     with asking_kernel(index, "uv.lock") as kernel:
-        cell = kernel.run("import importlib.util; importlib.util.find_spec('aca_beta') is not None")
-        assert cell.result == str(is_right), cell.said
-        assert ("Hash mismatch" in cell.said) is not is_right
+        code = "from importlib.util import find_spec as f; f('aca_alpha'), f('aca_beta').name"
+        cell = kernel.run(code)
+        assert cell.result == "(None, 'aca_beta')", cell.said
+        assert cell.said.count("Hash mismatch") == 1, cell.said
+        assert re.search("for aca-alpha, which could not be installed: .*Hash mismatch", cell.said)
 
 
 def test_once_for_an_environment_not_for_each_kernel(index: Index) -> None:
@@ -306,37 +311,28 @@ def test_a_key_that_cells_do_not_have_is_named(index: Index) -> None:
     assert private.requests == []
 
 
-def test_without_room_for_temporary_files_the_cells_run(index: Index) -> None:
-    with asking_kernel(index, "") as kernel:
-        kernel.run("import tempfile; tempfile.tempdir = '/nowhere/at/all'")
-        cell = kernel.run(block("aca-beta") + "\n1 + 1")
-        assert "could not be installed: the environment cannot write temporary files" in cell.said
-        assert (cell.result, cell.status) == ("2", "ok")
+def test_without_room_for_temporary_files_the_cells_run(shared: Client) -> None:
+    shared.run("import tempfile; before = tempfile.tempdir; tempfile.tempdir = '/nowhere/at/all'")
+    cell = shared.run(block("aca-homeless") + "\n1 + 1")
+    shared.run("tempfile.tempdir = before")
+    assert "could not be installed: the environment cannot write temporary files" in cell.said
+    assert (cell.result, cell.status) == ("2", "ok")
 
 
 @pytest.mark.parametrize("words", [(), ("--kernel-processes",)])
 def test_a_batch_installs_for_each_notebook_what_its_metadata_asks_for(
     index: Index, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
+    code = "import aca_alpha\naca_alpha.__version__"
     for name, requirement in (("one", "aca-alpha<2"), ("two", "aca-alpha>=2")):
-        code = "import aca_alpha\naca_alpha.__version__"
         write_notebook(tmp_path / f"{name}.ipynb", block(requirement) + "print(1)", code)
+    # Read ahead of the first cell.
+    write_notebook(tmp_path / "three.ipynb", code, block("aca-alpha<2"))
     done = run(tmp_path, ".", "--inplace", *words, env={"PIP_INDEX_URL": index.url})
     assert done.returncode == 0, done.stdout + done.stderr
     for name, version in (("one", "1.0"), ("two", "2.0")):
         assert texts(tmp_path / f"{name}.ipynb")[1] == f"'{version}'"
-
-
-@pytest.mark.parametrize("words", [(), ("--kernel-processes",)])
-def test_a_batch_reads_metadata_ahead_of_the_first_cell(
-    index: Index, tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    path = write_notebook(
-        tmp_path / "book.ipynb", "import aca_alpha\naca_alpha.__version__", block("aca-alpha<2")
-    )
-    done = run(tmp_path, ".", "--inplace", *words, env={"PIP_INDEX_URL": index.url})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert texts(path)[0].endswith("aca-alpha 1.0.\n'1.0'")
+    assert texts(tmp_path / "three.ipynb")[0].endswith("aca-alpha 1.0.\n'1.0'")
 
 
 def test_metadata_is_remembered_without_a_checkpoint(index: Index) -> None:
@@ -406,9 +402,7 @@ def test_a_key_is_in_no_log(tmp_path: Path) -> None:
     assert private.password not in (tmp_path / "log").read_text()
 
 
-def test_a_password_in_a_requirement_is_not_shown(shared_kernel: Client) -> None:
-    cell = shared_kernel.run(
-        block("far @ http://me:Sesame-1234@127.0.0.1:9/far-1-py3-none-any.whl")
-    )
+def test_a_password_in_a_requirement_is_not_shown(shared: Client) -> None:
+    cell = shared.run(block("far @ http://me:Sesame-1234@127.0.0.1:9/far-1-py3-none-any.whl"))
     assert "far @ http://127.0.0.1:9/far-1-py3-none-any.whl, which could not" in cell.said
     assert "Sesame" not in cell.said
