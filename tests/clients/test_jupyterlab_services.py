@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,6 @@ def client_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(tmp_path_factory.mktemp("node"), _NODE, _NPM)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    with running_server(tmp_path_factory.mktemp("server")) as one:
-        yield one
-
-
 def comes_to_rest(client: ServicesClient) -> bool:
     """Whether the kernel is seen to be idle and connected.
 
@@ -44,8 +39,8 @@ def comes_to_rest(client: ServicesClient) -> bool:
     return eventually(lambda: client.call("state") == at_rest)
 
 
-@pytest.fixture
-def client(client_path: Path, server: JupyterServer) -> Iterator[ServicesClient]:
+@contextmanager
+def started(client_path: Path, server: JupyterServer) -> Iterator[ServicesClient]:
     """A client that has started a kernel."""
     assert _NODE
     with services_client(_NODE, client_path, server) as one:
@@ -54,6 +49,30 @@ def client(client_path: Path, server: JupyterServer) -> Iterator[ServicesClient]
         yield one
         one.call("shutdown")
     assert server.kernels() == []
+
+
+def begin(client: ServicesClient) -> ServicesClient:
+    """Forget what has been before a test, and what a test has left running."""
+    if not comes_to_rest(client):
+        client.call("restart")
+    client.events.clear()
+    return client
+
+
+@pytest.fixture(scope="module")
+def shared_client(
+    client_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServicesClient]:
+    with (
+        running_server(tmp_path_factory.mktemp("server")) as server,
+        started(client_path, server) as one,
+    ):
+        yield one
+
+
+@pytest.fixture
+def client(shared_client: ServicesClient) -> ServicesClient:
+    return begin(shared_client)
 
 
 def test_outputs_come_as_they_are_printed_between_busy_and_idle(client: ServicesClient) -> None:
@@ -170,25 +189,27 @@ def test_a_queue_of_cells_ends_at_an_error(client: ServicesClient) -> None:
     assert statuses == ["ok", "error", "aborted"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def short_lived_pool() -> Iterator[Pool]:
     with running_pool(cooldown_seconds=2) as pool:
         yield pool
 
 
-@pytest.fixture
-def short_lived_client(
-    client_path: Path, short_lived_pool: Pool, tmp_path: Path
+@pytest.fixture(scope="module")
+def shared_short_lived_client(
+    client_path: Path, short_lived_pool: Pool, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServicesClient]:
-    """A client whose kernel's environments live for two seconds without use."""
-    assert _NODE
     with (
-        running_server(tmp_path, env=short_lived_pool.env) as server,
-        services_client(_NODE, client_path, server) as one,
+        running_server(tmp_path_factory.mktemp("short"), env=short_lived_pool.env) as server,
+        started(client_path, server) as one,
     ):
-        one.call("start", name="aca")
         yield one
-        one.call("shutdown")
+
+
+@pytest.fixture
+def short_lived_client(shared_short_lived_client: ServicesClient) -> ServicesClient:
+    """A client whose kernel's environments live for two seconds without use."""
+    return begin(shared_short_lived_client)
 
 
 def test_no_message_is_lost_when_the_environment_is_relaunched(
