@@ -54,8 +54,15 @@ class Proxy:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def accept_again(self) -> None:
-        """Take connections on the same port again."""
-        self._open(self.port)
+        """Take connections on the same port again, if it does not."""
+        if self._listener is None or self._listener.fileno() < 0:
+            self._open(self.port)
+
+    def behave(self) -> None:
+        """End whatever it was told."""
+        self.drip_bytes = self.resets_left = 0
+        self.last_request = ""
+        self.accept_again()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
