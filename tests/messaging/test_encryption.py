@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import zmq
 from jupyter_client.manager import KernelManager, start_new_kernel
 from zmq.utils.monitor import recv_monitor_message
 
-from tests.support import TIMEOUT, Client, Pool
+from tests.support import TIMEOUT, Client, Pool, running_pool
 
 SOCKETS = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "hb": zmq.REQ}
 
@@ -24,11 +23,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@contextmanager
-def kernel(pool: Pool, policy: str) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    with running_pool() as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def client(shared_pool: Pool, policy: str) -> Iterator[Client]:
     manager, client = start_new_kernel(
         kernel_name="aca",
-        env={**os.environ, **pool.env},
+        env={**os.environ, **shared_pool.env},
         transport_encryption=policy,
         startup_timeout=int(TIMEOUT),
     )
@@ -39,36 +44,35 @@ def kernel(pool: Pool, policy: str) -> Iterator[Client]:
         manager.shutdown_kernel()
 
 
-@pytest.mark.parametrize("policy", ["required", "auto"])
-def test_all_sockets_are_encrypted_where_the_client_asks_for_it(pool: Pool, policy: str) -> None:
-    with kernel(pool, policy) as client:
-        assert client.manager.get_connection_info()["curve_publickey"]
-        assert client.run("print(6 * 7)").text == "42\n"
-        assert client.ask("kernel_info_request", {}, "control")["content"]["status"] == "ok"
-        cell = client.send("name = input('? ')", allow_stdin=True)
-        client.client.get_stdin_msg(timeout=TIMEOUT)
-        client.client.input("Ada")
-        assert client.collect(cell).status == "ok"
-        assert _beats(client)
-        client.restart()
-        assert client.run("print(name)").error is not None
+@pytest.mark.parametrize("policy", ["required", "auto"], scope="module")
+def test_all_sockets_are_encrypted_where_the_client_asks_for_it(client: Client) -> None:
+    assert client.manager.get_connection_info()["curve_publickey"]
+    assert client.run("print(6 * 7)").text == "42\n"
+    assert client.ask("kernel_info_request", {}, "control")["content"]["status"] == "ok"
+    cell = client.send("name = input('? ')", allow_stdin=True)
+    client.client.get_stdin_msg(timeout=TIMEOUT)
+    client.client.input("Ada")
+    assert client.collect(cell).status == "ok"
+    assert _beats(client)
+    client.restart()
+    assert client.run("print(name)").error is not None
 
 
-def test_a_client_without_the_keys_is_not_let_in(pool: Pool) -> None:
-    with kernel(pool, "required") as client:
-        info = json.loads(Path(client.manager.connection_file).read_text())
-        with zmq.Context() as context:
-            refused = {
-                name: _hears_of_a_handshake(context, kind, info[f"{name}_port"])
-                for name, kind in {**SOCKETS, "iopub": zmq.SUB}.items()
-            }
-        assert not any(refused.values()), refused
+@pytest.mark.parametrize("policy", ["required"], scope="module")
+def test_a_client_without_the_keys_is_not_let_in(client: Client) -> None:
+    info = json.loads(Path(client.manager.connection_file).read_text())
+    with zmq.Context() as context:
+        refused = {
+            name: _hears_of_a_handshake(context, kind, info[f"{name}_port"])
+            for name, kind in {**SOCKETS, "iopub": zmq.SUB}.items()
+        }
+    assert not any(refused.values()), refused
 
 
-def test_a_client_that_does_not_ask_gets_plain_sockets(pool: Pool) -> None:
-    with kernel(pool, "disabled") as client:
-        assert "curve_publickey" not in client.manager.get_connection_info()
-        assert client.run("print(6 * 7)").text == "42\n"
+@pytest.mark.parametrize("policy", ["disabled"], scope="module")
+def test_a_client_that_does_not_ask_gets_plain_sockets(client: Client) -> None:
+    assert "curve_publickey" not in client.manager.get_connection_info()
+    assert client.run("print(6 * 7)").text == "42\n"
 
 
 def _beats(client: Client) -> bool:
