@@ -47,7 +47,6 @@ class Lab:
     screenshots: Path
     # Errors that the page reported, in its console or by an exception.
     errors: list[str] = field(default_factory=list)
-    kept_kernel: str = ""
 
     def shoot(self, name: str) -> None:
         """Keep a picture of the window."""
@@ -70,17 +69,11 @@ class Lab:
         cards = self.page.locator(f'.jp-LauncherCard[data-category="{category}"]:visible')
         return cards.filter(has_text=DISPLAY_NAME)
 
-    def open(self, name: str, *cells: str, kernel_id: str = "") -> Notebook:
-        """Open a new notebook of these cells and wait for its kernel, a new one by default."""
+    def open(self, name: str, *cells: str) -> Notebook:
+        """Open a new notebook of these cells and wait for its kernel."""
         self.server.write_notebook(name, list(cells))
-        given = {"kernel": {"id": kernel_id}} if kernel_id else {}
-        self.command("docmanager:open", path=name, factory="Notebook", **given)
+        self.command("docmanager:open", path=name, factory="Notebook")
         return self.notebook()
-
-    def open_cheaply(self, name: str, *cells: str) -> Notebook:
-        """Open it with a kernel that other notebooks have used."""
-        self.kept_kernel = self.server.shared_kernel()
-        return self.open(name, *cells, kernel_id=self.kept_kernel)
 
     def notebook(self) -> Notebook:
         """The notebook in front, with its kernel started."""
@@ -96,16 +89,14 @@ class Lab:
         self.page.locator(".jp-LauncherCard").first.wait_for()
 
     def close_all(self) -> None:
-        """Close what is open, without saving, and end its kernels but for the one that is kept."""
+        """Close what is open, without saving, and end its kernels."""
         self.page.evaluate(
-            """async kept => {
+            """async () => {
                 for (const widget of [...window.jupyterapp.shell.widgets('main')]) {
-                    if (widget.sessionContext?.session?.kernel?.id !== kept)
-                        await widget.sessionContext?.shutdown();
+                    await widget.sessionContext?.shutdown();
                     widget.dispose();
                 }
-            }""",
-            self.kept_kernel,
+            }"""
         )
         expect(self.launcher_card("Notebook")).to_be_visible()
 

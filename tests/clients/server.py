@@ -35,7 +35,6 @@ class JupyterServer:
     root: Path
     process: subprocess.Popen[str]
     _lines: list[str] = field(default_factory=list)
-    _shared: str = ""
 
     @property
     def log(self) -> str:
@@ -48,16 +47,6 @@ class JupyterServer:
     def kernels(self) -> list[dict[str, str]]:
         answer = local_http("GET", self.url + "api/kernels", headers=self.headers, timeout=30)
         return list(answer.raise_for_status().json())
-
-    def shared_kernel(self) -> str:
-        """Return the id of an idle kernel for notebooks that leave it as it is."""
-        idle = [one["id"] for one in self.kernels() if one["execution_state"] == "idle"]
-        if self._shared not in idle:
-            answer = httpx.post(
-                self.url + "api/kernels", headers=self.headers, json={"name": "aca"}, timeout=30
-            )
-            self._shared = str(answer.raise_for_status().json()["id"])
-        return self._shared
 
     def shut_down_kernels(self) -> None:
         for kernel in self.kernels():
