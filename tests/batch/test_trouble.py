@@ -71,7 +71,9 @@ open({str(end)!r}, 'w').close()
         started(tmp_path, *words, env=pool.env | env) as batch,
     ):
         assert eventually(runs.exists, BOUND)
-        assert eventually(lambda: is_waited_for(pool), BOUND)
+        # A call that has just begun: its answer has the cell's end.
+        calls = pool.calls()
+        assert eventually(lambda: pool.calls() != calls and is_waited_for(pool), BOUND)
         # The batch stands still between its two cells while the environment goes.
         batch.send_signal(signal.SIGSTOP)
         gate.touch()
@@ -84,7 +86,9 @@ open({str(end)!r}, 'w').close()
     assert texts(path) == ["", "True\n"]
     assert runs.read_text() == "xx"
     assert report(tmp_path)["x.ipynb"]["attempts"] == 2
-    assert "The session environment, or the process in it, ended between two cells." in out
+    # On a busy machine the end of the first cell may come with the next call, which finds nothing.
+    between = "The session environment, or the process in it, ended between two cells."
+    assert between in out or "The session environment ended while this was running." in out
 
 
 def test_it_begins_anew_as_often_as_retries_say_and_code_that_fails_is_never_run_again(
