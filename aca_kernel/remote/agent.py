@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import shutil
 import sys
 import threading
@@ -132,6 +133,8 @@ class Agent:
         self.wake = WakeFifo(os.path.join(directory, "wake"))
         self.calls = CallSocket(os.path.join(directory, "calls"))
         self.depot = Depot(directory, config["compiled"])
+        # An exchange has it, or who sees a remote kernel end meanwhile.
+        self.lock = threading.Lock()
         if not self.missing:
             self._start_kernel()
 
@@ -151,9 +154,8 @@ class Agent:
         Ends the remote kernel and everything that it has started, and removes what has come
         into the working directory. Returns the names that were there before.
         """
-        if self.kernel is not None:
-            self.kernel.close()
-            self.messages.kernel = None
+        with self.lock:
+            self._close_kernel()
         self.messages.open_requests.forget()
         retirement.end_processes(self.nonce)
         self.calls.close()
@@ -187,6 +189,10 @@ class Agent:
 
         Both are frames, the second in pieces.
         """
+        with self.lock:
+            return self._exchange(text)
+
+    def _exchange(self, text: str) -> list[bytes | memoryview]:
         began = time.monotonic()
         nonce, page = wire.decode_frame(text)
         if nonce != self.nonce:
@@ -252,15 +258,34 @@ class Agent:
     # -- the remote kernel -------------------------------------------------------
 
     def _start_kernel(self) -> None:
-        if self.kernel is not None:
-            self.kernel.close()
-            self.messages.kernel = None
+        self._close_kernel()
         self._mend_folder()
         self.calls.forget_first()
         self.kernel_number += 1
         self.messages.readiness = Readiness(self.kernel_number, self.config["session"])
         self._open_kernel()
         self.messages.probe()
+
+    def _close_kernel(self) -> None:
+        if self.kernel is not None:
+            self.kernel.close()
+            self.messages.kernel = None
+
+    def _take_end(self, kernel: Any, exit_fd: int) -> None:
+        """Take what a remote kernel leaves when it ends, though nobody may ask for it.
+
+        Its sockets would look for it until somebody does, hundreds of times a second. One that was
+        never ready is left to whoever waits for it, and is told why it did not start.
+        """
+        try:
+            poll = select.poll()
+            poll.register(exit_fd, select.POLLIN)
+            poll.poll()
+        finally:
+            os.close(exit_fd)
+        with self.lock:
+            if self.kernel is kernel and self.messages.readiness.is_ready:
+                self._collect()
 
     def _open_kernel(self) -> None:
         config = {**self.config, "calls": self.calls.path, "nonce": self.nonce}
@@ -281,6 +306,9 @@ class Agent:
         kernel.register(self.poller)
         self.poller.register(self.wake.descriptor, zmq.POLLIN)
         self.calls.register(self.poller, zmq.POLLIN, zmq.POLLOUT)
+        if kernel.exit_fd is not None:
+            watched = (kernel, os.dup(kernel.exit_fd))
+            threading.Thread(target=self._take_end, args=watched, daemon=True).start()
         replies = self.messages.reply_poller = zmq.Poller()
         for channel in ("shell", "control"):
             replies.register(kernel.sockets[channel], zmq.POLLIN)

@@ -108,6 +108,24 @@ def sessions(pool: Pool) -> int:
     return int(pool.stats()["sessions"]["allocated"])
 
 
+def threads_of(pool: Pool) -> set[str]:
+    """Name the threads of the processes in a pool's environments."""
+    names = set()
+    for pid in pool.processes():
+        for path in Path(f"/proc/{pid}/task").glob("*/comm"):
+            with contextlib.suppress(OSError):
+                names.add(path.read_text().strip())
+    return names
+
+
+def test_an_environment_that_nobody_uses_does_not_look_for_its_kernel(one_place: Pool) -> None:
+    with running_kernel(one_place.env) as kernel:
+        kernel.run("1")
+        assert any(name.startswith("ZMQ") for name in threads_of(one_place))
+    assert eventually(lambda: not any(name.startswith("ZMQ") for name in threads_of(one_place)))
+    assert sessions(one_place) == 1
+
+
 def test_any_number_of_restarts_needs_one_place(one_place: Pool) -> None:
     with running_kernel(one_place.env) as kernel:
         for n in range(4):

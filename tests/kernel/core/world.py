@@ -341,6 +341,7 @@ class MemoryAgent(agent_module.Agent):
         self.depot = SimpleNamespace(
             answer=lambda record: wire.Record({"kind": "got", "id": record.head["id"]})
         )
+        self.lock = contextlib.nullcontext()  # one exchange at a time, in this thread
         self.strand: Strand | None = None
         self.is_serving = False
         self.waiting: list[Callable[[], None]] = []
