@@ -156,9 +156,19 @@ class Core:
             self._take(event)
             self._kernel_info.answer_due()
             self._go_on()
+            self._tell_launch()
             self._arm()
             self._tell_idle()
         return self._taken()
+
+    def _tell_launch(self) -> None:
+        """Publish busy for the cell that an environment is launched for.
+
+        Front ends take the idle of what came before it for the cell's, if there is nothing between.
+        """
+        oldest = self.table.oldest() if self.doing is Doing.LAUNCH else None
+        if oldest is not None and oldest.is_cell:
+            self._publisher.begin(oldest)
 
     def _tell_idle(self) -> None:
         is_idle = not len(self.table) and not self._backlog

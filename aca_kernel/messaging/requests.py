@@ -183,6 +183,10 @@ class RequestTable:
         """Take a request in."""
         self._unfinished[request.msg_id] = request
 
+    def oldest(self) -> Request | None:
+        """Return the first of them."""
+        return next(iter(self._unfinished.values()), None)
+
     def find(self, msg_id: str) -> Request | None:
         """Return an unfinished request."""
         return self._unfinished.get(msg_id)

@@ -17,6 +17,7 @@ from aca_kernel.host.call import Call, Concerned, Later
 from aca_kernel.host.calls import Calls
 from aca_kernel.kernel import commands as do
 from aca_kernel.kernel import events as on
+from aca_kernel.kernel.core import Doing
 from aca_kernel.kernel.driver import Driver
 from aca_kernel.kernel.jobs import Jobs
 from aca_kernel.kernel.tasks import Tasks
@@ -214,3 +215,18 @@ def test_kernels_without_a_key_are_told_apart_by_their_connection_files(tmp_path
     assert kernel_id("a.json", b"") == kernel_id("a.json", b"")
     assert kernel_id("a.json", b"") != kernel_id("b.json", b"")
     assert kernel_id("a.json", b"key") == kernel_id("b.json", b"key")
+
+
+def test_a_cell_is_busy_as_soon_as_an_environment_is_launched_for_it(new_world: NewWorld) -> None:
+    """What comes before it is idle by then: a console would take that for the end of the cell."""
+    world = new_world()
+    for launches in (1, 2):
+        cell, behind = world.cell("a"), world.cell("b")
+        while world.core.doing is not Doing.LAUNCH:
+            assert world.clock.step(world.clock.now + 600)
+        assert [one.content for one in world.heard(cell)] == [{"execution_state": "busy"}]
+        world.settle()
+        assert world.text(behind) == "b"
+        assert world.launches == launches
+        world.agent.expire()
+    check(world)

@@ -66,6 +66,46 @@ def test_a_cell_is_reached_though_something_quick_was_ahead_of_it(world: World) 
     check(world)
 
 
+# As VS Code sends what is to run ahead of the cells.
+SETUP = {
+    "lines": "__vsc_ipynb_file__",
+    "store_history": False,
+    "stop_on_error": False,
+    "allow_stdin": True,
+}
+
+
+@pytest.mark.parametrize("seconds", [0.051, 0.055, 0.06, 0.1, 1.0, 5.0])
+def test_it_reaches_set_up_code_that_a_cell_waits_for(new_world: NewWorld, seconds: float) -> None:
+    world = new_world()
+    world.cell(seconds=60.0, **SETUP)
+    cell = world.cell(seconds=60.0, stop_on_error=False)
+    world.run(seconds)
+    assert world.launches == 1
+    world.interrupt()
+    world.settle()
+    assert len(world.signals) == 2
+    assert world.signals[-1] == cell
+    assert world.reply(cell)["status"] == "error"
+    assert world.clock.now < 115
+    check(world)
+
+
+def test_an_interrupted_launch_leaves_set_up_code_to_the_next_cell(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell("set up", **SETUP)
+    cell = world.cell("never")
+    world.run(0.01)
+    world.interrupt()
+    world.settle()
+    assert world.reply(cell)["ename"] == "KeyboardInterrupt"
+    assert world.ran == []
+    later = world.cell("ran")
+    world.settle()
+    assert world.text(later) == "ran"
+    check(world)
+
+
 def test_what_has_ended_before_it_could_be_reached_leaves_the_next_alone(world: World) -> None:
     first = world.cell("a", seconds=0.0)
     world.interrupt()

@@ -238,7 +238,7 @@ class RemoteKernel:
             status = "ok" if how == "ok" else "error"
             self._say(channel, reply, {"status": status}, frames, {"status": status})
         self._say("iopub", "status", {"execution_state": "idle"}, frames)
-        if is_cell and how != "ok":
+        if is_cell and how != "ok" and json.loads(frames[3]).get("stop_on_error", True):
             self.is_aborting = True
             self.world.clock.later(0, self._stop_aborting)
 
