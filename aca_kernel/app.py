@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 # Between two looks at the front end's process. VS Code kills kernels, and a crashed front end says
 # nothing: without a look their environments would stay.
 PARENT_POLL_SECONDS = 1.0
+
+# The age of the connection file at a first start. After a restart in this time, only the first
+# front end that comes back is told that the kernel starts.
+_FRESH_SECONDS = 5.0
 
 # Sections of the configuration for this process. The others are for the remote kernel, e.g. what
 # nbclient appends to the command line.
@@ -147,7 +152,7 @@ class AcaKernelApp(JupyterApp):
         session = Session(parent=self, key=key, **identity)
         if info.get("signature_scheme"):
             session.signature_scheme = info["signature_scheme"]
-        channels = Channels(info, session, log)
+        channels = Channels(info, session, log, is_restart=self._is_restart())
         self._write_connection_file(info, channels.bind())
         kernel = Driver(channels, backend, settings, launcher, inbox, log)
         loop = asyncio.get_running_loop()
@@ -226,6 +231,13 @@ class AcaKernelApp(JupyterApp):
             )
             self.exit(1)
         return info if isinstance(info, dict) else {}
+
+    def _is_restart(self) -> bool:
+        """Tell whether there was a kernel before this one: the file is written for the first."""
+        try:
+            return time.time() - os.stat(self.connection_file).st_mtime > _FRESH_SECONDS
+        except OSError:  # there is none
+            return False
 
     def _write_connection_file(self, info: dict[str, Any], ports: dict[str, int]) -> None:
         if self.connection_file and all(info.get(name) == port for name, port in ports.items()):

@@ -57,12 +57,21 @@ def _as_utf8(frame: bytes) -> bytes:
 class Channels:
     """shell, control, stdin, iopub and the heartbeat of one kernel.
 
-    info: the decoded connection file. Everything but the heartbeat belongs to the event
-    loop that `bind` was called on.
+    info: the decoded connection file. is_restart: front ends were connected to a kernel before
+    this one. Everything but the heartbeat belongs to the event loop that `bind` was called on.
     """
 
-    def __init__(self, info: dict[str, Any], session: Session, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        info: dict[str, Any],
+        session: Session,
+        log: logging.Logger,
+        *,
+        is_restart: bool = False,
+    ) -> None:
         self._info = info
+        # A first front end waits for iopub to be silent (`wait_for_ready` of jupyter_client).
+        self._gather_seconds = _GATHER_SECONDS if is_restart else 0.0
         self._session = session
         self._log = log
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -160,7 +169,7 @@ class Channels:
             answer = self._session.serialize(message)
             self._send("iopub", [event[1:], *answer] if topic else answer)
             self._has_subscriber = True
-            self._after(_GATHER_SECONDS, self._send_early)
+            self._after(self._gather_seconds, self._send_early)
 
     def send(self, message: Outgoing) -> None:
         """Send a message to front ends."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import zmq
 from jupyter_client.session import Session
 
+from aca_kernel.app import AcaKernelApp
+from aca_kernel.messaging import channels as channels_module
 from aca_kernel.messaging.channels import Channels
 from aca_kernel.messaging.inbox import Received
-from aca_kernel.messaging.outgoing import Forward
+from aca_kernel.messaging.outgoing import Forward, Publish
 from tests.support import TIMEOUT, Client
 
 LOG = logging.getLogger("test")
@@ -83,7 +87,7 @@ def test_what_is_published_before_a_front_end_is_there_waits_for_it(
     heard: list[bytes] = []
 
     async def serve() -> None:
-        channels = Channels(INFO, session, LOG)
+        channels = Channels(INFO, session, LOG, is_restart=True)
         ports = channels.bind()
         message = session.serialize(session.msg("status", {"execution_state": "starting"}))[2:]
         channels.send(Forward("starting", message))
@@ -111,6 +115,45 @@ def test_what_is_published_before_a_front_end_is_there_waits_for_it(
     assert heard.count(b"starting") == 2
     assert b"lost" not in heard
     assert heard[-1] == b"busy"
+
+
+def test_a_first_front_end_hears_at_once_that_a_kernel_starts(
+    context: zmq.Context[zmq.Socket[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ready when iopub is silent for a while: a late word delays each start."""
+    monkeypatch.setattr(channels_module, "_GATHER_SECONDS", 3600)
+    session = Session(key=b"key")
+
+    async def serve() -> list[str]:
+        channels = Channels(INFO, session, LOG)
+        ports = channels.bind()
+        channels.send(Publish("status", {"execution_state": "starting"}, None))
+        channels.listen(asyncio.Queue())
+        front_end = context.socket(zmq.SUB)
+        front_end.linger, front_end.rcvtimeo = 0, 20_000
+        front_end.subscribe(b"")
+        front_end.connect(f"tcp://127.0.0.1:{ports['iopub_port']}")
+        loop = asyncio.get_running_loop()
+        heard = []
+        for _ in range(2):
+            frames = await loop.run_in_executor(None, front_end.recv_multipart)
+            message = session.deserialize(session.feed_identities(frames)[1])
+            heard.append(message["msg_type"])
+        front_end.close()
+        await channels.close()
+        return heard
+
+    assert asyncio.run(serve()) == ["iopub_welcome", "status"]
+
+
+def test_a_kernel_behind_an_older_connection_file_is_restarted(tmp_path: Path) -> None:
+    path = tmp_path / "kernel.json"
+    app = AcaKernelApp(connection_file=str(path))
+    assert not app._is_restart()
+    path.write_text("{}")
+    assert not app._is_restart()
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    assert app._is_restart()
 
 
 def test_each_restart_is_heard_to_be_starting(pool_kernel: Client) -> None:
