@@ -350,7 +350,11 @@ def _logger(log: Any) -> logging.Logger:
     # httpx logs addresses at INFO.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return log if isinstance(log, logging.Logger) else logging.getLogger(__name__)
+    if not isinstance(log, logging.Logger):
+        return logging.getLogger(__name__)
+    # traitlets leaves it to the handlers, after each record has been made.
+    log.setLevel(min((one.level for one in log.handlers), default=log.level))
+    return log
 
 
 def main(pool_process: subprocess.Popen[bytes] | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,6 +52,8 @@ class Schedule:
         self._inbox = inbox
         self._log = log
         self._changed = asyncio.Event()
+        # Until then `run` waits for a change; what happens later needs none.
+        self._waits_until = math.inf
         self._environment: Environment | None = None
         self._is_due_now = False
         self._is_idle = True
@@ -78,8 +81,7 @@ class Schedule:
     def set_idle(self, *, is_idle: bool) -> None:
         """Take note whether cells wait or run: what is due then is done when they have ended."""
         self._is_idle = is_idle
-        if is_idle:
-            self._changed.set()
+        self._look()
 
     def ran_cell(self, seconds: float) -> None:
         """A cell has ended, after so many seconds."""
@@ -89,7 +91,13 @@ class Schedule:
         limit = self._settings.checkpoint_after_seconds
         if limit and seconds > limit and self._settings.checkpoint != "off":
             self._is_due_now = True
-        self._changed.set()
+        self._look()
+
+    def _look(self) -> None:
+        """Have `run` go on if something is due earlier than it waits for."""
+        left = 0.0 if self._is_due_now and self._is_wanted() else self._seconds_left()
+        if left is not None and time.monotonic() + left < self._waits_until:
+            self._changed.set()
 
     def keep(self, seconds: int) -> None:
         """Keep the environment for so long, from now on; 0: no longer."""
@@ -113,8 +121,10 @@ class Schedule:
                 # Between the cells that wait, too: a long one is worth it.
                 await self._act()
                 continue
+            left = self._seconds_left()
+            self._waits_until = math.inf if left is None else time.monotonic() + left
             try:
-                await asyncio.wait_for(self._changed.wait(), self._seconds_left())
+                await asyncio.wait_for(self._changed.wait(), left)
             except asyncio.TimeoutError:
                 if self._is_idle:
                     await self._act()

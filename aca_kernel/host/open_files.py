@@ -30,6 +30,9 @@ class OpenFiles(Generic[T]):
         self._let_go = let_go
         self._files: dict[str, T] = {}
 
+    def __len__(self) -> int:
+        return len(self._files)
+
     @property
     def is_full(self) -> bool:
         """Whether another file takes the place of an open one."""

@@ -162,7 +162,8 @@ class Transfers:
 
     def close_finished(self) -> None:
         """Let go of the files whose cells have ended."""
-        self._open.close(lambda one: self._table.find(one.cell) is None)
+        if len(self._open):
+            self._open.close(lambda one: self._table.find(one.cell) is None)
 
     def close(self) -> None:
         """Let go of all files."""

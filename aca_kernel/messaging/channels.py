@@ -24,6 +24,8 @@ from .outgoing import Forward, ForwardReply, Outgoing, Publish, Reply
 
 _REQUEST_CHANNELS = ("shell", "control", "stdin")
 
+_MORE = int(zmq.SNDMORE)
+
 # From one socket, before others get their turn.
 _MESSAGES_AT_ONCE = 50
 
@@ -220,8 +222,12 @@ class Channels:
         return [DELIM, self._session.sign(frames[:4]), *frames]
 
     def _send(self, channel: str, frames: list[bytes]) -> None:
-        # Never waits: neither a ROUTER nor an XPUB waits for its peers.
-        self._sockets[channel].send_multipart(frames, copy=True)
+        # Never waits: neither a ROUTER nor an XPUB waits for its peers. send_multipart would check
+        # each frame, and make its flags anew.
+        socket = self._sockets[channel]
+        for frame in frames[:-1]:
+            socket.send(frame, _MORE)
+        socket.send(frames[-1])
         if channel in self._receivers:
             self._receivers[channel].look_again()
 
@@ -265,10 +271,9 @@ class _Receiver:
         for _ in range(_MESSAGES_AT_ONCE):
             if self._is_stopped:
                 return
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return
+            frames = self._socket.recv_multipart(zmq.NOBLOCK)
             try:
                 self._take(frames)
             except BaseException:  # the event loop reports it: what came behind it need not wait

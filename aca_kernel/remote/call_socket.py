@@ -111,6 +111,8 @@ class CallSocket:
         self.callers: dict[int, _Caller] = {}
         self.waiting: dict[str, int] = {}
         self._poller: Any = None
+        # The same descriptors: zmq's poller takes longer to tell that there is nothing.
+        self._quick_poll = select.poll()
 
     def _listen(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -129,8 +131,7 @@ class CallSocket:
         for superseded in self.listeners[1:]:
             self._close(superseded)
         self.listeners[1:] = [listener]
-        if self._poller is not None:
-            self._poller.register(listener.fileno(), self._pollin)
+        self._watch(listener.fileno())
 
     def forget_first(self) -> None:
         """Close the listener of a remote kernel that has ended; the next knows the path only."""
@@ -139,20 +140,34 @@ class CallSocket:
         self.listeners[:-1] = []
 
     def _close(self, listener: socket.socket) -> None:
-        if self._poller is not None:
-            self._poller.unregister(listener.fileno())
+        self._unwatch(listener.fileno())
         listener.close()
+
+    def _watch(self, descriptor: int, *, is_full: bool = False) -> None:
+        """Be told of what comes from there; is_full: and of room there."""
+        if self._poller is not None:
+            self._poller.register(descriptor, self._pollin | (self._pollout if is_full else 0))
+            self._quick_poll.register(
+                descriptor, select.POLLIN | (select.POLLOUT if is_full else 0)
+            )
+
+    def _unwatch(self, descriptor: int) -> None:
+        if self._poller is not None:
+            self._poller.unregister(descriptor)
+            self._quick_poll.unregister(descriptor)
 
     def register(self, poller: Any, pollin: int, pollout: int) -> None:
         """Make a poller wake up for callers, new and known."""
         self._poller, self._pollin, self._pollout = poller, pollin, pollout
         for listener in self.listeners:
-            poller.register(listener.fileno(), pollin)
+            self._watch(listener.fileno())
         for descriptor, caller in self.callers.items():
-            poller.register(descriptor, pollin | (pollout if caller.outgoing else 0))
+            self._watch(descriptor, is_full=bool(caller.outgoing))
 
     def read(self) -> list[wire.Record]:
         """Read new records of callers; send answers that did not fit before."""
+        if not self._quick_poll.poll(0):
+            return []
         for listener in self.listeners:
             self._accept_from(listener)
         records: list[wire.Record] = []
@@ -169,7 +184,7 @@ class CallSocket:
                 return
             connection.setblocking(False)
             self.callers[connection.fileno()] = _Caller(connection)
-            self._poller.register(connection.fileno(), self._pollin)
+            self._watch(connection.fileno())
 
     def _read_from(self, descriptor: int) -> list[wire.Record]:
         caller = self.callers.get(descriptor)
@@ -215,7 +230,7 @@ class CallSocket:
         except OSError:  # the caller has gone
             self._drop(descriptor)
             return
-        self._poller.modify(descriptor, self._pollin | (self._pollout if outgoing else 0))
+        self._watch(descriptor, is_full=bool(outgoing))
 
     def drain(self, seconds: float) -> None:
         """Wait for callers to take their answers."""
@@ -240,6 +255,6 @@ class CallSocket:
             listener.close()
 
     def _drop(self, descriptor: int) -> None:
-        self._poller.unregister(descriptor)
+        self._unwatch(descriptor)
         self.callers.pop(descriptor).socket.close()
         self.waiting = {key: one for key, one in self.waiting.items() if one != descriptor}

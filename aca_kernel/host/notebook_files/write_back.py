@@ -267,7 +267,7 @@ class WriteBack:
 
     def close_finished(self) -> None:
         """Close the files in transfer once no cell runs."""
-        if not any(one.is_execute for one in self._table):
+        if len(self._open) and not any(one.is_execute for one in self._table):
             self.close()
 
     def close(self) -> None:
