@@ -26,8 +26,8 @@ from .mirror import Mirror, Refused
 from .program_files import LARGEST_BYTES, WHOLE_NAME
 from .script_cells import command_of
 
-# A name in quotes, with a suffix.
-_NAME = re.compile(r"[^\s'\"/\\]\.[A-Za-z]\w{0,11}[\"']")
+# A name in quotes, with a suffix. Its dot comes first: text without one is passed over at once.
+_NAME = re.compile(r"\.(?<=[^\s'\"/\\]\.)[A-Za-z]\w{0,11}[\"']")
 
 _MOST_NAMES = 50
 
