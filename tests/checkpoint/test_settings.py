@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from aca_kernel.remote.checkpoint.process_settings.counters import _go_on_with
 from aca_kernel.remote.checkpoint.save import CheckpointJob, Limits, _settings
 from aca_kernel.remote.origin import Origin
 
@@ -520,6 +523,21 @@ print(numbering.MOST_COUNT, numbering.Thing.limit_count)
 
 def test_what_libraries_count_goes_on(tmp_path: Path) -> None:
     same_with_restores(tmp_path, COUNTERS)
+
+
+@pytest.mark.parametrize("wanted", [7, 10**6, 10**15, -2], ids=["near", "far", "too far", "back"])
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_counter_goes_on_however_far_it_is_behind(wanted: int, step: int) -> None:
+    """Some libraries begin at random: rich with up to 2**24."""
+    wanted = 1 + step * wanted
+    counter = itertools.count(1, step)
+    place = SimpleNamespace(plain=counter, bound=itertools.count(1, step).__next__)
+    _go_on_with(place, "plain", place.plain, wanted)
+    _go_on_with(place, "bound", place.bound, wanted)
+    assert [next(place.plain), next(place.plain)] == [wanted, wanted + step]
+    assert [place.bound(), place.bound()] == [wanted, wanted + step]
+    # Whoever holds it has the same, unless counting to there took too long.
+    assert (place.plain is counter) is (0 < wanted <= 1 + step * 10**6)
 
 
 MATPLOTLIB = """

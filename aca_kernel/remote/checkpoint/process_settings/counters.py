@@ -17,6 +17,7 @@ import itertools
 import re
 import sys
 import types
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,10 @@ _OF_THE_KERNEL = frozenset(
 
 # More than this is no count, but a time or an address.
 _MOST = 10**9
+
+# A counter that is this far behind is replaced: some begin at random, as that of rich, and counting
+# to there would take a second or more. The limit takes some 20 ms.
+_MOST_STEPS = 10**6
 
 _COUNT = type(itertools.count())
 _BOUND = types.MethodWrapperType
@@ -55,14 +60,13 @@ def _counters(places: list[Place]) -> Iterator[tuple[str, str, str, int]]:
     code: dict[str, list[types.CodeType]] = {}
     for place in places:
         for owner, name, value in _candidates(place):
-            counted = _next_of(value)
-            if counted is None:
+            following = _next_of(value)
+            if following is None:
                 if place.module not in code:
                     code[place.module] = list(_code_in(place.module))
                 if not _is_counted(name, code[place.module], in_module=not owner):
                     continue
-                counted = value
-            yield place.module, owner, name, counted
+            yield place.module, owner, name, following[0] if following else value
 
 
 def _candidates(place: Place) -> Iterator[tuple[str, str, Any]]:
@@ -90,14 +94,14 @@ def _may_count(name: Any, value: Any) -> bool:
     return type(value) is _COUNT or type(value.__self__) is _COUNT
 
 
-def _next_of(value: Any) -> int | None:
-    """Return what an itertools.count gives next; None: it is none."""
+def _next_of(value: Any) -> tuple[int, int] | None:
+    """Return what an itertools.count gives next, and its step; None: it is none."""
     counter = value.__self__ if type(value) is _BOUND else value
     if type(counter) is not _COUNT:
         return None
     # Nothing else tells it without counting: `count(5)`, `count(5, 2)`.
-    found = re.fullmatch(r"count\((-?\d+)(?:, \d+)?\)", repr(counter))
-    return int(found[1]) if found else None
+    found = re.fullmatch(r"count\((-?\d+)(?:, (\d+))?\)", repr(counter))
+    return (int(found[1]), int(found[2] or 1)) if found else None
 
 
 def _code_in(module: str) -> Iterator[types.CodeType]:
@@ -143,15 +147,16 @@ def _write(state: Any) -> None:
 
 def _go_on_with(place: Any, name: str, value: Any, wanted: int) -> None:
     """Make an itertools.count go on with a number: itself, because others may hold it, too."""
-    now = _next_of(value)
-    if now is None or now == wanted:
+    found = _next_of(value)
+    if found is None or found[0] == wanted:
         return
+    now, step = found
     counter: Any = value.__self__ if type(value) is _BOUND else value
-    while now is not None and now < wanted:
-        next(counter)
-        now = _next_of(counter)
-    if now != wanted:
-        made = itertools.count(wanted)
+    steps, rest = divmod(wanted - now, step) if step else (-1, 0)
+    if 0 < steps <= _MOST_STEPS and not rest:
+        deque(itertools.islice(counter, steps), maxlen=0)
+    else:
+        made = itertools.count(wanted, step)
         setattr(place, name, made.__next__ if type(value) is _BOUND else made)
 
 
