@@ -53,7 +53,7 @@ def checkpoint(bench: Bench, row: Callable[..., None]) -> None:
             assert one.run(code).error is None
             dill, size = (float(word) for word in one.run(_DILL).text.split())
             started = time.perf_counter()
-            text = one.run("%aca checkpoint").text
+            text = one.run("%aca checkpoint").told
             seconds = time.perf_counter() - started
             row(f"checkpoint of {name}: time", "s", dill, seconds)
             row(f"checkpoint of {name}: sent", "MB", size / 1e6, _sent(text))
