@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -145,14 +146,20 @@ def errors(cell: Cell) -> dict[str, Any]:
 def normalized(value: Any) -> Any:
     """Replace what differs from one process to the next, and leave out what only we have."""
     if isinstance(value, str):
-        value = _OUR_MAGIC.sub("", value)
-        # IPython shortens paths in the home directory, which the environment has not got.
-        return _VARIABLE.sub("…", value).replace(os.path.expanduser("~/"), "~/")
+        return _normalized_text(value)
     if isinstance(value, dict):
         return {k: normalized(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [normalized(v) for v in value]
     return value
+
+
+@functools.lru_cache(maxsize=4)
+def _normalized_text(text: str) -> str:
+    """Both kernels have mostly said the same, of up to 50 MB."""
+    text = _OUR_MAGIC.sub("", text)
+    # IPython shortens paths in the home directory, which the environment has not got.
+    return _VARIABLE.sub("…", text).replace(os.path.expanduser("~/"), "~/")
 
 
 def _difference(ours: Any, theirs: Any) -> str:

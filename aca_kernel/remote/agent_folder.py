@@ -24,6 +24,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from .loader import write_at_once
+
 if TYPE_CHECKING:
     from .call_socket import CallSocket
     from .wake_fifo import WakeFifo
@@ -75,5 +77,4 @@ def write(path: str, files: dict[str, bytes]) -> None:
         target = os.path.join(path, *name.split("/"))
         if not os.path.exists(target):
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-            with open(target, "wb") as file:
-                file.write(data)
+            write_at_once(target, data)

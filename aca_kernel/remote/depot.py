@@ -19,7 +19,7 @@ import os
 from typing import Any
 
 from . import wire
-from .loader import take_compiled
+from .loader import take_compiled, write_at_once
 
 KINDS = frozenset({"put", "get", "look", "drop"})
 
@@ -59,19 +59,23 @@ class Depot:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
             raise OSError(errno.EIO, "What belongs to it could not be written")
+        is_source = name.endswith(".py")
+        if is_source:
+            self.sources[name] = self.sources.get(name, b"")[:start] + b"".join(record.parts)
         try:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            with open(path, "r+b" if start else "wb") as file:
-                file.seek(start)
-                file.writelines(record.parts)
+            if is_source:
+                write_at_once(path, self.sources[name])
+            else:
+                with open(path, "r+b" if start else "wb") as file:
+                    file.seek(start)
+                    file.writelines(record.parts)
         except OSError:
             self._broken.add(name)
             raise
-        if name.endswith(".py"):
-            self.sources[name] = self.sources.get(name, b"")[:start] + b"".join(record.parts)
-            module = name.partition(f"{__package__}/")[2]
-            if module:
-                take_compiled(self._compiled, module, self.sources[name], path)
+        module = name.partition(f"{__package__}/")[2]
+        if is_source and module:
+            take_compiled(self._compiled, module, self.sources[name], path)
         return ()
 
     def _get(self, _: dict[str, Any], record: wire.Record) -> tuple[bytes, ...]:

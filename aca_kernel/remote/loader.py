@@ -86,6 +86,17 @@ def write_module(directory: str, name: str, source: bytes, compiled: str) -> boo
     return take_compiled(compiled, name, source, path)
 
 
+def write_at_once(path: str, data: bytes) -> None:
+    """Write a file, of which nobody sees a part.
+
+    What compiles our modules meanwhile (spawn.py) would take it for all: Python notes the time and
+    the length that a source has when it has been read.
+    """
+    with open(path + ".part", "wb") as file:
+        file.write(data)
+    os.replace(file.name, path)
+
+
 def write_missing(directory: str, files: dict[str, bytes], compiled: str) -> bool:
     """Write those modules that are not there; False: one of them is to be compiled."""
     is_compiled = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import py_compile
+from collections.abc import Iterator
 from pathlib import Path
 
 from aca_kernel.remote import depot as depot_module
@@ -47,3 +48,25 @@ def test_what_was_compiled_of_our_modules_is_taken_along(tmp_path: Path) -> None
         if Path(importlib.util.cache_from_source(str(path))).exists()
     ]
     assert taken == [folder / package / "below" / "same.py"]
+
+
+def test_a_module_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Our modules are compiled meanwhile: of half a one, all that is imported would be made."""
+    path = tmp_path / "lib" / "one.py"
+    seen = []
+
+    class Parts(tuple[bytes, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[bytes]:
+            for part in super().__iter__():
+                seen.append(path.read_bytes() if path.exists() else None)
+                yield part
+
+    depot = Depot(str(tmp_path))
+    for source in (b"a = 1\nb = 2\n", b"a = 3\nb = 4\n"):
+        head = {"kind": "put", "id": "1", "name": "lib/one.py", "start": 0}
+        assert "error" not in depot.answer(Record(head, Parts((source[:6], source[6:])))).head
+        assert path.read_bytes() == source
+    assert seen == [None, None, b"a = 1\nb = 2\n", b"a = 1\nb = 2\n"]
+    assert [one.name for one in path.parent.iterdir()] == ["one.py"]
