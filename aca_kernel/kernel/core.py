@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     from .plain_mode import PlainMode
 
 
+# From the end of a cell that calls `exit` to the kernel's, as in ipykernel: a front end that sees
+# its process end reads nothing more, and needs the reply to end, too.
+_EXIT_SECONDS = 0.1
+
+
 class Doing(Enum):
     """What is under way that everything else waits for."""
 
@@ -130,6 +135,7 @@ class Core:
         self._interrupter = Interrupter(self.table, self._out)
         self._kernel_info = KernelInfo(self.table, self._publisher)
         self._has_exited = False
+        self._exit_at: float | None = None
         self._was_idle = True
         # What has come of the present environment and is not done yet.
         self._delivery = Delivery()
@@ -252,7 +258,7 @@ class Core:
     # -- what is to be done next -----------------------------------------------------
 
     def _go_on(self) -> None:
-        if self._has_exited or self._delivery:
+        if self._has_exited or self._exit_at is not None or self._delivery:
             return
         if self.doing is Doing.EXCHANGE:
             self._send_along()
@@ -326,6 +332,7 @@ class Core:
     def _arm(self) -> None:
         """Have the driver tell when there is something to do next."""
         times = [self._announce_at, self._delivery.next_at, self._interrupter.next_at]
+        times.append(self._exit_at)
         if self._life.loop is not None:
             times += self._life.loop.times(self._now, is_free=self.doing is Doing.NOTHING)
         due = [one for one in times if one is not None]
@@ -334,6 +341,9 @@ class Core:
             self._out.append(do.WaitUntil(self._armed))
 
     def _check_times(self) -> None:
+        if self._exit_at is not None and self._now >= self._exit_at:
+            self._exit()
+            return
         if self._announce_at is not None and self._now >= self._announce_at:
             self._announce_at = None
             self._announcer.announce()
@@ -421,6 +431,7 @@ class Core:
 
     def _exit(self, *, for_restart: bool = False) -> None:
         self._has_exited = True
+        self._exit_at = None
         if self._life.is_suspect:
             self._out.append(do.Forget())
         self._out.append(do.Exit(for_restart))
@@ -506,13 +517,14 @@ class Core:
                     self._out.append(do.CellEnded(seconds))
                 if self._forwarder.asks_exit:
                     # The remote kernel is ending; ipykernel's process would end now too.
-                    self._exit()
+                    self._exit_at = self._now + _EXIT_SECONDS
 
     def _bury(self, head: dict[str, Any]) -> None:
         """The remote kernel has ended."""
         if self._forwarder.asks_exit:
             self._log.info("the remote kernel was told to quit")
-            self._exit()
+            if self._exit_at is None:
+                self._exit()
             return
         failure = self._life.bury(head)
         if self._life.loop is None:

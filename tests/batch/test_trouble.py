@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -24,6 +25,23 @@ def is_waited_for(pool: Pool) -> bool:
     before = pool.calls()
     time.sleep(0.5)
     return pool.calls() == before and pool.unanswered() == 1
+
+
+def is_stopped_in_a_call(batch: subprocess.Popen[str], pool: Pool) -> bool:
+    """Stop a batch while a call of it has just begun, whose answer will have the cell's end.
+
+    It goes on if the call was answered before it stood still.
+    """
+    calls = pool.calls()
+    if not eventually(lambda: pool.calls() != calls and is_waited_for(pool), BOUND):
+        return False
+    batch.send_signal(signal.SIGSTOP)
+    process = psutil.Process(batch.pid)
+    assert eventually(lambda: process.status() == psutil.STATUS_STOPPED, BOUND)
+    if pool.unanswered() == 1:
+        return True
+    batch.send_signal(signal.SIGCONT)
+    return False
 
 
 def test_a_notebook_whose_environment_is_killed_begins_anew(tmp_path: Path) -> None:
@@ -73,11 +91,8 @@ open({str(end)!r}, 'w').close()
         started(tmp_path, *words, env=pool.env | env) as batch,
     ):
         assert eventually(runs.exists, BOUND)
-        # A call that has just begun: its answer has the cell's end.
-        calls = pool.calls()
-        assert eventually(lambda: pool.calls() != calls and is_waited_for(pool), BOUND)
         # The batch stands still between its two cells while the environment goes.
-        batch.send_signal(signal.SIGSTOP)
+        assert eventually(lambda: is_stopped_in_a_call(batch, pool), BOUND)
         gate.touch()
         assert eventually(end.exists, BOUND)
         assert eventually(lambda: not pool.unanswered(), BOUND)

@@ -11,7 +11,7 @@ from aca_kernel.kernel.shell_lines import shell_lines
 from aca_kernel.pool.round_trip import KEPT_CALLS
 
 from ..far_line import Line, make_certificates
-from ..support import Client, Pool, running_kernel, running_pool
+from ..support import Client, Pool, eventually, running_kernel, running_pool
 
 SHELL = "runShellCommandInRemoteEnvironment"
 
@@ -51,9 +51,17 @@ def far_kernel(far_pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iter
         for _ in range(KEPT_CALLS):
             client.run("1")
         # Here it is found out that the two tools run side by side.
-        client.run("!sleep 0.5")
+        assert eventually(lambda: starts_ahead(far_pool, client))
         yield client
     line.close()
+
+
+def starts_ahead(pool: Pool, kernel: Client) -> bool:
+    """Run a command that takes a while; tell whether the next ones are started with their cell."""
+    kernel.run("!sleep 0.5")
+    before = shell_calls(pool)
+    kernel.run("!true\n!true")
+    return shell_calls(pool) == before + 1
 
 
 def shell_calls(pool: Pool) -> int:

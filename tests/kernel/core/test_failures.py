@@ -207,6 +207,23 @@ def test_a_cell_that_stores_or_restores_is_answered_whatever_happens(
     assert "No space left on device" in answer.head["error"]
 
 
+def test_a_kernel_that_is_told_to_quit_ends_behind_the_reply(new_world: NewWorld) -> None:
+    """A front end that sees the process end reads no reply, and does not know that it is to end."""
+    world = new_world()
+    cell = world.cell(end="exit")
+    while not any(one.content.get("execution_state") == "idle" for one in world.heard(cell)):
+        assert world.clock.step(world.clock.now + 600)
+    assert world.reply(cell)["payload"][0]["source"] == "ask_exit"
+    assert not world.has_exited
+    launches = world.launches
+    world.agent.expire()
+    later = world.cell("never")
+    world.run(10)
+    assert world.has_exited
+    assert world.heard(later) == []
+    assert world.launches == launches
+
+
 def test_kernels_without_a_key_are_told_apart_by_their_connection_files(tmp_path: Any) -> None:
     def kernel_id(name: str, key: bytes) -> str:
         app: Any = AcaKernelApp(connection_file=str(tmp_path / name))

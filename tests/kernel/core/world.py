@@ -235,10 +235,15 @@ class RemoteKernel:
         is_cell = msg_type == "execute_request"
         if msg_type.endswith("_request") and (is_cell or how == "ok"):
             reply = msg_type.replace("_request", "_reply")
-            status = "ok" if how == "ok" else "error"
-            self._say(channel, reply, {"status": status}, frames, {"status": status})
+            status = "ok" if how in {"ok", "exit"} else "error"
+            content: dict[str, Any] = {"status": status}
+            if how == "exit":
+                content["payload"] = [{"source": "ask_exit", "keepkernel": False}]
+            self._say(channel, reply, content, frames, {"status": status})
         self._say("iopub", "status", {"execution_state": "idle"}, frames)
-        if is_cell and how != "ok" and json.loads(frames[3]).get("stop_on_error", True):
+        if how == "exit":
+            self.world.clock.later(0.1, lambda: self.die(0))
+        elif is_cell and how != "ok" and json.loads(frames[3]).get("stop_on_error", True):
             self.is_aborting = True
             self.world.clock.later(0, self._stop_aborting)
 
