@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -33,6 +34,10 @@ _LEAST_SECONDS = 3.0
 
 # No environment has been warm for so long without a call.
 _FORGOTTEN_SECONDS = 24 * 3600.0
+
+# Between two looks for that in one process, and when the last was, by monotonic clock.
+_SWEEP_SECONDS = 600.0
+_SWEPT: dict[Path, float] = {}
 
 _SUFFIX = ".json"
 
@@ -164,7 +169,14 @@ class WarmEnvironments:
         return Claim(environment_id, self._owner, file)
 
     def _sweep(self) -> None:
-        """Remove what was listed for pools that nobody uses any more."""
+        """Remove what was listed for pools that nobody uses any more, once in a while.
+
+        It looks at all that is listed, and a batch lists one after the other.
+        """
+        now = time.monotonic()
+        if now < _SWEPT.get(self._directory.parent, -math.inf) + _SWEEP_SECONDS:
+            return
+        _SWEPT[self._directory.parent] = now
         long_ago = time.time() - _FORGOTTEN_SECONDS
         for directory in _listed(self._directory.parent):
             is_old = 0.0 < _used_at(directory) < long_ago  # 0: it has just gone

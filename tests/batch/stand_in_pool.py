@@ -68,6 +68,8 @@ class Agent:
         _, page = wire.decode_frame(frame)
         head = page.head
         self._outgoing.acknowledge(head["got"])
+        # A call that was repeated, and is late, is answered from where there is something.
+        start = max(head["got"], self._outgoing.start)
         for record in self._incoming.feed(head["off"], page.data):
             if record.kind == "msg" and record.head["channel"] != "stdin":
                 self._take(record)
@@ -76,10 +78,10 @@ class Agent:
             await asyncio.sleep(max(0.0, min(left, head["wait"])))
             if time.monotonic() >= self._held[0][0]:
                 self._end(self._held.pop(0)[1])
-        answer = {"n": head["n"], "got": self._incoming.received, "off": head["got"],
+        answer = {"n": head["n"], "got": self._incoming.received, "off": start,
                   "end": self._outgoing.end, "background": False, "woken": False,
                   "open": len(self._held), "pid": 1, "held": 0.0}  # fmt: skip
-        filled = wire.fill_page(self._outgoing, answer, head["got"], head["limit"])
+        filled = wire.fill_page(self._outgoing, answer, start, head["limit"])
         pieces = wire.frame_pieces(self.nonce, filled, may_be_text=True)
         return b"".join(bytes(one) for one in pieces)
 

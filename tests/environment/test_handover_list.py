@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from aca_kernel.environment import handover
 from aca_kernel.environment.handover import ClaimState, WarmEnvironments
 from aca_kernel.environment.lock_files import forget_pool
 
@@ -23,6 +24,11 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A runtime directory of the test's own."""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def swept_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "_SWEEP_SECONDS", 0.0)
 
 
 def environments(owner: str, *, is_shared: bool = True) -> WarmEnvironments:
@@ -92,6 +98,7 @@ def test_what_a_pool_leaves_that_has_ended_is_removed(runtime: Path) -> None:
     assert taken(environments("one")) == []
 
 
+@pytest.mark.usefixtures("swept_each_time")
 def test_folders_of_pools_that_nobody_uses_any_more_go(runtime: Path) -> None:
     left_by("one", ClaimState.LEFT)
     (folder,) = runtime.glob("aca-kernel/*")
@@ -107,6 +114,21 @@ def test_folders_of_pools_that_nobody_uses_any_more_go(runtime: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("runtime")
+def test_a_batch_looks_through_the_list_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[Path] = []
+
+    def listed(directory: Path) -> list[Path]:
+        looked_at.append(directory)
+        return []
+
+    monkeypatch.setattr(handover, "_listed", listed)
+    for number in range(100):
+        assert environments(f"kernel {number}").add(f"id-{number}") is not None
+    assert len(looked_at) == 1
+
+
+@pytest.mark.usefixtures("swept_each_time")
 def test_pools_may_end_while_an_environment_is_listed(runtime: Path) -> None:
     assert runtime.is_dir()
     # Another process, which does not have to wait for this one's interpreter lock.
