@@ -121,6 +121,20 @@ def shared_kernel() -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[Pool]:
+    """One pool for the tests of a module, which leave no faults behind."""
+    with running_pool() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared_pool_kernel(shared_pool: Pool) -> Iterator[Client]:
+    """One kernel on `shared_pool` for the tests of a module that leave it usable."""
+    with running_kernel(shared_pool.env) as client:
+        yield client
+
+
 @pytest.fixture
 def pool() -> Iterator[Pool]:
     """A pool with faults switched on."""

@@ -13,18 +13,6 @@ PYTHON = "runPythonCodeInRemoteEnvironment"
 SHELL = "runShellCommandInRemoteEnvironment"
 
 
-@pytest.fixture(scope="module")
-def shared_pool() -> Iterator[Pool]:
-    with running_pool() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def shared_pool_kernel(shared_pool: Pool) -> Iterator[Client]:
-    with running_kernel(shared_pool.env) as client:
-        yield client
-
-
 @pytest.fixture
 def pool(shared_pool: Pool) -> Iterator[Pool]:
     """One pool for all; its faults end with the test."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,19 +24,6 @@ def sentence_of(kernel: Client, code: str) -> str:
     assert "\n" not in cell.error["evalue"]
     assert cell.stream("stderr") == ""
     return str(cell.error["evalue"])
-
-
-@pytest.fixture(scope="module")
-def shared_pool() -> Iterator[Pool]:
-    with running_pool() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def pool_kernel(shared_pool: Pool) -> Iterator[Client]:
-    """A kernel on `shared_pool`."""
-    with running_kernel(shared_pool.env) as client:
-        yield client
 
 
 # -- reading a line ----------------------------------------------------------------
@@ -139,9 +125,9 @@ def test_subcommands_are_completed(shared_kernel: Client) -> None:
 
 
 def test_status_is_a_table_as_text_and_html_without_secrets(
-    shared_pool: Pool, pool_kernel: Client
+    shared_pool: Pool, shared_pool_kernel: Client
 ) -> None:
-    (message,) = pool_kernel.run("%aca status").of_type("display_data")
+    (message,) = shared_pool_kernel.run("%aca status").of_type("display_data")
     data = message["content"]["data"]
     rows = dict(line.split("  ", 1) for line in data["text/plain"].splitlines())
     rows = {name.strip(): value.strip() for name, value in rows.items()}
@@ -167,16 +153,16 @@ def test_status_names_the_embedded_pool(shared_kernel: Client) -> None:
 
 
 def test_restart_gives_a_new_environment_and_counts_anew(
-    shared_pool: Pool, pool_kernel: Client
+    shared_pool: Pool, shared_pool_kernel: Client
 ) -> None:
-    pool_kernel.run("x = 1\nopen('kept.txt', 'w').write('x')")
+    shared_pool_kernel.run("x = 1\nopen('kept.txt', 'w').write('x')")
     launches = shared_pool.calls()[LAUNCH]
-    cell = pool_kernel.run("%aca restart\nprint('the rest of the cell runs')")
+    cell = shared_pool_kernel.run("%aca restart\nprint('the rest of the cell runs')")
     assert "variables and files are lost" in cell.told
     assert "cooldown" in cell.told
     assert cell.text.endswith("the rest of the cell runs\n")
     assert shared_pool.calls()[LAUNCH] == launches
-    cell = pool_kernel.run("import os\nprint('x' in dir(), os.listdir())")
+    cell = shared_pool_kernel.run("import os\nprint('x' in dir(), os.listdir())")
     assert cell.text == "False []\n"
     assert cell.stream("stderr") == ""
     assert cell.reply["content"]["execution_count"] == 1

@@ -12,30 +12,17 @@ from typing import Any
 import pytest
 
 from ..comparison import Pair, errors, everything, running_pair
-from ..support import Cell, Client, Pool, running_kernel, running_pool
+from ..support import Cell, Client, Pool, running_kernel
 
 # In a pair the other kernel runs on this machine itself: nothing there may do harm.
 SHELL = "runShellCommandInRemoteEnvironment"
 
 
-@pytest.fixture(scope="module")
-def shared_pool() -> Iterator[Pool]:
-    with running_pool() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def pool_kernel(shared_pool: Pool) -> Iterator[Client]:
-    """A kernel on `shared_pool`."""
-    with running_kernel(shared_pool.env) as client:
-        yield client
-
-
-def test_a_command_goes_to_the_shell_tool(shared_pool: Pool, pool_kernel: Client) -> None:
-    pool_kernel.run("1")
+def test_a_command_goes_to_the_shell_tool(shared_pool: Pool, shared_pool_kernel: Client) -> None:
+    shared_pool_kernel.run("1")
     # A start that takes long has been asked about by this tool already.
     before = shared_pool.calls().get(SHELL, 0)
-    assert pool_kernel.run("!echo hello").text == "hello\r\n"
+    assert shared_pool_kernel.run("!echo hello").text == "hello\r\n"
     assert shared_pool.calls()[SHELL] > before
 
 
@@ -86,11 +73,11 @@ def test_a_command_may_be_long_and_hold_any_quote(shared_kernel: Client) -> None
     assert cell.text.replace("\r", "") == 'it\'s\n"quoted"\n$HOME\n'
 
 
-def test_a_lost_answer_does_not_run_it_twice(shared_pool: Pool, pool_kernel: Client) -> None:
-    pool_kernel.run("1")
+def test_a_lost_answer_does_not_run_it_twice(shared_pool: Pool, shared_pool_kernel: Client) -> None:
+    shared_pool_kernel.run("1")
     shared_pool.fault(kind="drop_after", count=1, tool=SHELL)
-    pool_kernel.run("!echo once >> counted")
-    assert pool_kernel.run("x = !cat counted\nlist(x)").result == "['once']"
+    shared_pool_kernel.run("!echo once >> counted")
+    assert shared_pool_kernel.run("x = !cat counted\nlist(x)").result == "['once']"
 
 
 MANY_DESCRIPTORS = """

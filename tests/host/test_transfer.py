@@ -59,12 +59,6 @@ def here(folder: Path, turns_here: Turns) -> Client:
     return turns_here.take()
 
 
-@pytest.fixture(scope="module")
-def shared_pool() -> Iterator[Pool]:
-    with running_pool() as one:
-        yield one
-
-
 @pytest.fixture
 def pool(shared_pool: Pool) -> Iterator[Pool]:
     """A pool of its own process, without faults before and after."""

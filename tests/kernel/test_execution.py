@@ -11,18 +11,6 @@ from ..comparison import running_pair
 from ..support import Cell, Client, Pool, eventually, running_kernel, running_pool
 
 
-@pytest.fixture(scope="module")
-def shared_pool() -> Iterator[Pool]:
-    with running_pool() as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def shared_pool_kernel(shared_pool: Pool) -> Iterator[Client]:
-    with running_kernel(shared_pool.env) as kernel:
-        yield kernel
-
-
 def test_a_plain_cell_costs_one_tool_call(shared_pool: Pool, shared_pool_kernel: Client) -> None:
     assert shared_pool_kernel.run("1+1").result == "2"
     before = shared_pool.calls()

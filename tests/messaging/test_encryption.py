@@ -14,19 +14,13 @@ import zmq
 from jupyter_client.manager import KernelManager, start_new_kernel
 from zmq.utils.monitor import recv_monitor_message
 
-from tests.support import TIMEOUT, Client, Pool, running_pool
+from tests.support import TIMEOUT, Client, Pool
 
 SOCKETS = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "hb": zmq.REQ}
 
 pytestmark = pytest.mark.skipif(
     not hasattr(KernelManager, "transport_encryption"), reason="jupyter_client 8.9 can encrypt"
 )
-
-
-@pytest.fixture(scope="module")
-def shared_pool() -> Iterator[Pool]:
-    with running_pool() as pool:
-        yield pool
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 from ...in_turn import Turns, turns
-from ...support import Client, Pool, running_pool
+from ...support import Client, Pool
 from ..conftest import kernel_in
 from ..test_transfer import memory_watched
 from .conftest import SECRET
@@ -35,12 +35,6 @@ def shared(place: Path) -> Iterator[Turns]:
 def kernel(corner: Path, shared: Turns) -> Client:
     """A kernel in a corner of the notebook's folder."""
     return shared.take(f"%cd -q {corner.name}")
-
-
-@pytest.fixture(scope="module")
-def shared_pool() -> Iterator[Pool]:
-    with running_pool() as one:
-        yield one
 
 
 @pytest.fixture
