@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from aca_kernel.environment.windows import WINDOW_UNKNOWN_SECONDS
+
 from ..support import TIMEOUT as BOUND
 from ..support import Pool, eventually, running_kernel, running_pool
 from .support import alive, family, kernels, other_words, run, started, texts, write_notebook
@@ -21,19 +23,21 @@ def report(folder: Path) -> dict[str, dict]:
 
 
 def is_waited_for(pool: Pool) -> bool:
-    """Tell whether the call that will tell of a silent cell's end is pending: it is a long one."""
+    """Tell whether the call that will tell of a silent cell's end is pending: it is a long one.
+
+    It is, if there has been none beside it for longer than short ones are held open.
+    """
     before = pool.calls()
-    time.sleep(0.5)
+    time.sleep(WINDOW_UNKNOWN_SECONDS + 0.5)
     return pool.calls() == before and pool.unanswered() == 1
 
 
 def is_stopped_in_a_call(batch: subprocess.Popen[str], pool: Pool) -> bool:
-    """Stop a batch while a call of it has just begun, whose answer will have the cell's end.
+    """Stop a batch while a call of it is held open, whose answer will have the cell's end.
 
     It goes on if the call was answered before it stood still.
     """
-    calls = pool.calls()
-    if not eventually(lambda: pool.calls() != calls and is_waited_for(pool), BOUND):
+    if not is_waited_for(pool):
         return False
     batch.send_signal(signal.SIGSTOP)
     process = psutil.Process(batch.pid)
@@ -74,9 +78,10 @@ def test_an_environment_that_is_lost_between_two_cells_is_noticed(
 ) -> None:
     env = other_words(tmp_path) if in_other_words else {}
     runs, gate, end = tmp_path / "runs", tmp_path / "gate", tmp_path / "end"
-    # A command that gets past a pending call: from then on calls are held open for longer.
+    # Commands that get past a pending call: from then on calls are held open for longer.
     code = f"""\
-!true
+for _ in range(3):
+    !sleep 0.3
 import os, time
 x = 20
 open({str(runs)!r}, 'a').write('x')
