@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
+from ..support import TIMEOUT, Client, Pool, eventually, running_kernel
 
 PYTHON = "runPythonCodeInRemoteEnvironment"
 
@@ -37,17 +36,15 @@ get_ipython().kernel.comm_manager.register_target("slow", slow)
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    with running_pool() as one:
-        yield one
+def pool(shared_pool: Pool) -> Pool:
+    return shared_pool
 
 
 @pytest.fixture(scope="module")
-def pool_kernel(pool: Pool) -> Iterator[Client]:
+def pool_kernel(shared_pool_kernel: Client) -> Client:
     """One kernel for all: each of the tests leaves it as one that answers and makes no calls."""
-    with running_kernel(pool.env) as client:
-        client.run("1")
-        yield client
+    shared_pool_kernel.run("1")
+    return shared_pool_kernel
 
 
 def python_calls(pool: Pool) -> int:
