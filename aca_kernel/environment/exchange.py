@@ -17,6 +17,7 @@ asked for again by its offset.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -59,15 +60,16 @@ _LARGE_BYTES = 256 * 1024
 _WITHOUT_FRAME_PAUSE_SECONDS = 0.05
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ToolCall:
     """One call of an exchange.
 
     wait_seconds: how long the agent may take before it answers, once it has begun with it.
-    end: the offset behind what this and those before it carry. is_last: nothing else was queued
-    when it was made. pause_seconds: how long to wait before it is made. is_ahead: it carries
-    nothing, so that it need not be repeated. carried: bytes of the stream in it. is_alone: no other
-    was under way, behind which it might have waited.
+    end: the offset behind what this and those before it carry. made: when it was made; infinite
+    while it waits to be repeated. is_last: nothing else was queued when it was made.
+    pause_seconds: how long to wait before it is made. is_ahead: it carries nothing, so that it need
+    not be repeated. carried: bytes of the stream in it. is_alone: no other was under way, behind
+    which it might have waited.
     """
 
     number: int
@@ -209,6 +211,8 @@ class Exchange:
         (call,) = self._under_way
         # One for each call: what is late, and not held, is no reason for more.
         is_newest = call.number == self._number
+        if math.isinf(call.made):
+            return None
         if not (call.wait_seconds and self._wait_seconds and is_newest) or self.has_unsent:
             return None
         if self._is_streaming:
@@ -362,6 +366,14 @@ class Exchange:
     def lost(self, call: ToolCall) -> None:
         """The answer of a call was lost: what it carried may have arrived. It is repeated."""
         self._risked = max(self._risked, call.end)
+
+    def waits(self, call: ToolCall) -> None:
+        """A call has come to nothing, and will be `made_again`: none is sent ahead of it."""
+        call.made = math.inf
+
+    def made_again(self, call: ToolCall, now: float) -> None:
+        """A call that waited is under way again, and may be held open from now on."""
+        call.made = now
 
     def failed(self, call: ToolCall) -> None:
         """A call is not repeated any more; unless it was `lost`, nothing of it has arrived."""

@@ -263,15 +263,16 @@ class Relay:
 
         async def attempt() -> ToolResult:
             nonlocal losses
+            self.exchange.made_again(call, time.monotonic())
             waking = self._wake_later(call) if losses else None
             try:
                 return await self._run(call, losses)
             except (PoolBusy, PoolUnreachable, KeyPending) as error:
-                self._tell_failure(error)
+                self._tell_failure(call, error)
                 raise
             except ResultUnknown as error:
                 losses += 1
-                self._tell_failure(error)
+                self._tell_failure(call, error)
                 self.exchange.lost(call)
                 raise
             finally:
@@ -282,7 +283,8 @@ class Relay:
             await asyncio.sleep(call.pause_seconds)
         return await self.environment.persist(attempt, self._is_stopped)
 
-    def _tell_failure(self, error: AcaKernelError) -> None:
+    def _tell_failure(self, call: ToolCall, error: AcaKernelError) -> None:
+        self.exchange.waits(call)
         self.environment.inbox.put_nowait(CallRepeated(time.monotonic(), error))
 
     async def _run(self, call: ToolCall, losses: int) -> ToolResult:

@@ -35,3 +35,17 @@ def test_a_slow_way_is_no_queue_of_tools(seconds: float, overlap: bool | None) -
     exchange.windows.round_trip.took(1.5)
     exchange.went_round(1, seconds)
     assert exchange.windows.tools_overlap is overlap
+
+
+def test_nothing_is_sent_ahead_of_a_call_that_waits_to_be_repeated() -> None:
+    exchange = Exchange(logging.getLogger("test"))
+    exchange.windows.round_trip.took(0.1)
+    exchange.begin(1.0, 5.0)
+    call = exchange.next_call(5.0)
+    assert call is not None
+    ahead_after = exchange.windows.ahead_after_seconds
+    assert exchange.ahead_at() == 5.0 + ahead_after
+    exchange.waits(call)
+    assert exchange.ahead_at() is None
+    exchange.made_again(call, 7.0)
+    assert exchange.ahead_at() == 7.0 + ahead_after

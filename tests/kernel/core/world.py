@@ -709,6 +709,7 @@ class World:
                 exchange.dropped(call, is_refused=is_refused)
                 self.clock.later(0, self._make_calls)
                 return
+            exchange.waits(call)
             self.tell(on.CallRepeated(self.clock.now, error))
             if self._stop and (self._stop[0] is None or exchange.is_safe_to_repeat(self._stop[0])):
                 fail(WaitInterrupted("Interrupted."))
@@ -719,6 +720,7 @@ class World:
 
         def once_more() -> None:
             if exchange is self.exchange and call in exchange._under_way:
+                exchange.made_again(call, self.clock.now)
                 self._perform(exchange, agent, call, began)
 
         def fail(error: Any) -> None:
