@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # The head and the parts of an answer.
 Answer = tuple[dict[str, Any], tuple[bytes, ...]]
 
+_LONGEST_WAY = 4096
+
 
 @dataclass(frozen=True)
 class Concerned:
@@ -84,6 +86,13 @@ class Call:
     def waiting_bytes(self) -> int:
         """The size of the queue to the environment."""
         return self.relay.exchange.waiting_bytes + self.answered_bytes
+
+    @property
+    def way_home(self) -> str:
+        """The way from the working directory there to the notebook's folder, "" if it is that."""
+        way = self.head.get("way_home", "")
+        is_way = isinstance(way, str) and len(way) <= _LONGEST_WAY and way.isprintable()
+        return way if is_way else ""
 
     def text(self, name: str) -> str:
         """Return a member that is a text. Raises CallRefused: it is not."""

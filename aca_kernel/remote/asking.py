@@ -30,8 +30,11 @@ class HostClient:
         calls_path: str,
         parent: str,
         patience: Callable[[call_socket.Connection], None] | None,
+        way_home: str,
     ) -> None:
-        self._parent = parent
+        self._with_each = {"parent": parent}
+        if way_home:
+            self._with_each["way_home"] = way_home
         self._patience = patience
         self._connection = call_socket.Connection(calls_path)
         self._arrived: deque[wire.Record] = deque()
@@ -44,7 +47,7 @@ class HostClient:
     def send(self, op: str, *parts: bytes, **arguments: Any) -> None:
         """Ask; the answer is for `receive`."""
         with _noticing_loss():
-            self._connection.call(op, parts, parent=self._parent, **arguments)
+            self._connection.call(op, parts, **self._with_each, **arguments)
 
     def receive(self) -> wire.Record:
         """Wait for the next answer."""
@@ -68,15 +71,17 @@ def asking(
     calls_path: str,
     parent: str = "",
     patience: Callable[[call_socket.Connection], None] | None = None,
+    way_home: str = "",
 ) -> Iterator[HostClient]:
     """Connect to the kernel for the length of the block.
 
     parent: msg_id of the cell, whose busy reaches the kernel first.
     patience: waits for a connection to be readable, or raises FileProblem.
+    way_home: to the notebook's folder from the working directory, for lines in sentences.
     Raises FileProblem.
     """
     try:
-        kernel = HostClient(calls_path, parent, patience)
+        kernel = HostClient(calls_path, parent, patience, way_home)
     except OSError as error:
         raise FileProblem(_unasked(error)) from error
     try:

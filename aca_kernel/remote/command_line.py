@@ -149,11 +149,16 @@ def of_cell(code: str) -> list[Command]:
     return commands
 
 
-def transfer_line(words: str, path: str) -> str:
+def transfer_line(words: str, path: str, way_home: str = "") -> str:
     """Return the `%aca` line that transfers a file to its own place on the other side.
 
-    words: `upload` or `download`, with options.
+    words: `upload` or `download`, with options. path: from the notebook's folder.
+    way_home: to that folder's place from the working directory, with a slash; "" if it is that.
     """
     folder = path.rpartition("/")[0]
-    places = [path, folder + "/"] if folder else [path]
-    return " ".join([f"%aca {words}", *map(shlex.quote, places)])
+    target = folder + "/" if folder else ""
+    if words.startswith("upload"):
+        target = way_home + target
+    else:
+        path = way_home + path
+    return " ".join([f"%aca {words}", *map(shlex.quote, filter(None, [path, target]))])

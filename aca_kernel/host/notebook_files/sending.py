@@ -118,7 +118,7 @@ class Sending:
         for path, item in zip(texts, found, strict=True):
             # A module that seems to be missing is not opened, and `open` would not tell.
             if item is None and path.endswith(".py"):
-                await self._tell_withheld(path)
+                await self._tell_withheld(path, call.way_home)
         return {"found": [None if item is None else _row(item) for item in found]}, ()
 
     async def facts_ahead(self, commands: Sequence[str]) -> _Facts:
@@ -173,7 +173,7 @@ class Sending:
         others = call.items("others", MOST_ALONG) if "others" in call.head else []
         head, data, file = await in_thread(lambda: self._look_and_open(path, known))
         if head["state"] == "none":
-            await self._tell_withheld(path)
+            await self._tell_withheld(path, call.way_home)
         if file is None:
             return head, ()
         self._has_sent = True
@@ -296,11 +296,11 @@ class Sending:
             )
         return ""
 
-    async def _tell_withheld(self, path: str) -> None:
+    async def _tell_withheld(self, path: str, way_home: str) -> None:
         """Tell the user why a file beside the notebook is not found."""
         if path in self._told or len(self._told) >= _MOST_TOLD:
             return
-        sentence = await asyncio.to_thread(lambda: _why_withheld(self._folder, path))
+        sentence = await asyncio.to_thread(lambda: _why_withheld(self._folder, path, way_home))
         if sentence:
             self._told.add(path)
             self._inbox.put_nowait(Noticed(time.monotonic(), sentence))
@@ -326,14 +326,14 @@ class Sending:
         self._along.close()
 
 
-def _why_withheld(folder: Folder, path: str) -> str:
+def _why_withheld(folder: Folder, path: str, way_home: str) -> str:
     """Return why a file of the folder is not sent, and the remedy; "" if it is."""
     reason = folder.reason_withheld(path)
     if reason is None:
         return ""
     lines = [] if reason is Reason.NAME else folder.lines_for(path)
     path = folder.shown(path)
-    upload = f"`{transfer_line('upload', path)}` sends it."
+    upload = f"`{transfer_line('upload', path, way_home)}` sends it."
     if reason is Reason.NAME:
         return (
             f"{path} is not sent to the environment, because files with names that are usual for "

@@ -78,9 +78,10 @@ _LONGEST_PATH_BYTES = 4096 - 100
 
 @dataclass
 class _Coming:
-    """A file in transfer. path: as the environment names it."""
+    """A file in transfer. path: as the environment names it. way_home: of its call."""
 
     path: str
+    way_home: str
     file: PartialFile
     is_open: bool = True
 
@@ -111,16 +112,16 @@ class WriteBack:
     async def begin(self, call: Call) -> Answer:
         """Begin to write a file; complete it if all of it has come along."""
         path, size = call.text("path"), call.count("size")
-        self._refuse_unasked(path, is_shown=call.head.get("is_shown") is True)
+        self._refuse_unasked(path, call.way_home, is_shown=call.head.get("is_shown") is True)
         if call.environment is not self._environment:
             self.close()
             self._environment = call.environment
             self._bytes = self._names = 0
         self._refuse_too_much(path, size)
         self._names += 1
-        file = await _do(lambda: self._begin(path, size))
+        file = await _do(lambda: self._begin(path, size, call.way_home))
         self._bytes += size
-        coming = _Coming(path, file)
+        coming = _Coming(path, call.way_home, file)
         if not call.parts:
             return {"transfer": self._open.add(coming), "page": PAGE_BYTES}, ()
         digest, is_executable = call.text("digest"), call.head.get("is_executable") is True
@@ -150,16 +151,17 @@ class WriteBack:
 
     # -- checks --------------------------------------------------------------------
 
-    def _refuse_unasked(self, path: str, *, is_shown: bool) -> None:
+    def _refuse_unasked(self, path: str, way_home: str, *, is_shown: bool) -> None:
         if self._settings.files_back:
             return
         if not is_shown or self._settings.files_mode == "off":
             raise CallRefused("The setting `files_back` does not let files come back.")
         name = path.rpartition("/")[2].lower()
         if os.path.splitext(name)[1] not in _SHOWN or _FOR_PROGRAMS.fullmatch(name):
+            line = transfer_line("download", path, way_home)
             raise CallRefused(
                 f"An output refers to {path}, which is not beside the notebook: files of this kind "
-                f"do not come back by themselves. `{transfer_line('download', path)}` brings it."
+                f"do not come back by themselves. `{line}` brings it."
             )
 
     def _refuse_too_much(self, path: str, size: int) -> None:
@@ -177,12 +179,12 @@ class WriteBack:
                 "`%aca download` brings it."
             )
 
-    def _begin(self, path: str, size: int) -> PartialFile:
+    def _begin(self, path: str, size: int, way_home: str) -> PartialFile:
         target = os.path.join(self._root, *path.split("/"))
         self._targets.append(target)
         try:
             target = self._target(path, makes_folders=True)
-            may_replace = self._refuse_others(path, target)
+            may_replace = self._refuse_others(path, target, way_home)
             return PartialFile(target, path, size, may_replace=may_replace, has_name=False)
         except BaseException:  # no empty folders are left behind
             self._remove_made(target)
@@ -235,7 +237,7 @@ class WriteBack:
                     raise FileProblem(f"{path} does not come back: {part} is not a folder here.")
         return os.path.join(folder, parts[-1])
 
-    def _refuse_others(self, path: str, target: str) -> bool:
+    def _refuse_others(self, path: str, target: str, way_home: str) -> bool:
         """Return whether there is a file to replace. Raises FileProblem: it is the user's."""
         try:
             status = os.lstat(target)
@@ -243,13 +245,14 @@ class WriteBack:
             return False
         if _is_plain_file(status) and self._returned.is_unchanged(path, status):
             return True
-        raise FileProblem(f"{path} does not come back: {_why_occupied(path, target, status)}")
+        why = _why_occupied(path, target, status, way_home)
+        raise FileProblem(f"{path} does not come back: {why}")
 
     def _commit(self, coming: _Coming, digest: str, *, is_executable: bool) -> dict[str, int]:
         # Again: the folder may have changed while a large file came.
         try:
             target = self._target(coming.path, makes_folders=False)
-            self._refuse_others(coming.path, target)
+            self._refuse_others(coming.path, target, coming.way_home)
             if is_executable:
                 coming.file.make_executable()
             coming.file.commit(digest)
@@ -279,14 +282,14 @@ def _is_plain_file(status: os.stat_result) -> bool:
     return stat.S_ISREG(status.st_mode) and not is_link(status)
 
 
-def _why_occupied(path: str, target: str, status: os.stat_result) -> str:
+def _why_occupied(path: str, target: str, status: os.stat_result, way_home: str) -> str:
     if os.path.isdir(target) or not (stat.S_ISREG(status.st_mode) or is_link(status)):
         kind = "a folder" if os.path.isdir(target) else "something else than a file"
         return (
             f"there is {kind} of that name beside the notebook. `%aca download "
-            f"{shlex.quote(path)} NAME` brings it under another name."
+            f"{shlex.quote(way_home + path)} NAME` brings it under another name."
         )
-    line = transfer_line("download --force", path)
+    line = transfer_line("download --force", path, way_home)
     if is_link(status):
         return f"the one beside the notebook is a link. `{line}` replaces the link by the file."
     return (

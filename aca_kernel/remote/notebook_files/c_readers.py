@@ -193,7 +193,7 @@ class _Bringing:
             if not os.path.lexists(self._mirror.path_of(relative)):
                 found = self._mirror.look(relative)
                 if found is not None and not found.is_folder:
-                    self._mirror.tell_once(relative, hint_of(self._mirror.paths.shown(relative)))
+                    self._mirror.tell_once(relative, hint_of(self._mirror.paths, relative))
 
 
 def _is_writing(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from . import file_mentions, quiet
 from .entries import FileFacts
 from .mirror import Mirror
 from .missing_errors import MissingFile, is_ours, missing
+from .paths import Paths, way_to
 
 # Names in the text of an error that are looked up.
 _MOST_NAMES = 10
@@ -48,13 +49,13 @@ class Hinting:
             return
         relative = self._missed(path)
         if relative and not _names_opener():
-            raise missing(path, hint_of(self._mirror.paths.shown(relative)))
+            raise missing(path, hint_of(self._mirror.paths, relative))
 
     def _on_connect(self, database: Any) -> None:
         relative = self._missed(file_mentions.of_database(database)[0])
         if relative:
             # No error: the code gets a new and empty database.
-            self._mirror.tell_once(relative, hint_of(self._mirror.paths.shown(relative)))
+            self._mirror.tell_once(relative, hint_of(self._mirror.paths, relative))
 
     def _missed(self, path: Any) -> str:
         """Return the path of a file that is only on the user's machine, "" if it is not."""
@@ -117,14 +118,14 @@ class Hinting:
         return next((self._hint(path, item) for path, item in items if item is not None), "")
 
     def _hint(self, path: str, item: FileFacts) -> str:
-        path = self._mirror.paths.shown(path)
+        paths = self._mirror.paths
         if item.is_folder:
             return (
-                f"{path} is a folder beside the notebook on your machine: with the setting "
-                'files = "on-demand" its files are sent when they are opened, and `%aca upload` '
-                "sends one."
+                f"{paths.shown(path)} is a folder beside the notebook on your machine: with the "
+                'setting files = "on-demand" its files are sent when they are opened, and '
+                "`%aca upload` sends one."
             )
-        return hint_of(path)
+        return hint_of(paths, path)
 
     def tell_of_run(self, result: Any) -> None:
         """Show after a cell the hint for `%run`, whose error has no type of its own."""
@@ -191,13 +192,11 @@ def _names_in(text: str) -> list[str]:
     ]
 
 
-def hint_of(relative: str) -> str:
-    """Return the hint for a missing file, where files are not sent by themselves.
-
-    relative: its path as the notebook writes it.
-    """
+def hint_of(paths: Paths, relative: str) -> str:
+    """Return the hint for a missing file, where files are not sent by themselves."""
+    shown = paths.shown(relative)
     return (
-        f"{relative} exists beside the notebook on your machine: "
-        f"`{transfer_line('upload', relative)}` sends it, and with the setting "
+        f"{shown} exists beside the notebook on your machine: "
+        f"`{transfer_line('upload', shown, way_to(paths.home))}` sends it, and with the setting "
         'files = "on-demand" such files are sent when they are opened.'
     )

@@ -29,7 +29,7 @@ from .copies import Copies, Copy
 from .entries import MOST_ALONG, FileFacts
 from .local_path import LocalPath
 from .lookup_cache import LookupCache
-from .paths import Paths
+from .paths import Paths, way_to
 from .reading_ahead import ReadingAhead
 
 # How long code waits for the kernel while no cell runs; the kernel then polls at growing
@@ -266,10 +266,11 @@ class Mirror:
         found = self.look(relative)
         if found is not None and not copy.is_of(found):
             shown = self.paths.shown(relative)
+            line = transfer_line("upload", shown, way_to(self.paths.home))
             self.tell_once(
                 relative,
                 f"{shown} has changed on your machine, and the code has changed its copy here: "
-                f"the copy is kept. `{transfer_line('upload', shown)}` replaces it by yours.",
+                f"the copy is kept. `{line}` replaces it by yours.",
             )
 
     def _forget(self, relative: str) -> None:
@@ -454,7 +455,8 @@ class Mirror:
     # -- the kernel ----------------------------------------------------------------------
 
     def _asking(self) -> contextlib.AbstractContextManager[HostClient]:
-        return asking(self._calls_path, patience=self._wait)
+        way_home = way_to(self.paths.home)
+        return asking(self._calls_path, patience=self._wait, way_home=way_home)
 
     def _wait(self, connection: call_socket.Connection) -> None:
         """Wait for an answer; in a cell without a limit, since it can be interrupted."""

@@ -84,6 +84,15 @@ class Paths:
         return os.path.relpath(relative, self._inner) if self._inner else relative
 
 
+def way_to(home: str) -> str:
+    """Return the way to a folder from the working directory, with a slash; "" if it is that."""
+    try:
+        way = os.path.relpath(home)
+    except FileNotFoundError:  # there is no working directory
+        return ""
+    return "" if way == os.curdir else way + "/"
+
+
 def text_of(path: Any) -> str:
     """Return a path as text, "" for others, such as descriptors.
 

@@ -23,6 +23,7 @@ from ..transfer_progress import TransferProgress, shown_size
 from ..wrapping import tell
 from . import quiet
 from .mirror import Mirror
+from .paths import way_to
 
 # Up to this size a file goes along with the question.
 _AT_ONCE_BYTES = 1_000_000
@@ -137,7 +138,7 @@ class Writing:
         file = SourceFile(os.path.join(self.home, path), path)
         progress = TransferProgress(file.size, f"{path}: ", self.stream)
         try:
-            with asking(self.calls_path) as kernel:
+            with asking(self.calls_path, way_home=way_to(self.home)) as kernel:
                 started: dict[str, Any] = {"path": path, "size": file.size, "is_shown": is_shown}
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
@@ -157,10 +158,11 @@ class Writing:
         answer = kernel.ask("files_sent").head
         sent = [(str(path), int(size)) for path, size in answer["rows"]]
         written = [(path, status.st_size) for path, status in self.files()]
+        line = f"%aca download {way_to(self.home)}PATH"
         return "\n".join(
             [
                 *_section("Sent from your machine", sent, f"files = {answer['files']}"),
-                *_section("Written here", written, "`%aca download PATH` brings one"),
+                *_section("Written here", written, f"`{line}` brings one"),
             ]
         )
 

@@ -124,6 +124,17 @@ def test_the_error_carries_one_sentence_more(
     assert "notebook_files/" not in "".join(cell.error["traceback"])
 
 
+def test_the_line_sends_it_to_its_place_from_another_directory(hinting_kernel: Client) -> None:
+    hinting_kernel.run("import os; os.makedirs('sub', exist_ok=True); os.chdir('sub')")
+    try:
+        line = "%aca upload 'sub/more data.csv' ../sub/"
+        evalue = hinting_kernel.run("open('more data.csv')").evalue
+        assert evalue.endswith(f"'more data.csv'. {hint('sub/more data.csv', line)}")
+        assert hinting_kernel.run(f"{line}\nopen('more data.csv').close()").status == "ok"
+    finally:
+        hinting_kernel.run("import shutil; os.chdir('..'); shutil.rmtree('sub')")
+
+
 def test_who_opens_in_c_gets_it_too(hinting_kernel: Client) -> None:
     cell = hinting_kernel.run("import pyarrow.csv; pyarrow.csv.read_csv('data.csv')")
     assert cell.error is not None

@@ -344,6 +344,15 @@ def test_what_is_told_helps(bare: Path, kernel: Client) -> None:
     assert kernel.run(code).result == "'mine'"
 
 
+def test_what_is_told_helps_in_another_directory(bare: Path, kernel: Client) -> None:
+    (bare / "sub").mkdir()
+    (bare / "sub" / "credentials.json").write_text("mine")
+    kernel.run("import os; os.makedirs('sub', exist_ok=True); os.chdir('sub')")
+    line = "%aca upload sub/credentials.json ../sub/"
+    assert kernel.run("open('credentials.json')").said.endswith(f" `{line}` sends it.")
+    assert kernel.run(f"{line}\nopen('credentials.json').read()").result == "'mine'"
+
+
 def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
     folder: Path,
 ) -> None:

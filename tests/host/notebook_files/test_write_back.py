@@ -132,6 +132,19 @@ def test_a_file_of_the_users_is_never_overwritten(place: Path, shared: Turns) ->
     assert (place / "own.txt").read_text() == "theirs again"
 
 
+def test_a_line_that_is_told_works_where_the_notebook_is(place: Path, shared: Turns) -> None:
+    """The working directory may be another one than the notebook's folder."""
+    (place / "sub").mkdir()
+    (place / "sub" / "own.txt").write_text("mine")
+    kernel = shared.take("import os; os.makedirs('sub', exist_ok=True); os.chdir('sub')")
+    cell = kernel.run(write("own.txt", "theirs"))
+    line = "%aca download --force ../sub/own.txt sub/"
+    assert cell.said.endswith(f"`{line}` replaces it.")
+    assert kernel.run(line).status == "ok"
+    assert (place / "sub" / "own.txt").read_text() == "theirs"
+    assert "`%aca download ../PATH` brings one" in kernel.run("%aca files").text
+
+
 def test_the_notebook_that_is_run_again_replaces_what_it_has_written(folder: Path) -> None:
     with bringing_kernel() as kernel:
         kernel.run(write("result.txt", "first"))
