@@ -55,7 +55,7 @@ class Carrier:
         # What is to be called when a request is answered, by its id.
         self._on_reply: dict[str, Callable[[], None]] = {}
         self._failure: AcaKernelError | None = None
-        self._is_for_cell = False
+        self._is_at_work = self._is_for_cell = False
         self._has_asked, self._has_gathered = asyncio.Event(), asyncio.Event()
         self._has_gathered.set()
 
@@ -75,11 +75,11 @@ class Carrier:
         is_for_cell: the running cell waits for it.
         """
         self._failure = None
-        self._is_for_cell = is_for_cell
+        self._is_at_work, self._is_for_cell = True, is_for_cell
 
     def end(self) -> None:
         """The piece of work is over."""
-        self._is_for_cell = False
+        self._is_at_work = self._is_for_cell = False
         self._has_asked.set()
         self.gathered()
 
@@ -92,11 +92,15 @@ class Carrier:
         self._has_gathered.set()
 
     async def await_question(self, most_seconds: float) -> None:
-        """Wait until the work that the running cell waits for has a question, or is over.
+        """Wait for what is to go along with an exchange that begins now.
 
-        An exchange that began before would be held open for the cell, and had to be woken. What
-        is gathered is waited for, too.
+        Work that the running cell waits for has a question, or is over: an exchange that began
+        before would be held open for the cell, and had to be woken. What is gathered is waited for,
+        too.
         """
+        if not self._is_at_work:
+            return
+        await _next_questions()
         if not self._has_gathered.is_set():
             awaited = self._has_gathered
         elif self._is_for_cell and not (self._files or self._requests):
@@ -106,9 +110,7 @@ class Carrier:
             return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(awaited.wait(), most_seconds)
-        # For whoever takes it.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await _next_questions()
 
     async def put(self, name: str, start: int, *parts: bytes, needs: str = "") -> None:
         """Write a part of a file in the agent's folder; needs: see remote/depot.py."""
@@ -239,6 +241,12 @@ class Carrier:
         for future in waiting:
             if not future.done():
                 future.set_exception(error)
+
+
+async def _next_questions() -> None:
+    """Let whoever has just got an answer ask the next question, and the core take it."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 def is_own(msg_id: str) -> bool:

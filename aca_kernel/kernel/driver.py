@@ -171,6 +171,10 @@ class Driver:
                 self._jobs.put(command)
             case do.WaitUntil():
                 self._wait_until(command.at)
+            case do.TellIdle():
+                self._schedule.set_idle(is_idle=command.is_idle)
+            case do.CellEnded():
+                self._schedule.ran_cell(command.seconds)
             case do.SendAlong():
                 if relay is not None:
                     relay.send_along()
@@ -203,10 +207,6 @@ class Driver:
                 self._carrier.fail(command.error)
             case do.LoseVariables():
                 self._checkpoints.lose_variables()
-            case do.CellEnded():
-                self._schedule.ran_cell(command.seconds)
-            case do.TellIdle():
-                self._schedule.set_idle(is_idle=command.is_idle)
             case do.Restore():
                 self._begin_restore(command)
             case do.CancelRestore():

@@ -164,10 +164,6 @@ class Jobs:
 
     async def _exchange(self) -> on.Event:
         relay = self._present()
-        # Whoever has just got an answer may have the next question, which then goes along: one
-        # turn of the event loop to ask it, and one for the core to take it.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
         await self._checkpoints.await_question(_LONGEST_BESIDE_SECONDS)
         await self._await_facts()
         generation = relay.exchange.nonce

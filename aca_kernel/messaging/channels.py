@@ -24,7 +24,9 @@ from .outgoing import Forward, ForwardReply, Outgoing, Publish, Reply
 
 _REQUEST_CHANNELS = ("shell", "control", "stdin")
 
+# As numbers: an operator of zmq's enumerations takes longer than what it is about.
 _MORE = int(zmq.SNDMORE)
+_POLLIN = int(zmq.POLLIN)
 
 # From one socket, before others get their turn.
 _MESSAGES_AT_ONCE = 50
@@ -271,7 +273,7 @@ class _Receiver:
         for _ in range(_MESSAGES_AT_ONCE):
             if self._is_stopped:
                 return
-            if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            if not int(self._socket.getsockopt(zmq.EVENTS)) & _POLLIN:
                 return
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
             try:
