@@ -344,20 +344,13 @@ def test_what_is_told_helps(bare: Path, kernel: Client) -> None:
     assert kernel.run(code).result == "'mine'"
 
 
-def test_what_is_told_helps_in_another_directory(bare: Path, kernel: Client) -> None:
-    (bare / "sub").mkdir()
-    (bare / "sub" / "credentials.json").write_text("mine")
-    kernel.run("import os; os.makedirs('sub', exist_ok=True); os.chdir('sub')")
-    line = "%aca upload sub/credentials.json ../sub/"
-    assert kernel.run("open('credentials.json')").said.endswith(f" `{line}` sends it.")
-    assert kernel.run(f"{line}\nopen('credentials.json').read()").result == "'mine'"
-
-
 def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
     folder: Path,
 ) -> None:
     (folder / "secrets_of_us.py").write_text("VALUE = 7\n")
     (folder / "credentials.json").write_text("{}")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "credentials.json").write_text("{}")
     because = "because files with names that are usual for keys and passwords never are"
     with running_kernel() as kernel:
         for code, path in (
@@ -376,3 +369,8 @@ def test_the_user_is_told_that_a_name_is_withheld_and_may_send_it_all_the_same(
         assert kernel.run("open('api_key.txt')").said == ""
         code = "%aca upload secrets_of_us.py\nimport secrets_of_us\nsecrets_of_us.VALUE"
         assert kernel.run(code).result == "7"
+        # In another directory than the notebook's, too.
+        kernel.run("import os; os.makedirs('sub', exist_ok=True); os.chdir('sub')")
+        line = "%aca upload sub/credentials.json ../sub/"
+        assert kernel.run("open('credentials.json')").said.endswith(f" `{line}` sends it.")
+        assert kernel.run(f"{line}\nopen('credentials.json').read()").result == "'{}'"
