@@ -57,7 +57,8 @@ from typing import Any
 
 from aca_kernel.pool.round_trip import KEPT_CALLS
 
-from .far_line import Line, Traffic, make_certificates
+from .certificates import make_certificates
+from .far_line import Line, Traffic
 
 KEY = "distance-" + base64.b32encode(os.urandom(15)).decode().lower()
 

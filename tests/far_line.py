@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import ipaddress
 import math
-import os
 import re
 import socket
 import ssl
@@ -21,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 _SEGMENT_BYTES = 1460
 _FIRST_WINDOW_BYTES = 10 * _SEGMENT_BYTES  # RFC 6928
@@ -404,51 +400,3 @@ def _name_of(body: bytes) -> str:
     found = re.search(rb'"method": *"tools/call".*?"name": *"(\w+)"', body)
     found = found or re.search(rb'"method": *"([\w/]+)"', body)
     return found[1].decode() if found else "?"
-
-
-def make_certificates(folder: str) -> tuple[str, str]:
-    """Make an authority and a server's certificate by it; return the paths of both."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    now = dt.datetime.now(dt.timezone.utc)
-
-    def named(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    def builder(subject: str, public_key: Any) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(named(subject))
-            .issuer_name(named("distance"))
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(days=1))
-            .not_valid_after(now + dt.timedelta(days=1))
-        )
-
-    authority_key, key = (
-        ec.generate_private_key(ec.SECP256R1()),
-        ec.generate_private_key(ec.SECP256R1()),
-    )
-    authority = (
-        builder("distance", authority_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    certificate = (
-        builder("localhost", key.public_key())
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    authority_path, server_path = os.path.join(folder, "ca.pem"), os.path.join(folder, "tls.pem")
-    with open(authority_path, "wb") as file:
-        file.write(authority.public_bytes(serialization.Encoding.PEM))
-    with open(server_path, "wb") as file:
-        form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        file.write(key.private_bytes(serialization.Encoding.PEM, *form))
-        file.write(certificate.public_bytes(serialization.Encoding.PEM))
-    return authority_path, server_path

@@ -17,7 +17,8 @@ import pytest
 
 from aca_kernel.pool.round_trip import KEPT_CALLS
 
-from .far_line import Line, make_certificates
+from .certificates import make_certificates
+from .far_line import Line
 from .host.conftest import inside
 from .support import Client, Pool, eventually, running_kernel, running_pool
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ..certificates import self_signed_certificate
-from ..far_line import Line, make_certificates
+from ..certificates import make_certificates, self_signed_certificate
+from ..far_line import Line
 from ..proxy import Proxy, running_proxy
 from ..support import AT_ONCE, Client, Pool, running_kernel, running_pool
 

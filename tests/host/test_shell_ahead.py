@@ -10,7 +10,8 @@ import pytest
 from aca_kernel.kernel.shell_lines import shell_lines
 from aca_kernel.pool.round_trip import KEPT_CALLS
 
-from ..far_line import Line, make_certificates
+from ..certificates import make_certificates
+from ..far_line import Line
 from ..support import Client, Pool, eventually, running_kernel, running_pool
 
 SHELL = "runShellCommandInRemoteEnvironment"

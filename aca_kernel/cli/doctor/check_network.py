@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
-import os
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +19,8 @@ from urllib.request import getproxies, proxy_bypass
 from ...errors import SettingInvalid
 from ...pool.azure.credentials import in_thread
 from ...pool.transport.contract import LOOPBACK_HOSTS
-from ...pool.transport.tls import bundle, context
+from ...pool.transport.distrust import why_distrusted
+from ...pool.transport.tls import context
 from .checklist import Found, Skipped, Step
 from .report import CheckOutcome, failed
 
@@ -29,9 +28,6 @@ from .report import CheckOutcome, failed
 _NAME_TIMEOUT_SECONDS = 15.0
 
 _PORTS = {"http": 80, "https": 443}
-
-# OpenSSL's numbers. Source: openssl-verification-options(1).
-_EXPIRED, _HOST_MISMATCH = (9, 10), (62, 64)
 
 
 def steps(prefix: str, address: Callable[[Found], str]) -> list[Step]:
@@ -160,9 +156,10 @@ def _secure(line: socket.socket, url: str, proxy: Proxy | None) -> CheckOutcome:
             if refused:
                 return refused
         return _handshake(line, url, host)
-    except ssl.SSLCertVerificationError as error:
-        return _certificate_problem(host, error)
     except OSError as error:
+        distrust = why_distrusted(host, error)
+        if distrust is not None:
+            return failed(*distrust)
         return failed(
             f"The TLS connection to {host} failed ({type(error).__name__}).",
             "Check that the port is that of HTTPS, and whether a proxy or firewall cuts it.",
@@ -200,21 +197,3 @@ def _handshake(line: socket.socket, url: str, host: str) -> CheckOutcome:
         issuer = dict(pair for name in certificate.get("issuer", ()) for pair in name)
         by = issuer.get("organizationName") or issuer.get("commonName") or "an unnamed authority"
         return CheckOutcome(f"{secure.version()} to {host}, certificate by {by}")
-
-
-def _certificate_problem(host: str, error: ssl.SSLCertVerificationError) -> CheckOutcome:
-    if error.verify_code in _EXPIRED:
-        remedy = "Check this machine's clock; if it is right, the certificate has to be renewed."
-    elif error.verify_code in _HOST_MISMATCH:
-        remedy = "Check the address: what answers there is another server."
-    else:
-        named = bundle()
-        remedy = "If your network has a certificate authority of its own, "
-        remedy += (
-            f"add its certificate to what {named[0]} names."
-            if named and os.path.exists(named[1])
-            else "set SSL_CERT_FILE to its bundle."
-        )
-    return failed(
-        f"The TLS certificate of {host} could not be verified: {error.verify_message}.", remedy
-    )

@@ -27,7 +27,8 @@ from ...errors import (
     ResultUnknown,
     SettingInvalid,
 )
-from ..transport.tls import is_certificate_error, verification
+from ..transport.distrust import why_distrusted
+from ..transport.tls import verification
 from .clouds import Cloud
 from .credentials import Tokens
 from .refusals import refusal
@@ -284,12 +285,9 @@ def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
     import httpx
 
     detail = type(error).__name__
-    if is_certificate_error(error):
-        return SettingInvalid(
-            "The TLS certificate of Azure Resource Manager could not be verified. If your network "
-            "uses its own certificate authority, set SSL_CERT_FILE to its bundle.",
-            detail=detail,
-        )
+    distrust = why_distrusted("Azure Resource Manager", error)
+    if distrust is not None:
+        return SettingInvalid(" ".join(distrust), detail=detail)
     if isinstance(error, httpx.ProxyError):
         return PoolUnreachable(
             "The proxy refused the connection to Azure Resource Manager. Check HTTPS_PROXY and "

@@ -23,7 +23,8 @@ from .contract import (
     not_an_address,
     unreachable,
 )
-from .tls import is_certificate_error, resuming_context
+from .distrust import why_distrusted
+from .tls import resuming_context
 
 if TYPE_CHECKING:
     import ssl
@@ -122,12 +123,9 @@ def _keep_alive(response: httpx.Response) -> None:
 def _from_httpx(error: httpx.HTTPError) -> AcaKernelError:
     detail = type(error).__name__
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
-        if is_certificate_error(error):
-            return SettingInvalid(
-                "The TLS certificate of the session pool could not be verified. If your network "
-                "uses its own certificate authority, set SSL_CERT_FILE to its bundle.",
-                detail=detail,
-            )
+        distrust = why_distrusted("the session pool", error)
+        if distrust is not None:
+            return SettingInvalid(" ".join(distrust), detail=detail)
         return unreachable(detail)
     if isinstance(error, httpx.ProxyError):
         return PoolUnreachable(

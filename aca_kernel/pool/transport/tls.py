@@ -83,13 +83,3 @@ def resuming_context(url: str) -> ssl.SSLContext:
 
     made.wrap_bio = resume  # type: ignore[method-assign]  # a subclass could not be made from it
     return made
-
-
-def is_certificate_error(error: BaseException) -> bool:
-    """Tell whether a failed connection failed because a certificate was not trusted."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)

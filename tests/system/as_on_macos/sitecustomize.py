@@ -49,6 +49,8 @@ def hide() -> None:
         for name in names.split():
             if hasattr(module, name):
                 delattr(module, name)
+    if hasattr(os, "process_cpu_count"):  # since 3.13, as os.py has it there
+        os.process_cpu_count = os.cpu_count
     for module, names in READERS.items():
         for name in names.split():
             setattr(module, name, _without_linux(getattr(module, name)))
