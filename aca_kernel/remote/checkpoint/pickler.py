@@ -26,7 +26,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import adapters, arrays, caches, rebuild, views
+from . import adapters, arrays, caches, derived, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -140,6 +140,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         for base, reducer in self._bases:
             if issubclass(kind, base):
                 return reducer
+        if (of_derived := derived.reducer(kind)) is not None:
+            return self._guard(kind, of_derived)
         default: Callable[[Any], Any] = super().reducer_override
         # Only a class that defines its pickling may say that a name is enough.
         methods = ("__reduce_ex__", "__reduce__")
@@ -150,7 +152,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _exception(self, obj: Any) -> Any:
         """Keep what an exception was raised from or while handling; its traceback is lost."""
-        reduced = self._guard(type(obj), _reduce)(obj)
+        reduced = self._guard(type(obj), derived.reducer(type(obj)) or _reduce)(obj)
         causes = (obj.__cause__, obj.__context__, obj.__suppress_context__)
         if not isinstance(reduced, tuple) or not any(causes) or len(reduced) > 3:
             return reduced
@@ -207,6 +209,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return by_library
             self.made.add(id(obj))
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
+            if obj.__qualname__ != obj.__name__:
+                state[0]["__qualname__"] = obj.__qualname__
             made = (maker, *_with_slots(arguments, obj))
             state = (setter, state, *adapters.registered(obj))
             reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)

@@ -6,6 +6,7 @@ and is imported in the functions that need it.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import importlib
@@ -154,6 +155,40 @@ def set_exception(target: BaseException, state: tuple[Any, tuple[Any, Any, bool]
     target.__cause__, target.__context__ = cause, context
     # Setting the cause sets it.
     target.__suppress_context__ = is_suppressed
+
+
+def derived(base: Any, kind: type, arguments: tuple[Any, ...]) -> Any:
+    """Make an object of a class past its own methods, as Python's class makes it."""
+    made = base.__new__(kind, *arguments)
+    if base.__init__ is not object.__init__:
+        base.__init__(made, *arguments)
+    return made
+
+
+def set_derived(target: Any, state: dict[str, Any]) -> None:
+    """Set the attributes of such an object, and what it holds."""
+    if state["is_own"]:
+        target.__dict__ = target
+    elif state["attributes"]:
+        target.__dict__.update(state["attributes"])
+    for name, value in state["slots"].items():
+        object.__setattr__(target, name, value)
+    items = state["items"]
+    if isinstance(target, collections.OrderedDict):
+        for key, value in items.items():
+            collections.OrderedDict.__setitem__(target, key, value)
+        return
+    for kind, fill in _FILLS:
+        if isinstance(target, kind):
+            fill(target, items)
+
+
+_FILLS: tuple[tuple[type, Callable[[Any, Any], None]], ...] = (
+    (list, list.extend),
+    (dict, dict.update),
+    (set, set.update),
+    (collections.deque, collections.deque.extend),
+)
 
 
 def new_type() -> Any:
