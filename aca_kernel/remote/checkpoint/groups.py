@@ -83,7 +83,7 @@ class Grouping:
         self._most_bytes = most_bytes
         self._limited = limited
         self._guard = guard
-        self._modules = ModuleNames()
+        self._modules = ModuleNames(shell.user_ns)
         self._by_module: dict[int, tuple[str, str]] = {}
         self._only = only
         self._deadline = deadline

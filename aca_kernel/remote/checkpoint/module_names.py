@@ -17,12 +17,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..originals import os
+from .functions import Namespaces
 
 
 class ModuleNames:
-    """An index of the attributes of all modules, made when it is first asked."""
+    """An index of the attributes of all modules, made when it is first asked.
 
-    def __init__(self) -> None:
+    variables: of the notebook. namespaces: in which functions that are not its own look for names.
+    """
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        self.namespaces = Namespaces(variables)
         self._names: dict[int, tuple[str, str]] | None = None
         self._libraries: list[tuple[str, dict[str, Any]]] | None = None
 

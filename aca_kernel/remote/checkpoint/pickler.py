@@ -26,7 +26,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import adapters, arrays, caches, derived, rebuild, views
+from . import adapters, arrays, caches, derived, functions, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -94,6 +94,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.BuiltinFunctionType: lambda obj: _reduce_replaced(obj) or default(obj),
             types.CodeType: _reduce_code,
             types.CellType: _reduce_cell,
+            types.ModuleType: self._module,
             memoryview: views.reduce,
             # It has no public name.
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
@@ -228,16 +229,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 if (where := self._modules.of(obj)) is not None:
                     return rebuild.attribute, where
                 self.made.add(id(obj))
+                return functions.reduce_foreign(obj, reduced, self._modules.namespaces)
             return reduced
         self.made.add(id(obj))
-        names = ["__dict__", "__defaults__", "__kwdefaults__", "__module__", "__qualname__"]
-        # Since Python 3.14 annotations are a function, which may not be able to run yet.
-        names += ["__doc__", "__annotate__" if hasattr(obj, "__annotate__") else "__annotations__"]
-        if getattr(obj, "__type_params__", ()):
-            names.append("__type_params__")
-        state = {name: getattr(obj, name) for name in names}
-        made = (obj.__code__, obj.__name__, obj.__closure__)
-        return rebuild.function, made, state, None, None, rebuild.set_function
+        return functions.reduce_function(obj)
+
+    def _module(self, obj: Any) -> Any:
+        reduced = self.dispatch_table[types.ModuleType](obj)
+        return functions.reduce_module(obj, reduced, self._modules.namespaces)
 
     def _new_type(self, obj: Any) -> Any:
         if obj.__module__ != "__main__":

@@ -6,6 +6,7 @@ and is imported in the functions that need it.
 
 from __future__ import annotations
 
+import builtins
 import collections
 import contextlib
 import functools
@@ -78,14 +79,35 @@ def code(maker: Callable[..., Any], arguments: tuple[Any, ...], filename: str) -
     return maker(*arguments).replace(co_filename=filename)
 
 
-def function(code: types.CodeType, name: str, closure: tuple[Any, ...] | None) -> Any:
-    """Make a function whose globals are the notebook's."""
-    return types.FunctionType(code, _namespace, name, None, closure)
+def function(
+    code: types.CodeType, name: str, closure: tuple[Any, ...] | None, where: Any = None
+) -> Any:
+    """Make a function. where: its globals, or the name of their module; None: the notebook's."""
+    names = _namespace if where is None else where
+    if isinstance(where, str):
+        names = vars(importlib.import_module(where))
+    return types.FunctionType(code, names, name, None, closure)
+
+
+def new_namespace(names: dict[str, Any]) -> dict[str, Any]:
+    """Make a namespace of functions that is no module's."""
+    return {**names, "__builtins__": builtins}
+
+
+def namespace_of(module: types.ModuleType) -> dict[str, Any]:
+    """Return the namespace of a module that was made by hand."""
+    return vars(module)
+
+
+def set_module(target: types.ModuleType, state: dict[str, Any]) -> None:
+    """Set the attributes of a module that was made by hand."""
+    vars(target).update(state["names"], __builtins__=builtins)
 
 
 def set_function(target: Any, state: dict[str, Any]) -> None:
-    """Set the attributes of a function."""
+    """Set the attributes of a function, and what it uses of its namespace."""
     target.__dict__.update(state.pop("__dict__"))
+    target.__globals__.update(state.pop("__globals__", {}))
     for name, value in state.items():
         setattr(target, name, value)
 
