@@ -736,6 +736,30 @@ def test_memoryviews_share_the_memory_that_they_are_of(tmp_path: Path) -> None:
     same_with_restores(tmp_path, VIEWS)
 
 
+VIEWS_OF_DICTS = """
+import collections, types
+plain, ordered, held = {'a': 1}, collections.OrderedDict(a=1), {'a': 1}
+keys, values, items = plain.keys(), plain.values(), plain.items()
+proxy = types.MappingProxyType(plain)
+views = [ordered.keys(), ordered.values(), ordered.items()]
+class Reads:
+    def __init__(self, data): self.data = data; self.shown = types.MappingProxyType(data)
+reads, inner = Reads({}), held.keys()
+held['keys'] = inner
+attributes = vars(Reads)
+# %%
+plain['b'] = ordered['b'] = reads.data['b'] = held['b'] = 2
+print(keys, values, items, proxy, views, reads.shown, list(inner), held['keys'] is inner)
+print(type(proxy), sorted(attributes)[-1], reversed(keys).__next__())
+# %%
+del plain['a'], ordered['a']; print(keys, values, items, proxy, views, reads.shown)
+"""
+
+
+def test_views_of_dicts_show_what_is_in_them_later(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, VIEWS_OF_DICTS)
+
+
 def test_a_memoryview_that_cannot_come_back_is_named(tmp_path: Path) -> None:
     before = """
 import numpy as np

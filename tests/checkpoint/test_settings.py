@@ -452,14 +452,15 @@ limits.MOST = 5; shared = limits.shared = [1]
 short.tables['b'] = [2]; limits.Reader.depth += 4
 setattr(limits, 'added', 'x')
 import threading; limits.lock = own_lock = threading.Lock()
+import builtins; builtins.LEVELS = ['low']
 """
 
 
 def test_what_cells_set_in_modules_is_set_again_or_named(tmp_path: Path) -> None:
     after = "print(limits.MOST, limits.tables, limits.Reader.depth, limits.added, limits.lock)"
-    after += "; print(limits.shared is shared)"
+    after += "; print(limits.shared is shared, LEVELS)"
     cell = come_back(tmp_path, ASSIGNED, after)
-    assert cell["text"] == "5 {'a': 1, 'b': [2]} 5 x None\nTrue\n"
+    assert cell["text"] == "5 {'a': 1, 'b': [2]} 5 x None\nTrue ['low']\n"
     reason = "it is, or holds, a lock, which cannot be stored"
     assert missing(cell) == {
         "own_lock": reason,

@@ -26,7 +26,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import adapters, arrays, caches, derived, functions, rebuild, views
+from . import adapters, arrays, caches, derived, dict_views, functions, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -96,6 +96,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.CellType: _reduce_cell,
             types.ModuleType: self._module,
             memoryview: views.reduce,
+            **dict_views.reducers(),
             # It has no public name.
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
             functools.cached_property: _reduce_cached_property,

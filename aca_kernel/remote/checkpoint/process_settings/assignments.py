@@ -27,8 +27,8 @@ _MAY_SET = re.compile(r"\w\.\w[\w.]*(\s*\[.*\])?\s*([-+*/|&]?=)[^=]|setattr\(")
 # Of more cells, the last ones.
 _MOST_CELLS = 2000
 
-# Those of the shell and of Python itself are settings of their own.
-_LEFT_OUT = frozenset({"IPython", "ipykernel", "sys", "os", "builtins", "__main__", "matplotlib"})
+# Those of the shell and of Python's `sys` and `os` are settings of their own.
+_LEFT_OUT = frozenset({"IPython", "ipykernel", "sys", "os", "__main__", "matplotlib"})
 
 
 def read() -> dict[str, Any]:
