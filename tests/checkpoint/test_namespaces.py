@@ -11,13 +11,15 @@ from .test_objects import same_with_restores
 NAMESPACES = {
     "a script that %run has run": """
 open('script.py', 'w').write('''
-import sqlite3
+import functools, sqlite3
 connection, count, state = sqlite3.connect(':memory:'), 0, {'n': 0}
 def bump():
     global count
     count += 1; state['n'] += 1
     return count
 def value(): return count, state
+@functools.cache
+def slow(one): state['n'] += 1; return one
 class Adding:
     def add(self):
         global count
@@ -25,11 +27,11 @@ class Adding:
 ''')
 %run script.py
 del connection
-adding = Adding(); bump()
+adding = Adding(); bump(); slow(1)
 # %%
-print(bump(), value(), adding.add(), value(), state)
+print(bump(), value(), adding.add(), value(), state, slow(1), slow.cache_info())
 # %%
-print(bump(), value(), adding.add(), value(), state)
+print(bump(), value(), adding.add(), value(), state, slow(1), slow.cache_info())
 """,
     "a namespace of exec": """
 names = {'n': 1}

@@ -243,7 +243,15 @@ try:
     except ZeroDivisionError: raise ValueError('while handling') from None
 except ValueError as error: handled = error
 cause = failed.__cause__
+texts = ("b'\\xff'.decode()", "open('/nothing')", "raise SystemExit(3)", "eval('1+')", "nothing")
+raised = []
+for text in texts:
+    try: exec(text)
+    except BaseException as error: raised.append(error)
+own = OSError(); own.filename = 'set later'
 # %%
+for error in (*raised, own): print(repr(error), '|', error, getattr(error, 'filename', None))
+print(raised[2].code, getattr(raised[4], 'name', None), own.errno)
 print(parser.parse_args(['--number', '4', 'go', 'there']), parser.parse_args([]))
 print(parser.format_help())
 print(repr(failed), failed.code, failed.note, failed.__cause__ is cause, repr(cause))
@@ -941,10 +949,20 @@ class Values(dict):
 import asking
 wrapped, values = asking.Wrapped([1, 2]), asking.Values()
 values.more['b'] = 2
+class Mine(asking.Wrapped): pass
+class Options:
+    def __init__(self, **known): self.known = known
+    def __getattr__(self, name): return self.known[name]
+class Writing:
+    def __init__(self, one): object.__setattr__(self, 'one', one)
+    def __getattr__(self, name): return getattr(self.one, name)
+    def __setattr__(self, name, value): setattr(self.one, name, value)
+mine, options = Mine([1, 2]), Options(rate=3); writing = Writing(options)
 # %%
 print(wrapped.index(2), values, values.more, values.b)
+print(mine.index(2), options.rate, writing.rate); writing.known = {'rate': 4}
 # %%
-print(wrapped.index(1), values.b)
+print(wrapped.index(1), values.b, mine.index(1), options.rate, writing.rate, writing.one is options)
 """
 
 

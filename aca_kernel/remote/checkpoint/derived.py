@@ -14,6 +14,7 @@ import datetime as dt
 import decimal
 import fractions
 import functools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -55,15 +56,15 @@ _OF_NAMED_TUPLES = vars(collections.namedtuple("_Empty", ()))["__getnewargs__"].
 
 def reducer(kind: Any) -> Callable[[Any], Any] | None:
     """Return what reduces objects of a class; None: it is not derived, or says how by itself."""
-    for base in kind.__mro__[1:]:
+    for base in kind.__mro__:
         is_exception = issubclass(base, BaseException) and base.__module__ == "builtins"
         if base not in _VALUES and base not in _FILLED and not is_exception:
             continue
         if any(_has_own(kind, base, name) for name in _METHODS) or kind in copyreg.dispatch_table:
             return None
-        if not is_exception:
-            return functools.partial(_object, base)
-        return None if _slots_of(kind) else functools.partial(_exception, base)
+        if is_exception:
+            return None if _slots_of(kind) else functools.partial(_exception, base)
+        return None if base is kind else functools.partial(_object, base)
     return None
 
 
@@ -82,7 +83,18 @@ def _arguments(base: Any, one: Any) -> tuple[Any, ...]:
 
 def _exception(base: Any, one: BaseException) -> Any:
     kind, arguments, *state = base.__reduce__(one)
-    return rebuild.derived, (base, kind, arguments), *state
+    return rebuild.derived, (base, kind, arguments, _fields_of(base, one)), *state
+
+
+def _fields_of(base: type, one: BaseException) -> dict[str, Any]:
+    """Read what an exception of Python tells besides its arguments, such as `filename`."""
+    found = {
+        name: _read(one, name, None)
+        for kind in base.__mro__
+        for name, value in vars(kind).items()
+        if type(value) is types.MemberDescriptorType
+    }
+    return {name: value for name, value in found.items() if type(value) in (str, int)}
 
 
 def _object(base: Any, one: Any) -> Any:

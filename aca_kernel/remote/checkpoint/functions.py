@@ -68,6 +68,13 @@ class Namespaces:
 _NONE = types.ModuleType("none")
 
 
+def is_found(obj: Any) -> bool:
+    """Tell whether an object's module has it under the name that it was made with."""
+    import cloudpickle.cloudpickle as internals
+
+    return internals._lookup_module_and_qualname(obj) is not None  # noqa: SLF001
+
+
 def reduce_function(obj: Any, *namespace: Any, used: dict[str, Any] | None = None) -> Any:
     """Reduce a function by its parts. used: of a namespace that is nobody's."""
     names = ["__dict__", "__defaults__", "__kwdefaults__", "__module__", "__qualname__"]

@@ -255,8 +255,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Store a function with functools.lru_cache, and what its cache holds."""
         wrapped = obj.__wrapped__
         if getattr(wrapped, "__globals__", None) is not self._globals:
-            where = self._modules.of(obj)
-            return super().reducer_override(obj) if where is None else (rebuild.attribute, where)
+            if (where := self._modules.of(obj)) is not None:
+                return rebuild.attribute, where
+            if functions.is_found(obj):
+                return super().reducer_override(obj)
         self.made.add(id(obj))
         attributes = {key: value for key, value in vars(obj).items() if key != "__wrapped__"}
         made = (wrapped, obj.cache_parameters(), attributes)
@@ -390,12 +392,12 @@ def _reduce(obj: Any) -> Any:
 
 
 def _asks_itself(kind: type) -> bool:
-    """Tell whether objects of a class of a library look for attributes in others of theirs.
+    """Tell whether objects of a class look for attributes in others of theirs.
 
     Asked for `__setstate__`, they would look in those, which have not come yet, without end.
     """
-    is_told = hasattr(kind, "__setstate__") or kind.__module__ == "__main__"
-    return not is_told and type(getattr(kind, "__getattr__", None)) is types.FunctionType
+    asks = type(getattr(kind, "__getattr__", None)) is types.FunctionType
+    return asks and not hasattr(kind, "__setstate__")
 
 
 def _reduce_attributes(obj: Any) -> Any:

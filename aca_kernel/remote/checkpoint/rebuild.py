@@ -179,11 +179,20 @@ def set_exception(target: BaseException, state: tuple[Any, tuple[Any, Any, bool]
     target.__suppress_context__ = is_suppressed
 
 
-def derived(base: Any, kind: type, arguments: tuple[Any, ...]) -> Any:
-    """Make an object of a class past its own methods, as Python's class makes it."""
+def derived(
+    base: Any, kind: type, arguments: tuple[Any, ...], fields: dict[str, Any] | None = None
+) -> Any:
+    """Make an object of a class past its own methods, as Python's class makes it.
+
+    fields: what an exception of Python has besides the arguments.
+    """
     made = base.__new__(kind, *arguments)
     if base.__init__ is not object.__init__:
         base.__init__(made, *arguments)
+    for name, value in (fields or {}).items():
+        # Some that arguments give cannot be set.
+        if object.__getattribute__(made, name) != value:
+            object.__setattr__(made, name, value)
     return made
 
 
