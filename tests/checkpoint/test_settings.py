@@ -391,6 +391,26 @@ def test_options_of_libraries_are_as_they_were(tmp_path: Path) -> None:
     same_with_restores(tmp_path, cells)
 
 
+PROGRESS = """
+import pandas as pd
+from tqdm import tqdm
+class Shown:
+    def write(self, text): print(repr(text.strip()))
+    def flush(self): pass
+tqdm.pandas(desc='mine', file=Shown(), bar_format='{desc}', mininterval=1e9)
+table = pd.DataFrame({'a': [1, 2]})
+# %%
+print(table.progress_apply(sum).tolist())
+# %%
+print(table.a.progress_map(abs).tolist())
+"""
+
+
+def test_the_progress_of_pandas_is_shown_as_before(tmp_path: Path) -> None:
+    pytest.importorskip("tqdm")
+    same_with_restores(tmp_path, PROGRESS)
+
+
 REGISTERED = """
 import sys; sys.path.insert(0, '')
 open('registry.py', 'w').write('''
