@@ -42,6 +42,17 @@ names['n'] = 2; print(get(), kind.get(), get is names['get'], type(kind) is name
 # %%
 print(get(), kind.get())
 """,
+    "the notebook's own": """
+import threading
+names, lock = globals(), threading.Lock()
+same = names
+def put(name, value): globals()[name] = value
+del lock
+# %%
+put('one', 1); names['two'] = 2; print(names is globals(), same is names, one, two, names['one'])
+# %%
+names['two'] = 3; print(two)
+""",
     "a module made by hand": """
 import types
 made = types.ModuleType('made', 'by hand')

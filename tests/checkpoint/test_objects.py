@@ -263,6 +263,28 @@ def test_parsers_of_arguments_and_causes_of_exceptions_are_kept(tmp_path: Path) 
     same_with_restores(tmp_path, ODD)
 
 
+HASHED = """
+class Person:
+    def __init__(self, name): self.friends, self.name, self.group = {}, name, frozenset()
+    def __hash__(self): return hash(self.name)
+    def __eq__(self, other): return self.name == other.name
+    def meet(self, other): self.friends[other] = other.friends[self] = len(self.friends)
+one, two, three = map(Person, 'abc')
+one.meet(two); two.meet(three); three.meet(one)
+one.group = two.group = frozenset([one, two])
+all_of_them = {one, two, three}
+# %%
+print(one.friends[two], two.friends[three], three.friends[one], one in all_of_them)
+print(list(vars(one)), one in one.group, one.group is two.group, len(all_of_them))
+# %%
+print(two in three.friends, two in one.group)
+"""
+
+
+def test_objects_with_hashes_come_back_in_what_they_hold(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, HASHED)
+
+
 DERIVED = """
 import collections, datetime, decimal
 class Tagged(set):

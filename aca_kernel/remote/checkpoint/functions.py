@@ -33,6 +33,13 @@ class Namespace:
         )
 
 
+class Own:
+    """Stands in a pickle for the notebook's namespace, which `globals()` in a cell returns."""
+
+    def __reduce__(self) -> Any:
+        return rebuild.namespace, ()
+
+
 class Namespaces:
     """The namespaces of functions that are not the notebook's.
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import adapters, arrays, caches, derived, dict_views, functions, rebuild, views
+from . import adapters, arrays, caches, derived, dict_views, functions, hashed, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -142,8 +142,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         for base, reducer in self._bases:
             if issubclass(kind, base):
                 return reducer
-        if (of_derived := derived.reducer(kind)) is not None:
-            return self._guard(kind, of_derived)
+        if reduce := derived.reducer(kind) or hashed.reducer(kind):
+            return self._guard(kind, reduce)
         default: Callable[[Any], Any] = super().reducer_override
         # Only a class that defines its pickling may say that a name is enough.
         methods = ("__reduce_ex__", "__reduce__")

@@ -169,6 +169,19 @@ def set_attributes(target: Any, state: dict[str, Any]) -> None:
     target.__dict__.update(state)
 
 
+def hashed(kind: type, attributes: dict[str, Any]) -> Any:
+    """Make an object with those of its attributes that a hash may need."""
+    made: Any = object.__new__(kind)
+    made.__dict__.update(attributes)
+    return made
+
+
+def set_all_attributes(target: Any, state: dict[str, Any]) -> None:
+    """Set the attributes of such an object, in their order."""
+    target.__dict__.clear()
+    target.__dict__.update(state)
+
+
 def set_exception(target: BaseException, state: tuple[Any, tuple[Any, Any, bool]]) -> None:
     """Set the attributes of an exception, and what it was raised from or while handling."""
     attributes, (cause, context, is_suppressed) = state
