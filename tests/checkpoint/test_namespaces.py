@@ -84,13 +84,14 @@ def counter():
 ''')
 import sys; sys.path.insert(0, ''); sys.dont_write_bytecode = True
 import helping
+from helping import calls as seen
 @helping.counted
 def double(one): return 2 * one
 up, get = helping.counter(); up()
 # %%
-print(double(3), helping.total, helping.calls, up(), get())
+print(double(3), helping.total, helping.calls, up(), get(), seen is helping.calls)
 # %%
-print(up(), get())
+print(up(), get(), seen, seen is helping.calls)
 """,
 }
 

@@ -311,6 +311,7 @@ class Lists(collections.defaultdict):
     def __init__(self, note): super().__init__(list); self.note = note
 class Words(collections.Counter):
     def __init__(self, name, words=()): self.name = name; super().__init__(words)
+    def update(self, words): self.last = self.name; super().update(words)
 class Vector(tuple):
     def __new__(cls, *parts): return super().__new__(cls, parts)
 class Point(collections.namedtuple('Point', 'x y')):

@@ -62,6 +62,13 @@ def _is_library(path: Any) -> bool:
     return type(path) is str and (path.startswith(_PYTHON) or any(one in path for one in _FOLDERS))
 
 
+def beside() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield modules that are no library's, as those beside the notebook, with their attributes."""
+    for module, attributes in _importable():
+        if not _is_library(attributes.get("__file__")):
+            yield module, attributes
+
+
 def _index() -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
     for name, attributes in _importable():
