@@ -243,7 +243,15 @@ try:
     except ZeroDivisionError: raise ValueError('while handling') from None
 except ValueError as error: handled = error
 cause = failed.__cause__
+texts = ("b'\\xff'.decode()", "open('/nothing')", "raise SystemExit(3)", "eval('1+')", "nothing")
+raised = []
+for text in texts:
+    try: exec(text)
+    except BaseException as error: raised.append(error)
+own = OSError(); own.filename = 'set later'
 # %%
+for error in (*raised, own): print(repr(error), '|', error, getattr(error, 'filename', None))
+print(raised[2].code, getattr(raised[4], 'name', None), own.errno)
 print(parser.parse_args(['--number', '4', 'go', 'there']), parser.parse_args([]))
 print(parser.format_help())
 print(repr(failed), failed.code, failed.note, failed.__cause__ is cause, repr(cause))
@@ -253,6 +261,97 @@ print(repr(handled.__context__), handled.__cause__, handled.__suppress_context__
 
 def test_parsers_of_arguments_and_causes_of_exceptions_are_kept(tmp_path: Path) -> None:
     same_with_restores(tmp_path, ODD)
+
+
+HASHED = """
+class Person:
+    def __init__(self, name): self.friends, self.name, self.group = {}, name, frozenset()
+    def __hash__(self): return hash(self.name)
+    def __eq__(self, other): return self.name == other.name
+    def meet(self, other): self.friends[other] = other.friends[self] = len(self.friends)
+one, two, three = map(Person, 'abc')
+one.meet(two); two.meet(three); three.meet(one)
+one.group = two.group = frozenset([one, two])
+all_of_them = {one, two, three}
+# %%
+print(one.friends[two], two.friends[three], three.friends[one], one in all_of_them)
+print(list(vars(one)), one in one.group, one.group is two.group, len(all_of_them))
+# %%
+print(two in three.friends, two in one.group)
+"""
+
+
+def test_objects_with_hashes_come_back_in_what_they_hold(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, HASHED)
+
+
+DERIVED = """
+import collections, datetime, decimal
+class Tagged(set):
+    def __init__(self, tag, items=()): super().__init__(items); self.tag = tag
+class Loud(list):
+    def __init__(self): super().__init__(); self.n = 0
+    def extend(self, many): self.n += len(many); super().extend(many)
+class Counting(dict):
+    def __init__(self, name): self.name, self.n = name, 0
+    def __setitem__(self, key, value): self.n += 1; super().__setitem__(key, value)
+class Attributes(dict):
+    def __init__(self, **k): super().__init__(**k); self.__dict__ = self
+class Slots(dict):
+    __slots__ = ('tag', 'unset')
+    def __init__(self, tag): self.tag = tag
+class Recent(collections.OrderedDict):
+    def __init__(self, most): super().__init__(); self.most = most
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        if len(self) > self.most: self.popitem(last=False)
+class Last(collections.deque):
+    def __init__(self, most): super().__init__(maxlen=most); self.most = most
+class Lists(collections.defaultdict):
+    def __init__(self, note): super().__init__(list); self.note = note
+class Words(collections.Counter):
+    def __init__(self, name, words=()): self.name = name; super().__init__(words)
+    def update(self, words): self.last = self.name; super().update(words)
+class Vector(tuple):
+    def __new__(cls, *parts): return super().__new__(cls, parts)
+class Point(collections.namedtuple('Point', 'x y')):
+    def __new__(cls, text): return super().__new__(cls, *map(int, text.split(',')))
+class Kelvin(float):
+    def __new__(cls, celsius): return super().__new__(cls, celsius + 273)
+class Text(str):
+    def __new__(cls, text, source):
+        made = super().__new__(cls, text); made.source = source; return made
+class Group(frozenset):
+    def __new__(cls, *members): return super().__new__(cls, members)
+class Money(decimal.Decimal):
+    def __new__(cls, value, unit):
+        made = super().__new__(cls, value); made.unit = unit; return made
+class Day(datetime.date):
+    def __new__(cls, text): return super().__new__(cls, *map(int, text.split('-')))
+class Failed(Exception):
+    def __init__(self, status, *, body=None): super().__init__(f'HTTP {status}'); self.body = body
+class Gone(OSError):
+    def __init__(self, where): super().__init__(2, 'gone', where)
+tagged, loud, counting, attributes = Tagged('t', [1]), Loud(), Counting('n'), Attributes(rate=1)
+loud.extend([1, loud]); counting['a'] = 1; slots = Slots('s'); slots['self'] = slots
+recent, last, lists, words = Recent(2), Last(2), Lists('n'), Words('w', 'aab')
+for one in 'abc': recent[one] = one; last.append(one); lists[one].append(one)
+vector, point, kelvin, text = Vector(1, 2), Point('1,2'), Kelvin(0), Text('x', 'there')
+group, money, day = Group(1, 2), Money('1.5', 'EUR'), Day('2024-01-02')
+failed, gone = Failed(500, body=[attributes]), Gone('there')
+# %%
+print(tagged, tagged.tag, loud.n, loud[1] is loud, counting, counting.n, counting.name)
+attributes.rate = 5; print(attributes, slots.tag, slots['self'] is slots, hasattr(slots, 'unset'))
+recent['d'] = last.append('d'); print(recent, recent.most, last, last.most, lists, lists.note)
+print(words, words.name, vector, point, point.y, kelvin, text, text.source, group)
+print(money, money.unit, day, repr(failed), failed.body[0] is attributes, gone, gone.filename)
+# %%
+print(attributes.rate, list(recent), loud.n, failed, point)
+"""
+
+
+def test_objects_derived_from_pythons_own_are_not_made_once_more(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, DERIVED)
 
 
 FIGURES = """
@@ -302,6 +401,7 @@ class Refuses:
 class Filled(list):
     def append(self, one): raise IndexError('full')
     def extend(self, many): raise IndexError('full')
+    def __reduce__(self): return Filled, (), None, list.__iter__(self)
 class Box:
     def __init__(self, **parts): self.__dict__.update(parts)
 class Set(set):
@@ -354,7 +454,7 @@ print(circle.me is circle, circle.c is common, members == {good})
 
 
 CLASSES = """
-import abc, enum, dataclasses, typing, functools
+import abc, enum, dataclasses, pickle, typing, functools
 REGISTRY = {}
 class Plugin:
     count = 0
@@ -431,6 +531,14 @@ class S:
     def b(self): return self.__b
 class Triple(tuple):
     __slots__ = ()
+class Outer:
+    class Inner: pass
+    @dataclasses.dataclass
+    class Part: y: int = 1
+def making():
+    class Local: pass
+    return Local
+Local, part = making(), Outer.Part()
 class Slim:
     __slots__ = 'only'
     def __init_subclass__(cls): made.append('slim')
@@ -451,6 +559,7 @@ print(pair, Pair(2).b, td, TD.__annotations__)
 print(p, Point(3), hasattr(p, '__dict__'), Point3(), c.x, Cached().x)
 print(s.b(), s.a, hasattr(s, '__dict__'), triple, hasattr(triple, '__dict__'))
 print(slim.only, slim.more, hasattr(slim, '__dict__'))
+print(part, Outer.Inner, Local, pickle.loads(pickle.dumps(part)) == part)
 try: Abstract()
 except TypeError as e: print(e)
 try: s.nothing = 1
@@ -658,6 +767,30 @@ def test_memoryviews_share_the_memory_that_they_are_of(tmp_path: Path) -> None:
     same_with_restores(tmp_path, VIEWS)
 
 
+VIEWS_OF_DICTS = """
+import collections, types
+plain, ordered, held = {'a': 1}, collections.OrderedDict(a=1), {'a': 1}
+keys, values, items = plain.keys(), plain.values(), plain.items()
+proxy = types.MappingProxyType(plain)
+views = [ordered.keys(), ordered.values(), ordered.items()]
+class Reads:
+    def __init__(self, data): self.data = data; self.shown = types.MappingProxyType(data)
+reads, inner = Reads({}), held.keys()
+held['keys'] = inner
+attributes = vars(Reads)
+# %%
+plain['b'] = ordered['b'] = reads.data['b'] = held['b'] = 2
+print(keys, values, items, proxy, views, reads.shown, list(inner), held['keys'] is inner)
+print(type(proxy), sorted(attributes)[-1], reversed(keys).__next__())
+# %%
+del plain['a'], ordered['a']; print(keys, values, items, proxy, views, reads.shown)
+"""
+
+
+def test_views_of_dicts_show_what_is_in_them_later(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, VIEWS_OF_DICTS)
+
+
 def test_a_memoryview_that_cannot_come_back_is_named(tmp_path: Path) -> None:
     before = """
 import numpy as np
@@ -839,10 +972,20 @@ class Values(dict):
 import asking
 wrapped, values = asking.Wrapped([1, 2]), asking.Values()
 values.more['b'] = 2
+class Mine(asking.Wrapped): pass
+class Options:
+    def __init__(self, **known): self.known = known
+    def __getattr__(self, name): return self.known[name]
+class Writing:
+    def __init__(self, one): object.__setattr__(self, 'one', one)
+    def __getattr__(self, name): return getattr(self.one, name)
+    def __setattr__(self, name, value): setattr(self.one, name, value)
+mine, options = Mine([1, 2]), Options(rate=3); writing = Writing(options)
 # %%
 print(wrapped.index(2), values, values.more, values.b)
+print(mine.index(2), options.rate, writing.rate); writing.known = {'rate': 4}
 # %%
-print(wrapped.index(1), values.b)
+print(wrapped.index(1), values.b, mine.index(1), options.rate, writing.rate, writing.one is options)
 """
 
 

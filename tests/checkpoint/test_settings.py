@@ -391,6 +391,26 @@ def test_options_of_libraries_are_as_they_were(tmp_path: Path) -> None:
     same_with_restores(tmp_path, cells)
 
 
+PROGRESS = """
+import pandas as pd
+from tqdm import tqdm
+class Shown:
+    def write(self, text): print(repr(text.strip()))
+    def flush(self): pass
+tqdm.pandas(desc='mine', file=Shown(), bar_format='{desc}', mininterval=1e9)
+table = pd.DataFrame({'a': [1, 2]})
+# %%
+print(table.progress_apply(sum).tolist())
+# %%
+print(table.a.progress_map(abs).tolist())
+"""
+
+
+def test_the_progress_of_pandas_is_shown_as_before(tmp_path: Path) -> None:
+    pytest.importorskip("tqdm")
+    same_with_restores(tmp_path, PROGRESS)
+
+
 REGISTERED = """
 import sys; sys.path.insert(0, '')
 open('registry.py', 'w').write('''
@@ -452,14 +472,15 @@ limits.MOST = 5; shared = limits.shared = [1]
 short.tables['b'] = [2]; limits.Reader.depth += 4
 setattr(limits, 'added', 'x')
 import threading; limits.lock = own_lock = threading.Lock()
+import builtins; builtins.LEVELS = ['low']
 """
 
 
 def test_what_cells_set_in_modules_is_set_again_or_named(tmp_path: Path) -> None:
     after = "print(limits.MOST, limits.tables, limits.Reader.depth, limits.added, limits.lock)"
-    after += "; print(limits.shared is shared)"
+    after += "; print(limits.shared is shared, LEVELS)"
     cell = come_back(tmp_path, ASSIGNED, after)
-    assert cell["text"] == "5 {'a': 1, 'b': [2]} 5 x None\nTrue\n"
+    assert cell["text"] == "5 {'a': 1, 'b': [2]} 5 x None\nTrue ['low']\n"
     reason = "it is, or holds, a lock, which cannot be stored"
     assert missing(cell) == {
         "own_lock": reason,

@@ -24,6 +24,7 @@ from typing import Any
 
 from ..originals import time
 from .atoms import Atoms, NotStorable, module_of
+from .functions import Own
 from .hanging import NotReady, Reducer, simple_name_of
 from .module_names import ModuleNames
 from .pickler import Pickler
@@ -83,7 +84,7 @@ class Grouping:
         self._most_bytes = most_bytes
         self._limited = limited
         self._guard = guard
-        self._modules = ModuleNames()
+        self._modules = ModuleNames(shell.user_ns)
         self._by_module: dict[int, tuple[str, str]] = {}
         self._only = only
         self._deadline = deadline
@@ -168,7 +169,8 @@ class Grouping:
             except BaseException as error:  # noqa: BLE001
                 self.skipped.append((name, reason_of(error)))
                 continue
-            groups.append(Group([[name]], [value]))
+            is_own = value is self._shell.user_ns
+            groups.append(Group([[name]], [Own() if is_own else value]))
             if is_known_by_id:
                 by_id[id(value)] = groups[-1]
         return groups

@@ -17,12 +17,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..originals import os
+from .functions import Namespaces
 
 
 class ModuleNames:
-    """An index of the attributes of all modules, made when it is first asked."""
+    """An index of the attributes of all modules, made when it is first asked.
 
-    def __init__(self) -> None:
+    variables: of the notebook. namespaces: in which functions that are not its own look for names.
+    """
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        self.namespaces = Namespaces(variables)
         self._names: dict[int, tuple[str, str]] | None = None
         self._libraries: list[tuple[str, dict[str, Any]]] | None = None
 
@@ -55,6 +60,13 @@ def _is_library(path: Any) -> bool:
     if path is None:  # it is built in
         return True
     return type(path) is str and (path.startswith(_PYTHON) or any(one in path for one in _FOLDERS))
+
+
+def beside() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield modules that are no library's, as those beside the notebook, with their attributes."""
+    for module, attributes in _importable():
+        if not _is_library(attributes.get("__file__")):
+            yield module, attributes
 
 
 def _index() -> dict[int, tuple[str, str]]:

@@ -26,7 +26,7 @@ from typing import Any
 
 import cloudpickle
 
-from . import adapters, arrays, caches, rebuild, views
+from . import adapters, arrays, caches, derived, dict_views, functions, hashed, rebuild, views
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -94,7 +94,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.BuiltinFunctionType: lambda obj: _reduce_replaced(obj) or default(obj),
             types.CodeType: _reduce_code,
             types.CellType: _reduce_cell,
+            types.ModuleType: self._module,
             memoryview: views.reduce,
+            **dict_views.reducers(),
             # It has no public name.
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
             functools.cached_property: _reduce_cached_property,
@@ -140,6 +142,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         for base, reducer in self._bases:
             if issubclass(kind, base):
                 return reducer
+        if reduce := derived.reducer(kind) or hashed.reducer(kind):
+            return self._guard(kind, reduce)
         default: Callable[[Any], Any] = super().reducer_override
         # Only a class that defines its pickling may say that a name is enough.
         methods = ("__reduce_ex__", "__reduce__")
@@ -150,7 +154,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _exception(self, obj: Any) -> Any:
         """Keep what an exception was raised from or while handling; its traceback is lost."""
-        reduced = self._guard(type(obj), _reduce)(obj)
+        reduced = self._guard(type(obj), derived.reducer(type(obj)) or _reduce)(obj)
         causes = (obj.__cause__, obj.__context__, obj.__suppress_context__)
         if not isinstance(reduced, tuple) or not any(causes) or len(reduced) > 3:
             return reduced
@@ -207,6 +211,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return by_library
             self.made.add(id(obj))
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
+            if obj.__qualname__ != obj.__name__:
+                state[0]["__qualname__"] = obj.__qualname__
             made = (maker, *_with_slots(arguments, obj))
             state = (setter, state, *adapters.registered(obj))
             reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
@@ -224,16 +230,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 if (where := self._modules.of(obj)) is not None:
                     return rebuild.attribute, where
                 self.made.add(id(obj))
+                return functions.reduce_foreign(obj, reduced, self._modules.namespaces)
             return reduced
         self.made.add(id(obj))
-        names = ["__dict__", "__defaults__", "__kwdefaults__", "__module__", "__qualname__"]
-        # Since Python 3.14 annotations are a function, which may not be able to run yet.
-        names += ["__doc__", "__annotate__" if hasattr(obj, "__annotate__") else "__annotations__"]
-        if getattr(obj, "__type_params__", ()):
-            names.append("__type_params__")
-        state = {name: getattr(obj, name) for name in names}
-        made = (obj.__code__, obj.__name__, obj.__closure__)
-        return rebuild.function, made, state, None, None, rebuild.set_function
+        return functions.reduce_function(obj)
+
+    def _module(self, obj: Any) -> Any:
+        reduced = self.dispatch_table[types.ModuleType](obj)
+        return functions.reduce_module(obj, reduced, self._modules.namespaces)
 
     def _new_type(self, obj: Any) -> Any:
         if obj.__module__ != "__main__":
@@ -251,8 +255,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Store a function with functools.lru_cache, and what its cache holds."""
         wrapped = obj.__wrapped__
         if getattr(wrapped, "__globals__", None) is not self._globals:
-            where = self._modules.of(obj)
-            return super().reducer_override(obj) if where is None else (rebuild.attribute, where)
+            if (where := self._modules.of(obj)) is not None:
+                return rebuild.attribute, where
+            if functions.is_found(obj):
+                return super().reducer_override(obj)
         self.made.add(id(obj))
         attributes = {key: value for key, value in vars(obj).items() if key != "__wrapped__"}
         made = (wrapped, obj.cache_parameters(), attributes)
@@ -386,12 +392,12 @@ def _reduce(obj: Any) -> Any:
 
 
 def _asks_itself(kind: type) -> bool:
-    """Tell whether objects of a class of a library look for attributes in others of theirs.
+    """Tell whether objects of a class look for attributes in others of theirs.
 
     Asked for `__setstate__`, they would look in those, which have not come yet, without end.
     """
-    is_told = hasattr(kind, "__setstate__") or kind.__module__ == "__main__"
-    return not is_told and type(getattr(kind, "__getattr__", None)) is types.FunctionType
+    asks = type(getattr(kind, "__getattr__", None)) is types.FunctionType
+    return asks and not hasattr(kind, "__setstate__")
 
 
 def _reduce_attributes(obj: Any) -> Any:

@@ -6,6 +6,8 @@ and is imported in the functions that need it.
 
 from __future__ import annotations
 
+import builtins
+import collections
 import contextlib
 import functools
 import importlib
@@ -77,14 +79,35 @@ def code(maker: Callable[..., Any], arguments: tuple[Any, ...], filename: str) -
     return maker(*arguments).replace(co_filename=filename)
 
 
-def function(code: types.CodeType, name: str, closure: tuple[Any, ...] | None) -> Any:
-    """Make a function whose globals are the notebook's."""
-    return types.FunctionType(code, _namespace, name, None, closure)
+def function(
+    code: types.CodeType, name: str, closure: tuple[Any, ...] | None, where: Any = None
+) -> Any:
+    """Make a function. where: its globals, or the name of their module; None: the notebook's."""
+    names = _namespace if where is None else where
+    if isinstance(where, str):
+        names = vars(importlib.import_module(where))
+    return types.FunctionType(code, names, name, None, closure)
+
+
+def new_namespace(names: dict[str, Any]) -> dict[str, Any]:
+    """Make a namespace of functions that is no module's."""
+    return {**names, "__builtins__": builtins}
+
+
+def namespace_of(module: types.ModuleType) -> dict[str, Any]:
+    """Return the namespace of a module that was made by hand."""
+    return vars(module)
+
+
+def set_module(target: types.ModuleType, state: dict[str, Any]) -> None:
+    """Set the attributes of a module that was made by hand."""
+    vars(target).update(state["names"], __builtins__=builtins)
 
 
 def set_function(target: Any, state: dict[str, Any]) -> None:
-    """Set the attributes of a function."""
+    """Set the attributes of a function, and what it uses of its namespace."""
     target.__dict__.update(state.pop("__dict__"))
+    target.__globals__.update(state.pop("__globals__", {}))
     for name, value in state.items():
         setattr(target, name, value)
 
@@ -146,6 +169,19 @@ def set_attributes(target: Any, state: dict[str, Any]) -> None:
     target.__dict__.update(state)
 
 
+def hashed(kind: type, attributes: dict[str, Any]) -> Any:
+    """Make an object with those of its attributes that a hash may need."""
+    made: Any = object.__new__(kind)
+    made.__dict__.update(attributes)
+    return made
+
+
+def set_all_attributes(target: Any, state: dict[str, Any]) -> None:
+    """Set the attributes of such an object, in their order."""
+    target.__dict__.clear()
+    target.__dict__.update(state)
+
+
 def set_exception(target: BaseException, state: tuple[Any, tuple[Any, Any, bool]]) -> None:
     """Set the attributes of an exception, and what it was raised from or while handling."""
     attributes, (cause, context, is_suppressed) = state
@@ -154,6 +190,49 @@ def set_exception(target: BaseException, state: tuple[Any, tuple[Any, Any, bool]
     target.__cause__, target.__context__ = cause, context
     # Setting the cause sets it.
     target.__suppress_context__ = is_suppressed
+
+
+def derived(
+    base: Any, kind: type, arguments: tuple[Any, ...], fields: dict[str, Any] | None = None
+) -> Any:
+    """Make an object of a class past its own methods, as Python's class makes it.
+
+    fields: what an exception of Python has besides the arguments.
+    """
+    made = base.__new__(kind, *arguments)
+    if base.__init__ is not object.__init__:
+        base.__init__(made, *arguments)
+    for name, value in (fields or {}).items():
+        # Some that arguments give cannot be set.
+        if object.__getattribute__(made, name) != value:
+            object.__setattr__(made, name, value)
+    return made
+
+
+def set_derived(target: Any, state: dict[str, Any]) -> None:
+    """Set the attributes of such an object, and what it holds."""
+    if state["is_own"]:
+        target.__dict__ = target
+    elif state["attributes"]:
+        target.__dict__.update(state["attributes"])
+    for name, value in state["slots"].items():
+        object.__setattr__(target, name, value)
+    items = state["items"]
+    if isinstance(target, collections.OrderedDict):
+        for key, value in items.items():
+            collections.OrderedDict.__setitem__(target, key, value)
+        return
+    for kind, fill in _FILLS:
+        if isinstance(target, kind):
+            fill(target, items)
+
+
+_FILLS: tuple[tuple[type, Callable[[Any, Any], None]], ...] = (
+    (list, list.extend),
+    (dict, dict.update),
+    (set, set.update),
+    (collections.deque, collections.deque.extend),
+)
 
 
 def new_type() -> Any:

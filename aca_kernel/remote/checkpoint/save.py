@@ -165,7 +165,14 @@ def _note(job: CheckpointJob) -> None:
 def _reduce_ahead(job: CheckpointJob) -> None:
     def pickle_value(value: Any, recorder: Recorder) -> None:
         pickler = Pickler(
-            Nowhere(), job.shell, {}, set(), lambda _: None, recorder.guard, ModuleNames(), {}
+            Nowhere(),
+            job.shell,
+            {},
+            set(),
+            lambda _: None,
+            recorder.guard,
+            ModuleNames(job.shell.user_ns),
+            {},
         )
         try:
             pickler.dump(value)

@@ -8,6 +8,7 @@ that have been put there are found without (patches.py).
 from __future__ import annotations
 
 import ast
+import collections
 import importlib
 import re
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from .. import rebuild
 from ..atoms import module_of
+from ..module_names import beside
 from .row import Row, is_of_cells, shell
 
 NAME = "what a cell has set: "
@@ -27,12 +29,37 @@ _MAY_SET = re.compile(r"\w\.\w[\w.]*(\s*\[.*\])?\s*([-+*/|&]?=)[^=]|setattr\(")
 # Of more cells, the last ones.
 _MOST_CELLS = 2000
 
-# Those of the shell and of Python itself are settings of their own.
-_LEFT_OUT = frozenset({"IPython", "ipykernel", "sys", "os", "builtins", "__main__", "matplotlib"})
+# Those of the shell and of Python's `sys` and `os` are settings of their own.
+_LEFT_OUT = frozenset({"IPython", "ipykernel", "sys", "os", "__main__", "matplotlib"})
+
+
+_CONTAINERS = (list, dict, set, collections.deque, collections.defaultdict, collections.Counter)
 
 
 def read() -> dict[str, Any]:
-    """Return what cells have set, by names that begin with NAME."""
+    """Return what is to be set again, by names that begin with NAME."""
+    return {**_imported(), **_set_by_cells()}
+
+
+def _imported() -> dict[str, Any]:
+    """Return containers that a module beside the notebook shares with a variable.
+
+    The variable comes back with what is in it now, and is the module's again.
+    """
+    variables = {
+        id(value): name
+        for name, value in list(shell().user_ns.items())
+        if type(value) in _CONTAINERS and name[:1] != "_"
+    }
+    return {
+        f"{NAME}{module}.{name}": (module, "", name, None, None, variables[id(value)])
+        for module, attributes in (beside() if variables else ())
+        for name, value in list(attributes.items())
+        if id(value) in variables and not name.startswith("__")
+    }
+
+
+def _set_by_cells() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in list(shell().history_manager.input_hist_parsed)[-_MOST_CELLS:]:
         if not _MAY_SET.search(text):
@@ -48,7 +75,7 @@ def read() -> dict[str, Any]:
 
 def places() -> set[tuple[str, str]]:
     """Return the modules with the attributes of them that cells have set."""
-    return {(module, name) for module, owner, name, *_ in read().values() if not owner}
+    return {(module, name) for module, owner, name, *_ in _set_by_cells().values() if not owner}
 
 
 def _targets(tree: ast.AST) -> Iterator[tuple[ast.expr, str, Any]]:

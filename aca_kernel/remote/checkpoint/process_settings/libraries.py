@@ -46,6 +46,22 @@ def _set_pandas_options(state: Any) -> None:
         loaded("pandas").set_option(name, value)
 
 
+def _progress_of_pandas() -> Any:
+    frame = getattr(sys.modules.get("pandas"), "DataFrame", None)
+    made = getattr(frame, "progress_apply", None)
+    if made is None:
+        return None
+    # What `tqdm.pandas` was called with is known to the function that it made only.
+    cells = dict(zip(made.__code__.co_freevars, made.__closure__ or ()))  # noqa: B905 - Python 3.9
+    known = {name: cell.cell_contents for name, cell in cells.items()}
+    return known.get("cls"), known.get("tqdm_kwargs", {})
+
+
+def _set_progress_of_pandas(state: Any) -> None:
+    bar, options = state
+    (bar or importlib.import_module("tqdm.auto").tqdm).pandas(**options)
+
+
 def _matplotlib_state() -> Any:
     matplotlib = loaded("matplotlib")
     with warnings.catch_warnings():
@@ -258,13 +274,7 @@ ROWS: dict[str, Row] = {
         _call("zarr", "config.update"),
     ),
     "the configuration of keras": Row("keras", _read_keras, _write_keras),
-    "tqdm.pandas()": Row(
-        "tqdm",
-        lambda: (
-            hasattr(getattr(sys.modules.get("pandas"), "DataFrame", None), "progress_apply") or None
-        ),
-        lambda _: importlib.import_module("tqdm.auto").tqdm.pandas(),
-    ),
+    "tqdm.pandas()": Row("tqdm", _progress_of_pandas, _set_progress_of_pandas),
 }
 
 RANDOM: dict[str, Row] = {
