@@ -180,6 +180,13 @@ warnings.warn('careful')
 import logging
 logging.getLogger('a').warning('logged')
 """,
+    "a cell's program is ipykernel's": r"""
+import argparse, os, sys
+parser = argparse.ArgumentParser()
+(parser.prog, os.path.basename(sys.argv[0]), sys.argv[1:-1], len(sys.argv))
+---
+parser.error('as it is')
+""",
     "await works at the top level": r"""
 import asyncio
 await asyncio.sleep(0.01, 'slept')
@@ -410,6 +417,25 @@ LATE = {
     "a callback": (
         "import asyncio\nloop = asyncio.get_running_loop()\n"
         "for n in range(3): loop.call_later(0.3 * (n + 1), print, 'late', n)"
+    ),
+    "callbacks of the next turn": (
+        "import asyncio\nloop = asyncio.get_running_loop()\n"
+        "def work(n):\n"
+        "    print('late', n)\n    if n < 2: loop.call_soon(work, n + 1)\n"
+        "loop.call_soon(work, 0)"
+    ),
+    "a watched descriptor": (
+        "import asyncio, os\nloop = asyncio.get_running_loop()\nr, w = os.pipe()\n"
+        "def work():\n    print('late', os.read(r, 1).decode())\n"
+        "loop.add_reader(r, work)\nos.write(w, b'012')"
+    ),
+    "an alarm": (
+        "import asyncio, itertools, signal\nnumbers = itertools.count()\n"
+        "def work():\n"
+        "    n = next(numbers); print('late', n)\n"
+        "    if n == 2: signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "asyncio.get_running_loop().add_signal_handler(signal.SIGALRM, work)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)"
     ),
     "a child process": (
         "import subprocess, sys\n"
