@@ -291,6 +291,19 @@ CONVERSATIONS = {
         "def twice(a):\n    import pdb; pdb.set_trace()\n    return 2 * a\nprint(twice(3))",
         ["p a", "!a = 10", "c"],
     ),
+    "pdb at functions of os": (
+        """
+import os, pdb
+def look():
+    pdb.set_trace()
+    os.listdir('.')
+    os.stat('.')
+    with os.scandir('.'): pass
+    os.path.isfile('.')
+look()
+""",
+        ["s"] * 10 + ["c"],
+    ),
 }
 
 
