@@ -187,6 +187,17 @@ parser = argparse.ArgumentParser()
 ---
 parser.error('as it is')
 """,
+    "breakpoints wait for a debugger": r"""
+breakpoint()
+print('on')
+---
+import sys
+def hook(): print('hook')
+sys.breakpointhook = hook
+breakpoint()
+---
+sys.breakpointhook = lambda: None
+""",
     "await works at the top level": r"""
 import asyncio
 await asyncio.sleep(0.01, 'slept')
