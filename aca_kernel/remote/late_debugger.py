@@ -9,11 +9,14 @@ debugpy has it do without a debugger.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import threading
 import types
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -58,10 +61,28 @@ def _real_module() -> Any:
             return importlib.import_module(_NAME)
         del sys.modules[_NAME]
         hook = sys.breakpointhook
-        module = importlib.import_module(_NAME)
+        with _without_warnings():
+            module = importlib.import_module(_NAME)
         if hook is not _ignored_breakpoint:  # a cell's, which debugpy has replaced now
             sys.breakpointhook = hook
         return module
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep what debugpy says about frozen modules out of the last cell.
+
+    ipykernel imports it where its words go to the terminal.
+    """
+    name = "PYDEVD_DISABLE_FILE_VALIDATION"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
 
 
 class LateDebugger:

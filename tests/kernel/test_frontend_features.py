@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..comparison import Pair, run, running_pair, shown, take_late_output
-from ..support import TIMEOUT, Cell, Client, eventually
+from ..support import TIMEOUT, Cell, Client, eventually, running_kernel
 
 PIP_TIMEOUT = 150.0
 
@@ -330,6 +330,19 @@ def test_debug_looks_into_the_last_error(pair: Pair) -> None:
     pair.theirs.run("divide(7)")
     said = pair.both(lambda client: converse(client, "%debug", ["p number", "u", "q"]))
     assert "7" in said["text"]
+
+
+def test_the_debugger_that_comes_late_prints_nothing() -> None:
+    with running_kernel() as kernel:
+        kernel.run("1")
+        question = {"type": "request", "command": "debugInfo", "seq": 1, "arguments": {}}
+        kernel.ask("debug_request", question, channel="control")
+        kernel.send("print('end')")
+        # Whatever cell it would be shown in.
+        said = ""
+        while "end" not in said:
+            said += kernel.client.get_iopub_msg(timeout=TIMEOUT)["content"].get("text", "")
+        assert said == "end\n"
 
 
 # -- widgets ----------------------------------------------------------------------------
