@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -262,6 +263,7 @@ class _Background:
     def __init__(self, calls_path: str, notebook: state.CheckpointState) -> None:
         self._notebook = notebook
         self._known_threads: set[threading.Thread] | None = None
+        self._known_watched: set[Any] = set()
         self._calls_path = calls_path
         self._connection: Connection | None = None
         self._last_report = False
@@ -283,9 +285,10 @@ class _Background:
         kernel.shell.events.register("pre_execute", self.begin)
 
     def begin(self, *_: Any) -> None:
-        """Remember the threads that are ipykernel's own, just before the first cell."""
+        """Remember what is ipykernel's own, just before the first cell: threads, descriptors."""
         if self._known_threads is None:
             self._known_threads = set(threading.enumerate())
+            self._known_watched = self._watched()
 
     def report(self) -> None:
         """Report a change; called before each idle."""
@@ -310,18 +313,52 @@ class _Background:
         ours = self._notebook.copies()
         if _children() - ours:
             return True
+        if _has_alarm() or self._watched() - self._known_watched:
+            return True
         # asyncio has no public list of timers; ipykernel has none while it is idle.
         timers = getattr(self._loop, "_scheduled", ())
         if any(not timer.cancelled() for timer in list(timers)):
             return True
-        return any(_is_from_user(task) for task in asyncio.all_tasks(self._loop))
+        # Nor of what runs next: there ipykernel has its own, and the steps of tasks.
+        ready = getattr(self._loop, "_ready", ())
+        if any(_is_callback_of_user(handle) for handle in list(ready)):
+            return True
+        return any(_is_from_user(task.get_coro()) for task in asyncio.all_tasks(self._loop))
+
+    def _watched(self) -> set[Any]:
+        """Return the descriptors that the loop waits for."""
+        selector = getattr(self._loop, "_selector", None)
+        return set(selector.get_map() or ()) if selector is not None else set()
 
 
-def _is_from_user(task: Any) -> bool:
-    code = getattr(task.get_coro(), "cr_code", None)
+def _has_alarm() -> bool:
+    """Whether a timer runs whose signal may have a handler of a cell."""
+    names = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return any(signal.getitimer(number)[0] for number in numbers)
+
+
+def _is_callback_of_user(handle: Any) -> bool:
+    callback = getattr(handle, "_callback", None)
+    if handle.cancelled() or isinstance(getattr(callback, "__self__", None), asyncio.Future):
+        return False
+    # Tornado's own callback has the user's as its first argument.
+    functions = (callback, *(getattr(handle, "_args", None) or ())[:1])
+    return any(callable(one) and _is_from_user(_unwrapped(one)) for one in functions)
+
+
+def _unwrapped(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def _is_from_user(function: Any) -> bool:
+    """Whether a coroutine or function is of no module that runs ipykernel itself."""
+    code = getattr(function, "cr_code", None) or getattr(function, "__code__", None)
     filename = getattr(code, "co_filename", "")
     parts = filename.replace("\\", "/").split("/")
-    return not {"ipykernel", "tornado", "zmq", "IPython"}.intersection(parts)
+    return not {"ipykernel", "tornado", "zmq", "IPython", "asyncio"}.intersection(parts)
 
 
 def _children() -> set[int]:

@@ -2,17 +2,21 @@
 
 With debugpy it takes a fifth of the time in which a remote kernel starts, and few notebooks are
 debugged. Until then a module without it stands in its place, and an object in that of the kernel's
-`debugger`: any use of what they have not makes the real ones.
+`debugger`: any use of what they have not makes the real ones. `breakpoint()` does nothing, as
+debugpy has it do without a debugger.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import threading
 import types
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -26,6 +30,11 @@ def import_late() -> None:
     """
     if _NAME not in sys.modules and importlib.util.find_spec("debugpy") is not None:
         sys.modules[_NAME] = _Module(_NAME)
+        sys.breakpointhook = _ignored_breakpoint
+
+
+def _ignored_breakpoint(*_: Any, **__: Any) -> None:
+    """Stand in the place of debugpy's hook, which stops in a debugger if there is one."""
 
 
 class _Module(types.ModuleType):
@@ -48,9 +57,32 @@ _importing = threading.RLock()
 
 def _real_module() -> Any:
     with _importing:
-        if isinstance(sys.modules.get(_NAME), _Module):
-            del sys.modules[_NAME]
-        return importlib.import_module(_NAME)
+        if not isinstance(sys.modules.get(_NAME), _Module):
+            return importlib.import_module(_NAME)
+        del sys.modules[_NAME]
+        hook = sys.breakpointhook
+        with _without_warnings():
+            module = importlib.import_module(_NAME)
+        if hook is not _ignored_breakpoint:  # a cell's, which debugpy has replaced now
+            sys.breakpointhook = hook
+        return module
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep what debugpy says about frozen modules out of the last cell.
+
+    ipykernel imports it where its words go to the terminal.
+    """
+    name = "PYDEVD_DISABLE_FILE_VALIDATION"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
 
 
 class LateDebugger:

@@ -74,11 +74,21 @@ def main() -> None:
         env_vars = {**os.environ, **seed}
         os.execve(sys.executable, words, env_vars)  # noqa: S606 - our own words
     extension.load(app, config)
+    # Code looks there for ipykernel, and argparse names its program after it.
+    sys.argv[:] = [_program_of_ipykernel(), "-f", connection_file]
     # What there is by now is old, without a collection that finds it so.
     gc.freeze()
     gc.unfreeze()
     gc.enable()
     app.start()
+
+
+def _program_of_ipykernel() -> str:
+    """Return the path of the script that a kernelspec of ipykernel runs."""
+    import ipykernel
+
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(ipykernel.__file__)))
+    return os.path.join(folder, "ipykernel_launcher.py")
 
 
 def load_package(here: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..comparison import Pair, run, running_pair, shown, take_late_output
-from ..support import TIMEOUT, Cell, Client, eventually
+from ..support import TIMEOUT, Cell, Client, eventually, running_kernel
 
 PIP_TIMEOUT = 150.0
 
@@ -180,6 +180,24 @@ warnings.warn('careful')
 import logging
 logging.getLogger('a').warning('logged')
 """,
+    "a cell's program is ipykernel's": r"""
+import argparse, os, sys
+parser = argparse.ArgumentParser()
+(parser.prog, os.path.basename(sys.argv[0]), sys.argv[1:-1], len(sys.argv))
+---
+parser.error('as it is')
+""",
+    "breakpoints wait for a debugger": r"""
+breakpoint()
+print('on')
+---
+import sys
+def hook(): print('hook')
+sys.breakpointhook = hook
+breakpoint()
+---
+sys.breakpointhook = lambda: None
+""",
     "await works at the top level": r"""
 import asyncio
 await asyncio.sleep(0.01, 'slept')
@@ -284,6 +302,19 @@ CONVERSATIONS = {
         "def twice(a):\n    import pdb; pdb.set_trace()\n    return 2 * a\nprint(twice(3))",
         ["p a", "!a = 10", "c"],
     ),
+    "pdb at functions of os": (
+        """
+import os, pdb
+def look():
+    pdb.set_trace()
+    os.listdir('.')
+    os.stat('.')
+    with os.scandir('.'): pass
+    os.path.isfile('.')
+look()
+""",
+        ["s"] * 10 + ["c"],
+    ),
 }
 
 
@@ -299,6 +330,19 @@ def test_debug_looks_into_the_last_error(pair: Pair) -> None:
     pair.theirs.run("divide(7)")
     said = pair.both(lambda client: converse(client, "%debug", ["p number", "u", "q"]))
     assert "7" in said["text"]
+
+
+def test_the_debugger_that_comes_late_prints_nothing() -> None:
+    with running_kernel() as kernel:
+        kernel.run("1")
+        question = {"type": "request", "command": "debugInfo", "seq": 1, "arguments": {}}
+        kernel.ask("debug_request", question, channel="control")
+        kernel.send("print('end')")
+        # Whatever cell it would be shown in.
+        said = ""
+        while "end" not in said:
+            said += kernel.client.get_iopub_msg(timeout=TIMEOUT)["content"].get("text", "")
+        assert said == "end\n"
 
 
 # -- widgets ----------------------------------------------------------------------------
@@ -410,6 +454,25 @@ LATE = {
     "a callback": (
         "import asyncio\nloop = asyncio.get_running_loop()\n"
         "for n in range(3): loop.call_later(0.3 * (n + 1), print, 'late', n)"
+    ),
+    "callbacks of the next turn": (
+        "import asyncio\nloop = asyncio.get_running_loop()\n"
+        "def work(n):\n"
+        "    print('late', n)\n    if n < 2: loop.call_soon(work, n + 1)\n"
+        "loop.call_soon(work, 0)"
+    ),
+    "a watched descriptor": (
+        "import asyncio, os\nloop = asyncio.get_running_loop()\nr, w = os.pipe()\n"
+        "def work():\n    print('late', os.read(r, 1).decode())\n"
+        "loop.add_reader(r, work)\nos.write(w, b'012')"
+    ),
+    "an alarm": (
+        "import asyncio, itertools, signal\nnumbers = itertools.count()\n"
+        "def work():\n"
+        "    n = next(numbers); print('late', n)\n"
+        "    if n == 2: signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "asyncio.get_running_loop().add_signal_handler(signal.SIGALRM, work)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.3, 0.3)"
     ),
     "a child process": (
         "import subprocess, sys\n"

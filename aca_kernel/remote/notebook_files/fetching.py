@@ -273,7 +273,10 @@ class Fetching:
     # -- functions of os -------------------------------------------------------------
 
     def functions(self) -> dict[str, Callable[..., Any]]:
-        """Return the replacements for functions of `os`, by their names."""
+        """Return the replacements for functions of `os`, by their names.
+
+        Debuggers of IPython step over what has `__debuggerskip__`, as over the functions in C.
+        """
         look = self._looking(os.stat)
         return {
             "open": self._open(),
@@ -290,6 +293,7 @@ class Fetching:
 
         @functools.wraps(original)
         def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> int:
+            __debuggerskip__ = True
             __tracebackhide__ = True
             if dir_fd is None:
                 return original(path, flags, mode)
@@ -306,6 +310,7 @@ class Fetching:
 
         @functools.wraps(original)
         def look(path: Any, *, dir_fd: Any = None, **options: Any) -> Any:
+            __debuggerskip__ = True
             __tracebackhide__ = True
             relative = "" if is_quiet() else self._inside(path, dir_fd)
             if not relative:
@@ -342,6 +347,7 @@ class Fetching:
 
         @functools.wraps(original)
         def access(path: Any, mode: int, **options: Any) -> bool:
+            __debuggerskip__ = True
             if original(path, mode, **options):
                 return True
             dir_fd = options.get("dir_fd")
@@ -363,6 +369,7 @@ class Fetching:
 
         @functools.wraps(original)
         def listdir(path: Any = ".") -> Any:
+            __debuggerskip__ = True
             __tracebackhide__ = True
             relative, there = self._names("." if path is None else path)
             self._note_listing(relative, there)
@@ -379,6 +386,7 @@ class Fetching:
 
         @functools.wraps(original)
         def scandir(path: Any = ".") -> Any:
+            __debuggerskip__ = True
             __tracebackhide__ = True
             path = "." if path is None else path
             relative, there = self._names(path)
@@ -403,6 +411,7 @@ class Fetching:
 
         @functools.wraps(original)
         def readlink(path: Any, *, dir_fd: Any = None) -> Any:
+            __debuggerskip__ = True
             __tracebackhide__ = True
             relative = "" if is_quiet() else self._inside(path, dir_fd)
             if relative:

@@ -121,6 +121,7 @@ class _Last:
         target: Any = None,  # noqa: ARG002 - the protocol's
     ) -> ModuleSpec | None:
         """See importlib.abc.MetaPathFinder: whoever wraps a finder may pass all by keyword."""
+        __debuggerskip__ = True
         __tracebackhide__ = True
         if is_quiet():
             return None

@@ -153,8 +153,13 @@ def _write_faulthandler(state: Any) -> None:
 
 
 def _read_arguments() -> Any:
-    is_plain = os.path.basename(sys.argv[0]) == "launcher.py" if sys.argv else False
+    """Return the arguments if a cell has set them: the others name this kernel's own file."""
+    is_plain = len(sys.argv) == 3 and sys.argv[1] == "-f" and _is_launcher(sys.argv[0])
     return None if is_plain else list(sys.argv)
+
+
+def _is_launcher(path: str) -> bool:
+    return os.path.basename(path) == "ipykernel_launcher.py"
 
 
 def _write_arguments(state: Any) -> None:
