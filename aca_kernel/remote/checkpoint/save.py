@@ -164,16 +164,8 @@ def _note(job: CheckpointJob) -> None:
 
 def _reduce_ahead(job: CheckpointJob) -> None:
     def pickle_value(value: Any, recorder: Recorder) -> None:
-        pickler = Pickler(
-            Nowhere(),
-            job.shell,
-            {},
-            set(),
-            lambda _: None,
-            recorder.guard,
-            ModuleNames(job.shell.user_ns),
-            {},
-        )
+        modules, drop = ModuleNames(job.shell.user_ns), lambda _: None
+        pickler = Pickler(Nowhere(), job.shell, {}, set(), drop, recorder.guard, modules, {})
         try:
             pickler.dump(value)
         finally:

@@ -32,7 +32,6 @@ _MOST_CELLS = 2000
 # Those of the shell and of Python's `sys` and `os` are settings of their own.
 _LEFT_OUT = frozenset({"IPython", "ipykernel", "sys", "os", "__main__", "matplotlib"})
 
-
 _CONTAINERS = (list, dict, set, collections.deque, collections.defaultdict, collections.Counter)
 
 
@@ -49,7 +48,8 @@ def _imported() -> dict[str, Any]:
     variables = {
         id(value): name
         for name, value in list(shell().user_ns.items())
-        if type(value) in _CONTAINERS and name[:1] != "_"
+        # Not `in`, which would ask classes of the user's whether they are equal.
+        if name[:1] != "_" and any(type(value) is kind for kind in _CONTAINERS)
     }
     return {
         f"{NAME}{module}.{name}": (module, "", name, None, None, variables[id(value)])
