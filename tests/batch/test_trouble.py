@@ -17,6 +17,8 @@ from ..support import TIMEOUT as BOUND
 from ..support import Pool, eventually, running_kernel, running_pool
 from .support import alive, family, kernels, other_words, run, started, texts, write_notebook
 
+BUSY_SECONDS = 3.0
+
 
 def report(folder: Path) -> dict[str, dict]:
     return {one["name"]: one for one in json.loads((folder / "r.json").read_text())["notebooks"]}
@@ -25,10 +27,11 @@ def report(folder: Path) -> dict[str, dict]:
 def is_waited_for(pool: Pool) -> bool:
     """Tell whether the call that will tell of a silent cell's end is pending: it is a long one.
 
-    It is, if there has been none beside it for longer than short ones are held open.
+    It is, if there has been none beside it for longer than short ones are held open, and than the
+    answer of one takes on a busy machine.
     """
     before = pool.calls()
-    time.sleep(WINDOW_UNKNOWN_SECONDS + 0.5)
+    time.sleep(WINDOW_UNKNOWN_SECONDS + BUSY_SECONDS)
     return pool.calls() == before and pool.unanswered() == 1
 
 
