@@ -27,7 +27,8 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as i
 give_kernels_ports_of_their_own()
 
 # Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
-# clients or a process for each cell. `pytest -m "not slow"` leaves them out.
+# clients, many kernels or a process for each cell. `pytest -m "not slow"` leaves them out: what is
+# left takes less than 90 s on two processors.
 SLOW = (
     "batch",
     "checkpoint/test_beside_calls.py",
@@ -48,23 +49,37 @@ SLOW = (
     "environment/test_waiting_line.py",
     "host/notebook_files/test_as_elsewhere.py",
     "host/notebook_files/test_changes.py",
+    "host/notebook_files/test_files_root.py",
+    "host/notebook_files/test_hints.py",
     "host/notebook_files/test_many_files.py",
+    "host/notebook_files/test_new_processes.py",
     "host/notebook_files/test_odd_calls.py",
+    "host/notebook_files/test_opened_in_c.py",
     "host/notebook_files/test_processes.py",
     "host/notebook_files/test_reading.py",
+    "host/notebook_files/test_shown_files.py",
     "host/notebook_files/test_write_back.py",
+    "host/test_folder_transfer.py",
+    "host/test_magic.py",
     "host/test_shell.py",
+    "host/test_shell_ahead.py",
     "host/test_transfer.py",
     "kernel/test_arguments.py",
     "kernel/test_debugger.py",
     "kernel/test_few_calls.py",
+    "kernel/test_frontend_features.py",
     "kernel/test_ipykernel_suite.py",
+    "kernel/test_jupyter_kernel.py",
     "kernel/test_lifecycle.py",
     "kernel/test_nasty_input.py",
     "localpool/test_control_plane.py",
+    "localpool/test_directories.py",
+    "localpool/test_interpreter.py",
     "localpool/test_ipykernel.py",
     "localpool/test_isolation.py",
     "localpool/test_life.py",
+    "localpool/test_quirks.py",
+    "messaging/test_channels.py",
     "messaging/test_encryption.py",
     "packages/test_added.py",
     "packages/test_before_cells.py",
@@ -74,6 +89,7 @@ SLOW = (
     "test_notebooks.py",
     "test_round_trips.py",
     "test_secrets.py",
+    "test_start_up.py",
     "test_tutorial.py",
     "windows",
 )
