@@ -5,6 +5,7 @@
     retry             calls repeated through what passes by itself
     relay             one generation of it: makes the calls of exchanges
     exchange          what to call next, and what an answer says: a protocol without I/O
+    tool_call         one call of an exchange
     windows           how long exchanges are held open, when the next one is sent ahead
     page_size         how much one call carries, and its answer
     side_by_side      a long log, read by several calls at a time

@@ -19,7 +19,6 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import EnvironmentGone, LocalProtocolError, RemoteProtocolError
@@ -28,6 +27,7 @@ from ..remote.session_ipython import EXCHANGE_BEGIN
 from ..remote.spool import Piece
 from .boot import MOST_ANSWERS_WITHOUT_FRAME
 from .page_size import PageSize, SentSize
+from .tool_call import ToolCall
 from .windows import WINDOW_UNKNOWN_SECONDS, Windows
 
 if TYPE_CHECKING:
@@ -58,30 +58,6 @@ _SMALL_CALL_CHARACTERS = 16 * 1024
 _LARGE_BYTES = 256 * 1024
 
 _WITHOUT_FRAME_PAUSE_SECONDS = 0.05
-
-
-@dataclass(eq=False)
-class ToolCall:
-    """One call of an exchange.
-
-    wait_seconds: how long the agent may take before it answers, once it has begun with it.
-    end: the offset behind what this and those before it carry. made: when it was made; infinite
-    while it waits to be repeated. is_last: nothing else was queued when it was made.
-    pause_seconds: how long to wait before it is made. is_ahead: it carries nothing, so that it need
-    not be repeated. carried: bytes of the stream in it. is_alone: no other was under way, behind
-    which it might have waited.
-    """
-
-    number: int
-    code: str
-    wait_seconds: float
-    end: int
-    made: float = 0.0
-    is_last: bool = True
-    pause_seconds: float = 0.0
-    is_ahead: bool = False
-    carried: int = 0
-    is_alone: bool = False
 
 
 class Exchange:

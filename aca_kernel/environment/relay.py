@@ -39,12 +39,13 @@ from .boot import (
     reason_of,
     split_greeting,
 )
-from .exchange import Exchange, ToolCall
+from .exchange import Exchange
 from .line_watch import LineWatch
 from .near_files import NearFiles
 from .retry import CallRepeated
 from .side_by_side import SideBySide
 from .side_channel import SideChannel
+from .tool_call import ToolCall
 
 if TYPE_CHECKING:
     from ..pool.tool_result import ToolResult

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from aca_kernel.environment.exchange import NO_AGENT, Exchange, ToolCall
+from aca_kernel.environment.exchange import NO_AGENT, Exchange
+from aca_kernel.environment.tool_call import ToolCall
 from aca_kernel.errors import (
     AccessDenied,
     EnvironmentGone,
