@@ -109,7 +109,8 @@ def started(
                 batch.communicate()
 
 
-_OTHER_WORDS = """\
+# Code with which kernels say in other words what has become of their environments.
+OTHER_WORDS = """\
 import sys
 if sys.orig_argv[1:3] == ["-m", "aca_kernel"] or "run" in sys.orig_argv:
     # Before the modules that take these functions from it.
@@ -119,11 +120,12 @@ if sys.orig_argv[1:3] == ["-m", "aca_kernel"] or "run" in sys.orig_argv:
 """
 
 
-def other_words(folder: Path) -> dict[str, str]:
-    """Variables with which kernels say in other words what has become of their environments."""
-    (folder / "words").mkdir()
-    (folder / "words" / "sitecustomize.py").write_text(_OTHER_WORDS)
-    return {"PYTHONPATH": str(folder / "words")}
+def ahead(folder: Path, *sources: str) -> dict[str, str]:
+    """Variables with which every Python process runs code ahead of what it is started for."""
+    site = folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text("\n".join(sources))
+    return {"PYTHONPATH": str(site)}
 
 
 def family(pid: int) -> list[psutil.Process]:

@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from aca_kernel.environment.windows import WINDOW_UNKNOWN_SECONDS
-
 from ..support import TIMEOUT as BOUND
-from ..support import Pool, eventually, running_kernel, running_pool
-from .support import alive, family, kernels, other_words, run, started, texts, write_notebook
-
-BUSY_SECONDS = 3.0
+from ..support import eventually, running_kernel, running_pool
+from .support import (
+    OTHER_WORDS,
+    ahead,
+    alive,
+    family,
+    kernels,
+    run,
+    started,
+    texts,
+    write_notebook,
+)
 
 
 def report(folder: Path) -> dict[str, dict]:
     return {one["name"]: one for one in json.loads((folder / "r.json").read_text())["notebooks"]}
-
-
-def is_waited_for(pool: Pool) -> bool:
-    """Tell whether the call that will tell of a silent cell's end is pending: it is a long one.
-
-    It is, if there has been none beside it for longer than short ones are held open, and than the
-    answer of one takes on a busy machine.
-    """
-    before = pool.calls()
-    time.sleep(WINDOW_UNKNOWN_SECONDS + BUSY_SECONDS)
-    return pool.calls() == before and pool.unanswered() == 1
-
-
-def is_stopped_in_a_call(batch: subprocess.Popen[str], pool: Pool) -> bool:
-    """Stop a batch while a call of it is held open, whose answer will have the cell's end.
-
-    It goes on if the call was answered before it stood still.
-    """
-    if not is_waited_for(pool):
-        return False
-    batch.send_signal(signal.SIGSTOP)
-    process = psutil.Process(batch.pid)
-    assert eventually(lambda: process.status() == psutil.STATUS_STOPPED, BOUND)
-    if pool.unanswered() == 1:
-        return True
-    batch.send_signal(signal.SIGCONT)
-    return False
 
 
 def test_a_notebook_whose_environment_is_killed_begins_anew(tmp_path: Path) -> None:
@@ -75,37 +52,43 @@ while not os.path.exists({str(gate)!r}): time.sleep(0.05)
     assert "It is restarted." in out
 
 
+# Lets a batch wait between its first cell and the next.
+_WAIT_BETWEEN = """
+import asyncio, os, sys
+if "run" in sys.orig_argv:
+    from nbclient import NotebookClient
+    execute = NotebookClient.async_execute_cell
+
+    async def execute_and_wait(self, cell, cell_index, *arguments):
+        executed = await execute(self, cell, cell_index, *arguments)
+        open(os.environ["ENDED"], "w").close()
+        while cell_index == 0 and not os.path.exists(os.environ["GATE"]):
+            await asyncio.sleep(0.05)
+        return executed
+
+    NotebookClient.async_execute_cell = execute_and_wait
+"""
+
+
 @pytest.mark.parametrize("in_other_words", [False, True])
 def test_an_environment_that_is_lost_between_two_cells_is_noticed(
     tmp_path: Path, in_other_words: bool
 ) -> None:
-    env = other_words(tmp_path) if in_other_words else {}
-    runs, gate, end = tmp_path / "runs", tmp_path / "gate", tmp_path / "end"
-    # Commands that get past a pending call: from then on calls are held open for longer.
-    code = f"""\
-for _ in range(3):
-    !sleep 0.3
-import os, time
-x = 20
-open({str(runs)!r}, 'a').write('x')
-while not os.path.exists({str(gate)!r}): time.sleep(0.05)
-open({str(end)!r}, 'w').close()
-"""
-    path = write_notebook(tmp_path / "x.ipynb", code, "print('x' in dir())")
+    runs, ended, gate = tmp_path / "runs", tmp_path / "ended", tmp_path / "gate"
+    path = write_notebook(
+        tmp_path / "x.ipynb", f"x = 20; open({str(runs)!r}, 'a').write('x');", "print('x' in dir())"
+    )
+    env = ahead(tmp_path, _WAIT_BETWEEN, *([OTHER_WORDS] if in_other_words else []))
+    env |= {"ENDED": str(ended), "GATE": str(gate)}
     # With --allow-errors nothing would stop it from going on in an empty environment.
     words = ("x.ipynb", "--inplace", "--allow-errors", "--report", "r.json")
     with (
         running_pool(isolation="process") as pool,
         started(tmp_path, *words, env=pool.env | env) as batch,
     ):
-        assert eventually(runs.exists, BOUND)
-        # The batch stands still between its two cells while the environment goes.
-        assert eventually(lambda: is_stopped_in_a_call(batch, pool), BOUND)
-        gate.touch()
-        assert eventually(end.exists, BOUND)
-        assert eventually(lambda: not pool.unanswered(), BOUND)
+        assert eventually(ended.exists, BOUND)
         pool.kill_environments()
-        batch.send_signal(signal.SIGCONT)
+        gate.touch()
         out, _ = batch.communicate(timeout=BOUND)
     assert batch.returncode == 0, out
     assert texts(path) == ["", "True\n"]
@@ -171,7 +154,7 @@ def test_how_the_remote_kernel_ended_is_told_by_no_words(tmp_path: Path) -> None
         write_notebook(tmp_path / f"{name}.ipynb", "print(1)", f"import os; {way}", "1")
     words = (".", "--inplace", "--retries", "1", "--report", "r.json")
     with running_pool(isolation="process") as pool:
-        run(tmp_path, *words, env=pool.env | other_words(tmp_path))
+        run(tmp_path, *words, env=pool.env | ahead(tmp_path, OTHER_WORDS))
     found = report(tmp_path)
     assert {name: one["attempts"] for name, one in found.items()} == {
         "exits.ipynb": 1,
@@ -286,9 +269,7 @@ def test_a_batch_keeps_no_outputs_and_has_no_more_kernels_than_jobs(tmp_path: Pa
     for n in range(14):
         write_notebook(tmp_path / f"{n:02}.ipynb", "print('x' * 8_000_000)", "1", kernel="python3")
     words = (".", "--output-dir", "out", "--jobs", "2", "--kernel", "python3")
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(_NOTE_HELD)
-    env = {"PYTHONPATH": str(tmp_path / "site"), "HELD": str(tmp_path / "held")}
+    env = ahead(tmp_path, _NOTE_HELD) | {"HELD": str(tmp_path / "held")}
     with started(tmp_path, *words, env=env) as batch:
         process = psutil.Process(batch.pid)
         most = 0
@@ -299,8 +280,8 @@ def test_a_batch_keeps_no_outputs_and_has_no_more_kernels_than_jobs(tmp_path: Pa
             return batch.poll() is not None
 
         assert eventually(look, 500)
-        batch.communicate()
-        assert batch.returncode == 0
+        out, _ = batch.communicate()
+    assert batch.returncode == 0, out
     # One that is ending may overlap with the next.
     assert 1 <= most <= 2
     held = [int(line) for line in (tmp_path / "held").read_text().split()]
