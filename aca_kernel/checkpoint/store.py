@@ -242,7 +242,8 @@ class Store:
                         f"The checkpoint in {self.path.parent} was damaged ({error})."
                     ) from error
                 raise CheckpointFailed(
-                    f"The checkpoint cannot be kept in {self.path.parent} ({error}).",
+                    f"The checkpoint cannot be kept in {self.path.parent} ({error}). Make it a "
+                    "folder that can be written and has room, or name one in JUPYTER_DATA_DIR."
                 ) from error
 
 
