@@ -14,6 +14,7 @@ that ends early has fetched little for nothing.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import sys
@@ -41,7 +42,7 @@ _GLOBBING = frozenset({"glob", "pathlib", "pathlib._local", "pathlib._abc", "pat
 
 _PATTERN = re.compile(
     r"(?P<folders>(?:(?<=/)|\A)\*\*/)|(?P<stars>\*+)|(?P<one>\?)"
-    r"|\[(?P<not>!?)(?P<set>\]?[^\]/]*)\]|.",
+    r"|(?P<set>\[!?\]?[^\]/]*\])|.",
     re.DOTALL,
 )
 
@@ -218,8 +219,8 @@ def _expression(pattern: str) -> str:
         if found["one"]:
             return "[^/]"
         if found["set"]:
-            inner = found["set"].replace("\\", r"\\").replace("[", r"\[")
-            return f"[{'^/' if found['not'] else ''}{inner}]"
+            # `(?s:[abc])\Z`
+            return "(?!/)" + fnmatch.translate(found["set"])[4:].rpartition(")")[0]
         return re.escape(found[0])
 
     return _PATTERN.sub(of, pattern) + r"\Z"
