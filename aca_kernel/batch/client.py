@@ -208,8 +208,17 @@ class BatchClient(NotebookClient):
         """Start a kernel and end it, leaving signals to the batch."""
         manager = self.create_kernel_manager()
         try:
-            await self.async_start_new_kernel(**kwargs)
-            await self.async_start_new_kernel_client()
+            try:
+                await self._start_kernel(kwargs)
+            except RuntimeError:
+                if self._make_manager is not None or self._is_stopping:
+                    raise
+                # One of its ports may have become another program's before it was bound. Without
+                # that of iopub, ipykernel does not even end. No cell has run.
+                self._tell("The kernel did not start. It is started again.")
+                await to_the_end(self._end_kernel(manager))
+                manager = self.create_kernel_manager()
+                await self._start_kernel(kwargs)
             self._plan()
             yield
         finally:
@@ -217,6 +226,11 @@ class BatchClient(NotebookClient):
             for task in self._asides:
                 task.cancel()
             await to_the_end(self._end_kernel(manager))
+
+    async def _start_kernel(self, options: dict[str, Any]) -> None:
+        """Start a process and wait for its first answer. Raises RuntimeError: there is none."""
+        await self.async_start_new_kernel(**options)
+        await self.async_start_new_kernel_client()
 
     def _plan(self) -> None:
         """Have cells sent ahead by a kernel in this process."""

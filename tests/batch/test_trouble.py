@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -225,6 +226,45 @@ def test_a_local_kernel_that_is_killed_is_replaced(tmp_path: Path) -> None:
         out, _ = batch.communicate(timeout=BOUND)
         assert batch.returncode == 0, out
         assert report(tmp_path)["x.ipynb"]["attempts"] == 2
+
+
+# An ipykernel that ends in its first so many starts as if one of its ports were taken.
+_SHAKY = """
+import sys
+starts, failing = sys.argv[1:3]
+del sys.argv[1:3]
+with open(starts, "a+") as file:
+    file.write("x")
+    file.seek(0)
+    if len(file.read()) <= int(failing):
+        sys.exit("Address already in use")
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+"""
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_kernel_process_that_does_not_start_is_started_once_more(
+    tmp_path: Path, failing: int
+) -> None:
+    starts, folder = tmp_path / "starts", tmp_path / "share" / "kernels" / "shaky"
+    folder.mkdir(parents=True)
+    argv = [sys.executable, "-c", _SHAKY, str(starts), str(failing), "-f", "{connection_file}"]
+    (folder / "kernel.json").write_text(json.dumps({"argv": argv, "language": "python"}))
+    path = write_notebook(tmp_path / "x.ipynb", "print(1)")
+    words = ("x.ipynb", "--inplace", "--kernel", "shaky", "--report", "r.json")
+    done = run(tmp_path, *words, env={"JUPYTER_PATH": str(tmp_path / "share")})
+    assert starts.read_text() == "xx"
+    assert "x.ipynb: The kernel did not start. It is started again.\n" in done.stderr
+    found = report(tmp_path)["x.ipynb"]
+    assert found["attempts"] == 1
+    if failing == 1:
+        assert (done.returncode, found["status"], texts(path)) == (0, "done", ["1\n"])
+    else:
+        assert (done.returncode, found["status"]) == (1, "failed")
+        (error,) = found["errors"]
+        assert error["ename"] == "KernelNotStarted"
+        assert error["evalue"].endswith("(Address already in use)")
 
 
 def test_the_wait_for_a_place_is_no_time_of_a_cell(tmp_path: Path) -> None:
