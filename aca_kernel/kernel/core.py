@@ -388,6 +388,7 @@ class Core:
                 self._early.note(request)
                 if not self._answer_early(request):
                     self.table.add(request)
+                    self._interrupter.note(request)
                     self._submit(request)
 
     def _answer_early(self, request: Request) -> bool:
@@ -508,7 +509,7 @@ class Core:
                 # Not when it is sent: the environment may turn out to be gone by then.
                 self._life.holds_state |= not request.is_hidden
             case SetupBegan() if self._interrupter.is_waiting:
-                self._out.append(do.Interrupt())
+                self._interrupter.signal()
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)
@@ -604,7 +605,7 @@ class Core:
             # ipykernel ignores. It is sent when its busy has arrived.
             self._out.append(do.StopWaiting(first.place if first.is_sent else None))
             if self._setup.running:
-                self._out.append(do.Interrupt())
+                self._interrupter.signal()
             self._wake()
 
     def _fail_waiting(self) -> None:
@@ -643,7 +644,7 @@ class Core:
         self._delivery.clear()
         self._calls.clear()
         self._announce_at = None
-        self._interrupter.forget()
+        self._interrupter.leave()
 
     # -- what goes wrong ---------------------------------------------------------------
 

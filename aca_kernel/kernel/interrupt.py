@@ -2,7 +2,9 @@
 
 A signal reaches whatever the remote kernel's main thread is doing: a cell, the callback of a
 widget, a completion. It must not come before that has begun, because ipykernel ignores it then,
-nor after it has ended, because it would hit what was queued behind it.
+nor after it has ended, because it would hit what was queued behind it. Of its end nobody here knows
+until the next exchange, as little as a front end of ipykernel's does: what a signal may have hit is
+noted, because ipykernel replies to cells only then.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ class Interrupter:
         self._targets: list[str] = []
         self._sent_for = ""
         self._look_at: float | None = None
+        # Signals that are on their way.
+        self._signals = 0
 
     @property
     def next_at(self) -> float | None:
@@ -90,14 +94,26 @@ class Interrupter:
     def _send(self, request: Request) -> None:
         request.is_interrupted = True
         self._sent_for = request.msg_id
+        self.signal()
+
+    def signal(self) -> None:
+        """Send a signal to the remote kernel."""
+        self._signals += 1
         self._out.append(Interrupt())
+        for one in self._table:
+            self.note(one)
+
+    def note(self, request: Request) -> None:
+        """Note that a request may be hit by a signal that is on its way, if one is."""
+        if self._signals and not request.is_execute:
+            request.is_interrupted = True
 
     def ask_restore(self, now: float, *, has_begun: bool) -> None:
         """Interrupt a restore. has_begun: the remote kernel is, or will be, busy with it."""
         self.is_restore_interrupted = True
         if has_begun:
             # ipykernel ignores what comes before it has begun with a request.
-            self._out.append(Interrupt())
+            self.signal()
             self._again_at = now + AGAIN_SECONDS
         else:
             # Nothing runs over there yet that a signal could reach.
@@ -111,7 +127,8 @@ class Interrupter:
         return is_due
 
     def was_sent(self, now: float) -> None:
-        """The signal is on its way; see `unfelt`."""
+        """The signal has been sent; see `unfelt`."""
+        self._signals = max(0, self._signals - 1)
         self._look_at = now + QUIET_SECONDS
 
     def unfelt(self, now: float) -> Request | None:
@@ -126,3 +143,8 @@ class Interrupter:
         self._targets = []
         self._again_at = self._look_at = None
         self.is_restore_interrupted = False
+
+    def leave(self) -> None:
+        """The environment is given up, with signals that are on their way to it."""
+        self.forget()
+        self._signals = 0

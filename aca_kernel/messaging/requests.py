@@ -29,7 +29,7 @@ class Request:
     place: its position in the relay's stream, once it has been sent.
     started: monotonic clock of its busy.
     is_hidden: a front end runs this code unasked (hidden.py).
-    is_interrupted: the remote kernel was interrupted while it was busy with it.
+    is_interrupted: the remote kernel was, or may have been, interrupted while it was busy with it.
     """
 
     channel: str

@@ -56,6 +56,22 @@ def test_it_reaches_a_cell_however_early_it_comes(world: World, seconds: float) 
     check(world)
 
 
+def test_what_is_hit_in_place_of_a_cell_that_has_ended_is_replied_to(new_world: NewWorld) -> None:
+    # The signal finds the cell ended, of which nobody knows here, and the next request running.
+    world = new_world(latency=0.002)
+    world.cell(seconds=0.0)
+    world.run(0.3)
+    world.cell(seconds=0.0)
+    world.interrupt()
+    hit = world.send("complete_request", {"code": "", "cursor_pos": 0, "seconds": 0.5})
+    # It goes at once, and takes the one before it along.
+    world.send("complete_request", channel="control")
+    world.settle()
+    assert world.signals == [hit]
+    assert world.reply(hit)["ename"] == "KeyboardInterrupt"
+    check(world)
+
+
 def test_a_cell_is_reached_though_something_quick_was_ahead_of_it(world: World) -> None:
     world.send("complete_request", {"code": "", "cursor_pos": 0})
     world.send("comm_msg", {"comm_id": "1"})
