@@ -25,7 +25,7 @@ def same_with_restores(folder: Path, notebook: str) -> None:
     for cell in restored[1:]:
         assert missing(cell) == {}
     assert shown(restored) == shown(run(cells))
-    assert not any(error for _, _, error in shown(restored))
+    assert not any(error for _, _, error in shown(restored)), shown(restored)
 
 
 def test_no_object_is_asked_anything_that_runs_code_of_the_users(tmp_path: Path) -> None:

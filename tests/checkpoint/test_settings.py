@@ -542,8 +542,38 @@ print(numbering.MOST_COUNT, numbering.Thing.limit_count)
 """
 
 
-def test_what_libraries_count_goes_on(tmp_path: Path) -> None:
-    same_with_restores(tmp_path, COUNTERS)
+# As scikit-learn numbers the elements of its pages.
+COUNTERS_OF_ANOTHER_MODULE = """
+import os, sys; sys.path.insert(0, '')
+os.mkdir('pages')
+open('pages/__init__.py', 'w').close()
+open('pages/base.py', 'w').write('''
+class IDCounter:
+    def __init__(self, prefix):
+        self.prefix, self.count = prefix, 0
+    def get_id(self):
+        self.count += 1
+        return self.prefix + str(self.count)
+''')
+open('pages/html.py', 'w').write('''
+from .base import IDCounter
+IDS = IDCounter('page-')
+def show(): return IDS.get_id()
+''')
+from pages.html import show
+print(show(), show())
+# %%
+print(show())
+# %%
+print(show(), show())
+"""
+
+
+@pytest.mark.parametrize(
+    "cells", [COUNTERS, COUNTERS_OF_ANOTHER_MODULE], ids=["own", "of another module"]
+)
+def test_what_libraries_count_goes_on(tmp_path: Path, cells: str) -> None:
+    same_with_restores(tmp_path, cells)
 
 
 @pytest.mark.parametrize("wanted", [7, 10**6, 10**15, -2], ids=["near", "far", "too far", "back"])

@@ -7,7 +7,7 @@ loaded, which may have counted, too:
 
 - an `itertools.count`, or its `__next__`;
 - a whole number with a counter's name, which a function of its module counts up;
-- the same in an object that is called a counter.
+- the same in an object of a class that is called a counter, be it in another module of the library.
 """
 
 from __future__ import annotations
@@ -59,27 +59,30 @@ def _counters(places: list[Place]) -> Iterator[tuple[str, str, str, int]]:
     """Yield module, owner, name and what comes next."""
     code: dict[str, list[types.CodeType]] = {}
     for place in places:
-        for owner, name, value in _candidates(place):
+        for owner, name, value, counting in _candidates(place):
             following = _next_of(value)
             if following is None:
-                if place.module not in code:
-                    code[place.module] = list(_code_in(place.module))
-                if not _is_counted(name, code[place.module], in_module=not owner):
+                if counting not in code:
+                    code[counting] = list(_code_in(counting))
+                if not _is_counted(name, code[counting], in_module=not owner):
                     continue
             yield place.module, owner, name, following[0] if following else value
 
 
-def _candidates(place: Place) -> Iterator[tuple[str, str, Any]]:
-    """Yield owner, name and value of what may be a counter."""
-    _, module, owner, values = place
+def _candidates(place: Place) -> Iterator[tuple[str, str, Any, str]]:
+    """Yield owner, name and value of what may be a counter, and the module that counts."""
+    package, module, owner, values = place
     for name, value in _counting(values):
-        yield owner, name, value
+        yield owner, name, value, module
     if not owner:
         for name, value in list(values.items()):
             kind = type(value)
-            if module_of(kind) == module and "counter" in kind.__name__.lower():
+            if "counter" not in kind.__name__.lower():
+                continue
+            where = module_of(kind)
+            if where.partition(".")[0] == package and where in sys.modules:
                 for inner, part in _counting(getattr(value, "__dict__", {})):
-                    yield name, inner, part
+                    yield name, inner, part, where
 
 
 def _counting(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
