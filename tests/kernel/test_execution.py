@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -198,6 +199,34 @@ def test_widgets_talk_both_ways_with_buffers(shared_kernel: Client) -> None:
     ]
     assert "now 7" in "".join(texts)
     assert shared_kernel.run("slider.value").result == "7"
+
+
+ECHO = """
+def echo(comm, opened):
+    comm.on_msg(lambda message: comm.send(message["content"]["data"]))
+get_ipython().kernel.comm_manager.register_target("echo", echo)
+"""
+
+
+def test_hundreds_of_comm_messages_are_each_done_before_their_idle(shared_kernel: Client) -> None:
+    shared_kernel.run(ECHO)
+    client = shared_kernel.client
+
+    def send(msg_type: str, **content: Any) -> str:
+        message = client.session.msg(msg_type, {"comm_id": "many", **content})
+        client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    send("comm_open", target_name="echo", data={})
+    sent = [send("comm_msg", data={"number": number}) for number in range(500)]
+    heard: dict[str, list[Any]] = {one: [] for one in sent}
+    deadline = time.monotonic() + TIMEOUT
+    while "idle" not in heard[sent[-1]]:
+        message = client.get_iopub_msg(timeout=max(0.0, deadline - time.monotonic()))
+        content = message["content"]
+        told = content.get("execution_state") or content.get("data", {}).get("number")
+        heard.get(message["parent_header"].get("msg_id", ""), []).append(told)
+    assert list(heard.values()) == [["busy", number, "idle"] for number in range(500)]
 
 
 def test_a_subshell_answers_while_a_cell_runs(shared_kernel: Client) -> None:
