@@ -154,7 +154,8 @@ class AcaKernelApp(JupyterApp):
             session.signature_scheme = info["signature_scheme"]
         channels = Channels(info, session, log, is_restart=self._is_restart())
         self._write_connection_file(info, channels.bind())
-        kernel = Driver(channels, backend, settings, launcher, inbox, log)
+        file = self.connection_file
+        kernel = Driver(channels, backend, settings, launcher, inbox, log, connection_file=file)
         loop = asyncio.get_running_loop()
         on_signal(loop, END_SIGNALS[0], kernel.stop)
         on_signal(loop, signal.SIGINT, kernel.interrupt)

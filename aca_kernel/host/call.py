@@ -30,7 +30,8 @@ class Concerned:
     """What the calls of one kernel's environments may be about.
 
     inbox: told sentences for the user. package_config: what environments are told about packages.
-    folder: the notebook's; None: the working directory.
+    folder: the notebook's; None: the working directory. connection_file: its path, empty if front
+    ends connect without one.
     """
 
     table: RequestTable
@@ -41,6 +42,7 @@ class Concerned:
     inbox: Inbox[Noticed]
     package_config: dict[str, Any]
     folder: str | None = None
+    connection_file: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 
 from ..checkpoint import wording
@@ -33,6 +34,7 @@ class CallTable:
         self._schedule = schedule = concerned.schedule
         self._table = table = concerned.table
         self._settings = settings = concerned.settings
+        self._connection_file = concerned.connection_file
         self._backend, inbox = concerned.backend, concerned.inbox
         commands = CheckpointCommands(table, settings, checkpoints, schedule)
         found = files_root(settings.files_root_used, concerned.folder)
@@ -103,6 +105,9 @@ class CallTable:
     async def _status(self, call: Call) -> Answer:
         kept = self._schedule.kept_seconds()
         rows = await status_rows(call, self._backend, self._settings, kept)
+        if self._connection_file:
+            # The name is enough for `--existing`; the folder and the key are nobody's over there.
+            rows.append(("connection file", os.path.basename(self._connection_file)))
         rows += wording.status_rows(self._checkpoints.skipped, self._checkpoints.missing)
         return {"rows": rows}, ()
 

@@ -63,6 +63,10 @@ if TYPE_CHECKING:
 # its process end reads nothing more, and needs the reply to end, too.
 _EXIT_SECONDS = 0.1
 
+# From a shutdown to the kernel's end, while a cell has not ended that was interrupted just before:
+# its error says where it was, and clients still listen. jupyter_client waits for 2.5 s.
+_FAREWELL_SECONDS = 0.5
+
 
 class Doing(Enum):
     """What is under way that everything else waits for."""
@@ -136,6 +140,8 @@ class Core:
         self._kernel_info = KernelInfo(self.table, self._publisher)
         self._has_exited = False
         self._exit_at: float | None = None
+        # Of a shutdown: whether it is for a restart, and when it waits for no cell any more.
+        self._shutdown: tuple[bool, float] | None = None
         self._was_idle = True
         # What has come of the present environment and is not done yet.
         self._delivery = Delivery()
@@ -161,6 +167,7 @@ class Core:
         if not self._has_exited:
             self._take(event)
             self._kernel_info.answer_due()
+            self._check_shutdown()
             self._go_on()
             self._tell_launch()
             self._arm()
@@ -333,6 +340,7 @@ class Core:
         """Have the driver tell when there is something to do next."""
         times = [self._announce_at, self._delivery.next_at, self._interrupter.next_at]
         times.append(self._exit_at)
+        times.append(self._shutdown[1] if self._shutdown is not None else None)
         if self._life.loop is not None:
             times += self._life.loop.times(self._now, is_free=self.doing is Doing.NOTHING)
         due = [one for one in times if one is not None]
@@ -428,11 +436,19 @@ class Core:
         # Other front ends of this kernel learn of it on iopub, as from ipykernel.
         self._publisher.publish("shutdown_reply", reply, request)
         self._publisher.end(request)
-        self._exit(for_restart=restart)
+        if self._shutdown is None:
+            self._shutdown = (restart, self._now + _FAREWELL_SECONDS)
+
+    def _check_shutdown(self) -> None:
+        """End a kernel that is to be shut down, behind the cell that was interrupted for it."""
+        if self._shutdown is not None:
+            restart, until = self._shutdown
+            if self._now >= until or not any(one.is_interrupted for one in self.table):
+                self._exit(for_restart=restart)
 
     def _exit(self, *, for_restart: bool = False) -> None:
         self._has_exited = True
-        self._exit_at = None
+        self._exit_at = self._shutdown = None
         if self._life.is_suspect:
             self._out.append(do.Forget())
         self._out.append(do.Exit(for_restart))

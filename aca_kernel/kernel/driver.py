@@ -49,6 +49,7 @@ class Driver:
         inbox: asyncio.Queue[on.Event],
         log: logging.Logger,
         folder: str | None = None,
+        connection_file: str = "",
     ) -> None:
         self._channels = channels
         self._backend = backend
@@ -80,6 +81,7 @@ class Driver:
             inbox,
             config["packages"],
             folder,
+            connection_file,
         )
         self._calls = calls.Calls(concerned, log)
         self._tasks = Tasks(inbox, log)

@@ -148,14 +148,18 @@ class Channels:
     def _receive(self, channel: str, inbox: Inbox[Received], frames: list[bytes]) -> None:
         try:
             idents, rest = self._session.feed_identities(frames)
-            message = self._session.deserialize(rest)
+            # As ipykernel reads it: on shell, messages of protocols before 5 are refused for their
+            # content. It would drop them without a word, and they were waited for.
+            message = self._session.deserialize(rest, content=channel != "shell")
+            content = message["content"]
+            if channel == "shell":
+                content = self._session.unpack(content)
         except Exception as error:  # noqa: BLE001 - any broken message is dropped
             self._log.warning("dropped an invalid message on %s: %s", channel, error)
             return
         # Without the signature. Behind the four parts of a message are its buffers.
         body = [frame for frame in rest[1:] if isinstance(frame, bytes)]
         body[:4] = map(_as_utf8, body[:4])
-        content = message["content"]
         received = Received(time.monotonic(), channel, idents, body, content)
         if channel == "control":
             # Earlier messages of the other socket first: an interrupt is for the cell before it.

@@ -53,8 +53,8 @@ class EarlyStatus:
         count = json.loads(frames[3]).get("execution_count")
         if cell is None or not isinstance(count, int):
             return False
-        stays = not cell.content.get("store_history", True) or cell.content.get("silent", False)
-        self._next_count = count if stays else count + 1
+        # The reply tells the next one. A cell without a reply may not have been counted.
+        self._next_count = None
         return self._told.get(cell.msg_id) == count
 
     def replied(self, count: object) -> None:

@@ -16,7 +16,7 @@ PROTOCOL_VERSION = "5.3"
 
 
 class KernelInfo:
-    """Answers kernel_info_requests; on shell, they wait for the cells that were there before."""
+    """Answers kernel_info_requests; on shell, each waits for the cells before it in its shell."""
 
     def __init__(self, table: RequestTable, publisher: Publisher) -> None:
         self._table = table
@@ -27,8 +27,13 @@ class KernelInfo:
 
     def asked(self, request: Request) -> None:
         """Take a request; `answer_due` answers it."""
-        is_deferred = request.channel == "shell"
-        cells = {one.msg_id for one in self._table if one.is_execute and is_deferred}
+        cells = {
+            one.msg_id
+            for one in self._table
+            if one.is_execute
+            and one.channel == request.channel == "shell"
+            and one.subshell_id == request.subshell_id
+        }
         self._deferred.append((request, cells))
 
     def answer_due(self) -> None:

@@ -196,9 +196,12 @@ class RequestTable:
         return self._unfinished.get(msg_id) or self._finished.get(msg_id)
 
     def finish(self, request: Request) -> None:
-        """Note that its idle has been published."""
-        if self._unfinished.pop(request.msg_id, None) is None:
+        """Note that its idle has been published; it need not have been taken in."""
+        # jupyter_client's manager and its client have one session, and each counts its messages: an
+        # interrupt may have the id of the cell that it is for.
+        if self._unfinished.get(request.msg_id) is not request:
             return
+        del self._unfinished[request.msg_id]
         # They may be large, as the state of a widget, and are not needed any more.
         request.frames = []
         if not request.is_execute:

@@ -50,6 +50,9 @@ class KernelMessages:
         self.facts_ahead = FactsAhead()
         self._log = log
         self._directory = directory
+        self._accepted = 0
+        # Of a probe that has not been answered: its id, and how many messages came before it.
+        self._asked: tuple[str, int] | None = None
 
     # -- to the remote kernel ------------------------------------------------------
 
@@ -60,7 +63,8 @@ class KernelMessages:
         if channel != "stdin":
             header = _load(frames[0])
             msg_id = str(header.get("msg_id", ""))
-            request = self.open_requests[msg_id] = OpenRequest(channel, header)
+            self._accepted += 1
+            request = self.open_requests[msg_id] = OpenRequest(channel, header, self._accepted)
             if request.is_state:
                 # Behind the files that it needs: they are written, and the reply tells as much.
                 self.is_urgent = False
@@ -95,7 +99,11 @@ class KernelMessages:
 
     def probe(self) -> None:
         """Have it say something that tells of all before it."""
-        self.kernel.send("shell", self.readiness.probe(time.monotonic()))
+        frames = self.readiness.probe(time.monotonic())
+        # While it starts, nothing has been passed on, and probes may remain without an answer.
+        is_ready = self.readiness.is_ready
+        self._asked = (str(_load(frames[0])["msg_id"]), self._accepted) if is_ready else None
+        self.kernel.send("shell", frames)
 
     def _become_ready(self, now: float) -> None:
         self.readiness.is_ready = True
@@ -159,8 +167,10 @@ class KernelMessages:
             self.readiness.has_spoken = True
             header, parent = _load(frames[0]), str(_load(frames[1]).get("msg_id", ""))
             msg_type = header.get("msg_type")
-            if is_probe(parent) and self.readiness.is_ready:
-                self._close_silent(None)
+            if self._asked is not None and parent == self._asked[0]:
+                last, self._asked = self._asked[1], None
+                self._close_silent(last)
+                self._probe_silent()
             if msg_type == "iopub_welcome" or is_probe(parent):
                 continue
             if not parent and not self.readiness.is_ready:
@@ -184,7 +194,8 @@ class KernelMessages:
         request.is_busy = True
         if request.is_cell:
             self.pacing.cell_began = time.monotonic()
-        self._close_silent(parent)
+        if request.is_in_turn:
+            self._close_silent(request.number - 1)
 
     def _finish(self, parent: str) -> None:
         """Put the replies of a request that is idle now into the log, before its idle."""
@@ -206,13 +217,17 @@ class KernelMessages:
         behind = self.open_requests.finish(parent)
         if behind is not None:
             self._pass_on(*behind)
-        if self.open_requests.is_silent_one_due:
+        self._probe_silent()
+
+    def _probe_silent(self) -> None:
+        """Find out whether comm messages have been done without a word."""
+        if self._asked is None and self.open_requests.is_silent_one_due:
             # It is behind them, and its busy tells what became of them.
             self.probe()
 
-    def _close_silent(self, parent: str | None) -> None:
-        """Tell of comm messages that were done without a word. parent: as for `take_silent`."""
-        for msg_id in self.open_requests.take_silent(parent):
+    def _close_silent(self, last: int) -> None:
+        """Tell of comm messages that were done without a word. last: as for `take_silent`."""
+        for msg_id in self.open_requests.take_silent(last):
             self.say({"kind": "closed", "parent": msg_id})
 
     def _read_stdin(self) -> None:

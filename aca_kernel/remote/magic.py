@@ -20,6 +20,11 @@ from .paged_files import FileProblem
 from .state import CheckpointState
 from .wrapping import titled, wrapped
 
+_CONNECTING = (
+    "Clients connect to the kernel on your machine, not to its process in this environment. "
+    "`%aca status` names its connection file: `jupyter console --existing NAME`"
+)
+
 _RESTARTING = (
     "This environment is given up at the end of this cell: its variables and files are lost. "
     "The next cell runs in a new one."
@@ -49,7 +54,7 @@ _Interrupted.__name__ = "KeyboardInterrupt"
 def register(
     ip: Any, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
 ) -> None:
-    """Define the magic and its completion.
+    """Define the magic and its completion, and what `%connect_info` says here.
 
     ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket.
     """
@@ -70,6 +75,12 @@ def register(
     aca.__doc__ = "The environment that this notebook runs in.\n\n" + help_text()
     ip.register_magic_function(aca, "line", "aca")
     ip.set_hook("complete_command", _complete, str_key="%aca")
+
+    def connect_info(_line: str) -> None:
+        """Say how to connect to this kernel."""
+        _say(_CONNECTING)
+
+    ip.register_magic_function(connect_info, "line", "connect_info")
 
 
 def help_text() -> str:

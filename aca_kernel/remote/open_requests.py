@@ -12,14 +12,15 @@ from .state_messages import REQUEST as STATE_REQUEST
 
 
 class OpenRequest:
-    """One of them.
+    """One of them. number: how many came up to it.
 
     is_in_turn: the main shell does it behind what came before. may_be_silent: ipykernel may do it
     without a busy and an idle. held: replies that came early, with their channels. ahead: of a
     cell with `!` commands.
     """
 
-    def __init__(self, channel: str, header: dict[str, Any]) -> None:
+    def __init__(self, channel: str, header: dict[str, Any], number: int) -> None:
+        self.number = number
         msg_type = str(header.get("msg_type", ""))
         self.needs_reply = msg_type.endswith("_request")
         self.is_cell = msg_type == "execute_request"
@@ -56,21 +57,19 @@ class OpenRequests(dict[str, OpenRequest]):
         """Whether something may be done without a word: what comes behind it tells."""
         return any(one.may_be_silent and not one.is_busy for one in self.values())
 
-    def take_silent(self, begun: str | None) -> list[str]:
+    def take_silent(self, last: int) -> list[str]:
         """Take out what was done without a word: what came behind it has begun. Returns the ids.
 
-        ipykernel does so with comm messages that come while a cell awaits something. begun: what
-        has begun, None for what came behind all.
+        ipykernel does so with comm messages that come while a cell awaits something. last: the
+        number of the last one that may have been.
         """
-        if begun is not None and not self[begun].is_in_turn:
-            return []
-        taken = []
-        for msg_id, request in list(self.items()):
-            if msg_id == begun:
-                break
-            if request.may_be_silent and not request.is_busy:
-                del self[msg_id]
-                taken.append(msg_id)
+        taken = [
+            msg_id
+            for msg_id, request in self.items()
+            if request.number <= last and request.may_be_silent and not request.is_busy
+        ]
+        for msg_id in taken:
+            del self[msg_id]
         return taken
 
     def forget(self) -> None:

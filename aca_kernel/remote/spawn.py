@@ -55,7 +55,7 @@ def spawn(directory: str, number: int, config: dict[str, Any]) -> Spawned:
     connection_file = os.path.join(directory, f"kernel-{number}.json")
     with open(connection_file, "w", encoding="utf-8") as file:
         os.chmod(connection_file, 0o600)
-        # %connect_info shows it as it is.
+        # ipykernel.connect shows it as it is.
         json.dump(connection, file, indent=2)
     with open(os.path.join(directory, f"config-{number}.json"), "w", encoding="utf-8") as file:
         about = {"number": number, "gate": waited_for, "variables": {}, "hash_seed": seed}

@@ -144,6 +144,16 @@ def test_status_is_a_table_as_text_and_html_without_secrets(
     assert shared_pool.api_key not in str(data)
 
 
+def test_the_connection_file_is_that_of_the_kernel_on_this_machine(shared_kernel: Client) -> None:
+    (message,) = shared_kernel.run("%aca status").of_type("display_data")
+    rows = [line.split() for line in message["content"]["data"]["text/plain"].splitlines()]
+    (name,) = [row[-1] for row in rows if row[:2] == ["connection", "file"]]
+    assert name == Path(shared_kernel.manager.connection_file).name
+    told = shared_kernel.run("%connect_info").told
+    assert "`%aca status`" in told
+    assert "kernel-" not in told
+
+
 def test_status_names_the_embedded_pool(shared_kernel: Client) -> None:
     (message,) = shared_kernel.run("%aca status").of_type("display_data")
     assert "embedded" in message["content"]["data"]["text/plain"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from ..comparison import running_pair
-from ..support import Cell, Client, Pool, eventually, running_kernel, running_pool
+from ..support import TIMEOUT, Cell, Client, Pool, eventually, running_kernel, running_pool
 
 
 def test_a_plain_cell_costs_one_tool_call(shared_pool: Pool, shared_pool_kernel: Client) -> None:
@@ -200,6 +201,34 @@ def test_widgets_talk_both_ways_with_buffers(shared_kernel: Client) -> None:
     assert shared_kernel.run("slider.value").result == "7"
 
 
+ECHO = """
+def echo(comm, opened):
+    comm.on_msg(lambda message: comm.send(message["content"]["data"]))
+get_ipython().kernel.comm_manager.register_target("echo", echo)
+"""
+
+
+def test_hundreds_of_comm_messages_are_each_done_before_their_idle(shared_kernel: Client) -> None:
+    shared_kernel.run(ECHO)
+    client = shared_kernel.client
+
+    def send(msg_type: str, **content: Any) -> str:
+        message = client.session.msg(msg_type, {"comm_id": "many", **content})
+        client.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+    send("comm_open", target_name="echo", data={})
+    sent = [send("comm_msg", data={"number": number}) for number in range(500)]
+    heard: dict[str, list[Any]] = {one: [] for one in sent}
+    deadline = time.monotonic() + TIMEOUT
+    while "idle" not in heard[sent[-1]]:
+        message = client.get_iopub_msg(timeout=max(0.0, deadline - time.monotonic()))
+        content = message["content"]
+        told = content.get("execution_state") or content.get("data", {}).get("number")
+        heard.get(message["parent_header"].get("msg_id", ""), []).append(told)
+    assert list(heard.values()) == [["busy", number, "idle"] for number in range(500)]
+
+
 def test_a_subshell_answers_while_a_cell_runs(shared_kernel: Client) -> None:
     running = shared_kernel.send(
         "import os, time\nprint('started')\n"
@@ -208,6 +237,25 @@ def test_a_subshell_answers_while_a_cell_runs(shared_kernel: Client) -> None:
     shared_kernel.wait_for_stream(running, "started")
     assert shared_kernel.run_in_subshell("open('answered', 'w').close()", "40 + 2") == "42"
     assert shared_kernel.collect(running).status == "ok"
+
+
+def test_the_main_shell_tells_what_the_kernel_is_while_a_subshell_runs(
+    shared_kernel: Client,
+) -> None:
+    made = shared_kernel.ask("create_subshell_request", {}, channel="control")["content"]
+    code = "import os, time\nwhile not os.path.exists('answered'): time.sleep(0.05)"
+    message = shared_kernel.client.session.msg("execute_request", {"code": code, "silent": False})
+    message["header"]["subshell_id"] = made["subshell_id"]
+    shared_kernel.client.shell_channel.send(message)
+    try:
+        info = shared_kernel.ask("kernel_info_request", {})
+    finally:
+        shared_kernel.run("open('answered', 'w').close()")
+        beside = shared_kernel.collect(message["msg_id"])
+        shared_kernel.run("import os; os.remove('answered')")
+    made.pop("status")
+    shared_kernel.ask("delete_subshell_request", made, channel="control")
+    assert info["content"]["status"] == beside.status == "ok"
 
 
 @pytest.mark.slow
@@ -273,6 +321,19 @@ def test_cells_are_numbered_once_and_as_by_ipykernel() -> None:
                 for cell in (pair.ours.run(code, **options), pair.theirs.run(code, **options))
             )
             assert ours == theirs, code
+
+
+def test_a_cell_that_ipykernel_refuses_is_not_counted(shared_kernel: Client) -> None:
+    count = shared_kernel.run("1").reply["content"]["execution_count"]
+    refused = shared_kernel.client.session.msg(
+        "execute_request", {"code": "2", "silent": False, "allow_stdin": "no truth value"}
+    )
+    shared_kernel.client.shell_channel.send(refused)
+    for _ in shared_kernel.messages_until_idle(refused["msg_id"], time.monotonic() + TIMEOUT):
+        pass  # there is no reply
+    cell = shared_kernel.run("3")
+    counts = [m["content"]["execution_count"] for m in cell.of_type("execute_input")]
+    assert counts == [count + 1]
 
 
 # The flushes of a cell that come late enough to be told from each other.

@@ -101,6 +101,17 @@ def test_exit_ends_the_kernel_as_in_ipykernel() -> None:
         assert eventually(lambda: not kernel.manager.is_alive())
 
 
+def test_a_cell_that_runs_at_a_shutdown_tells_where_it_was() -> None:
+    """Clients that give up a cell save what they hear of it: nbclient, papermill."""
+    with running_kernel() as kernel:
+        msg_id = kernel.send("import time\nprint('begun', flush=True)\ntime.sleep(60)")
+        kernel.wait_for_stream(msg_id, "begun")
+        kernel.manager.shutdown_kernel()
+        errors = [m["content"] for m in kernel.drain() if m["msg_type"] == "error"]
+    assert [one["ename"] for one in errors] == ["KeyboardInterrupt"]
+    assert "time.sleep" in "".join(errors[0]["traceback"])
+
+
 @pytest.mark.parametrize("quirks", [[], ["pool_full_as_404"]])
 def test_a_full_pool_is_waited_for_with_a_sentence(quirks: list[str]) -> None:
     with (

@@ -177,3 +177,13 @@ def test_text_that_is_no_utf8_is_read_as_by_ipykernel(pool_kernel: Client) -> No
     frames[1] = session.sign(frames[2:])
     pool_kernel.client.shell_channel.socket.send_multipart(frames)
     assert pool_kernel.collect(message["msg_id"]).text == "caf\ufffd\n"
+
+
+def test_a_message_that_ipykernel_refuses_is_not_waited_for(pool_kernel: Client) -> None:
+    content = {"code": "1", "silent": False, "allow_stdin": False}
+    message = pool_kernel.client.session.msg("execute_request", content)
+    message["header"]["version"] = "4.0"
+    pool_kernel.client.shell_channel.send(message)
+    # It would wait for the cells before it.
+    assert pool_kernel.ask("kernel_info_request", {})["content"]["status"] == "ok"
+    assert pool_kernel.run("6 * 7").result == "42"

@@ -74,7 +74,7 @@ def _client_of(existing: str | None) -> AsyncKernelClient:
         named = f" by the name {existing}" if existing else ""
         raise SettingInvalid(
             f"No connection file of a kernel was found{named}. Give one to --existing: in the "
-            "notebook, `%connect_info` shows it."
+            "notebook, `%aca status` names it."
         ) from error
     return client
 

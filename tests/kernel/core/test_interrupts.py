@@ -213,3 +213,49 @@ def test_an_interrupt_of_a_launch_is_for_what_waits_and_nothing_later(
     assert world.reply(first)["ename"] == "KeyboardInterrupt"
     assert (world.text(first), world.text(second)) == ("", "b")
     check(world)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_shutdown_waits_for_the_cell_that_was_interrupted_before_it(
+    new_world: NewWorld, *, restart: bool
+) -> None:
+    """As jupyter_client shuts down; a notebook that is run shows where its cell was."""
+    world = new_world()
+    cell = world.cell("begun", seconds=60)
+    world.run(1)
+    world.interrupt()
+    shutdown = world.send("shutdown_request", {"restart": restart}, channel="control")
+    assert "idle" in [one.content.get("execution_state") for one in world.heard(shutdown)]
+    assert not world.has_exited
+    world.run(0.4)
+    assert world.has_exited
+    assert world.reply(cell)["status"] == "error"
+    assert world.heard(cell)[-1].content["execution_state"] == "idle"
+
+
+def test_a_shutdown_waits_for_no_cell_that_goes_on(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell(seconds=60)
+    world.run(1)
+    world.send("shutdown_request", channel="control")
+    assert world.has_exited
+    far = new_world(latency=2.0)
+    far.cell(seconds=60)
+    far.run(10)
+    far.interrupt()
+    far.send("shutdown_request", channel="control")
+    assert not far.has_exited
+    far.run(1)
+    assert far.has_exited
+
+
+def test_an_interrupt_may_have_the_id_of_its_cell(new_world: NewWorld) -> None:
+    """A manager and a client of jupyter_client have one session, and count for themselves."""
+    world = new_world()
+    cell = world.cell(seconds=60)
+    world.run(1)
+    world.send("interrupt_request", channel="control", msg_id=cell)
+    assert world.core.table.find(cell) is not None
+    world.settle()
+    replies = [one for one in world.heard(cell) if one.msg_type == "execute_reply"]
+    assert [one.content["status"] for one in replies] == ["error"]

@@ -161,6 +161,23 @@ def test_a_comm_message_that_was_done_without_a_word_is_ended(new_world: NewWorl
     check(world)
 
 
+def test_comm_messages_in_a_row_are_idle_when_they_have_been_done(new_world: NewWorld) -> None:
+    """A probe behind the first ones tells nothing of those that come later."""
+    world = new_world()
+    world.cell("a")
+    world.settle()
+    comms = []
+    for _ in range(30):
+        comms.append(world.send("comm_msg", {"comm_id": "1", "seconds": 0.1}))
+        world.run(0.05)
+    world.settle()
+    for done, comm in enumerate(comms, 1):
+        states = [(one.content["execution_state"], one.at) for one in world.heard(comm)]
+        assert [state for state, _ in states] == ["busy", "idle"]
+        assert states[-1][1] - world.sent_at[comms[0]] > done * 0.1
+    check(world)
+
+
 def test_calls_of_the_remote_side_are_answered_with_the_next_exchange(new_world: NewWorld) -> None:
     world = new_world()
     world.cell(seconds=10.0)
