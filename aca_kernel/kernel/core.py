@@ -443,7 +443,8 @@ class Core:
         """End a kernel that is to be shut down, behind the cell that was interrupted for it."""
         if self._shutdown is not None:
             restart, until = self._shutdown
-            if self._now >= until or not any(one.is_interrupted for one in self.table):
+            is_awaited = any(one.is_execute and one.is_interrupted for one in self.table)
+            if self._now >= until or not is_awaited:
                 self._exit(for_restart=restart)
 
     def _exit(self, *, for_restart: bool = False) -> None:
