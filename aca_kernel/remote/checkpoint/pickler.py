@@ -26,7 +26,19 @@ from typing import Any
 
 import cloudpickle
 
-from . import adapters, arrays, caches, derived, dict_views, functions, hashed, rebuild, views
+from . import (
+    adapters,
+    arrays,
+    caches,
+    derived,
+    dict_views,
+    functions,
+    hashed,
+    plain,
+    rebuild,
+    views,
+    weak,
+)
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
@@ -55,6 +67,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     guard: is given a type and what reduces its objects by code of others, and returns a reducer.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
+    weak: weak references that it has met; alive: see weak.Targets.
     lost: what is not stored with its object, why, and the id of that.
     """
 
@@ -68,6 +81,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         guard: Callable[[type, Reducer], Reducer],
         modules: ModuleNames,
         by_module: dict[int, tuple[str, str]],
+        alive: set[int] | None = None,
     ) -> None:
         def take(buffer: pickle.PickleBuffer) -> bool:
             if self._is_inside(buffer):
@@ -79,6 +93,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.needs: set[str] = set()
         self.made: set[int] = set()
         self.lost: list[tuple[str, str, int]] = []
+        self.weak = weak.Targets(
+            alive,
+            lambda one: None if id(one) in own else names.get(id(one)),
+            lambda one: id(one) in by_module,
+        )
         self._others = (guard, modules, by_module)
         self._shell = shell
         self._globals = shell.user_ns
@@ -102,6 +121,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             functools.cached_property: _reduce_cached_property,
             functools.singledispatchmethod: _reduce_dispatching_method,
             **dict.fromkeys(_TYPE_VARIABLES, _reduce_type_variable),
+            **weak.reducers(self.weak),
             # Since Python 3.12.
             getattr(typing, "TypeAliasType", typing.NewType): self._by_name_or(self._type_alias),
             typing.NewType: self._by_name_or(self._new_type),
@@ -114,6 +134,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             (io.IOBase, _reduce_file),
             (type(shell), lambda _: (rebuild.shell, ())),
             (BaseException, self._exception),
+            *weak.reducers_of_bases(self.weak),
             *self._bases_of_libraries(),
         ]
 
@@ -127,6 +148,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.clear_memo()
         self._reducers.clear()
         self._bases.clear()
+        self.weak.met.clear()
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce an object; pickle asks for all but plain values."""
@@ -145,12 +167,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if reduce := derived.reducer(kind) or hashed.reducer(kind):
             return self._guard(kind, reduce)
         default: Callable[[Any], Any] = super().reducer_override
-        # Only a class that defines its pickling may say that a name is enough.
-        methods = ("__reduce_ex__", "__reduce__")
-        is_plain = all(getattr(kind, name) == getattr(object, name) for name in methods)
-        if is_plain and _asks_itself(kind):
-            return self._guard(kind, _reduce_attributes)
-        return self._guard(kind, default if is_plain or kind in self.dispatch_table else _reduce)
+        if not plain.is_plain(kind):
+            # Only a class that defines its pickling may say that a name is enough.
+            return self._guard(kind, default if kind in self.dispatch_table else _reduce)
+        return self._guard(kind, plain.reducer(kind) or default)
 
     def _exception(self, obj: Any) -> Any:
         """Keep what an exception was raised from or while handling; its traceback is lost."""
@@ -167,10 +187,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             yield kind, self._guard(kind, reduce)
         if self._numpy is not None:
             yield self._numpy.ndarray, arrays.reduce
-        parsing: Any = sys.modules.get("argparse")
-        if parsing is not None:
-            yield parsing._ActionsContainer, _reduce_argument  # noqa: SLF001 - of parsers and groups
-            yield parsing.Action, _reduce_argument
         widget = getattr(sys.modules.get("ipywidgets"), "Widget", None)
         if widget is not None:
             yield widget, _refuse("a widget, which lives in the front end as well")
@@ -274,7 +290,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not contents.is_plain():
                 self.try_apart(contents.calls, own=obj)
         except Exception as error:  # noqa: BLE001 - the user's classes may raise anything
-            self.lost.append((f"the cache of `{obj.__name__}`", reason_of(error), id(obj)))
+            name = getattr(obj, "__name__", "a partial function")
+            self.lost.append((f"the cache of `{name}`", reason_of(error), id(obj)))
             return None
         return tuple(contents) if contents.misses else None
 
@@ -288,6 +305,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             pickler.dump(value)
             self.needs |= pickler.needs
             self.lost += pickler.lost
+            if pickler.weak.met:
+                self.lost.append((weak.LOST.format("{}"), weak.WHY_LOST, id(value)))
         finally:
             pickler.release()
         return file.getvalue()
@@ -391,24 +410,6 @@ def _reduce(obj: Any) -> Any:
     raise NotStorable(f"`{reduced}`, which is known by its name only")
 
 
-def _asks_itself(kind: type) -> bool:
-    """Tell whether objects of a class look for attributes in others of theirs.
-
-    Asked for `__setstate__`, they would look in those, which have not come yet, without end.
-    """
-    asks = type(getattr(kind, "__getattr__", None)) is types.FunctionType
-    return asks and not hasattr(kind, "__setstate__")
-
-
-def _reduce_attributes(obj: Any) -> Any:
-    """Reduce an object whose attributes are set past its methods when it comes back."""
-    reduced = obj.__reduce_ex__(5)
-    if not isinstance(reduced, tuple) or len(reduced) < 3 or type(reduced[2]) is not dict:
-        return reduced
-    elements = (*reduced[3:5], None, None)[:2]
-    return *reduced[:3], *elements, rebuild.set_attributes
-
-
 def _reduce_type_variable(obj: Any) -> Any:
     if obj.__module__ != "__main__":
         return _reduce(obj)
@@ -435,24 +436,6 @@ def _reduce_dispatching_method(obj: Any) -> Any:
 def _reduce_cached_property(obj: Any) -> Any:
     state = {key: value for key, value in vars(obj).items() if key != "lock"}
     return rebuild.cached_property, (), state, None, None, rebuild.set_attributes
-
-
-class _Suppress:
-    """Stands for argparse.SUPPRESS, a text that is told from others by being the same object."""
-
-    def __reduce__(self) -> Any:
-        return rebuild.attribute, ("argparse", "SUPPRESS")
-
-
-def _reduce_argument(obj: Any) -> Any:
-    reduced = obj.__reduce_ex__(5)
-    if len(reduced) < 3 or type(reduced[2]) is not dict:
-        return reduced
-    suppressed = sys.modules["argparse"].SUPPRESS
-    state = {
-        key: _Suppress() if value is suppressed else value for key, value in reduced[2].items()
-    }
-    return (*reduced[:2], state, *reduced[3:])
 
 
 # What code prints to, by the ids of these objects. The copy of a process has others in their place.

@@ -43,6 +43,11 @@ def named(name: str) -> Any:
         raise NotRestored(f"it needs `{name}`, which did not come back") from None
 
 
+def named_if_there(name: str) -> Any:
+    """Return the same, or None if it did not come back."""
+    return _namespace.get(name)
+
+
 def attribute(module: str, name: str) -> Any:
     """Return what is a module's own."""
     try:

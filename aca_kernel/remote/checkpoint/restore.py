@@ -17,7 +17,7 @@ from typing import Any
 
 from ..origin import Origin
 from ..originals import io, json, os, time
-from . import partial, process_settings, rebuild, session_state
+from . import held_elsewhere, partial, process_settings, rebuild, session_state
 from .changed_files import write_files
 from .pieces import DamagedPiece, Pieces
 from .reasons import reason_of
@@ -199,15 +199,22 @@ class _Loader:
             values = self._load_whole(group)
             for aliases, (value, reason) in zip(group["names"], values):  # noqa: B905 - Python 3.9
                 if reason:
-                    self.missing.extend((name, reason) for name in aliases)
+                    told = map(held_elsewhere.told_name, aliases)
+                    self.missing.extend((name, reason) for name in told)
                     self.left += aliases
                     continue
                 for name in aliases:
                     if session_state.is_output(name):
-                        session_state.set_output(self.shell, name, value, self._names)
+                        self._set_output(name, value)
                     else:
                         self.shell.user_ns[name] = value
                 self.count += sum(session_state.is_shown(name) for name in aliases)
+
+    def _set_output(self, name: str, value: Any) -> None:
+        try:
+            session_state.set_output(self.shell, name, value, self._names)
+        except Exception as error:  # noqa: BLE001 - a library of another version
+            self.missing.append((held_elsewhere.told_name(name), reason_of(error)))
 
     def _load_whole(self, group: dict[str, Any]) -> list[tuple[Any, str]]:
         """Return the values of a group, each with "" or the reason why it has not come back."""
