@@ -32,6 +32,7 @@ from .module_names import ModuleNames
 from .pickler import Pickler
 from .pieces import Nowhere, Pack, PieceWriter, TooLarge
 from .process_settings import assignments
+from .process_settings.row import is_of_cells
 from .reasons import place_of_failure, reason_of
 from .sharing import Group, Sampled, connected, needed
 
@@ -101,12 +102,13 @@ class Grouping:
     def make(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
         """Return the groups, each after those that it needs. refused: names with reasons."""
         groups = self._singles(variables, refused)
-        self._names = self._known | {
+        own = {
             id(value): group.names[0][0]
             for group in groups
             for value in group.values
             if _is_made_in_a_cell(value)
         }
+        self._names = own | self._known
         self._by_module.update(_singles())
         for group in groups:
             self._find_library(group)
@@ -140,7 +142,7 @@ class Grouping:
         kind = type(value)
         # Plain containers and arrays are stored as they are, with what is in them now.
         is_data = module_of(kind) in ("builtins", "__main__", "numpy", "types")
-        if is_data or issubclass(kind, type) or self._atoms.holds(value):
+        if is_data or issubclass(kind, type) or self._atoms.holds(value) or is_of_cells(value):
             return
         for name in group.names[0]:
             where = self._modules.in_library(name, value)
@@ -242,7 +244,7 @@ class Grouping:
         """
         group.writer = writer = PieceWriter(self._pack, self._most_bytes)
         group.buffers, group.parts = [], 1
-        own = {id(value) for value in group.values}
+        own = self._own(group)
         group.pickler = pickler = self._pickler(writer, own, group.buffers.append, alive)
         try:
             with self._limited(group.all_names()):
@@ -261,6 +263,10 @@ class Grouping:
             return reason_of(error)
         group.size = _size_of(group)
         return _too_large(self._most_bytes) if group.size > self._most_bytes else None
+
+    def _own(self, group: Group) -> set[int]:
+        """Return the ids of what is stored by value: not of what another grouping has stored."""
+        return {id(value) for value in group.values} - self._known.keys()
 
     def _pickler(
         self,
@@ -347,7 +353,7 @@ class Grouping:
         What has come to be held may hold others, as the keys of a WeakKeyDictionary do.
         """
         alive: set[int] = set()
-        own = {id(value) for value in group.values}
+        own = self._own(group)
         for _ in range(_MOST_ROUNDS):
             pickler = self._pickler(Nowhere(), own, lambda _: None, alive)
             try:
@@ -403,6 +409,8 @@ def _is_made_in_a_cell(value: Any) -> bool:
         return module_of(value) == "__main__"
     if not any(kind is one for one in _FUNCTIONS):
         return False
+    if is_of_cells(value):  # whatever functools.wraps has made of its name
+        return True
     module = getattr(value, "__module__", None)
     return type(module) is str and module == "__main__"
 

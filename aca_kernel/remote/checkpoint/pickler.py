@@ -43,6 +43,7 @@ from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
 from .pieces import Nowhere
+from .process_settings.registrations import DISPATCHING
 from .process_settings.row import is_of_cells
 from .reasons import reason_of
 
@@ -53,9 +54,6 @@ _SMALLEST_BUFFER = 4096
 _TYPE_VARIABLES: list[Any] = [
     getattr(typing, name) for name in ("ParamSpec", "TypeVarTuple") if hasattr(typing, name)
 ]
-
-# The code of all functions that functools.singledispatch makes.
-_DISPATCHING = vars(types.FunctionType)["__code__"].__get__(functools.singledispatch(repr))
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -236,7 +234,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def _function(self, obj: Any) -> Any:
         if obj.__globals__ is not self._globals:
-            if obj.__code__ is _DISPATCHING and obj.__module__ == "__main__":
+            if obj.__code__ is DISPATCHING and obj.__module__ == "__main__":
                 self.made.add(id(obj))
                 return _reduce_dispatching(obj)
             reduced = super().reducer_override(obj)
@@ -361,6 +359,8 @@ def _reduce_replaced(obj: Any) -> Any:
     """
     module, name = obj.__module__, obj.__qualname__
     if type(module) is not str or type(name) is not str or module not in sys.modules:
+        return None
+    if module == "__main__":
         return None
     found: Any = sys.modules[module]
     for part in name.split("."):

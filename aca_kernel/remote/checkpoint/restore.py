@@ -65,6 +65,7 @@ def restore(
                 report = {**report, "is_interrupted": True, "missing": []}
             report["variables"] = loader.count
     finally:
+        rebuild.forget()
         pieces.close()
         os.unlink(progress)
     report["seconds"] = time.monotonic() - started
@@ -211,6 +212,7 @@ class _Loader:
                 self.count += sum(session_state.is_shown(name) for name in aliases)
 
     def _set_output(self, name: str, value: Any) -> None:
+        rebuild.note(name, value)
         try:
             session_state.set_output(self.shell, name, value, self._names)
         except Exception as error:  # noqa: BLE001 - a library of another version
@@ -261,6 +263,8 @@ class _Loader:
                 failed = dict.fromkeys(names, error)
             else:
                 for each, value in zip(group["names"], values):  # noqa: B905 - since Python 3.10
+                    # Others may be, or hold, the same function of a cell.
+                    rebuild.note(each[0], value)
                     failed |= self._set(set(each).intersection(names), value)
             if not is_early:
                 for name, failure in failed.items():
