@@ -129,7 +129,7 @@ class Grouping:
             self.skip(group, self._located(group, reason))
         for group in pickled:
             group.finish()
-        together = connected(pickled, self._atoms, self._names)
+        together = connected(pickled, self._atoms, self._names, id(self._shell.user_ns))
         groups = [group for group in map(self._joined, together) if group is not None]
         self._leave_out_dependants(groups)
         for group in groups:

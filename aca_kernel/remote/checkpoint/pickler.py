@@ -88,6 +88,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return False
 
         super().__init__(file, protocol=5, buffer_callback=take)
+        self._meet(shell.user_ns)
         self.needs: set[str] = set()
         self.made: set[int] = set()
         self.lost: list[tuple[str, str, int]] = []
@@ -119,7 +120,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             functools.cached_property: _reduce_cached_property,
             functools.singledispatchmethod: _reduce_dispatching_method,
             **dict.fromkeys(_TYPE_VARIABLES, _reduce_type_variable),
-            **weak.reducers(self.weak),
             # Since Python 3.12.
             getattr(typing, "TypeAliasType", typing.NewType): self._by_name_or(self._type_alias),
             typing.NewType: self._by_name_or(self._new_type),
@@ -127,14 +127,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             io.BytesIO: super().reducer_override,
             io.StringIO: super().reducer_override,
         }
-        self._bases: list[tuple[type, Callable[[Any], Any]]] = [
-            (type, self._by_name_or(self._class)),
-            (io.IOBase, _reduce_file),
-            (type(shell), lambda _: (rebuild.shell, ())),
-            (BaseException, self._exception),
-            *weak.reducers_of_bases(self.weak),
-            *self._bases_of_libraries(),
-        ]
+        # Made when a type is met that is not among those: most variables have none.
+        self._bases: list[tuple[type, Callable[[Any], Any]]] = []
+
+    def _meet(self, namespace: dict[str, Any]) -> None:
+        """Have the notebook's namespace stored as what `rebuild.NAMESPACE` loads."""
+        self.memo = {id(namespace): (0, namespace)}
 
     @staticmethod
     def _is_inside(buffer: pickle.PickleBuffer) -> bool:
@@ -159,6 +157,17 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return reducer(obj)
 
     def _reducer_of(self, kind: type) -> Callable[[Any], Any]:
+        if not self._bases:
+            self._bases = [
+                (type, self._by_name_or(self._class)),
+                (io.IOBase, _reduce_file),
+                (type(self._shell), lambda _: (rebuild.shell, ())),
+                (BaseException, self._exception),
+                *weak.reducers(self.weak),
+                *self._bases_of_libraries(),
+            ]
+            if kind in self._reducers:  # which those of libraries have added
+                return self._reducers[kind]
         for base, reducer in self._bases:
             if issubclass(kind, base):
                 return reducer
@@ -346,6 +355,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 class _Part(Pickler):
     """A pickler of what becomes bytes of another pickle, which has no buffers of its own."""
+
+    def _meet(self, _: dict[str, Any]) -> None:
+        """Whoever loads it may be a library."""
 
     @staticmethod
     def _is_inside(_: pickle.PickleBuffer) -> bool:

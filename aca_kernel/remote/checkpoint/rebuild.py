@@ -89,6 +89,10 @@ def namespace() -> dict[str, Any]:
     return _namespace
 
 
+# A pickle that puts it into the memo of whoever loads it, as the first object.
+NAMESPACE = b"\x80\x05c" + __name__.encode() + b"\nnamespace\n)R\x94."
+
+
 # -- functions ---------------------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ def restore(
     After an interrupt: `is_interrupted`, `variables`, and `files` if all are here.
     """
     started = time.monotonic()
-    if manifest["format"] not in (1, FORMAT):
+    if manifest["format"] not in range(1, FORMAT + 1):
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
     index = {name: (one[0], one[1]) for name, one in manifest["pack"].items()}
     pieces = Pieces(pack, index, manifest.get("damaged"))
@@ -230,8 +230,10 @@ class _Loader:
         count = len(group["names"])
         if count > 1 and _is_of_this_python(group):
             try:
-                with self.pieces.open(group["stream"]) as file:
-                    return partial.load(file, _Buffers(self.pieces, group), group.get("parts", 1))
+                with self._open(group) as file:
+                    known = "knows" in group
+                    buffers, parts = _Buffers(self.pieces, group), group.get("parts", 1)
+                    return partial.load(file, buffers, parts, known=known)
             except KeyboardInterrupt:  # of the user's
                 raise
             except BaseException as error:  # noqa: BLE001 - as above
@@ -242,10 +244,17 @@ class _Loader:
         if not _is_of_this_python(group):
             version = ".".join(str(part) for part in group["python"])
             raise rebuild.NotRestored(f"it was stored by Python {version}")
-        with self.pieces.open(group["stream"]) as file:
+        with self._open(group) as file:
             # Stored by this user's own notebook, and loaded where its cells run.
             unpickler = pickle.Unpickler(file, buffers=_Buffers(self.pieces, group))  # noqa: S301
+            if "knows" in group:
+                unpickler.load()
             return [value for _ in range(group.get("parts", 1)) for value in unpickler.load()]
+
+    def _open(self, group: dict[str, Any]) -> Any:
+        """Return the pickles of a group as a file."""
+        before = rebuild.NAMESPACE if "knows" in group else b""
+        return self.pieces.open(group["stream"], before)
 
     def settings(self, stored: list[tuple[str, dict[str, Any]]], *, is_early: bool = False) -> None:
         """Restore settings of the process. is_early: only those that are set again later.

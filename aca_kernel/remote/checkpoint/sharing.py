@@ -79,7 +79,9 @@ class Group:
         return [name for names in self.names for name in names]
 
 
-def connected(groups: list[Group], atoms: Atoms, named: dict[int, str]) -> list[list[Group]]:
+def connected(
+    groups: list[Group], atoms: Atoms, named: dict[int, str], namespace: int
+) -> list[list[Group]]:
     """Return the groups that share objects, or need each other, side by side.
 
     named: names of functions and classes, by their ids; these count where they are stored by value.
@@ -95,7 +97,7 @@ def connected(groups: list[Group], atoms: Atoms, named: dict[int, str]) -> list[
     for _, (first, *others) in watched.values():
         for other in others:
             parent[root(other)] = root(first)
-    for one, other in _sharing(groups, atoms, named, root, watched):
+    for one, other in _sharing(groups, atoms, named, root, watched, namespace):
         parent[root(one)] = root(other)
     # Most variables need no other.
     needs = {group: others for group, others in needed(groups).items() if others}
@@ -114,10 +116,11 @@ def _sharing(
     named: dict[int, str],
     root: Callable[[Group], Group],
     watched: dict[int, tuple[Any, list[Group]]],
+    namespace: int,
 ) -> Iterator[tuple[Group, Group]]:
     """Yield pairs of groups that share a mutable object, until all that do are connected.
 
-    watched: what is shared whatever it is.
+    watched: what is shared whatever it is. namespace: the id of the notebook's, which all know.
     """
     is_shared = _asked_of(atoms, named, watched)
     by_size = sorted(groups, key=Group.written)
@@ -125,6 +128,7 @@ def _sharing(
     objects = {key: target for key, (target, _) in watched.items()}
     for group in by_size[:-1]:
         memo = {} if group.pickler is None else group.pickler.memo.copy()
+        memo.pop(namespace, None)
         common = memo.keys() & seen.keys()
         for key in common:
             other = seen[key]

@@ -95,14 +95,10 @@ class _Named:
         return rebuild.named_if_there, (self._name,)
 
 
-def reducers(targets: Targets) -> dict[type, Callable[[Any], Any]]:
-    """Return reducers for objects of these types, but not of subclasses."""
-    reduce = functools.partial(_reduce_proxy, targets)
-    return {weakref.ProxyType: reduce, weakref.CallableProxyType: reduce}
-
-
-def reducers_of_bases(targets: Targets) -> _Reducers:
+def reducers(targets: Targets) -> _Reducers:
     """Yield types and reducers for objects of them and their subclasses."""
+    for proxy_type in (weakref.ProxyType, weakref.CallableProxyType):
+        yield proxy_type, functools.partial(_reduce_proxy, targets)
     for kind, reduce in (
         (weakref.WeakMethod, _reduce_method),
         (weakref.ReferenceType, _reduce_reference),

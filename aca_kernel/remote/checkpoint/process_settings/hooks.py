@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from .places import Place
+from .registrations import REGISTERS
 from .row import Row, Unkept, is_of_cells, loaded, mentioned
 
 NAME = "virtual subclasses of "
 
-_REGISTERS = re.compile(r"\.register\b")
 _CODECS = re.compile(r"\bregister(_error)?\b")
 _AT_EXIT = re.compile(r"\batexit\b[^\n]*\bregister\b")
 
@@ -95,7 +95,7 @@ def _read_thread_trace() -> Any:
 
 def read(places: list[Place]) -> dict[str, Any]:
     """Return what cells have registered with abstract classes of modules, by their rows' names."""
-    if not mentioned(_REGISTERS):
+    if not mentioned(REGISTERS):
         return {}
     found: dict[str, Any] = {}
     for place, kind in _abstract_classes(places):

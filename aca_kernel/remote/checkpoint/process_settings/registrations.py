@@ -20,7 +20,7 @@ from typing import Any
 
 from ..atoms import module_of
 from .places import Place, standard_packages
-from .row import Row, shell
+from .row import Row, mentioned, shell
 
 NAME = "what cells have registered in "
 
@@ -28,6 +28,9 @@ _FUNCTION, _METHOD = types.FunctionType, functools.singledispatchmethod
 
 # The code of all functions that functools.singledispatch makes.
 DISPATCHING = vars(types.FunctionType)["__code__"].__get__(functools.singledispatch(repr))
+
+# A cell that registers something with a function or an abstract class.
+REGISTERS = re.compile(r"\.register\b")
 
 _CACHE = re.compile("cache|memo|seen|known|wrapped|weak|sentinel", re.IGNORECASE)
 
@@ -57,7 +60,8 @@ def read(places: list[Place]) -> dict[str, Any]:
             entries = search.entries(value) if _may_be_table(name, value) else []
             if entries:
                 found[NAME + place.path(name)] = (place.module, place.owner, name, entries)
-    for place in places:
+    # Each name of each place is looked at for these.
+    for place in places if mentioned(REGISTERS) else ():
         for name, function in _dispatching(place):
             entries = search.entries(function.registry)
             if entries:
