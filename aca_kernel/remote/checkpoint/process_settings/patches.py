@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import sys
 import types
 from typing import Any
 
@@ -56,13 +55,11 @@ class _PatchSearch:
     def in_place(self, place: Place) -> list[tuple[str, Any]]:
         """Return what is of cells in a module or class, by its name."""
         function, cells, others = types.FunctionType, self._cells, self._others
-        own = vars(sys.modules[place.module])
         return [
             (name, value)
             for name, value in list(place.values.items())
             if (
-                (names := value.__globals__) is not own
-                and (names is cells or value.__module__ == "__main__")
+                value.__globals__ is cells or value.__module__ == "__main__"
                 if (kind := type(value)) is function
                 else id(kind) not in others and self._is_of_cells(value)
             )
