@@ -34,6 +34,7 @@ SLOW = (
     "checkpoint/test_beside_calls.py",
     "checkpoint/test_caches.py",
     "checkpoint/test_engine.py",
+    "checkpoint/test_enums.py",
     "checkpoint/test_expiry.py",
     "checkpoint/test_handover.py",
     "checkpoint/test_held_elsewhere.py",

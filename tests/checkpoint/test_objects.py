@@ -1006,3 +1006,35 @@ print(template.source, both[0] is template, both[1].kind, template.upper())
 
 def test_objects_that_cannot_be_made_without_arguments_come_back(tmp_path: Path) -> None:
     same_with_restores(tmp_path, ONLY_WITH_ARGUMENTS)
+
+
+SLOTS = """
+class Permissive:
+    __slots__ = ('x', '__dict__')
+    def __init__(self, x): self.x = x
+    def __getattr__(self, name): return 'no ' + name
+one = Permissive(3); one.y = 4; two = [one]
+# %%
+print(one.x, one.y, one.z, two[0] is one)
+"""
+
+
+def test_objects_with_slots_that_have_any_attribute_come_back(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, SLOTS)
+
+
+SUBCLASSES = """
+class Base: pass
+class Helper: pass
+class Tool(Helper): pass
+class Zebra(Base, Tool): pass
+class Ant(Base): pass
+class Mouse(Base): pass
+class Ape(Zebra, metaclass=type('Meta', (type,), {})): pass
+# %%
+print([one.__name__ for one in Base.__subclasses__()], Zebra.__subclasses__(), Ape.__mro__)
+"""
+
+
+def test_subclasses_keep_their_order(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, SUBCLASSES)

@@ -14,6 +14,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     arrays            pickling of numpy arrays
     views             pickling of memoryviews
     weak              pickling of weak references, and of containers of them
+    enums             pickling of enumerations
     plain             pickling of objects that pickle does not make well
     module_names      the names under which modules hold objects
     caches            what functions with functools.cache remember

@@ -32,6 +32,7 @@ from . import (
     caches,
     derived,
     dict_views,
+    enums,
     functions,
     hashed,
     plain,
@@ -236,8 +237,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
             if obj.__qualname__ != obj.__name__:
                 state[0]["__qualname__"] = obj.__qualname__
-            made = (maker, *_with_slots(arguments, obj))
-            state = (setter, state, *adapters.registered(obj))
+            calls = adapters.registered(obj)
+            if issubclass(obj, enum.Enum):
+                maker, *arguments = enums.reduced(obj, arguments, state[0])
+                calls += enums.own_state(obj)
+            made = (maker, *_with_slots(tuple(arguments), obj))
+            state = (setter, state, *calls)
             reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
         return reduced
 
@@ -370,11 +375,9 @@ def _reduce_replaced(obj: Any) -> Any:
     That is put there again after all variables have been loaded.
     """
     module, name = obj.__module__, obj.__qualname__
-    if type(module) is not str or type(name) is not str or module not in sys.modules:
+    if type(module) is not str or type(name) is not str or module == "__main__":
         return None
-    if module == "__main__":
-        return None
-    found: Any = sys.modules[module]
+    found: Any = sys.modules.get(module)
     for part in name.split("."):
         # Past any `__getattr__`, which may be the user's code.
         found = getattr(found, "__dict__", {}).get(part)

@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from . import rebuild
+from . import rebuild, weak
 
 _NEW_ARGUMENTS = ("__getnewargs__", "__getnewargs_ex__")
 
@@ -67,7 +67,11 @@ def _needs_arguments(kind: Any) -> bool:
 
 def _with_attributes(reduced: Any) -> Any:
     """Have attributes set past the methods of an object when it comes back."""
-    if len(reduced) < 3 or type(reduced[2]) is not dict:
-        return reduced
+    state = reduced[2] if len(reduced) > 2 else None
     elements = (*reduced[3:5], None, None)[:2]
-    return *reduced[:3], *elements, rebuild.set_attributes
+    if type(state) is dict:
+        return *reduced[:3], *elements, rebuild.set_attributes
+    # With slots.
+    if type(state) is tuple and len(state) == 2 and type(state[1]) is dict:
+        return *reduced[:3], *elements, weak.set_attributes
+    return reduced

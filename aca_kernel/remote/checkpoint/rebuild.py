@@ -423,6 +423,7 @@ def memmap(
         raise NotRestored(f"its file {path} is shorter than it was")
     # Opened, not created as it was then.
     made = np.memmap(path, dtype, "r+" if mode == "w+" else mode, offset, shape, order)  # type: ignore[call-overload]
+    made.mode = mode
     if data is not None:
         flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     return made

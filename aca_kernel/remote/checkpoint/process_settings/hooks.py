@@ -17,7 +17,7 @@ from typing import Any
 
 from .places import Place
 from .registrations import REGISTERS
-from .row import Row, Unkept, is_of_cells, loaded, mentioned
+from .row import Row, Unkept, is_of_cells, loaded, mentioned, shell
 
 NAME = "virtual subclasses of "
 
@@ -90,6 +90,32 @@ def _read_thread_trace() -> Any:
     return found if is_of_cells(found) else None
 
 
+# -- subclasses --------------------------------------------------------------------
+
+
+def _read_order() -> Any:
+    """Return classes of cells that have several subclasses, with these in their order."""
+    classes = [one for one in list(shell().user_ns.values()) if issubclass(type(one), type)]
+    own = {id(one): one for one in classes if is_of_cells(one)}
+    orders = ((one, type.__subclasses__(one)) for one in own.values() if not _is_meta(one))
+    # Others are on their way out, or are made by what is not looked at.
+    found = [(one, [sub for sub in order if id(sub) in own]) for one, order in orders]
+    return [(one, order) for one, order in found if len(order) > 1] or None
+
+
+def _is_meta(kind: type) -> bool:
+    return issubclass(kind, type)
+
+
+def _write_order(state: Any) -> None:
+    bases: Any = vars(type)["__bases__"]
+    for kind, order in state:
+        if type.__subclasses__(kind) != order:
+            for one in order:
+                # Each goes to the end.
+                bases.__set__(one, bases.__get__(one))
+
+
 # -- virtual subclasses ------------------------------------------------------------
 
 
@@ -146,6 +172,7 @@ def unkept() -> Unkept:
 ROWS: dict[str, Row] = {
     "the codecs of cells": Row("codecs", _read_codecs, _write_codecs),
     "the overloads of typing": Row("typing", _read_overloads, _write_overloads),
+    "the order of subclasses": Row("sys", _read_order, _write_order),
     "the finders of modules": Row("sys", _read_finders, _write_finders),
     "the trace function of threads": Row(
         "threading", _read_thread_trace, threading.settrace, is_before_fork=True
