@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .running import missing, run
 from .test_objects import same_with_restores
 
 NAMESPACES = {
@@ -99,3 +100,28 @@ print(up(), get(), seen, seen is helping.calls)
 @pytest.mark.parametrize("name", NAMESPACES)
 def test_functions_go_on_sharing_their_globals(name: str, tmp_path: Path) -> None:
     same_with_restores(tmp_path, NAMESPACES[name])
+
+
+IN_OTHERS = """
+import threading
+class Holder:
+    def __init__(self, names): self.names = names
+x, lock, holder = 1, threading.Lock(), Holder(globals())
+held, unrelated = {'names': globals(), 'all': [globals(), locals()]}, [x]
+class Broken:
+    def __setstate__(self, state): raise ValueError('broken')
+shared = [1]; broken = [shared, Broken()]; broken[1].x = 1; whole = [shared, globals()]
+# %%
+print(holder.names is globals() is held['names'] is held['all'][1], whole[1] is globals())
+print(whole[0] is shared)
+# %%
+x = 2; print(holder.names['x'], held['all'][0]['x'], sorted(held), unrelated)
+"""
+
+
+def test_the_namespace_in_other_objects_is_no_copy(tmp_path: Path) -> None:
+    cells = IN_OTHERS.strip("\n").split("\n# %%\n")
+    result = run(cells, tmp_path)
+    assert set(missing(result[1])) == {"lock", "broken"}
+    assert result[1]["text"] == "True True\nTrue\n"
+    assert result[2]["text"] == "2 2 ['all', 'names'] [1]\n"

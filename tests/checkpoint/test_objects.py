@@ -160,13 +160,13 @@ def test_what_is_a_modules_own_is_it_again(tmp_path: Path) -> None:
 
 
 REASONS = """
-import sys, threading, types, weakref
+import sys, threading, types
 class Client:
     def __init__(self): self.name, self.session = 'n', {'pools': [1, threading.Lock()]}
 class Plain: pass
 client, plain = Client(), Plain()
 plain.fine, plain.inner = list(range(5)), (1, Plain())
-plain.inner[1].reference = weakref.ref(plain)
+plain.inner[1].lines = iter(open('lines', 'w+'))
 module = types.ModuleType('module'); sys.modules['module'] = module
 Old = type('Old', (), {'__module__': 'module'}); module.Old = type('Old', (), {})
 class Said:
@@ -197,8 +197,7 @@ def test_reasons_tell_the_culprit_and_its_place(tmp_path: Path) -> None:
     assert reasons == {
         "client": "it holds a lock, which cannot be stored, at `client.session['pools'][1]` "
         "of a Client",
-        "plain": "it holds a weak reference, which cannot be stored, at "
-        "`plain.inner[1].reference` of a Plain",
+        "plain": "it holds an open file, at `plain.inner[1].lines` of a Plain",
         "said": "ValueError: I am <__main__.Said>, at `said['by'][0]`",
         "nameless": "it is, or holds, module.Nameless, which cannot be found under this name",
         "returns": "__reduce__ must return a string or tuple, at `returns[0]`",
@@ -991,3 +990,51 @@ print(wrapped.index(1), values.b, mine.index(1), options.rate, writing.rate, wri
 
 def test_objects_that_look_for_attributes_in_others_come_back(tmp_path: Path) -> None:
     same_with_restores(tmp_path, ASKING)
+
+
+ONLY_WITH_ARGUMENTS = """
+class Template:
+    def __new__(cls, source, *, kind='t'):
+        made = object.__new__(cls); made.source, made.kind = source, kind
+        return made
+    def __getattr__(self, name): return getattr(self.source, name)
+template = Template('text'); both = [template, Template('b', kind='k')]
+# %%
+print(template.source, both[0] is template, both[1].kind, template.upper())
+"""
+
+
+def test_objects_that_cannot_be_made_without_arguments_come_back(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ONLY_WITH_ARGUMENTS)
+
+
+SLOTS = """
+class Permissive:
+    __slots__ = ('x', '__dict__')
+    def __init__(self, x): self.x = x
+    def __getattr__(self, name): return 'no ' + name
+one = Permissive(3); one.y = 4; two = [one]
+# %%
+print(one.x, one.y, one.z, two[0] is one)
+"""
+
+
+def test_objects_with_slots_that_have_any_attribute_come_back(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, SLOTS)
+
+
+SUBCLASSES = """
+class Base: pass
+class Helper: pass
+class Tool(Helper): pass
+class Zebra(Base, Tool): pass
+class Ant(Base): pass
+class Mouse(Base): pass
+class Ape(Zebra, metaclass=type('Meta', (type,), {})): pass
+# %%
+print([one.__name__ for one in Base.__subclasses__()], Zebra.__subclasses__(), Ape.__mro__)
+"""
+
+
+def test_subclasses_keep_their_order(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, SUBCLASSES)

@@ -13,6 +13,9 @@ The process forks, and the child pickles the snapshot that it inherits while the
     rebuild           functions that pickles call when they are loaded
     arrays            pickling of numpy arrays
     views             pickling of memoryviews
+    weak              pickling of weak references, and of containers of them
+    enums             pickling of enumerations
+    plain             pickling of objects that pickle does not make well
     module_names      the names under which modules hold objects
     caches            what functions with functools.cache remember
     adapters          pickling of objects of libraries
@@ -22,6 +25,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     sharing           which variables belong together
     groups            variables that belong together, in the order of their restore
     session_state     modules, directory, history
+    held_elsewhere    what libraries hold in places of their own, and variables, too
     process_settings  of Python, IPython and libraries
     changed_files     files in the working directory
     save              the fork, its supervision, the manifest

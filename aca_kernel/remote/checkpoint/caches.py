@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -42,12 +43,20 @@ class Contents(NamedTuple):
 def read(cached: Any) -> Contents:
     """Return what a function's cache holds. Raises ValueError: it is not understood."""
     counts = cached.cache_info()
+    if counts.misses and type(_function_of(cached)) is not types.FunctionType:
+        raise ValueError("it is not written in Python")
     pairs = list(_pairs(cached, counts.maxsize, counts.currsize))
     if len(pairs) != counts.currsize:
         raise ValueError
     is_typed = cached.cache_parameters()["typed"]
     calls = [(*_arguments(key, is_typed), answer) for key, answer in pairs]
     return Contents(calls, counts.hits, counts.misses)
+
+
+def _function_of(cached: Any) -> Any:
+    """Return the function that is called for what is not in the cache."""
+    wrapped = cached.__wrapped__
+    return wrapped.__func__ if type(wrapped) is types.MethodType else wrapped
 
 
 def _pairs(cached: Any, most: int | None, count: int) -> Iterator[tuple[Any, Any]]:
@@ -88,7 +97,7 @@ def _answering(*_: Any, **__: Any) -> Any:
 
 def fill(cached: Any, contents: Contents) -> None:
     """Fill an empty cache. Leaves it empty, or not full, if an argument cannot be hashed yet."""
-    function = cached.__wrapped__
+    function = _function_of(cached)
     answers: list[Any] = []
     before = function.__code__
     plain = _answering.__code__

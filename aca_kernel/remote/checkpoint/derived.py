@@ -21,7 +21,7 @@ from typing import Any
 from . import rebuild
 
 # The arguments that Python's class makes an object from, out of it.
-_VALUES: dict[Any, Callable[[Any], tuple[Any, ...]]] = {
+VALUES: dict[Any, Callable[[Any], tuple[Any, ...]]] = {
     **{kind: vars(kind)["__getnewargs__"] for kind in (str, bytes, int, float, complex, tuple)},
     frozenset: lambda one: (list(frozenset.__iter__(one)),),
     bytearray: lambda one: (bytes(memoryview(one)),),
@@ -58,7 +58,7 @@ def reducer(kind: Any) -> Callable[[Any], Any] | None:
     """Return what reduces objects of a class; None: it is not derived, or says how by itself."""
     for base in kind.__mro__:
         is_exception = issubclass(base, BaseException) and base.__module__ == "builtins"
-        if base not in _VALUES and base not in _FILLED and not is_exception:
+        if base not in VALUES and base not in _FILLED and not is_exception:
             continue
         if any(_has_own(kind, base, name) for name in _METHODS) or kind in copyreg.dispatch_table:
             return None
@@ -102,8 +102,8 @@ def _object(base: Any, one: Any) -> Any:
     items: Any = None
     if base is collections.Counter:
         base = dict  # it is written in Python, and calls methods of what is made
-    if base in _VALUES:
-        arguments = _VALUES[base](one)
+    if base in VALUES:
+        arguments = VALUES[base](one)
     else:
         arguments = _FILLED[base](one)
         # An OrderedDict has an order of its own.

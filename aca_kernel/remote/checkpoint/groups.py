@@ -23,13 +23,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ..originals import time
+from . import weak
 from .atoms import Atoms, NotStorable, module_of
 from .functions import Own
 from .hanging import NotReady, Reducer, simple_name_of
+from .held_elsewhere import told_name
 from .module_names import ModuleNames
 from .pickler import Pickler
 from .pieces import Nowhere, Pack, PieceWriter, TooLarge
 from .process_settings import assignments
+from .process_settings.row import is_of_cells
 from .reasons import place_of_failure, reason_of
 from .sharing import Group, Sampled, connected, needed
 
@@ -47,6 +50,9 @@ _SINGLE = (
 
 # A pickle of this size is not made twice, if that can be avoided.
 _LARGE_BYTES = 1 << 18
+
+# What comes to be held by what has been found before is looked for so often.
+_MOST_ROUNDS = 20
 
 # Of a variable that was not looked at, because storing others has taken all the time.
 _NO_TIME = "there was no time left to store it"
@@ -96,12 +102,13 @@ class Grouping:
     def make(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
         """Return the groups, each after those that it needs. refused: names with reasons."""
         groups = self._singles(variables, refused)
-        self._names = self._known | {
+        own = {
             id(value): group.names[0][0]
             for group in groups
             for value in group.values
             if _is_made_in_a_cell(value)
         }
+        self._names = own | self._known
         self._by_module.update(_singles())
         for group in groups:
             self._find_library(group)
@@ -122,7 +129,7 @@ class Grouping:
             self.skip(group, self._located(group, reason))
         for group in pickled:
             group.finish()
-        together = connected(pickled, self._atoms, self._names)
+        together = connected(pickled, self._atoms, self._names, id(self._shell.user_ns))
         groups = [group for group in map(self._joined, together) if group is not None]
         self._leave_out_dependants(groups)
         for group in groups:
@@ -135,7 +142,7 @@ class Grouping:
         kind = type(value)
         # Plain containers and arrays are stored as they are, with what is in them now.
         is_data = module_of(kind) in ("builtins", "__main__", "numpy", "types")
-        if is_data or issubclass(kind, type) or self._atoms.holds(value):
+        if is_data or issubclass(kind, type) or self._atoms.holds(value) or is_of_cells(value):
             return
         for name in group.names[0]:
             where = self._modules.in_library(name, value)
@@ -149,7 +156,7 @@ class Grouping:
 
     def skip(self, group: Group, reason: str) -> None:
         """Leave a group out."""
-        self.skipped.extend((name, reason) for name in group.all_names())
+        self.skipped.extend((told_name(name), reason) for name in group.all_names())
 
     def _singles(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
         """Return a group for each object; most aliases are seen without pickling."""
@@ -230,12 +237,15 @@ class Grouping:
             return False
         return False
 
-    def _try(self, group: Group) -> str | None:
-        """Pickle a group; return why it cannot be stored, None if it can."""
+    def _try(self, group: Group, alive: set[int] | None = None) -> str | None:
+        """Pickle a group; return why it cannot be stored, None if it can.
+
+        alive: ids of what it refers to weakly and holds as well; None: that is not known yet.
+        """
         group.writer = writer = PieceWriter(self._pack, self._most_bytes)
         group.buffers, group.parts = [], 1
-        own = {id(value) for value in group.values}
-        group.pickler = pickler = self._pickler(writer, own, group.buffers.append)
+        own = self._own(group)
+        group.pickler = pickler = self._pickler(writer, own, group.buffers.append, alive)
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)
@@ -254,8 +264,16 @@ class Grouping:
         group.size = _size_of(group)
         return _too_large(self._most_bytes) if group.size > self._most_bytes else None
 
+    def _own(self, group: Group) -> set[int]:
+        """Return the ids of what is stored by value: not of what another grouping has stored."""
+        return {id(value) for value in group.values} - self._known.keys()
+
     def _pickler(
-        self, file: Any, own: set[int], keep_buffer: Callable[[pickle.PickleBuffer], None]
+        self,
+        file: Any,
+        own: set[int],
+        keep_buffer: Callable[[pickle.PickleBuffer], None],
+        alive: set[int] | None = None,
     ) -> Pickler:
         return Pickler(
             file,
@@ -266,6 +284,7 @@ class Grouping:
             self._guard,
             self._modules,
             self._by_module,
+            alive,
         )
 
     def _located(self, group: Group, reason: str) -> str:
@@ -299,24 +318,57 @@ class Grouping:
     # -- what belongs together -----------------------------------------------------
 
     def _joined(self, part: list[Group]) -> Group | None:
+        found = [(group, dict(group.pickler.weak.met)) for group in part if group.pickler]
+        watching = [(group, targets) for group, targets in found if targets]
         for group in part:
             group.release()
-        if len(part) == 1:
+        if len(part) == 1 and not watching:
             return part[0]
         joined = Group(
             [names for group in part for names in group.names],
             [value for group in part for value in group.values],
         )
+        alive = self._held(joined) if watching else set()
+        lost = {
+            weak.LOST.format(_quoted(group.names[0][0])): weak.WHY_LOST
+            for group, targets in watching
+            if targets.keys() - alive
+        }
         # Together they may exceed the limit.
-        reason = self._try(joined)
+        reason = self._try(joined, alive)
         joined.finish()
         joined.release()
         if reason is None:
+            joined.lost.update(lost)
             return joined
         for group in part:
             others = [name for one in part if one is not group for name in one.all_names()]
-            self.skip(group, f"together with {_listed(others)}: {reason}")
+            together = f"together with {_listed(others)}: " if others else ""
+            self.skip(group, together + reason)
         return None
+
+    def _held(self, group: Group) -> set[int]:
+        """Return the ids of what values refer to weakly and hold as well.
+
+        What has come to be held may hold others, as the keys of a WeakKeyDictionary do.
+        """
+        alive: set[int] = set()
+        own = self._own(group)
+        for _ in range(_MOST_ROUNDS):
+            pickler = self._pickler(Nowhere(), own, lambda _: None, alive)
+            try:
+                with self._limited(group.all_names()):
+                    pickler.dump(group.values)
+                found = pickler.weak.met.keys() & pickler.memo.copy().keys()
+            # Why it fails is told when it is pickled for good.
+            except BaseException:  # noqa: BLE001 - the user's classes may raise anything
+                return alive
+            finally:
+                pickler.release()
+            if not found:
+                return alive
+            alive |= found
+        return alive
 
     def _leave_out_dependants(self, groups: list[Group]) -> None:
         there = {name for group in groups for name in group.all_names()}
@@ -357,8 +409,15 @@ def _is_made_in_a_cell(value: Any) -> bool:
         return module_of(value) == "__main__"
     if not any(kind is one for one in _FUNCTIONS):
         return False
+    if is_of_cells(value):  # whatever functools.wraps has made of its name
+        return True
     module = getattr(value, "__module__", None)
     return type(module) is str and module == "__main__"
+
+
+def _quoted(name: str) -> str:
+    told = told_name(name)
+    return f"`{name}`" if told == name else told
 
 
 def _listed(names: list[str]) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..originals import os
 from .functions import Namespaces
+from .process_settings.row import is_of_cells
 
 
 class ModuleNames:
@@ -30,12 +31,15 @@ class ModuleNames:
         self.namespaces = Namespaces(variables)
         self._names: dict[int, tuple[str, str]] | None = None
         self._libraries: list[tuple[str, dict[str, Any]]] | None = None
+        self._by_cells: set[tuple[str, str]] | None = None
 
     def of(self, obj: Any) -> tuple[str, str] | None:
         """Return a module and the attribute of it that an object is, the shortest that there is."""
         if self._names is None:
-            self._names = _index()
-        return self._names.get(id(obj))
+            self._names = _index(self._set_by_cells())
+        where = self._names.get(id(obj))
+        # One of a cell's is not there after an import.
+        return None if where is None or is_of_cells(obj) else where
 
     def in_library(self, name: str, obj: Any) -> tuple[str, str] | None:
         """Return where an object comes from that was imported out of a library under its name."""
@@ -46,9 +50,17 @@ class ModuleNames:
                 if _is_library(attributes.get("__file__"))
             ]
         for module, attributes in self._libraries:
-            if attributes.get(name) is obj:
+            if attributes.get(name) is obj and (module, name) not in self._set_by_cells():
                 return module, name
         return None
+
+    def _set_by_cells(self) -> set[tuple[str, str]]:
+        """Return what cells have put into modules: it is not there after an import."""
+        from .process_settings import assignments  # which uses this module
+
+        if self._by_cells is None:
+            self._by_cells = assignments.places()
+        return self._by_cells
 
 
 # Where libraries are: Python's own, and those that were installed.
@@ -69,11 +81,11 @@ def beside() -> Iterator[tuple[str, dict[str, Any]]]:
             yield module, attributes
 
 
-def _index() -> dict[int, tuple[str, str]]:
+def _index(by_cells: set[tuple[str, str]]) -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
     for name, attributes in _importable():
         for attribute, value in list(attributes.items()):
-            if type(attribute) is str:
+            if type(attribute) is str and (name, attribute) not in by_cells:
                 found.setdefault(id(value), (name, attribute))
     return found
 

@@ -29,13 +29,18 @@ class Failure:
         self.what = what
 
 
-def load(file: Any, buffers: Iterator[Any], parts: int) -> list[tuple[Any, str]]:
+def load(
+    file: Any, buffers: Iterator[Any], parts: int, *, known: bool = False
+) -> list[tuple[Any, str]]:
     """Load values as far as it goes; return each with "" or the reason why it is not whole.
 
-    parts: how many lists of values there are, in one pickle after the other.
+    parts: how many lists of values there are, in one pickle after the other. known: the first
+    pickle is `rebuild.NAMESPACE`.
     Raises whatever ends the pickle as a whole, such as a damaged piece.
     """
     unpickler = _Unpickler(file, buffers=buffers)
+    if known:
+        unpickler.load()
     values = [value for _ in range(parts) for value in unpickler.load()]
     return [(value, unpickler.reason(value)) for value in values]
 

@@ -26,11 +26,25 @@ from typing import Any
 
 import cloudpickle
 
-from . import adapters, arrays, caches, derived, dict_views, functions, hashed, rebuild, views
+from . import (
+    adapters,
+    arrays,
+    caches,
+    derived,
+    dict_views,
+    enums,
+    functions,
+    hashed,
+    plain,
+    rebuild,
+    views,
+    weak,
+)
 from .atoms import NotStorable, module_of
 from .hanging import Reducer
 from .module_names import ModuleNames
 from .pieces import Nowhere
+from .process_settings.registrations import DISPATCHING
 from .process_settings.row import is_of_cells
 from .reasons import reason_of
 
@@ -42,9 +56,6 @@ _TYPE_VARIABLES: list[Any] = [
     getattr(typing, name) for name in ("ParamSpec", "TypeVarTuple") if hasattr(typing, name)
 ]
 
-# The code of all functions that functools.singledispatch makes.
-_DISPATCHING = vars(types.FunctionType)["__code__"].__get__(functools.singledispatch(repr))
-
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """A pickler for the values of one group of variables.
@@ -55,6 +66,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     guard: is given a type and what reduces its objects by code of others, and returns a reducer.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
+    weak: weak references that it has met; alive: see weak.Targets.
     lost: what is not stored with its object, why, and the id of that.
     """
 
@@ -68,6 +80,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         guard: Callable[[type, Reducer], Reducer],
         modules: ModuleNames,
         by_module: dict[int, tuple[str, str]],
+        alive: set[int] | None = None,
     ) -> None:
         def take(buffer: pickle.PickleBuffer) -> bool:
             if self._is_inside(buffer):
@@ -76,9 +89,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return False
 
         super().__init__(file, protocol=5, buffer_callback=take)
+        self._meet(shell.user_ns)
         self.needs: set[str] = set()
         self.made: set[int] = set()
         self.lost: list[tuple[str, str, int]] = []
+        self.weak = weak.Targets(
+            alive,
+            lambda one: None if id(one) in own else names.get(id(one)),
+            lambda one: id(one) in by_module,
+        )
         self._others = (guard, modules, by_module)
         self._shell = shell
         self._globals = shell.user_ns
@@ -109,13 +128,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             io.BytesIO: super().reducer_override,
             io.StringIO: super().reducer_override,
         }
-        self._bases: list[tuple[type, Callable[[Any], Any]]] = [
-            (type, self._by_name_or(self._class)),
-            (io.IOBase, _reduce_file),
-            (type(shell), lambda _: (rebuild.shell, ())),
-            (BaseException, self._exception),
-            *self._bases_of_libraries(),
-        ]
+        # Made when a type is met that is not among those: most variables have none.
+        self._bases: list[tuple[type, Callable[[Any], Any]]] = []
+
+    def _meet(self, namespace: dict[str, Any]) -> None:
+        """Have the notebook's namespace stored as what `rebuild.NAMESPACE` loads."""
+        self.memo = {id(namespace): (0, namespace)}
 
     @staticmethod
     def _is_inside(buffer: pickle.PickleBuffer) -> bool:
@@ -127,6 +145,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.clear_memo()
         self._reducers.clear()
         self._bases.clear()
+        self.weak.met.clear()
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce an object; pickle asks for all but plain values."""
@@ -139,18 +158,27 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return reducer(obj)
 
     def _reducer_of(self, kind: type) -> Callable[[Any], Any]:
+        if not self._bases:
+            self._bases = [
+                (type, self._by_name_or(self._class)),
+                (io.IOBase, _reduce_file),
+                (type(self._shell), lambda _: (rebuild.shell, ())),
+                (BaseException, self._exception),
+                *weak.reducers(self.weak),
+                *self._bases_of_libraries(),
+            ]
+            if kind in self._reducers:  # which those of libraries have added
+                return self._reducers[kind]
         for base, reducer in self._bases:
             if issubclass(kind, base):
                 return reducer
         if reduce := derived.reducer(kind) or hashed.reducer(kind):
             return self._guard(kind, reduce)
         default: Callable[[Any], Any] = super().reducer_override
-        # Only a class that defines its pickling may say that a name is enough.
-        methods = ("__reduce_ex__", "__reduce__")
-        is_plain = all(getattr(kind, name) == getattr(object, name) for name in methods)
-        if is_plain and _asks_itself(kind):
-            return self._guard(kind, _reduce_attributes)
-        return self._guard(kind, default if is_plain or kind in self.dispatch_table else _reduce)
+        if not plain.is_plain(kind):
+            # Only a class that defines its pickling may say that a name is enough.
+            return self._guard(kind, default if kind in self.dispatch_table else _reduce)
+        return self._guard(kind, plain.reducer(kind) or default)
 
     def _exception(self, obj: Any) -> Any:
         """Keep what an exception was raised from or while handling; its traceback is lost."""
@@ -167,10 +195,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             yield kind, self._guard(kind, reduce)
         if self._numpy is not None:
             yield self._numpy.ndarray, arrays.reduce
-        parsing: Any = sys.modules.get("argparse")
-        if parsing is not None:
-            yield parsing._ActionsContainer, _reduce_argument  # noqa: SLF001 - of parsers and groups
-            yield parsing.Action, _reduce_argument
         widget = getattr(sys.modules.get("ipywidgets"), "Widget", None)
         if widget is not None:
             yield widget, _refuse("a widget, which lives in the front end as well")
@@ -213,14 +237,18 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
             if obj.__qualname__ != obj.__name__:
                 state[0]["__qualname__"] = obj.__qualname__
-            made = (maker, *_with_slots(arguments, obj))
-            state = (setter, state, *adapters.registered(obj))
+            calls = adapters.registered(obj)
+            if issubclass(obj, enum.Enum):
+                maker, *arguments = enums.reduced(obj, arguments, state[0])
+                calls += enums.own_state(obj)
+            made = (maker, *_with_slots(tuple(arguments), obj))
+            state = (setter, state, *calls)
             reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
         return reduced
 
     def _function(self, obj: Any) -> Any:
         if obj.__globals__ is not self._globals:
-            if obj.__code__ is _DISPATCHING and obj.__module__ == "__main__":
+            if obj.__code__ is DISPATCHING and obj.__module__ == "__main__":
                 self.made.add(id(obj))
                 return _reduce_dispatching(obj)
             reduced = super().reducer_override(obj)
@@ -274,7 +302,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if not contents.is_plain():
                 self.try_apart(contents.calls, own=obj)
         except Exception as error:  # noqa: BLE001 - the user's classes may raise anything
-            self.lost.append((f"the cache of `{obj.__name__}`", reason_of(error), id(obj)))
+            name = getattr(obj, "__name__", "a partial function")
+            self.lost.append((f"the cache of `{name}`", reason_of(error), id(obj)))
             return None
         return tuple(contents) if contents.misses else None
 
@@ -288,6 +317,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             pickler.dump(value)
             self.needs |= pickler.needs
             self.lost += pickler.lost
+            if pickler.weak.met:
+                self.lost.append((weak.LOST.format("{}"), weak.WHY_LOST, id(value)))
         finally:
             pickler.release()
         return file.getvalue()
@@ -330,6 +361,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 class _Part(Pickler):
     """A pickler of what becomes bytes of another pickle, which has no buffers of its own."""
 
+    def _meet(self, _: dict[str, Any]) -> None:
+        """Whoever loads it may be a library."""
+
     @staticmethod
     def _is_inside(_: pickle.PickleBuffer) -> bool:
         return True
@@ -341,9 +375,9 @@ def _reduce_replaced(obj: Any) -> Any:
     That is put there again after all variables have been loaded.
     """
     module, name = obj.__module__, obj.__qualname__
-    if type(module) is not str or type(name) is not str or module not in sys.modules:
+    if type(module) is not str or type(name) is not str or module == "__main__":
         return None
-    found: Any = sys.modules[module]
+    found: Any = sys.modules.get(module)
     for part in name.split("."):
         # Past any `__getattr__`, which may be the user's code.
         found = getattr(found, "__dict__", {}).get(part)
@@ -391,24 +425,6 @@ def _reduce(obj: Any) -> Any:
     raise NotStorable(f"`{reduced}`, which is known by its name only")
 
 
-def _asks_itself(kind: type) -> bool:
-    """Tell whether objects of a class look for attributes in others of theirs.
-
-    Asked for `__setstate__`, they would look in those, which have not come yet, without end.
-    """
-    asks = type(getattr(kind, "__getattr__", None)) is types.FunctionType
-    return asks and not hasattr(kind, "__setstate__")
-
-
-def _reduce_attributes(obj: Any) -> Any:
-    """Reduce an object whose attributes are set past its methods when it comes back."""
-    reduced = obj.__reduce_ex__(5)
-    if not isinstance(reduced, tuple) or len(reduced) < 3 or type(reduced[2]) is not dict:
-        return reduced
-    elements = (*reduced[3:5], None, None)[:2]
-    return *reduced[:3], *elements, rebuild.set_attributes
-
-
 def _reduce_type_variable(obj: Any) -> Any:
     if obj.__module__ != "__main__":
         return _reduce(obj)
@@ -435,24 +451,6 @@ def _reduce_dispatching_method(obj: Any) -> Any:
 def _reduce_cached_property(obj: Any) -> Any:
     state = {key: value for key, value in vars(obj).items() if key != "lock"}
     return rebuild.cached_property, (), state, None, None, rebuild.set_attributes
-
-
-class _Suppress:
-    """Stands for argparse.SUPPRESS, a text that is told from others by being the same object."""
-
-    def __reduce__(self) -> Any:
-        return rebuild.attribute, ("argparse", "SUPPRESS")
-
-
-def _reduce_argument(obj: Any) -> Any:
-    reduced = obj.__reduce_ex__(5)
-    if len(reduced) < 3 or type(reduced[2]) is not dict:
-        return reduced
-    suppressed = sys.modules["argparse"].SUPPRESS
-    state = {
-        key: _Suppress() if value is suppressed else value for key, value in reduced[2].items()
-    }
-    return (*reduced[:2], state, *reduced[3:])
 
 
 # What code prints to, by the ids of these objects. The copy of a process has others in their place.

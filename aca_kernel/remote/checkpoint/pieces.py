@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import itertools
 import sys
 import zlib
 from collections.abc import Collection, Iterator
@@ -186,9 +187,10 @@ class Pieces:
         for reference in references:
             yield self.read(reference)
 
-    def open(self, references: list[str]) -> io.BufferedReader:
-        """Return the concatenated pieces as a file."""
-        return io.BufferedReader(_PieceReader(self.read_all(references)), PIECE_BYTES)
+    def open(self, references: list[str], before: bytes = b"") -> io.BufferedReader:
+        """Return the concatenated pieces as a file. before: what it begins with."""
+        pieces = itertools.chain([before], self.read_all(references))
+        return io.BufferedReader(_PieceReader(pieces), PIECE_BYTES)
 
     def buffer(self, references: list[str], size: int) -> bytearray | memoryview:
         """Return the concatenated pieces, in memory of their own. Raises DamagedPiece.

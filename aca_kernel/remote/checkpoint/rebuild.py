@@ -24,11 +24,24 @@ from . import caches
 # The namespace that is being restored; functions of cells look up their globals in it.
 _namespace: dict[str, Any] = {}
 
+# What came back that is no variable, such as an entry of `Out`, by its name in the checkpoint.
+_others: dict[str, Any] = {}
+
 
 def restore_into(namespace: dict[str, Any]) -> None:
     """Set the namespace that the pickles loaded next belong to."""
     global _namespace  # noqa: PLW0603 - pickles call functions that have no other context
     _namespace = namespace
+
+
+def note(name: str, value: Any) -> None:
+    """Note what came back under a name that is no variable's."""
+    _others[name] = value
+
+
+def forget() -> None:
+    """Forget what came back under such names."""
+    _others.clear()
 
 
 class NotRestored(Exception):
@@ -37,10 +50,15 @@ class NotRestored(Exception):
 
 def named(name: str) -> Any:
     """Return a function or class of a cell that was restored before."""
-    try:
-        return _namespace[name]
-    except KeyError:
-        raise NotRestored(f"it needs `{name}`, which did not come back") from None
+    for known in (_namespace, _others):
+        if name in known:
+            return known[name]
+    raise NotRestored(f"it needs `{name}`, which did not come back")
+
+
+def named_if_there(name: str) -> Any:
+    """Return the same, or None if it did not come back."""
+    return _namespace.get(name, _others.get(name))
 
 
 def attribute(module: str, name: str) -> Any:
@@ -69,6 +87,10 @@ def shell() -> Any:
 def namespace() -> dict[str, Any]:
     """Return the notebook's own namespace."""
     return _namespace
+
+
+# A pickle that puts it into the memo of whoever loads it, as the first object.
+NAMESPACE = b"\x80\x05c" + __name__.encode() + b"\nnamespace\n)R\x94."
 
 
 # -- functions ---------------------------------------------------------------------
@@ -401,6 +423,7 @@ def memmap(
         raise NotRestored(f"its file {path} is shorter than it was")
     # Opened, not created as it was then.
     made = np.memmap(path, dtype, "r+" if mode == "w+" else mode, offset, shape, order)  # type: ignore[call-overload]
+    made.mode = mode
     if data is not None:
         flat(made).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
     return made

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..origin import Origin
 from ..originals import io, json, os, time
-from . import partial, process_settings, rebuild, session_state
+from . import held_elsewhere, partial, process_settings, rebuild, session_state
 from .changed_files import write_files
 from .pieces import DamagedPiece, Pieces
 from .reasons import reason_of
@@ -50,7 +50,7 @@ def restore(
     After an interrupt: `is_interrupted`, `variables`, and `files` if all are here.
     """
     started = time.monotonic()
-    if manifest["format"] not in (1, FORMAT):
+    if manifest["format"] not in range(1, FORMAT + 1):
         raise ValueError("The checkpoint was taken by another version of aca-kernel.")
     index = {name: (one[0], one[1]) for name, one in manifest["pack"].items()}
     pieces = Pieces(pack, index, manifest.get("damaged"))
@@ -65,6 +65,7 @@ def restore(
                 report = {**report, "is_interrupted": True, "missing": []}
             report["variables"] = loader.count
     finally:
+        rebuild.forget()
         pieces.close()
         os.unlink(progress)
     report["seconds"] = time.monotonic() - started
@@ -199,15 +200,23 @@ class _Loader:
             values = self._load_whole(group)
             for aliases, (value, reason) in zip(group["names"], values):  # noqa: B905 - Python 3.9
                 if reason:
-                    self.missing.extend((name, reason) for name in aliases)
+                    told = map(held_elsewhere.told_name, aliases)
+                    self.missing.extend((name, reason) for name in told)
                     self.left += aliases
                     continue
                 for name in aliases:
                     if session_state.is_output(name):
-                        session_state.set_output(self.shell, name, value, self._names)
+                        self._set_output(name, value)
                     else:
                         self.shell.user_ns[name] = value
                 self.count += sum(session_state.is_shown(name) for name in aliases)
+
+    def _set_output(self, name: str, value: Any) -> None:
+        rebuild.note(name, value)
+        try:
+            session_state.set_output(self.shell, name, value, self._names)
+        except Exception as error:  # noqa: BLE001 - a library of another version
+            self.missing.append((held_elsewhere.told_name(name), reason_of(error)))
 
     def _load_whole(self, group: dict[str, Any]) -> list[tuple[Any, str]]:
         """Return the values of a group, each with "" or the reason why it has not come back."""
@@ -221,8 +230,10 @@ class _Loader:
         count = len(group["names"])
         if count > 1 and _is_of_this_python(group):
             try:
-                with self.pieces.open(group["stream"]) as file:
-                    return partial.load(file, _Buffers(self.pieces, group), group.get("parts", 1))
+                with self._open(group) as file:
+                    known = "knows" in group
+                    buffers, parts = _Buffers(self.pieces, group), group.get("parts", 1)
+                    return partial.load(file, buffers, parts, known=known)
             except KeyboardInterrupt:  # of the user's
                 raise
             except BaseException as error:  # noqa: BLE001 - as above
@@ -233,10 +244,17 @@ class _Loader:
         if not _is_of_this_python(group):
             version = ".".join(str(part) for part in group["python"])
             raise rebuild.NotRestored(f"it was stored by Python {version}")
-        with self.pieces.open(group["stream"]) as file:
+        with self._open(group) as file:
             # Stored by this user's own notebook, and loaded where its cells run.
             unpickler = pickle.Unpickler(file, buffers=_Buffers(self.pieces, group))  # noqa: S301
+            if "knows" in group:
+                unpickler.load()
             return [value for _ in range(group.get("parts", 1)) for value in unpickler.load()]
+
+    def _open(self, group: dict[str, Any]) -> Any:
+        """Return the pickles of a group as a file."""
+        before = rebuild.NAMESPACE if "knows" in group else b""
+        return self.pieces.open(group["stream"], before)
 
     def settings(self, stored: list[tuple[str, dict[str, Any]]], *, is_early: bool = False) -> None:
         """Restore settings of the process. is_early: only those that are set again later.
@@ -254,6 +272,8 @@ class _Loader:
                 failed = dict.fromkeys(names, error)
             else:
                 for each, value in zip(group["names"], values):  # noqa: B905 - since Python 3.10
+                    # Others may be, or hold, the same function of a cell.
+                    rebuild.note(each[0], value)
                     failed |= self._set(set(each).intersection(names), value)
             if not is_early:
                 for name, failure in failed.items():

@@ -55,8 +55,8 @@ from .process_settings.places import all_places
 from .reasons import reason_of
 from .sharing import Group
 
-# 1 has no groups of more than one pickle.
-FORMAT = 2
+# 1 has no groups of more than one pickle, 2 none that know the namespace.
+FORMAT = 3
 
 PACK = "pack"
 MANIFEST = "manifest"
@@ -485,7 +485,7 @@ def _within(grouping: Grouping, groups: list[Group], most_bytes: int) -> list[Gr
 
 def _entry(group: Group, pack: Pack) -> dict[str, Any]:
     """Write the buffers of a group; return its entry in the manifest."""
-    entry: dict[str, Any] = {"names": group.names, "stream": group.stream}
+    entry: dict[str, Any] = {"names": group.names, "stream": group.stream, "knows": 1}
     if group.parts > 1:
         entry["parts"] = group.parts
     if group.needs:

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..origin import Origin
+from . import held_elsewhere
 
 # Names that IPython defines, also where they hold something of the user's.
 _UNDERSCORES = ("_", "__", "___")
 _OUTPUT = "Out["
-# The open figures of pyplot, the current one last: not one of the user's names either.
-_FIGURES = "Out[pyplot]"
 _NOT_VARIABLES = frozenset(
     {"In", "Out", "_ih", "_oh", "_dh", "_i", "_ii", "_iii"}
     # What every module has.
@@ -42,10 +41,7 @@ def variables(shell: Any) -> dict[str, Any]:
             found[name] = value
     for number, value in list(shell.user_ns.get("_oh", {}).items()):
         found[f"{_OUTPUT}{number}]"] = value
-    figures: Any = getattr(sys.modules.get("matplotlib._pylab_helpers"), "Gcf", None)
-    if getattr(figures, "figs", None):
-        # With the variables, because these may be the same figures.
-        found[_FIGURES] = [(key, one.canvas.figure) for key, one in figures.figs.items()]
+    found.update(held_elsewhere.read(list(found.values())))
     for name in _UNDERSCORES:
         value = getattr(shell.displayhook, name, "")
         if type(value) is str and not value:
@@ -255,8 +251,7 @@ def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
 
     taken: names that the user has assigned to.
     """
-    if name == _FIGURES:
-        _set_figures(value)
+    if held_elsewhere.write(name, value):
         return
     key = name[len(_OUTPUT) : -1]
     if key.isdigit():
@@ -266,19 +261,6 @@ def set_output(shell: Any, name: str, value: Any, taken: set[str]) -> None:
         setattr(shell.displayhook, key, value)
     if key not in taken:
         shell.user_ns[key] = shell.user_ns_hidden[key] = value
-
-
-def _set_figures(figures: list[tuple[int, Any]]) -> None:
-    """Give the figures of pyplot, which come back in any order, their numbers and their order."""
-    registered = sys.modules["matplotlib._pylab_helpers"].Gcf.figs
-    registered.clear()
-    for number, figure in figures:
-        manager = getattr(figure.canvas, "manager", None)
-        if manager is not None:
-            manager.num = number
-            registered[number] = manager
-            # In a property since matplotlib 3.10.
-            setattr(figure, "_number" if hasattr(figure, "_number") else "number", number)
 
 
 def is_output(name: str) -> bool:

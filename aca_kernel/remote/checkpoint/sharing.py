@@ -11,7 +11,7 @@ import itertools
 import pickle
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,8 @@ class Group:
     names: list[list[str]]
     values: list[Any]
     needs: set[str] = field(default_factory=set)
+    # Names of variables that are to be restored before, if they are.
+    wants: set[str] = field(default_factory=set)
     stream: list[str] = field(default_factory=list)
     size: int = 0
     buffers: list[pickle.PickleBuffer] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Group:
         if self.writer is not None and self.pickler is not None:
             self.stream = self.writer.finish()
             self.needs = self.pickler.needs - set(self.all_names())
+            self.wants = self.pickler.weak.wants - set(self.all_names())
             # By its own name, if it has one.
             names = {id(one): names[0] for one, names in zip(self.values, self.names)}  # noqa: B905
             first = self.names[0][0]
@@ -76,7 +79,9 @@ class Group:
         return [name for names in self.names for name in names]
 
 
-def connected(groups: list[Group], atoms: Atoms, named: dict[int, str]) -> list[list[Group]]:
+def connected(
+    groups: list[Group], atoms: Atoms, named: dict[int, str], namespace: int
+) -> list[list[Group]]:
     """Return the groups that share objects, or need each other, side by side.
 
     named: names of functions and classes, by their ids; these count where they are stored by value.
@@ -88,7 +93,11 @@ def connected(groups: list[Group], atoms: Atoms, named: dict[int, str]) -> list[
             parent[group] = group = parent[parent[group]]
         return group
 
-    for one, other in _sharing(groups, atoms, named, root):
+    watched = _watched(groups)
+    for _, (first, *others) in watched.values():
+        for other in others:
+            parent[root(other)] = root(first)
+    for one, other in _sharing(groups, atoms, named, root, watched, namespace):
         parent[root(one)] = root(other)
     # Most variables need no other.
     needs = {group: others for group, others in needed(groups).items() if others}
@@ -102,21 +111,24 @@ def connected(groups: list[Group], atoms: Atoms, named: dict[int, str]) -> list[
 
 
 def _sharing(
-    groups: list[Group], atoms: Atoms, named: dict[int, str], root: Callable[[Group], Group]
+    groups: list[Group],
+    atoms: Atoms,
+    named: dict[int, str],
+    root: Callable[[Group], Group],
+    watched: dict[int, tuple[Any, list[Group]]],
+    namespace: int,
 ) -> Iterator[tuple[Group, Group]]:
-    """Yield pairs of groups that share a mutable object, until all that do are connected."""
+    """Yield pairs of groups that share a mutable object, until all that do are connected.
 
-    def is_shared(value: Any, group: Group) -> bool:
-        kind = type(value)  # isinstance() would ask the value itself, too
-        if issubclass(kind, (type, types.FunctionType)) or id(value) in named:
-            return group.pickler is not None and id(value) in group.pickler.made
-        return not atoms.holds(value)
-
+    watched: what is shared whatever it is. namespace: the id of the notebook's, which all know.
+    """
+    is_shared = _asked_of(atoms, named, watched)
     by_size = sorted(groups, key=Group.written)
-    seen: dict[int, Group] = {}
-    objects: dict[int, Any] = {}
+    seen = {key: group for key, (_, (group, *_)) in watched.items()}
+    objects = {key: target for key, (target, _) in watched.items()}
     for group in by_size[:-1]:
         memo = {} if group.pickler is None else group.pickler.memo.copy()
+        memo.pop(namespace, None)
         common = memo.keys() & seen.keys()
         for key in common:
             other = seen[key]
@@ -133,6 +145,32 @@ def _sharing(
         for value in _held_by(largest, list(objects.values())):
             if is_shared(value, largest):
                 yield largest, seen[id(value)]
+
+
+def _asked_of(
+    atoms: Atoms, named: dict[int, str], watched: Collection[int]
+) -> Callable[[Any, Group], bool]:
+    """Return what tells whether an object of a group must stay the same for another one."""
+
+    def is_mutable(value: Any, group: Group) -> bool:
+        kind = type(value)  # isinstance() would ask the value itself, too
+        if issubclass(kind, (type, types.FunctionType)) or id(value) in named:
+            return group.pickler is not None and id(value) in group.pickler.made
+        return not atoms.holds(value)
+
+    def is_shared(value: Any, group: Group) -> bool:
+        return id(value) in watched or is_mutable(value, group)
+
+    return is_shared if watched else is_mutable
+
+
+def _watched(groups: list[Group]) -> dict[int, tuple[Any, list[Group]]]:
+    """Return what groups refer to weakly, by ids, with these groups."""
+    found: dict[int, tuple[Any, list[Group]]] = {}
+    for group in groups:
+        for key, target in {} if group.pickler is None else group.pickler.weak.met.items():
+            found.setdefault(key, (target, []))[1].append(group)
+    return found
 
 
 def _held_by(group: Group, objects: list[Any]) -> list[Any]:
@@ -193,10 +231,10 @@ def _parts(value: Any) -> list[Any]:
 
 
 def needed(groups: list[Group]) -> dict[Group, list[Group]]:
-    """Return the groups that each group needs."""
+    """Return the groups that each group needs or wants."""
     by_name = {name: group for group in groups for name in group.all_names()}
     return {
-        group: [by_name[name] for name in sorted(group.needs) if name in by_name]
+        group: [by_name[name] for name in sorted(group.needs | group.wants) if name in by_name]
         for group in groups
     }
 

@@ -21,6 +21,7 @@ from typing import Any
 
 # The library's module that must be loaded, and the file.
 _FILES = (
+    ("argparse", "arguments_of_argparse"),
     ("torch", "tensors_of_torch"),
     ("jax.tree_util", "trees_of_jax"),
     ("equinox._module._module", "modules_of_equinox"),
@@ -36,6 +37,7 @@ _FILES = (
     ("bidict", "pairs_of_bidict"),
     ("awkward.highlevel", "arrays_of_awkward"),
     ("ibis.backends", "connections_of_ibis"),
+    ("pint.util", "quantities_of_pint"),
 )
 
 

@@ -2,6 +2,8 @@
 
     row           what a row is
     python        the standard library
+    loggers       logging
+    hooks         what Python itself calls or asks
     ipython       the shell: %config, aliases, magics, hooks, formatters, extensions
     libraries     options that libraries keep, by their public functions
     counters      what libraries number
@@ -25,8 +27,10 @@ from typing import Any
 from . import (
     assignments,
     counters,
+    hooks,
     ipython,
     libraries,
+    loggers,
     more_libraries,
     patches,
     python,
@@ -38,6 +42,8 @@ from .row import Row, Unkept
 # The random states are last: nothing draws numbers any more.
 ROWS: dict[str, Row] = {
     **python.ROWS,
+    **loggers.ROWS,
+    **hooks.ROWS,
     **ipython.ROWS,
     **more_libraries.ROWS,
     **libraries.ROWS,
@@ -53,6 +59,7 @@ SEARCHES: dict[str, Callable[[list[Place]], dict[str, Any]]] = {
     "what cells have set in modules": lambda _: assignments.read(),
     "what cells have put into modules": patches.read,
     "the counters of libraries": counters.read,
+    "what cells have registered with abstract classes": hooks.read,
 }
 
 
@@ -60,6 +67,8 @@ def row(name: str) -> Row:
     """Return the row of a name. Raises KeyError."""
     if name.startswith(registrations.NAME):
         return registrations.ROW
+    if name.startswith(hooks.NAME):
+        return hooks.ROW
     return assignments.ROW if name.startswith(assignments.NAME) else ROWS[name]
 
 
@@ -72,7 +81,7 @@ def in_order(found: dict[str, Any]) -> dict[str, Any]:
 def unkept() -> Unkept:
     """Return the names of what cannot be made as it was, with the reasons."""
     found: Unkept = []
-    for tell in (python.unkept, ipython.unkept, more_libraries.unkept):
+    for tell in (loggers.unkept, hooks.unkept, ipython.unkept, more_libraries.unkept):
         with contextlib.suppress(Exception):  # of a library of another version
             found += tell()
     return found

@@ -18,7 +18,7 @@ from .row import Row, is_of_cells, loaded
 
 def _numpy_options() -> Any:
     numpy = loaded("numpy")
-    return numpy.get_printoptions(), numpy.geterr()
+    return numpy.get_printoptions(), numpy.geterr(), numpy.geterrcall()
 
 
 def _set_numpy_options(state: Any) -> None:
@@ -27,6 +27,7 @@ def _set_numpy_options(state: Any) -> None:
     state[0].pop("override_repr", None)
     numpy.set_printoptions(**state[0])
     numpy.seterr(**state[1])
+    numpy.seterrcall(state[2] if len(state) > 2 else None)
 
 
 def _pandas_options() -> Any:

@@ -271,6 +271,53 @@ def _write_hvplot(state: Any) -> None:
         importlib.import_module(f"hvplot.{name}")
 
 
+# In which classes pandas lists the accessors that somebody has registered.
+_ACCESSED = ("DataFrame", "Series", "Index")
+
+
+def _read_accessors() -> Any:
+    kinds = {name: getattr(loaded("pandas"), name) for name in _ACCESSED}
+    found = {
+        name: [
+            one
+            for one in sorted(getattr(kind, "_accessors", ()))
+            if is_of_cells(getattr(vars(kind).get(one), "_accessor", None))
+        ]
+        for name, kind in kinds.items()
+    }
+    return found if any(found.values()) else None
+
+
+def _write_accessors(state: Any) -> None:
+    for name, accessors in state.items():
+        getattr(loaded("pandas"), name)._accessors.update(accessors)  # noqa: SLF001 - as pandas does
+
+
+def _read_dtypes() -> Any:
+    known = loaded("pandas.core.dtypes.base")._registry.dtypes  # noqa: SLF001 - no public list
+    return [one for one in known if is_of_cells(one)] or None
+
+
+def _write_dtypes(state: Any) -> None:
+    registry = loaded("pandas.core.dtypes.base")._registry  # noqa: SLF001 - as above
+    for one in state:
+        if one not in registry.dtypes:
+            registry.register(one)
+
+
+def _read_styles() -> Any:
+    styles = loaded("matplotlib.style")
+    # Those of files are read again.
+    own = [name for name in styles.library if name not in styles.available]
+    return {name: dict(styles.library[name]) for name in own} or None
+
+
+def _write_styles(state: Any) -> None:
+    matplotlib = loaded("matplotlib")
+    for name, style in state.items():
+        loaded("matplotlib.style").library[name] = matplotlib.RcParams(style)
+
+
 def _set_list(module: str, name: str) -> Any:
     def write(values: Any) -> None:
         getattr(loaded(module), name)[:] = values
@@ -305,6 +352,9 @@ def unkept() -> Unkept:
 
 
 ROWS: dict[str, Row] = {
+    "the accessors of pandas": Row("pandas", _read_accessors, _write_accessors),
+    "the extension types of pandas": Row("pandas.core.dtypes.base", _read_dtypes, _write_dtypes),
+    "the styles of matplotlib": Row("matplotlib.style", _read_styles, _write_styles),
     "fsspec's memory file system": Row(
         "fsspec.implementations.memory", _read_memory, _write_memory
     ),

@@ -26,6 +26,8 @@ _PLAIN = frozenset(
     }
 )
 
+# functools.lru_cache has no public name for what it makes.
+_CACHED: Any = functools._lru_cache_wrapper  # noqa: SLF001
 
 _NAME = "what cells have put into modules"
 
@@ -57,7 +59,7 @@ class _PatchSearch:
             (name, value)
             for name, value in list(place.values.items())
             if (
-                value.__globals__ is cells
+                value.__globals__ is cells or value.__module__ == "__main__"
                 if (kind := type(value)) is function
                 else id(kind) not in others and self._is_of_cells(value)
             )
@@ -84,6 +86,8 @@ class _PatchSearch:
 
 
 def _may_be_of_cells(kind: type) -> bool:
+    if kind is _CACHED:
+        return True
     if module_of(kind).startswith(CYTHON):
         return False
     is_wrapper = kind is functools.partial or hasattr(kind, "__get__")

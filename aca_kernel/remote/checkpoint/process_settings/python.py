@@ -1,112 +1,23 @@
-"""Settings of the standard library."""
+"""Settings of the standard library, but for those of logging."""
 
 from __future__ import annotations
 
 import faulthandler
 import gc
 import locale
-import logging
 import os
 import random
+import re
 import signal
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
-from .row import Row, Unkept, is_of_cells, loaded
+from .row import Row, is_of_cells, loaded, mentioned
 
-# -- logging -----------------------------------------------------------------------
-
-_OUTPUTS = ("stdout", "stderr")
-
-# Those that ipykernel makes by itself.
-_OF_THE_KERNEL = frozenset({"IPKernelApp", "tornado", "traitlets"})
-
-
-def _loggers() -> Iterator[tuple[str, logging.Logger]]:
-    """Yield all loggers by their names, the root as ""."""
-    yield "", logging.root
-    for name, one in sorted(logging.root.manager.loggerDict.items()):
-        if isinstance(one, logging.Logger) and name not in _OF_THE_KERNEL:
-            yield name, one
-
-
-def _handler(one: logging.Handler) -> dict[str, Any] | None:
-    """Describe a handler; None: it is of another kind."""
-    found: dict[str, Any] = {
-        "level": one.level,
-        "formatter": one.formatter,
-        "filters": list(one.filters),
-    }
-    if type(one) is logging.FileHandler:
-        return {**found, "path": one.baseFilename, "encoding": one.encoding}
-    for name in _OUTPUTS:
-        if type(one) is logging.StreamHandler and one.stream is getattr(sys, name):
-            return {**found, "output": name}
-    return None
-
-
-def _read_logging() -> Any:
-    state: dict[str, Any] = {}
-    for name, logger in _loggers():
-        handlers = [found for one in logger.handlers if (found := _handler(one)) is not None]
-        plain = (logging.NOTSET if name else logging.WARNING, True, False)
-        flags = (logger.level, logger.propagate, logger.disabled)
-        if handlers or flags != plain or logger.filters:
-            state[name] = (*flags, list(logger.filters), handlers)
-    captures = getattr(logging, "_warnings_showwarning", None) is not None
-    disabled = logging.root.manager.disable
-    return (state, disabled, captures) if state or disabled or captures else None
-
-
-def _write_logging(state: Any) -> None:
-    for name, (level, propagate, disabled, filters, handlers) in state[0].items():
-        logger = logging.getLogger(name or None)
-        logger.setLevel(level)
-        logger.propagate, logger.disabled, logger.filters = propagate, disabled, filters
-        for one in handlers:
-            made = _same_handler(logger, one)
-            made.setLevel(one["level"])
-            made.setFormatter(one["formatter"])
-            made.filters = one["filters"]
-    logging.disable(state[1])
-    logging.captureWarnings(state[2])
-
-
-def _same_handler(logger: logging.Logger, wanted: dict[str, Any]) -> logging.Handler:
-    """Return the handler, which a module may have made when it was imported, or a new one."""
-    same = ("output", "path")
-    for one in logger.handlers:
-        found = _handler(one)
-        if found is not None and all(found.get(key) == wanted.get(key) for key in same):
-            return one
-    made: logging.Handler
-    if "path" in wanted:
-        made = logging.FileHandler(wanted["path"], "a", wanted["encoding"], delay=True)
-    else:
-        made = logging.StreamHandler(getattr(sys, wanted["output"]))
-    logger.addHandler(made)
-    return made
-
-
-def unkept() -> Unkept:
-    """Return the handlers that are not made again."""
-    return [
-        (
-            f"a handler of {f'the logger {name}' if name else 'the root logger'}",
-            f"it is a {type(one).__name__}, which is not made again",
-        )
-        for name, logger in _loggers()
-        for one in logger.handlers
-        if _handler(one) is None
-        and type(one) is not logging.NullHandler
-        and (not name or is_of_cells(one))
-    ]
-
-
-# -- others ------------------------------------------------------------------------
+_ADDS_TYPES = re.compile(r"\badd_type\b|\bmimetypes\b")
+_SETS_LIMITS = re.compile(r"\bsetrlimit\b")
 
 
 def _read_locale() -> Any:
@@ -249,6 +160,43 @@ def _read_folder() -> str | None:
     return None if folder in own else folder
 
 
+_MAPS = ("types_map", "types_map_inv", "encodings_map", "suffix_map")
+
+
+def _read_media_types() -> Any:
+    types = getattr(loaded("mimetypes"), "_db", None)
+    if types is None or not mentioned(_ADDS_TYPES):
+        return None
+    return {name: getattr(types, name) for name in _MAPS}
+
+
+def _write_media_types(state: Any) -> None:
+    loaded("mimetypes").init()
+    types = loaded("mimetypes")._db  # noqa: SLF001 - what its functions use
+    for name, known in state.items():
+        own = getattr(types, name)
+        # Two each: official ones, and others.
+        for own_one, one in [(own, known)] if type(own) is dict else zip(own, known):  # noqa: B905
+            own_one.update(one)
+
+
+def _read_resources() -> Any:
+    if not mentioned(_SETS_LIMITS):
+        return None
+    resource = loaded("resource")
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return {name: resource.getrlimit(getattr(resource, name)) for name in names}
+
+
+def _write_resources(state: Any) -> None:
+    resource = loaded("resource")
+    for name, (soft, _) in state.items():
+        number = getattr(resource, name)
+        before, hard = resource.getrlimit(number)
+        if soft != before:
+            resource.setrlimit(number, (soft, hard))
+
+
 def _set_attribute(module: str, name: str) -> Any:
     def write(value: Any) -> None:
         setattr(loaded(module), name, value)
@@ -261,8 +209,6 @@ ROWS: dict[str, Row] = {
         "decimal", _read_context, lambda state: loaded("decimal").setcontext(state), is_early=True
     ),
     "the locale": Row("locale", _read_locale, _write_locale, is_early=True),
-    # Of what the process has: the copy has other streams.
-    "the settings of logging": Row("logging", _read_logging, _write_logging, is_before_fork=True),
     "the filters of warnings": Row(
         "warnings", lambda: list(warnings.filters), _set_warning_filters
     ),
@@ -294,6 +240,11 @@ ROWS: dict[str, Row] = {
         "calendar",
         lambda: loaded("calendar").firstweekday() or None,
         lambda state: loaded("calendar").setfirstweekday(state),
+    ),
+    "the types of mimetypes": Row("mimetypes", _read_media_types, _write_media_types),
+    # Those of the copy are others.
+    "the limits of the process": Row(
+        "resource", _read_resources, _write_resources, is_before_fork=True
     ),
     "tracemalloc": Row("tracemalloc", _read_tracemalloc, _write_tracemalloc),
 }

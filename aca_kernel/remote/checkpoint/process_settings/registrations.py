@@ -5,11 +5,14 @@ libraries keep that in a dict of a module or of a class. A module that is import
 What cells have put there is found by what it is, and put there again; each table is stored on its
 own, under a name that tells which one.
 
+So do functions of functools.singledispatch that are a module's, also one of Python's.
+
 Not so what libraries remember for themselves, and tables of which another one, in C, knows, too.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import types
@@ -17,9 +20,17 @@ from typing import Any
 
 from ..atoms import module_of
 from .places import Place, standard_packages
-from .row import Row, shell
+from .row import Row, mentioned, shell
 
 NAME = "what cells have registered in "
+
+_FUNCTION, _METHOD = types.FunctionType, functools.singledispatchmethod
+
+# The code of all functions that functools.singledispatch makes.
+DISPATCHING = vars(types.FunctionType)["__code__"].__get__(functools.singledispatch(repr))
+
+# A cell that registers something with a function or an abstract class.
+REGISTERS = re.compile(r"\.register\b")
 
 _CACHE = re.compile("cache|memo|seen|known|wrapped|weak|sentinel", re.IGNORECASE)
 
@@ -49,7 +60,28 @@ def read(places: list[Place]) -> dict[str, Any]:
             entries = search.entries(value) if _may_be_table(name, value) else []
             if entries:
                 found[NAME + place.path(name)] = (place.module, place.owner, name, entries)
+    # Each name of each place is looked at for these.
+    for place in places if mentioned(REGISTERS) else ():
+        for name, function in _dispatching(place):
+            entries = search.entries(function.registry)
+            if entries:
+                found[NAME + place.path(name)] = (place.module, place.owner, name, entries)
     return found
+
+
+def _dispatching(place: Place) -> list[tuple[str, Any]]:
+    """Return what functools.singledispatch has made in a module or class, by its names."""
+    code = DISPATCHING
+    return [
+        (name, _dispatcher(value))
+        for name, value in list(place.values.items())
+        if type(value) is _METHOD or (type(value) is _FUNCTION and value.__code__ is code)
+    ]
+
+
+def _dispatcher(value: Any) -> Any:
+    """Return the function of a method that functools.singledispatchmethod has made."""
+    return value.dispatcher if type(value) is _METHOD else value
 
 
 def _may_be_table(name: Any, value: Any) -> bool:
@@ -110,7 +142,11 @@ def _write(state: Any) -> None:
     if name not in vars(place):
         # Its own instead of that of its base, as the library does when somebody registers.
         setattr(place, name, getattr(place, name).copy())
-    table = getattr(place, name)
+    table = vars(place)[name]
+    if type(table) in (_FUNCTION, _METHOD):
+        for kind, function in entries:
+            _dispatcher(table).register(kind, function)
+        return
     for key, value in entries:
         there = table.get(key)
         if type(there) is list and type(value) is list:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -41,6 +42,11 @@ def shell() -> Any:
     return sys.modules["IPython"].get_ipython()
 
 
+def mentioned(pattern: re.Pattern[str]) -> bool:
+    """Tell whether a cell's text has something that matches."""
+    return any(map(pattern.search, list(shell().history_manager.input_hist_parsed)))
+
+
 # What is made of functions, by the ids of its types: a metaclass may forbid to hash its classes.
 _PARTS: dict[int, Callable[[Any], tuple[Any, ...]]] = {
     id(property): lambda one: (one.fget, one.fset, one.fdel),
@@ -48,6 +54,8 @@ _PARTS: dict[int, Callable[[Any], tuple[Any, ...]]] = {
     id(classmethod): lambda one: (one.__func__,),
     id(types.MethodType): lambda one: (one.__func__, one.__self__),
     id(functools.partial): lambda one: (one.func,),
+    # It has no public name.
+    id(functools._lru_cache_wrapper): lambda one: (one.__wrapped__,),  # noqa: SLF001
 }
 
 
@@ -61,7 +69,8 @@ def is_of_cells(value: Any, cells: Any = None, depth: int = 2) -> bool:
     if cells is None:
         cells = shell().user_ns
     if kind is types.FunctionType:
-        return value.__globals__ is cells
+        # A decorator of a module makes others, and names them so.
+        return value.__globals__ is cells or value.__module__ == "__main__"
     if issubclass(kind, type):
         return module_of(value) == "__main__"
     if module_of(kind) == "__main__":
