@@ -38,7 +38,7 @@ SLOW = (
     "checkpoint/test_expiry.py",
     "checkpoint/test_handover.py",
     "checkpoint/test_held_elsewhere.py",
-    "checkpoint/test_hooks.py",
+    "checkpoint/test_interpreter_hooks.py",
     "checkpoint/test_interrupted.py",
     "checkpoint/test_objects.py",
     "checkpoint/test_settings.py",

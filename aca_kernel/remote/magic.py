@@ -77,9 +77,11 @@ def register(
     ip.set_hook("complete_command", _complete, str_key="%aca")
 
     def connect_info(_line: str) -> None:
-        """Say how to connect to this kernel."""
         _say(_CONNECTING)
 
+    # As lists of magics have it; what follows there is about a file that is not of use here.
+    theirs = ip.find_line_magic("connect_info")
+    connect_info.__doc__ = str(theirs.__doc__).strip().partition("\n")[0]
     ip.register_magic_function(connect_info, "line", "connect_info")
 
 

@@ -11,13 +11,11 @@ the notebook, objects of which may hold what cells have put into them.
 
 from __future__ import annotations
 
-import sys
-import types
-from collections.abc import Iterator
 from typing import Any
 
-from ..originals import os
 from .functions import Namespaces
+from .importable import importable, is_library
+from .process_settings import assignments
 from .process_settings.row import is_of_cells
 
 
@@ -46,8 +44,8 @@ class ModuleNames:
         if self._libraries is None:
             self._libraries = [
                 (module, attributes)
-                for module, attributes in _importable()
-                if _is_library(attributes.get("__file__"))
+                for module, attributes in importable()
+                if is_library(attributes.get("__file__"))
             ]
         for module, attributes in self._libraries:
             if attributes.get(name) is obj and (module, name) not in self._set_by_cells():
@@ -56,48 +54,15 @@ class ModuleNames:
 
     def _set_by_cells(self) -> set[tuple[str, str]]:
         """Return what cells have put into modules: it is not there after an import."""
-        from .process_settings import assignments  # which uses this module
-
         if self._by_cells is None:
             self._by_cells = assignments.places()
         return self._by_cells
 
 
-# Where libraries are: Python's own, and those that were installed.
-_PYTHON = os.path.dirname(os.__file__) + os.sep
-_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-
-
-def _is_library(path: Any) -> bool:
-    if path is None:  # it is built in
-        return True
-    return type(path) is str and (path.startswith(_PYTHON) or any(one in path for one in _FOLDERS))
-
-
-def beside() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield modules that are no library's, as those beside the notebook, with their attributes."""
-    for module, attributes in _importable():
-        if not _is_library(attributes.get("__file__")):
-            yield module, attributes
-
-
 def _index(by_cells: set[tuple[str, str]]) -> dict[int, tuple[str, str]]:
     found: dict[int, tuple[str, str]] = {}
-    for name, attributes in _importable():
+    for name, attributes in importable():
         for attribute, value in list(attributes.items()):
             if type(attribute) is str and (name, attribute) not in by_cells:
                 found.setdefault(id(value), (name, attribute))
     return found
-
-
-def _importable() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield modules by their names with their attributes, those with short names first."""
-    own = __package__.partition(".")[0]
-    modules = [(name, one) for name, one in list(sys.modules.items()) if type(name) is str]
-    for name, module in sorted(modules, key=lambda one: (one[0].count("."), len(one[0]))):
-        if not issubclass(type(module), types.ModuleType) or name.partition(".")[0] == own:
-            continue
-        attributes = object.__getattribute__(module, "__dict__")
-        # One that was made by hand cannot be imported again.
-        if attributes.get("__spec__") is not None and name != "__main__":
-            yield name, attributes

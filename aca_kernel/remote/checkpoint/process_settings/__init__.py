@@ -3,7 +3,7 @@
     row           what a row is
     python        the standard library
     loggers       logging
-    hooks         what Python itself calls or asks
+    interpreter_hooks  what Python itself calls or asks
     ipython       the shell: %config, aliases, magics, hooks, formatters, extensions
     libraries     options that libraries keep, by their public functions
     counters      what libraries number
@@ -27,7 +27,7 @@ from typing import Any
 from . import (
     assignments,
     counters,
-    hooks,
+    interpreter_hooks,
     ipython,
     libraries,
     loggers,
@@ -43,7 +43,7 @@ from .row import Row, Unkept
 ROWS: dict[str, Row] = {
     **python.ROWS,
     **loggers.ROWS,
-    **hooks.ROWS,
+    **interpreter_hooks.ROWS,
     **ipython.ROWS,
     **more_libraries.ROWS,
     **libraries.ROWS,
@@ -59,7 +59,7 @@ SEARCHES: dict[str, Callable[[list[Place]], dict[str, Any]]] = {
     "what cells have set in modules": lambda _: assignments.read(),
     "what cells have put into modules": patches.read,
     "the counters of libraries": counters.read,
-    "what cells have registered with abstract classes": hooks.read,
+    "what cells have registered with abstract classes": interpreter_hooks.read,
 }
 
 
@@ -67,8 +67,8 @@ def row(name: str) -> Row:
     """Return the row of a name. Raises KeyError."""
     if name.startswith(registrations.NAME):
         return registrations.ROW
-    if name.startswith(hooks.NAME):
-        return hooks.ROW
+    if name.startswith(interpreter_hooks.NAME):
+        return interpreter_hooks.ROW
     return assignments.ROW if name.startswith(assignments.NAME) else ROWS[name]
 
 
@@ -81,7 +81,7 @@ def in_order(found: dict[str, Any]) -> dict[str, Any]:
 def unkept() -> Unkept:
     """Return the names of what cannot be made as it was, with the reasons."""
     found: Unkept = []
-    for tell in (loggers.unkept, hooks.unkept, ipython.unkept, more_libraries.unkept):
+    for tell in (loggers.unkept, interpreter_hooks.unkept, ipython.unkept, more_libraries.unkept):
         with contextlib.suppress(Exception):  # of a library of another version
             found += tell()
     return found

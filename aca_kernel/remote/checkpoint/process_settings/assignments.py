@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import rebuild
 from ..atoms import module_of
-from ..module_names import beside
+from ..importable import beside
 from .row import Row, is_of_cells, shell
 
 NAME = "what a cell has set: "
