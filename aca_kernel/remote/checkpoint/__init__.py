@@ -16,6 +16,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     weak              pickling of weak references, and of containers of them
     enums             pickling of enumerations
     plain             pickling of objects that pickle does not make well
+    importable        modules that can be imported again
     module_names      the names under which modules hold objects
     caches            what functions with functools.cache remember
     adapters          pickling of objects of libraries
