@@ -207,6 +207,7 @@ SANS_IO = (
     "kernel.commands",
     "kernel.core",
     "kernel.delivery",
+    "kernel.ending",
     "kernel.events",
     "kernel.exchange_loop",
     "kernel.idle_polls",

@@ -13,6 +13,7 @@
     outputs          what the remote kernel says, forwarded
     pool_trouble     why the user waits for the pool
     interrupt        what an interrupt is for
+    ending           shutdowns, and cells that call `exit`
     lifecycle        environments: launched, lost, left, their remote kernels buried
     recovery         what of a lost environment is brought to the next one
     plain_mode       cells in an environment without ipykernel

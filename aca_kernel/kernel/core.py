@@ -43,6 +43,7 @@ from ..remote.wire import Record
 from . import commands as do
 from . import events as on
 from .delivery import Delivery
+from .ending import Ending
 from .interrupt import Interrupter
 from .lifecycle import Lifecycle
 from .outputs import Began, Ended, Failed, Forwarder, SetupBegan
@@ -57,15 +58,6 @@ if TYPE_CHECKING:
     from .events import Event
     from .exchange_loop import ExchangeLoop
     from .plain_mode import PlainMode
-
-
-# From the end of a cell that calls `exit` to the kernel's, as in ipykernel: a front end that sees
-# its process end reads nothing more, and needs the reply to end, too.
-_EXIT_SECONDS = 0.1
-
-# From a shutdown to the kernel's end, while a cell has not ended that was interrupted just before:
-# its error says where it was, and clients still listen. jupyter_client waits for 2.5 s.
-_FAREWELL_SECONDS = 0.5
 
 
 class Doing(Enum):
@@ -138,10 +130,7 @@ class Core:
         self._trouble = PoolTrouble(self._publisher)
         self._interrupter = Interrupter(self.table, self._out)
         self._kernel_info = KernelInfo(self.table, self._publisher)
-        self._has_exited = False
-        self._exit_at: float | None = None
-        # Of a shutdown: whether it is for a restart, and when it waits for no cell any more.
-        self._shutdown: tuple[bool, float] | None = None
+        self._ending = Ending(self.table, self._publisher, self._life, self._out)
         self._was_idle = True
         # What has come of the present environment and is not done yet.
         self._delivery = Delivery()
@@ -164,10 +153,10 @@ class Core:
     def handle(self, event: Event) -> list[Command]:
         """Take what has happened; return what is to be done about it."""
         self._now = event.now
-        if not self._has_exited:
+        if not self._ending.has_come:
             self._take(event)
             self._kernel_info.answer_due()
-            self._check_shutdown()
+            self._ending.check(self._now)
             self._go_on()
             self._tell_launch()
             self._arm()
@@ -265,7 +254,7 @@ class Core:
     # -- what is to be done next -----------------------------------------------------
 
     def _go_on(self) -> None:
-        if self._has_exited or self._exit_at is not None or self._delivery:
+        if self._ending.is_decided or self._delivery:
             return
         if self.doing is Doing.EXCHANGE:
             self._send_along()
@@ -338,9 +327,8 @@ class Core:
 
     def _arm(self) -> None:
         """Have the driver tell when there is something to do next."""
-        times = [self._announce_at, self._delivery.next_at, self._interrupter.next_at]
-        times.append(self._exit_at)
-        times.append(self._shutdown[1] if self._shutdown is not None else None)
+        parts = (self._delivery, self._interrupter, self._ending)
+        times = [self._announce_at, *(one.next_at for one in parts)]
         if self._life.loop is not None:
             times += self._life.loop.times(self._now, is_free=self.doing is Doing.NOTHING)
         due = [one for one in times if one is not None]
@@ -349,9 +337,6 @@ class Core:
             self._out.append(do.WaitUntil(self._armed))
 
     def _check_times(self) -> None:
-        if self._exit_at is not None and self._now >= self._exit_at:
-            self._exit()
-            return
         if self._announce_at is not None and self._now >= self._announce_at:
             self._announce_at = None
             self._announcer.announce()
@@ -385,7 +370,7 @@ class Core:
                 self._interrupt()
                 self._publisher.answer(request, {"status": "ok"})
             case "shutdown_request":
-                self._receive_shutdown(request)
+                self._ending.shut_down(request, self._now)
             case "input_reply" if request.channel == "stdin" and self._life.loop is not None:
                 self._submit(request)
             case _ if request.channel == "stdin":
@@ -427,33 +412,6 @@ class Core:
             # It would reach the remote kernel too late with the next exchange.
             self._wake()
 
-    def _receive_shutdown(self, request: Request) -> None:
-        restart = bool(request.content.get("restart", False))
-        self._log.info("shutting down, restart: %s", restart)
-        reply = {"status": "ok", "restart": restart}
-        self._publisher.begin(request)
-        self._publisher.reply(request, reply)
-        # Other front ends of this kernel learn of it on iopub, as from ipykernel.
-        self._publisher.publish("shutdown_reply", reply, request)
-        self._publisher.end(request)
-        if self._shutdown is None:
-            self._shutdown = (restart, self._now + _FAREWELL_SECONDS)
-
-    def _check_shutdown(self) -> None:
-        """End a kernel that is to be shut down, behind the cell that was interrupted for it."""
-        if self._shutdown is not None:
-            restart, until = self._shutdown
-            is_awaited = any(one.is_execute and one.is_interrupted for one in self.table)
-            if self._now >= until or not is_awaited:
-                self._exit(for_restart=restart)
-
-    def _exit(self, *, for_restart: bool = False) -> None:
-        self._has_exited = True
-        self._exit_at = self._shutdown = None
-        if self._life.is_suspect:
-            self._out.append(do.Forget())
-        self._out.append(do.Exit(for_restart))
-
     # -- from the remote side --------------------------------------------------------
 
     def _exchanged(self, records: list[Record]) -> None:
@@ -471,7 +429,7 @@ class Core:
         while loop is not None and (record := self._next_record(loop)) is not None:
             self._take_record(record)
             self._kernel_info.answer_due()
-            if loop is not self._life.loop or self._has_exited:
+            if loop is not self._life.loop or self._ending.has_come:
                 return
             if self._restart is not None and self.table.find(self._restart.msg_id) is None:
                 self._leave_environment(self._restart)
@@ -534,15 +492,14 @@ class Core:
                 if not request.is_hidden:
                     self._out.append(do.CellEnded(seconds))
                 if self._forwarder.asks_exit:
-                    # The remote kernel is ending; ipykernel's process would end now too.
-                    self._exit_at = self._now + _EXIT_SECONDS
+                    self._ending.exit_soon(self._now)
 
     def _bury(self, head: dict[str, Any]) -> None:
         """The remote kernel has ended."""
         if self._forwarder.asks_exit:
             self._log.info("the remote kernel was told to quit")
-            if self._exit_at is None:
-                self._exit()
+            if not self._ending.is_decided:
+                self._ending.end()
             return
         failure = self._life.bury(head)
         if self._life.loop is None:
