@@ -15,6 +15,7 @@
     interrupt        what an interrupt is for
     ending           shutdowns, and cells that call `exit`
     lifecycle        environments: launched, lost, left, their remote kernels buried
+    usage            memory and processor time, for a panel that shows them
     recovery         what of a lost environment is brought to the next one
     plain_mode       cells in an environment without ipykernel
     idle_polls       looks after what still prints though no cell runs

@@ -50,6 +50,7 @@ from .outputs import Began, Ended, Failed, Forwarder, SetupBegan
 from .pool_trouble import PoolTrouble
 from .recovery import Recovery
 from .send_queue import SendQueue
+from .usage import Usage
 
 if TYPE_CHECKING:
     from ..host.call import Restart
@@ -111,9 +112,6 @@ class Core:
             self._notices,
             self._setup,
         )
-        self._forwarder = Forwarder(
-            self._publisher, self.table, self._announcer, self._subshells, self._setup, widgets, log
-        )
         self._recovery = Recovery(options.restore, self._notices, self._out, log)
         self._life = Lifecycle(
             self.table,
@@ -125,6 +123,17 @@ class Core:
             self._announcer,
             self._notices,
             self._out,
+            log,
+        )
+        self._usage = Usage(self.table, self._publisher, self._life, self._recovery)
+        self._forwarder = Forwarder(
+            self._publisher,
+            self.table,
+            self._announcer,
+            self._subshells,
+            self._setup,
+            widgets,
+            self._usage,
             log,
         )
         self._trouble = PoolTrouble(self._publisher)
@@ -382,6 +391,7 @@ class Core:
                 if not self._answer_early(request):
                     self.table.add(request)
                     self._interrupter.note(request)
+                    self._usage.sent(request)
                     self._submit(request)
 
     def _answer_early(self, request: Request) -> bool:
@@ -397,6 +407,9 @@ class Core:
             and self._life.idle_seconds(self._now) > self._options.cooldown_seconds
         )
         is_coming = self.doing is Doing.LAUNCH or bool(self._backlog)
+        has_any = has_remote_kernel or is_coming or self._life.plain is not None
+        if request.asks_usage and has_any:
+            return self._usage.answer(request, has_remote_kernel=has_remote_kernel)
         return not has_remote_kernel and not is_coming and self._early.answer(request)
 
     def _answer_early_or_launch(self) -> None:
@@ -618,6 +631,7 @@ class Core:
         self._delivery.clear()
         self._calls.clear()
         self._announce_at = None
+        self._usage.forget()
         self._interrupter.leave()
 
     # -- what goes wrong ---------------------------------------------------------------

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..messaging.subshells import Subshells
     from ..messaging.widget_scripts import WidgetScripts
     from ..remote.wire import Record
+    from .usage import Usage
 
 # What a cell takes whose busy and idle come together.
 _SHORTEST_SECONDS = 1e-6
@@ -76,6 +77,7 @@ class Forwarder:
         subshells: Subshells,
         setup: SetupCode,
         widgets: WidgetScripts,
+        usage: Usage,
         log: logging.Logger,
     ) -> None:
         self.asks_exit = False
@@ -85,6 +87,7 @@ class Forwarder:
         self._subshells = subshells
         self._setup = setup
         self._widgets = widgets
+        self._usage = usage
         self._log = log
         # The parent header of what threads say, and its id: of the request that began last.
         self._latest = (b"{}", "")
@@ -128,6 +131,8 @@ class Forwarder:
             failed = self._look_at_reply(request, frames)
         elif msg_type == "create_subshell_reply":
             self._subshells.created(frames)
+        elif msg_type == "usage_reply":
+            self._usage.heard(frames)
         self._publisher.forward_reply(request.channel, request, frames)
         return failed
 

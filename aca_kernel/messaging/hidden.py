@@ -1,17 +1,24 @@
-"""Recognition of hidden requests: code that VS Code runs by itself.
+"""Recognition of hidden requests: code that a front end runs by itself.
 
 Its user sees nothing of them: set-up code at a notebook's start, completions, the variables view,
 the debugger's preparations. They must not take a place in the pool, and no sentence for the user
 may go into them.
 
-Source: microsoft/vscode-jupyter 2026.6, `executeSilently` and `executeSilentlyAndEmitOutput` in
-`src/kernels/helpers.ts`. Hidden code has store_history, silent and stop_on_error false.
-allow_stdin is true for VS Code's own code, also without any mark in it (`runStartupCommands` of
-the user, `__file__ = …` of the interactive window, `pass` of run-by-line), and false for that of
-other extensions, which ask their user first, and for its background threads.
+Those of VS Code. Source: microsoft/vscode-jupyter 2026.6, `executeSilently` and
+`executeSilentlyAndEmitOutput` in `src/kernels/helpers.ts`. Hidden code has store_history, silent
+and stop_on_error false. allow_stdin is true for VS Code's own code, also without any mark in it
+(`runStartupCommands` of the user, `__file__ = …` of the interactive window, `pass` of
+run-by-line), and false for that of other extensions, which ask their user first, and for its
+background threads.
 
 Other front ends and scripts send such requests, too. Code without a mark is VS Code's if its
 session has sent marked code before, as VS Code does at each start (unlaunched.py).
+
+Those of JupyterLab's variable inspector. Source: lckr_jupyterlab_variableinspector 3.2,
+`handler.ts` and `inspectorscripts.ts`. Each of them has names of its own in it, and none is shown:
+silent, or with store_history and stop_on_error false. Set-up code is sent when a notebook is
+opened, also while the inspector is not, and the query when an open inspector gets to another
+notebook.
 """
 
 from __future__ import annotations
@@ -29,6 +36,11 @@ _BACKGROUND_MARKS = ("__jupyter_exec_background__", "__vscode.chat")
 
 # Code that changes something for later cells.
 _SETUP_MARKS = ("__VSCODE_inject_module", "__vsc_ipynb_file__", "__VSCODE_wrap", "_VSCODE_os.chdir")
+
+# Of the variable inspector: what defines its functions, and its settings; its list of variables.
+_INSPECTOR = "_jupyterlab_variableinspector_"
+_INSPECTOR_SETUP = (f"def {_INSPECTOR}", f"{_INSPECTOR}changesettings(")
+INSPECTOR_QUERY = f"{_INSPECTOR}dict_list()"
 
 # The data viewer, which its user opens: it asks for pandas, which it offers to install without an
 # answer (`kernelDataViewerDependencyImplementation.ts`), then for the rows.
@@ -68,7 +80,9 @@ class HiddenKind(Enum):
 
 
 def is_hidden(content: Mapping[str, Any], code: str) -> bool:
-    """Tell whether an execute_request with this content looks as VS Code's own do."""
+    """Tell whether an execute_request with this content looks as those of a front end's own do."""
+    if is_of_inspector(code) and not shows_outputs(content):
+        return True
     if any(content.get(name, True) for name in ("store_history", "stop_on_error")):
         return False
     if content.get("silent", False):
@@ -76,6 +90,11 @@ def is_hidden(content: Mapping[str, Any], code: str) -> bool:
     if content.get("allow_stdin", False):
         return True
     return any(mark in code for mark in _BACKGROUND_MARKS)
+
+
+def is_of_inspector(code: str) -> bool:
+    """Tell whether hidden code is the variable inspector's."""
+    return _INSPECTOR in code
 
 
 def has_mark(code: str) -> bool:
@@ -92,6 +111,10 @@ def shows_outputs(content: Mapping[str, Any]) -> bool:
 
 def kind_of(code: str) -> HiddenKind:
     """Return the purpose of hidden code."""
+    if is_of_inspector(code):
+        if any(mark in code for mark in _INSPECTOR_SETUP):
+            return HiddenKind.SETUP
+        return HiddenKind.QUERY if code == INSPECTOR_QUERY else HiddenKind.ASKED
     if any(mark in code for mark in _SETUP_MARKS) or FILE_ASSIGNMENT.fullmatch(code):
         return HiddenKind.SETUP
     if any(mark in code for mark in _ASKED_MARKS) or _ASKED.fullmatch(code.strip()):

@@ -122,9 +122,15 @@ class Request:
         return self.is_execute and not self.is_hidden and shows_outputs(self.content)
 
     @property
+    def asks_usage(self) -> bool:
+        """Whether it asks for memory and processor time. ipykernel answers on this channel only."""
+        return self.msg_type == "usage_request" and self.channel == "control"
+
+    @property
     def only_looks(self) -> bool:
         """Whether a front end asks by itself, for instance as the user types."""
-        return self.is_hidden or self.msg_type in {"complete_request", "inspect_request"}
+        looks = {"complete_request", "inspect_request"}
+        return self.is_hidden or self.asks_usage or self.msg_type in looks
 
     @property
     def wants_reply(self) -> bool:

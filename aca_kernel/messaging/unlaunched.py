@@ -4,9 +4,9 @@ On a shared pool only a cell, or another act of the user, takes a place: opening
 not, nor typing after a cooldown. Requests that front ends make by themselves are answered here as
 by a kernel that has run nothing. Once there is an environment everything goes there.
 
-Such requests, from the clients' sources (VS Code's Jupyter extension 2026.6, JupyterLab 4.7):
-comm_info, debugInfo, history, completions, and VS Code's hidden code (hidden.py). Set-up code
-among it is kept and runs ahead of the next cell (setup_code.py).
+Such requests, from the clients' sources (VS Code's Jupyter extension 2026.6, JupyterLab 4.7,
+jupyter-resource-usage 1.3): comm_info, debugInfo, history, completions, usage, and hidden code
+(hidden.py). Set-up code among it is kept and runs ahead of the next cell (setup_code.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .hidden import HiddenKind, has_mark, kind_of
+from .hidden import INSPECTOR_QUERY, HiddenKind, has_mark, is_of_inspector, kind_of
 from .kernel_info import version_of
 from .publisher import Publisher
 from .requests import Request
@@ -43,6 +43,8 @@ _EMPTY_REPLIES: dict[str, dict[str, Any]] = {
     "comm_info_request": {"comms": {}},
     "history_request": {"history": []},
     "inspect_request": {"found": False, "data": {}, "metadata": {}},
+    # jupyter-resource-usage shows it behind "Reason: ", and needs all numbers if there is none.
+    "usage_request": {"reason": "no session environment; the next cell gets one"},
 }
 
 # VS Code loads its widget scripts for the printed version. Each message of a widget waits for them,
@@ -56,11 +58,9 @@ _ASSUMED_WIDGETS = "8.0.0"
 # notebooks/debugger/helper.ts). The debug_requests behind it then get an environment.
 _IPYKERNEL_PROBE = re.compile(r'print\("([^"]*)" \+ ipykernel\.__version__ \+ "([^"]*)"\)')
 
-# The variables view asks for names and types, printed as JSON (`variableScriptGenerator.ts`).
-_VARIABLES_QUERY = '_VSCODE_getVariable("types"'
-
-# It asks for more about one variable; without an answer it reports an error.
-_VARIABLE_QUERY = '_VSCODE_getVariable("info"'
+# The variables view asks for names and types, printed as JSON (`variableScriptGenerator.ts`). It
+# asks for more about one variable; without an answer it reports an error.
+_NO_VARIABLES = {'_VSCODE_getVariable("types"': "[]\n", '_VSCODE_getVariable("info"': "{}\n"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class EarlyAnswers:
     def note(self, request: Request) -> None:
         """Note a request, however it is answered."""
         self._has_run_cell = self._has_run_cell or request.is_cell
-        if not request.is_hidden:
+        if not request.is_hidden or is_of_inspector(request.code):
             return
         session = request.header.get("session")
         if has_mark(request.code):
@@ -215,10 +215,13 @@ def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAns
     if probe := _IPYKERNEL_PROBE.search(code):
         version = version_of("ipykernel")
         return EarlyAnswer(content, f"{probe[1]}{version}{probe[2]}\n" if version else "")
-    if _VARIABLES_QUERY in code:
-        return EarlyAnswer(content, "[]\n")
-    if _VARIABLE_QUERY in code:
-        return EarlyAnswer(content, "{}\n")
+    for query, printed in _NO_VARIABLES.items():
+        if query in code:
+            return EarlyAnswer(content, printed)
+    if code == INSPECTOR_QUERY and not has_run_cell:
+        # Later the list that it shows is that of the variables that come back.
+        listed = {"data": {"text/plain": "'[]'"}, "metadata": {}, "execution_count": 0}
+        return EarlyAnswer(content, messages=[("execute_result", listed)])
     if is_setup_code(code, has_run_cell=has_run_cell):
         return EarlyAnswer(content, is_kept=True)
     return EarlyAnswer(content) if kind_of(code) is HiddenKind.QUERY else None

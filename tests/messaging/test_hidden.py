@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aca_kernel.messaging.hidden import HiddenKind, is_hidden, kind_of
+from aca_kernel.messaging.hidden import INSPECTOR_QUERY, HiddenKind, is_hidden, kind_of
 
 VS_CODE = {"silent": False, "store_history": False, "stop_on_error": False, "allow_stdin": True}
 
@@ -43,8 +43,28 @@ def test_background_code_may_ask_for_nothing(code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "hidden"),
+    [
+        ({"silent": True, "stop_on_error": False}, True),
+        ({"store_history": False, "stop_on_error": False}, True),
+        ({}, False),
+        ({"store_history": False}, False),
+    ],
+)
+def test_the_variable_inspector_is_known_by_its_names(
+    content: dict[str, Any], hidden: bool
+) -> None:
+    assert is_hidden(content, INSPECTOR_QUERY) is hidden
+    assert not is_hidden({"silent": True}, "dict_list()")
+
+
+@pytest.mark.parametrize(
     ("code", "kind"),
     [
+        ("def _jupyterlab_variableinspector_is_matrix(x):\n    pass", HiddenKind.SETUP),
+        ("_jupyterlab_variableinspector_changesettings(maxitems=7)", HiddenKind.SETUP),
+        (INSPECTOR_QUERY, HiddenKind.QUERY),
+        ("_jupyterlab_variableinspector_deletevariable('x')", HiddenKind.ASKED),
         ("__file__ = 'C:\\\\it\\'s\\\\one.py'", HiddenKind.SETUP),
         ("import os as _VSCODE_os\ntry:\n    _VSCODE_os.chdir('/x')\nexcept:\n    pass", "setup"),
         ("pass", HiddenKind.QUERY),

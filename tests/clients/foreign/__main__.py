@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import tools
+from . import extensions, tools
 from .differences import DIFFERENCES
 from .place import KERNELS, Place, Results, make_python
 from .suites import Suite
@@ -85,6 +85,7 @@ def parts_of(testbook: Path | None) -> dict[str, Part]:
             *_suite("testbook==0.4.2", ("testbook/tests",), testbook),
         )
     plot = ("matplotlib",)
+    lab = ("jupyterlab==4.6.6", "ipykernel==7.4.0", "pandas")
     others = {
         "nbmake": Part(("nbmake==1.5.5", *_PYTEST, *plot), tools.nbmake),
         "nbval": Part(("nbval==0.11.0", *_PYTEST, *plot, "nbclient==0.11.0"), tools.nbval),
@@ -93,6 +94,12 @@ def parts_of(testbook: Path | None) -> dict[str, Part]:
         ),
         "voila": Part(("voila==0.5.13", "ipywidgets==8.1.8", *plot), tools.voila),
         "kernel-gateway": Part(("jupyter_kernel_gateway==3.0.1", *plot), tools.kernel_gateway),
+        "variable-inspector": Part(
+            ("lckr_jupyterlab_variableinspector==3.2.4", *lab), extensions.variable_inspector
+        ),
+        "resource-usage": Part(
+            ("jupyter-resource-usage==1.3.0", "psutil", *lab), extensions.resource_usage
+        ),
     }
     return {**suites, **others}
 
@@ -116,7 +123,8 @@ def main() -> int:
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     if not shutil.which("chromium"):
-        parts.pop("voila")
+        for name in ("voila", "variable-inspector", "resource-usage"):
+            parts.pop(name)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="foreign-"))
     rows, is_as_known = [], True
     for name in options.parts or parts:

@@ -30,7 +30,7 @@ from .suites import reasons_of
 _SECONDS = 300
 
 # What a page shows, or is to show, within this time: milliseconds.
-_PAGE_TIMEOUT = 60_000
+PAGE_TIMEOUT = 60_000
 
 PLAIN = (
     "import sys\nx = 6 * 7\nprint('printed')\nx",
@@ -107,7 +107,7 @@ def _steady(text: str) -> str:
 
 def nbmake(place: Place) -> Results:
     """Run notebooks as tests, with outputs written back."""
-    folder = _fresh(place, "nbmake")
+    folder = fresh(place, "nbmake")
     for name, cells in (("plain", PLAIN), ("failing", FAILING), ("slow", SLOW), ("dying", DYING)):
         write_notebook(folder / f"{name}.ipynb", cells)
     report = folder / "report.xml"
@@ -128,7 +128,7 @@ def _reported(report: Path) -> Results:
 
 def nbval(place: Place) -> Results:
     """Compare the outputs of a notebook with those that ipykernel has given."""
-    folder = _fresh(place, "nbval")
+    folder = fresh(place, "nbval")
     # Saved by ipykernel in both cases.
     saved = Place("python3", place.folder / "saving", place.python)
     for name, cells in (("plain", PLAIN), ("failing", FAILING)):
@@ -157,7 +157,7 @@ _BOOK = "from jupyter_book.cli.main import main; main()"
 
 def jupyter_book(place: Place) -> Results:
     """Build a small book, each chapter executed, and once more from its cache."""
-    folder = _fresh(place, "book")
+    folder = fresh(place, "book")
     write_notebook(folder / "plain.ipynb", PLAIN)
     write_notebook(folder / "failing.ipynb", FAILING)
     (folder / "text.md").write_text(
@@ -189,7 +189,7 @@ def jupyter_book(place: Place) -> Results:
 
 
 @contextmanager
-def _serving(place: Place, folder: Path, *words: str) -> Iterator[str]:
+def serving(place: Place, folder: Path, *words: str) -> Iterator[str]:
     """Start a server on a free port; yield its address when it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -227,18 +227,18 @@ def _serving(place: Place, folder: Path, *words: str) -> Iterator[str]:
 
 def voila(place: Place) -> Results:
     """Look at a dashboard in Chromium, move its slider, press its button."""
-    folder = _fresh(place, "voila")
+    folder = fresh(place, "voila")
     write_notebook(folder / "widgets.ipynb", WIDGETS)
     write_notebook(folder / "plain.ipynb", PLAIN)
     write_notebook(folder / "failing.ipynb", FAILING)
     results: Results = {}
     words = ("voila", "--no-browser", "--port={port}", "--Voila.ip=127.0.0.1", ".")
-    with _serving(place, folder, *words) as url, sync_playwright() as playwright:
+    with serving(place, folder, *words) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS
         )
         page = browser.new_page()
-        page.set_default_timeout(_PAGE_TIMEOUT)
+        page.set_default_timeout(PAGE_TIMEOUT)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{url}voila/render/widgets.ipynb?of=me")
@@ -246,10 +246,10 @@ def voila(place: Place) -> Results:
         handle.wait_for()
         handle.focus()
         page.keyboard.press("ArrowRight")
-        expect(page.get_by_text("moved to 4")).to_be_visible(timeout=_PAGE_TIMEOUT)
-        expect(page.get_by_text("heard 4")).to_be_visible(timeout=_PAGE_TIMEOUT)
+        expect(page.get_by_text("moved to 4")).to_be_visible(timeout=PAGE_TIMEOUT)
+        expect(page.get_by_text("heard 4")).to_be_visible(timeout=PAGE_TIMEOUT)
         page.get_by_role("button", name="press").click()
-        expect(page.get_by_text("pressed", exact=True)).to_be_visible(timeout=_PAGE_TIMEOUT)
+        expect(page.get_by_text("pressed", exact=True)).to_be_visible(timeout=PAGE_TIMEOUT)
         results["widgets"] = _seen(page)
         for name in ("plain", "failing"):
             page.goto(f"{url}voila/render/{name}.ipynb")
@@ -267,12 +267,12 @@ def _seen(page: Any) -> str:
 
 def kernel_gateway(place: Place) -> Results:
     """Run cells over a kernel gateway's websocket, and a notebook as a web service."""
-    folder = _fresh(place, "gateway")
+    folder = fresh(place, "gateway")
     token = secrets.token_hex(8)
     words = ("kernel_gateway", "--KernelGatewayApp.ip=127.0.0.1", "--KernelGatewayApp.port={port}")
     results: Results = {}
     os.environ.pop("KG_AUTH_TOKEN", None)
-    with _serving(place, folder, *words, f"--KernelGatewayApp.auth_token={token}") as url:
+    with serving(place, folder, *words, f"--KernelGatewayApp.auth_token={token}") as url:
         results |= asyncio.run(_over_websocket(url, token))
     service = (
         "import json\nhits = 0",
@@ -287,7 +287,7 @@ def kernel_gateway(place: Place) -> Results:
     write_notebook(folder / "service.ipynb", service)
     http = "--KernelGatewayApp.api=kernel_gateway.notebook_http"
     seed = f"--KernelGatewayApp.seed_uri={folder / 'service.ipynb'}"
-    with _serving(place, folder, *words, http, seed) as url:
+    with serving(place, folder, *words, http, seed) as url:
         for method, path in (
             ("GET", "hello/you?a=1&a=2"),
             ("GET", "hello/me"),
@@ -353,7 +353,7 @@ async def _run(socket: Any, code: str) -> list[Any]:
     return [*said, status]
 
 
-def _fresh(place: Place, name: str) -> Path:
+def fresh(place: Place, name: str) -> Path:
     folder = place.folder / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

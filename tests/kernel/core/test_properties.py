@@ -28,7 +28,10 @@ CELLS = st.tuples(
 MESSAGES = st.tuples(
     st.just("message"),
     st.sampled_from(
-        ["complete_request", "comm_msg", "kernel_info_request", "input_reply", "status", "odd"]
+        [
+            *("complete_request", "comm_msg", "kernel_info_request", "usage_request"),
+            *("input_reply", "status", "odd"),
+        ]
     ),
     st.sampled_from(["shell", "shell", "control", "stdin"]),
     st.sampled_from([0.0, 0.5, 5.0]),

@@ -240,6 +240,8 @@ class RemoteKernel:
             content: dict[str, Any] = {"status": status}
             if how == "exit":
                 content["payload"] = [{"source": "ask_exit", "keepkernel": False}]
+            if msg_type == "usage_request":
+                content = self.world.usage
             self._say(channel, reply, content, frames, {"status": status})
         self._say("iopub", "status", {"execution_state": "idle"}, frames)
         if how == "exit":
@@ -409,6 +411,8 @@ class World:
         self.asked: list[wire.Record] = []
         self.answers: list[wire.Record] = []
         self.is_start_impossible = False
+        # What a remote kernel says that it uses.
+        self.usage: dict[str, Any] = {"kernel_cpu": 0.0}
         # What a remote kernel writes that ends when it starts, by its environment and its number
         # in it; which environments have been another kernel's.
         self.start_failure: Callable[[int, int], str] = lambda _launch, _number: ""

@@ -1,0 +1,85 @@
+"""What the remote kernel uses of memory and processors, for a panel that shows it.
+
+jupyter-resource-usage sends a usage_request every 5 s as long as its panel is open. An idle
+notebook makes no calls, so that what is known is told again until something can have changed;
+and none of these requests launches an environment, or waits for one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..messaging.publisher import Publisher
+    from ..messaging.requests import Request, RequestTable
+    from .lifecycle import Lifecycle
+    from .recovery import Recovery
+
+# psutil counts processor time from the question before, and says 0 to the first.
+_ANSWERS_AT_REST = 2
+
+# Less is the remote kernel's own, in percent of a processor.
+_CPU_AT_REST = 1.0
+
+# The panel shows them behind "Reason: ", and a full stop. The answer without an environment is in
+# messaging/unlaunched.py.
+_STARTING = "a session environment is being started"
+_RESTORING = "variables are being brought back"
+_NO_IPYKERNEL = "the session environment has no ipykernel"
+_NO_ANSWER_YET = "the session environment has not answered yet"
+
+
+class Usage:
+    """The remote kernel's last answer, and whether another one would tell more."""
+
+    def __init__(
+        self, table: RequestTable, publisher: Publisher, life: Lifecycle, recovery: Recovery
+    ) -> None:
+        self._table = table
+        self._publisher = publisher
+        self._life = life
+        self._recovery = recovery
+        self._last: dict[str, Any] | None = None
+        # Since something else was sent to the remote kernel.
+        self._answers = 0
+
+    def sent(self, request: Request) -> None:
+        """Note a request that goes to the remote kernel, where it may change what is used."""
+        if not request.asks_usage:
+            self._answers = 0
+
+    def heard(self, frames: list[bytes]) -> None:
+        """Note an answer of the remote kernel."""
+        content = json.loads(frames[3])
+        if isinstance(content, dict):
+            cpu = content.get("kernel_cpu")  # without psutil it is not there
+            is_busy = isinstance(cpu, (int, float)) and cpu >= _CPU_AT_REST
+            self._last = content
+            self._answers = 0 if is_busy else self._answers + 1
+
+    def forget(self) -> None:
+        """Forget what an environment has answered that is given up."""
+        self._last = None
+        self._answers = 0
+
+    def answer(self, request: Request, *, has_remote_kernel: bool) -> bool:
+        """Answer a usage_request if there is an environment, or one is coming.
+
+        False if it goes to the remote kernel.
+        """
+        obstacle = self._obstacle(has_remote_kernel=has_remote_kernel)
+        is_asked = any(one.asks_usage for one in self._table)
+        if not (obstacle or is_asked or self._answers >= _ANSWERS_AT_REST):
+            return False
+        known = None if obstacle else self._last
+        self._publisher.begin(request)
+        self._publisher.answer(request, known or {"reason": obstacle or _NO_ANSWER_YET})
+        return True
+
+    def _obstacle(self, *, has_remote_kernel: bool) -> str:
+        if self._life.plain is not None:
+            return _NO_IPYKERNEL
+        if self._recovery.is_restoring:
+            return _RESTORING
+        return "" if has_remote_kernel else _STARTING
