@@ -46,7 +46,15 @@ from .delivery import Delivery
 from .ending import Ending
 from .interrupt import Interrupter
 from .lifecycle import Lifecycle
-from .outputs import Began, Ended, Failed, Forwarder, SetupBegan
+from .outputs import (
+    Began,
+    Ended,
+    Failed,
+    Forwarder,
+    Serving,
+    SetupBegan,
+    unreachable_servers,
+)
 from .pool_trouble import PoolTrouble
 from .recovery import Recovery
 from .send_queue import SendQueue
@@ -78,12 +86,14 @@ class CoreOptions:
 
     is_embedded: environments will have the packages of this Python.
     is_launching: an environment is being launched before anybody has asked for one.
+    network: that of this machine, as `remote.servers` tells it.
     """
 
     cooldown_seconds: float
     restore: str
     is_embedded: bool = False
     is_launching: bool = False
+    network: str = ""
 
 
 class Core:
@@ -498,6 +508,8 @@ class Core:
                 self._life.holds_state |= not request.is_hidden
             case SetupBegan() if self._interrupter.is_waiting:
                 self._interrupter.signal()
+            case Serving(request, ports, network) if network != self._options.network:
+                self._publisher.tell(unreachable_servers(ports), request)
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)

@@ -20,6 +20,7 @@ from ..errors import AcaKernelError, CheckpointFailed
 from ..host import calls
 from ..host.call import Concerned
 from ..messaging.outgoing import Forward, ForwardReply, Publish, Reply
+from ..remote import servers
 from . import commands as do
 from . import events as on
 from .core import Core, CoreOptions
@@ -70,6 +71,7 @@ class Driver:
             settings.restore,
             is_embedded=backend.is_embedded,
             is_launching=launcher.has_begun,
+            network=servers.network(),
         )
         self._core = Core(options, log)
         concerned = Concerned(

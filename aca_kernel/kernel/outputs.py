@@ -57,9 +57,24 @@ class Ended(NamedTuple):
     seconds: float
 
 
+class Serving(NamedTuple):
+    """An output names a server in the environment by an address of the user's machine.
+
+    network: that of the environment, as `remote.servers` tells it.
+    """
+
+    request: Request
+    ports: list[int]
+    network: str
+
+
 @dataclass(frozen=True, slots=True)
 class SetupBegan:
     """The remote kernel is busy with set-up code, which a cell waits for."""
+
+
+# What a message says of its request.
+Seen = Began | Failed | Ended | Serving | SetupBegan | None
 
 
 class Forwarder:
@@ -92,7 +107,7 @@ class Forwarder:
         # The parent header of what threads say, and its id: of the request that began last.
         self._latest = (b"{}", "")
 
-    def forward(self, record: Record, now: float) -> Began | Failed | Ended | SetupBegan | None:
+    def forward(self, record: Record, now: float) -> Seen:
         """Forward one message of the remote kernel; return what it says of its request."""
         head = record.head
         channel, msg_type, parent = str(head["channel"]), str(head["type"]), str(head["parent"])
@@ -104,7 +119,8 @@ class Forwarder:
             return SetupBegan() if self._setup.note(parent, head.get("state")) else None
         request = self._table.find_any(parent)
         if channel == "iopub":
-            return self._forward_iopub(msg_type, head.get("state"), frames, request, now)
+            seen = self._forward_iopub(msg_type, head.get("state"), frames, request, now)
+            return _serving(head["serves"], request) if "serves" in head else seen
         if request is None:
             self._log.warning("a %s belongs to no request and is dropped", msg_type)
         elif channel == "stdin":
@@ -185,3 +201,19 @@ class Forwarder:
         if json.loads(frames[2]).get("status") == "error" and request.aborts_on_error:
             return Failed(request)
         return None
+
+
+def unreachable_servers(ports: list[int]) -> str:
+    """Return a sentence on servers that no browser reaches."""
+    listed = ", ".join(map(str, ports))
+    return (
+        f"The server at port {listed} is in the session environment. No browser on your machine "
+        "reaches it, unless the kernel runs on the embedded pool with egress "
+        "(`aca-kernel help clients`)."
+    )
+
+
+def _serving(said: Any, request: Request | None) -> Serving | None:
+    if request is None:
+        return None
+    return Serving(request, [int(one) for one in said["ports"]], str(said["network"]))

@@ -14,6 +14,7 @@ package `_aca_remote` (loader.py). Where a module says so it needs pyzmq, ipyker
     install_ipykernel  what a remote kernel needs, where it is missing
     session_ipython    exchanges in a session interpreter that is an IPython
     call_socket        the socket between the agent and its callers
+    servers            servers in the environment that outputs name
     spool              the beginning of the log, in pieces for answers that are cut
     agent_folder       the agent's folder, and its recovery
     depot              files that the kernel keeps in the agent's folder

@@ -19,6 +19,7 @@ from .facts_ahead import FactsAhead
 from .open_requests import OpenRequest, OpenRequests
 from .pacing import Pacing
 from .readiness import Readiness, is_probe
+from .servers import Servers, network
 
 # How long to wait for the reply that belongs to an idle, for the busy of a cell that calls,
 # and for outputs that belong to a prompt: the other socket's thread needs some milliseconds
@@ -26,6 +27,8 @@ from .readiness import Readiness, is_probe
 REPLY_GRACE_SECONDS = 0.2
 BUSY_GRACE_SECONDS = 2.0
 OUTPUT_GRACE_SECONDS = 0.005
+
+_OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
 
 
 class KernelMessages:
@@ -50,6 +53,7 @@ class KernelMessages:
         self.facts_ahead = FactsAhead()
         self._log = log
         self._directory = directory
+        self._servers = Servers()
         self._accepted = 0
         # Of a probe that has not been answered: its id, and how many messages came before it.
         self._asked: tuple[str, int] | None = None
@@ -252,6 +256,8 @@ class KernelMessages:
         head["parent"] = str(_load(frames[1]).get("msg_id", ""))
         if state is not None:
             head["state"] = state
+        elif msg_type in _OUTPUTS and (ports := self._servers.named_in(frames[3])):
+            head["serves"] = {"ports": ports, "network": network()}
         self._log.append(wire.Record(head, tuple(frames)))
         self.pacing.said(msg_type, self._log.end)
 
