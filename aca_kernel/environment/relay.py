@@ -30,15 +30,7 @@ from ..errors import (
     ResultUnknown,
 )
 from ..remote import wire
-from .boot import (
-    BOOT_TIMEOUT_SECONDS,
-    Greeting,
-    boot,
-    code_of,
-    install,
-    reason_of,
-    split_greeting,
-)
+from .boot import BOOT_TIMEOUT_SECONDS, Greeting, boot, code_of, install, reason_of, split_greeting
 from .exchange import Exchange
 from .line_watch import LineWatch
 from .near_files import NearFiles

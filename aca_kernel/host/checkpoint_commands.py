@@ -24,11 +24,7 @@ class CheckpointCommands:
     """Answers the calls that concern checkpoints."""
 
     def __init__(
-        self,
-        table: RequestTable,
-        settings: AcaKernel,
-        checkpoints: Checkpoints,
-        schedule: Schedule,
+        self, table: RequestTable, settings: AcaKernel, checkpoints: Checkpoints, schedule: Schedule
     ) -> None:
         self._table = table
         self._settings = settings

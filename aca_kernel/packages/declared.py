@@ -50,14 +50,7 @@ def read(setting: str, directory: str, is_withheld: Callable[[str], bool]) -> De
             _read_file(path, group, is_withheld, declared)
         except SettingInvalid as error:
             declared.told.append(error.message)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not what it must be"
             declared.told.append(f"{name} of the setting `packages` cannot be read: {reason}.")
     return declared

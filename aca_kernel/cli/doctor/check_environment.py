@@ -15,13 +15,7 @@ from typing import Any
 from ...environment.page_size import SMALLEST_PAGE_CHARACTERS
 from ...environment.relay import Relay
 from ...environment.variables import variables_to_pass
-from ...errors import (
-    AcaKernelError,
-    PoolBusy,
-    PoolNotFound,
-    RemoteProtocolError,
-    ToolFailed,
-)
+from ...errors import AcaKernelError, PoolBusy, PoolNotFound, RemoteProtocolError, ToolFailed
 from ...pool.mcp_client import RUN_SHELL
 from ...pool.tool_result import ToolResult
 from .check_machine import public_address
@@ -207,7 +201,7 @@ async def _round_trip(found: Found) -> CheckOutcome:
     for _ in range(_ROUND_TRIPS):
         started = time.monotonic()
         await environment.persist(
-            lambda: environment.run_python("None", timeout_seconds=_CALL_SECONDS),
+            lambda: environment.run_python("None", timeout_seconds=_CALL_SECONDS)
         )
         taken.append(time.monotonic() - started)
     median = statistics.median(taken)
@@ -336,7 +330,7 @@ async def _run(
     result = await environment.persist(
         lambda: environment.run_python(
             f"{source}\nanswer({arguments})\n", timeout_seconds=timeout_seconds
-        ),
+        )
     )
     if result.is_failed:
         raise ToolFailed(
