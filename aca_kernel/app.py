@@ -167,6 +167,7 @@ class AcaKernelApp(JupyterApp):
             await kernel.serve()
         finally:
             watch.cancel()
+            await backend.close()
 
     def remote_config(
         self,

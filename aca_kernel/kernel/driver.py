@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Driver:
     """One kernel: its front ends on one side, its environments on the other.
 
-    folder: the notebook's; None: the working directory.
+    backend: closed by who has made it. folder: the notebook's; None: the working directory.
     """
 
     def __init__(
@@ -52,7 +52,6 @@ class Driver:
         connection_file: str = "",
     ) -> None:
         self._channels = channels
-        self._backend = backend
         self._inbox = inbox
         self._log = log
         config = launcher.config
@@ -136,7 +135,6 @@ class Driver:
         self._calls.close()
         self._checkpoints.close()
         await self._jobs.close(for_restart=self._is_restarting)
-        await self._backend.close()
         await self._channels.close()
 
     # -- events --------------------------------------------------------------------
