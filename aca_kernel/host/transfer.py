@@ -105,19 +105,20 @@ class Transfers:
             self._table, "download", lambda one: self._place(one) == self._place(asked)
         )
         target = await in_thread(lambda: _target(command, self._folder))
+        file: PartialFile | PartialFolder
+        without: list[int] = []
         if call.head.get("is_folder") is True:
             listing = b"".join(call.parts)
-            folder, without = await in_thread(
+            file, without = await in_thread(
                 lambda: take_folder(target, listing, may_replace=command.force)
             )
-            transfer = self._keep(cell.msg_id, folder)
-            head = {"transfer": transfer, "shown": target, "page": PAGE_BYTES}
-            return {**head, "without": without}, ()
-        file = await in_thread(
-            lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
-        )
+        else:
+            file = await in_thread(
+                lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
+            )
         transfer = self._keep(cell.msg_id, file)
-        return {"transfer": transfer, "shown": target, "page": PAGE_BYTES}, ()
+        head = {"transfer": transfer, "shown": target, "page": PAGE_BYTES, "without": without}
+        return head, ()
 
     async def download_page(self, call: Call) -> Answer:
         """Write the next page of it."""

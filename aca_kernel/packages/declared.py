@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,16 +67,8 @@ def _is_file(name: str) -> bool:
 
 
 def _find(name: str, directory: Path) -> Path | None:
-    for folder in _upwards(directory):
-        path = folder / os.path.expanduser(name)
-        if os.path.isfile(path):
-            return path
-    return None
-
-
-def _upwards(directory: Path) -> Iterator[Path]:
-    yield directory
-    yield from directory.parents
+    folders = (directory, *directory.parents)
+    return next(filter(os.path.isfile, (one / os.path.expanduser(name) for one in folders)), None)
 
 
 def _read_file(
