@@ -108,7 +108,6 @@ class Environment:
             busy_seconds=self._settings.pool_full_timeout_seconds,
             unreachable_seconds=self._settings.reconnect_timeout_seconds,
             key_pending_seconds=self._settings.key_rotation_timeout_seconds,
-            repeat_unknown=True,
             line=None if self._has_place else self.line,
             is_stopped=is_stopped,
         )

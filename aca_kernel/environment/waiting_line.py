@@ -15,7 +15,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from .lock_files import WAITING, LockFile, folder_of
@@ -28,13 +28,13 @@ class WaitingLine:
     """The line for one pool, and one place in it at most.
 
     pool: what identifies the pool.
-    look: called by who is first, now and then: returns what another kernel has left.
+    left: asked by who is first, now and then: yields what other kernels have left.
     joined: monotonic clock of the coming; None while not in it.
     Where no file can be written there is no line: everybody is the first.
     """
 
-    def __init__(self, pool: str, look: Callable[[], Claim | None] | None = None) -> None:
-        self.look = look
+    def __init__(self, pool: str) -> None:
+        self.left: Callable[[], Iterator[Claim]] = lambda: iter(())
         self.joined: float | None = None
         self._folder = folder_of(WAITING, pool)
         self._ticket: LockFile | None = None
