@@ -11,18 +11,16 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..app import begin_launching
 from ..kernel.driver import Driver
+from ..kernel.events import Event
 from ..messaging.memory_channels import MemoryChannel, MemoryChannels, Message
 from ..packages import notebook_block
 from ..system import KILL_SIGNAL
 from .leases import Lease, Leases
 from .sent_ahead import CellsAhead, HeldChannel, PlannedCell
-
-if TYPE_CHECKING:
-    from ..kernel.events import Event
 
 # A library's logger: nothing is shown unless the program wants it.
 _log = logging.getLogger("aca_kernel.in_process")

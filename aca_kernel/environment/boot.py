@@ -8,15 +8,13 @@ import json
 import zlib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import RemoteProtocolError
+from ..pool.tool_result import ToolResult
 from ..remote import wire
 from . import remote_sources
-
-if TYPE_CHECKING:
-    from ..pool.tool_result import ToolResult
-    from .environment import Environment
+from .environment import Environment
 
 _BOOT = (
     '(lambda p:(lambda g:(exec(p["files"]["loader.py"],g),print(g["load"](p)))and None)'

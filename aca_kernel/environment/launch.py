@@ -9,24 +9,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
-from ..messaging.inbox import Noticed
+from ..messaging.inbox import Inbox, Noticed
+from ..pool.backend import Backend
+from ..pool.mcp_client import McpClient
+from ..settings import AcaKernel
 from . import remote_sources
 from .environment import Environment, launch_id
-from .handover import WarmEnvironments
+from .handover import Claim, WarmEnvironments
 from .relay import Relay
-from .retry import EnvironmentLeft, first_contact
+from .retry import CallEvent, EnvironmentLeft, first_contact
 from .waiting_line import WaitingLine
-
-if TYPE_CHECKING:
-    from ..messaging.inbox import Inbox
-    from ..pool.backend import Backend
-    from ..pool.mcp_client import McpClient
-    from ..settings import AcaKernel
-    from .handover import Claim
-    from .retry import CallEvent
 
 # Each process of a remote kernel, and what it has started, carries the nonce of its generation.
 _END_GENERATION = (

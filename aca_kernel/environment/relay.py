@@ -17,7 +17,7 @@ import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import (
     AcaKernelError,
@@ -29,8 +29,10 @@ from ..errors import (
     RemoteProtocolError,
     ResultUnknown,
 )
+from ..pool.tool_result import ToolResult
 from ..remote import wire
 from .boot import BOOT_TIMEOUT_SECONDS, Greeting, boot, code_of, install, reason_of, split_greeting
+from .environment import Environment
 from .exchange import Exchange
 from .line_watch import LineWatch
 from .near_files import NearFiles
@@ -38,10 +40,6 @@ from .retry import CallRepeated
 from .side_by_side import SideBySide
 from .side_channel import SideChannel
 from .tool_call import ToolCall
-
-if TYPE_CHECKING:
-    from ..pool.tool_result import ToolResult
-    from .environment import Environment
 
 # What an exchange takes beyond its window before its answer counts as lost: some seconds for the
 # environment, some round trips, and what it carries on a slow line. Asking again costs a call and

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..errors import (
     AcaKernelError,
@@ -23,11 +23,9 @@ from ..errors import (
 )
 from ..messaging.inbox import Inbox, Noticed
 from ..pool.mcp_errors import POOL_FULL
-
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
-    from .handover import Claim
-    from .waiting_line import WaitingLine
+from ..settings import AcaKernel
+from .handover import Claim
+from .waiting_line import WaitingLine
 
 T = TypeVar("T")
 

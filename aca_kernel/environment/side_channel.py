@@ -10,17 +10,13 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from typing import TYPE_CHECKING
 
 from ..errors import AcaKernelError, ToolFailed
 from ..remote import ahead
 from ..remote.agent_folder import INTERRUPTED
-
-if TYPE_CHECKING:
-    from .boot import Greeting
-    from .environment import Environment
-    from .exchange import Exchange
-
+from .boot import Greeting
+from .environment import Environment
+from .exchange import Exchange
 
 # Of what is shown of commands.
 _LONGEST_SHOWN_CHARACTERS = 10_000

@@ -16,12 +16,9 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
+from .handover import Claim
 from .lock_files import WAITING, LockFile, folder_of
-
-if TYPE_CHECKING:
-    from .handover import Claim
 
 
 class WaitingLine:

@@ -12,21 +12,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import CallRefused
+from ..messaging.requests import RequestTable
 from ..remote.command_line import Command
 from ..remote.folder_stream import PartialFolder, SourceFolder, pack
 from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
 from ..system import is_plain_path
+from .call import Answer, Call
 from .folder_transfer import open_folder, take_folder
 from .open_files import NOT_OPEN, OpenFiles, in_thread
 from .paged_source import PAGE_BYTES, PagedSource
 from .permission import find_permission
-
-if TYPE_CHECKING:
-    from ..messaging.requests import RequestTable
-    from .call import Answer, Call
 
 _File = PagedSource[SourceFile] | PagedSource[SourceFolder] | PartialFile | PartialFolder
 
