@@ -3,8 +3,6 @@
 A list of the files goes ahead of it. What arrives is written into a folder beside its target, which
 takes the target's name when the checksum of all is that of the sender; where there is a folder
 already, each file takes its place in that then. Used by both halves.
-
-Standard library only; oldest Python 3.9.
 """
 
 from __future__ import annotations

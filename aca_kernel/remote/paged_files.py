@@ -3,8 +3,6 @@
 A file that arrives is written in the folder of its target, under a name that says that it is a part
 or under none, and takes the target's name when its checksum is that of the sender. Used by both
 halves.
-
-Standard library only; oldest Python 3.9.
 """
 
 from __future__ import annotations

@@ -17,8 +17,6 @@ A folder is a list of its entries (folder_stream.py) and then its files, in one 
     download_end    {transfer, digest}               {}
 
 The digest of upload_page is that of all pages so far; the last one counts.
-
-Standard library only.
 """
 
 from __future__ import annotations
