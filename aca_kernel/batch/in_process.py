@@ -125,7 +125,7 @@ class InProcessManager:
             if now:
                 self._driver.stop()
             else:
-                request = self._channels.msg("shutdown_request", {"restart": restart})
+                request = self._channels.session.msg("shutdown_request", {"restart": restart})
                 self._channels.control.send(request)
         await self.cleanup_resources()
 
@@ -146,7 +146,7 @@ class InProcessClient:
 
     def __init__(self, manager: InProcessManager, channels: MemoryChannels) -> None:
         self.allow_stdin = False
-        self.session = channels
+        self.session = channels.session
         self.shell_channel = HeldChannel(channels.shell)
         self.iopub_channel = HeldChannel(channels.iopub)
         self.stdin_channel: MemoryChannel = channels.stdin
