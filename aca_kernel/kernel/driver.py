@@ -180,10 +180,10 @@ class Driver:
                     relay.send_along()
             case do.Wake():
                 if relay is not None:
-                    self._tasks.start(relay.wake(), "end a call early")
+                    self._tasks.start(relay.side.wake(), "end a call early")
             case do.StartAhead():
                 if relay is not None:
-                    starting = relay.start_ahead(command.msg_id, command.commands)
+                    starting = relay.side.start_ahead(command.msg_id, command.commands)
                     self._tasks.start(starting, "start a command ahead")
             case do.LookAhead():
                 self._jobs.look_ahead(command.commands)

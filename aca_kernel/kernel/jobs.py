@@ -158,7 +158,7 @@ class Jobs:
 
     async def _kill(self, relay: Relay | None) -> None:
         if relay is not None and not self._backend.is_embedded:
-            await relay.kill()
+            await relay.side.kill()
 
     # -- jobs ------------------------------------------------------------------------
 

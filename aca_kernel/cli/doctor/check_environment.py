@@ -325,12 +325,10 @@ async def _run(
 ) -> ToolResult:
     source = resources.files(__package__).joinpath("probe.py").read_text(encoding="utf-8")
     # JSON in ASCII is a Python literal too.
-    arguments = json.dumps(json.dumps({"question": question, **given}))
+    call = f"answer({question}, {json.dumps(json.dumps(given))})"
     environment = found.environment
     result = await environment.persist(
-        lambda: environment.run_python(
-            f"{source}\nanswer({arguments})\n", timeout_seconds=timeout_seconds
-        )
+        lambda: environment.run_python(f"{source}\n{call}\n", timeout_seconds=timeout_seconds)
     )
     if result.is_failed:
         raise ToolFailed(
