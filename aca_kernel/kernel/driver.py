@@ -16,10 +16,14 @@ from ..checkpoint.carrier import Carrier
 from ..checkpoint.checkpoints import Checkpoints
 from ..checkpoint.schedule import Schedule
 from ..checkpoint.store import Store
+from ..environment.launch import Launcher
+from ..environment.relay import Relay
 from ..errors import AcaKernelError, CheckpointFailed
 from ..host import calls
 from ..host.call import Concerned
 from ..messaging.outgoing import Forward, ForwardReply, Publish, Reply
+from ..pool.backend import Backend
+from ..settings import AcaKernel
 from . import commands as do
 from . import events as on
 from .core import Core, CoreOptions
@@ -27,11 +31,7 @@ from .jobs import Jobs
 from .tasks import Tasks
 
 if TYPE_CHECKING:
-    from ..environment.launch import Launcher
-    from ..environment.relay import Relay
     from ..messaging.front_ends import FrontEnds
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
 
 
 class Driver:
