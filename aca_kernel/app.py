@@ -167,6 +167,7 @@ class AcaKernelApp(JupyterApp):
             await kernel.serve()
         finally:
             watch.cancel()
+            await backend.close()
 
     def remote_config(
         self,
@@ -213,9 +214,10 @@ class AcaKernelApp(JupyterApp):
     def identity(self) -> dict[str, str]:
         """Return session and user name of all messages of this kernel and its remote kernels."""
         section = self.config.get("Session", {})
+        user = os.environ.get("USER") or os.environ.get("USERNAME")
         return {
             "session": str(section.get("session") or uuid.uuid4()),
-            "username": str(section.get("username") or _user() or "username"),
+            "username": str(section.get("username") or user or "username"),
         }
 
     def _connection_info(self) -> dict[str, Any]:
@@ -267,10 +269,6 @@ class AcaKernelApp(JupyterApp):
                 except (TypeError, ValueError):  # no value, such as `c.X.y.append(1)`, or an object
                     refused.append(f"{section}.{name}")
         return traits, refused
-
-
-def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("USERNAME") or ""
 
 
 def _files_root(settings: AcaKernel, folder: str | None = None) -> dict[str, Any]:

@@ -124,8 +124,7 @@ class AcaKernel(Configurable):
     ).tag(config=True)
 
     allow_plain_http = Bool(
-        False,
-        help="Send keys and tokens in the clear to `http://` endpoints on other machines.",
+        False, help="Send keys and tokens in the clear to `http://` endpoints on other machines."
     ).tag(config=True)
 
     cooldown_seconds = Integer(

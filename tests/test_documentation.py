@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
+import importlib.util
 import logging
 import re
 import shlex
@@ -16,7 +16,7 @@ import pytest
 
 from aca_kernel import __version__
 from aca_kernel.checkpoint import wording
-from aca_kernel.cli import _COMMANDS, _Group, _Subcommand, main, run
+from aca_kernel.cli import _COMMANDS, main, run
 from aca_kernel.cli.doctor import check_azure, check_environment, check_network, check_pool
 from aca_kernel.kernel.recovery import Recovery
 from aca_kernel.localpool import options, serve
@@ -80,9 +80,9 @@ def test_settings_table_names_the_environment_variable(
 
 
 def test_command_table_lists_every_command_for_pools_in_azure() -> None:
-    pool = _COMMANDS["pool"]
-    assert isinstance(pool, _Group)
-    offered = {f"aca-kernel pool {name}" for name in pool.commands} - {"aca-kernel pool serve"}
+    _, commands = _COMMANDS["pool"]
+    assert isinstance(commands, dict)
+    offered = {f"aca-kernel pool {name}" for name in commands} - {"aca-kernel pool serve"}
     assert set(table("azure", "command")) == offered
 
 
@@ -197,13 +197,13 @@ def mentioned() -> list[str]:
 
 def module_of(words: list[str]) -> str | None:
     """Return the module of the subcommand that a command line names; None for a group."""
-    known: object = _Group("", _COMMANDS)
+    known: object = _COMMANDS
     for word in words:
-        if isinstance(known, _Group):
+        if isinstance(known, dict):
             if not re.fullmatch(r"[a-z-]+", word) or word.startswith("-"):
                 break
-            known = known.commands[word]
-    return known.module if isinstance(known, _Subcommand) else None
+            _, known = known[word]
+    return importlib.util.resolve_name(known, "aca_kernel.cli") if isinstance(known, str) else None
 
 
 @pytest.mark.parametrize("line", commands())

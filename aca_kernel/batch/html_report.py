@@ -6,13 +6,12 @@ Nothing is loaded from elsewhere, and no script runs in it. What comes from note
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
-from .outcomes import Batch, CellError, Outcome, Status
+from .outcomes import Batch, CellError, Outcome, counts_of
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
@@ -41,8 +40,7 @@ td { overflow-wrap: anywhere; }
 
 def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
     """Return the page. path: where it will be, for links to the outputs."""
-    counts = Counter(outcome.status for outcome in outcomes)
-    totals = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    title = escape(counts_of(outcomes))
     shard = f", part {batch.shard}" if batch.shard else ""
     longest = max((sum(one.cell_seconds) for one in outcomes), default=0.0)
     rows = "\n".join(_row(path, outcome, longest) for outcome in outcomes)
@@ -50,9 +48,9 @@ def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>{escape(totals or "nothing to run")}</title>
+<title>{title}</title>
 <style>{_STYLE}</style>
-<h1>{escape(totals or "nothing to run")}</h1>
+<h1>{title}</h1>
 <p>{escape(_when(batch.started))}, {batch.seconds:.1f} s, {batch.jobs} at a time{escape(shard)}.
 Each cell is as wide as it took, in two colours by turns, red if it failed; the longest notebook
 fills the column.</p>

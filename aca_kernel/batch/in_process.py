@@ -11,18 +11,16 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..app import begin_launching
 from ..kernel.driver import Driver
+from ..kernel.events import Event
 from ..messaging.memory_channels import MemoryChannel, MemoryChannels, Message
 from ..packages import notebook_block
 from ..system import KILL_SIGNAL
 from .leases import Lease, Leases
 from .sent_ahead import CellsAhead, HeldChannel, PlannedCell
-
-if TYPE_CHECKING:
-    from ..kernel.events import Event
 
 # A library's logger: nothing is shown unless the program wants it.
 _log = logging.getLogger("aca_kernel.in_process")
@@ -127,7 +125,7 @@ class InProcessManager:
             if now:
                 self._driver.stop()
             else:
-                request = self._channels.msg("shutdown_request", {"restart": restart})
+                request = self._channels.session.msg("shutdown_request", {"restart": restart})
                 self._channels.control.send(request)
         await self.cleanup_resources()
 
@@ -148,7 +146,7 @@ class InProcessClient:
 
     def __init__(self, manager: InProcessManager, channels: MemoryChannels) -> None:
         self.allow_stdin = False
-        self.session = channels
+        self.session = channels.session
         self.shell_channel = HeldChannel(channels.shell)
         self.iopub_channel = HeldChannel(channels.iopub)
         self.stdin_channel: MemoryChannel = channels.stdin

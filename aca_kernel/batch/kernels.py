@@ -204,11 +204,8 @@ def _is_ours(spec: KernelSpec) -> bool:
     # A virtual environment's Python is a link to another one's.
     folders = {os.path.realpath(os.path.dirname(one)) for one in (python, sys.executable)}
     is_this = python in THIS_PYTHON or (os.path.isabs(python) and len(folders) == 1)
-    return is_this and spec.argv[1:3] == ["-m", _MODULE] and not _provisioner_of(spec)
-
-
-def _provisioner_of(spec: KernelSpec) -> Any:
-    return (spec.metadata or {}).get("kernel_provisioner")
+    has_provisioner = bool((spec.metadata or {}).get("kernel_provisioner"))
+    return is_this and spec.argv[1:3] == ["-m", _MODULE] and not has_provisioner
 
 
 def _settings_of(spec: KernelSpec) -> AcaKernel | None:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from string import Template
-from typing import TYPE_CHECKING
 
 from traitlets import TraitError
 
@@ -20,55 +19,13 @@ from ..environment.variables import variables_to_pass
 from ..pool.backend import Backend
 from ..settings import AcaKernel
 
-if TYPE_CHECKING:
-    from ..pool.mcp_client import McpClient
-
-
-class KeptBackend(Backend):
-    """A session pool that outlives its kernel."""
-
-    def __init__(self, kept: Backend) -> None:
-        self._kept = kept
-        self.is_embedded = kept.is_embedded
-
-    async def connect(self) -> McpClient:
-        """See Backend."""
-        return await self._kept.connect()
-
-    def is_lost(self) -> bool:
-        """See Backend."""
-        return self._kept.is_lost()
-
-    def notice(self) -> str:
-        """See Backend."""
-        return self._kept.notice()
-
-    def title(self, endpoint: str) -> str:
-        """See Backend."""
-        return self._kept.title(endpoint)
-
-    def isolation(self) -> str:
-        """See Backend."""
-        return self._kept.isolation()
-
-    async def discard_environment(self, environment_id: str) -> None:
-        """See Backend."""
-        await self._kept.discard_environment(environment_id)
-
-    async def close(self) -> None:
-        """Leave it open for the next kernel."""
-
-    async def close_kept(self) -> None:
-        """Release it."""
-        await self._kept.close()
-
 
 @dataclass(frozen=True)
 class Lease:
     """What one kernel has for as long as it runs."""
 
     settings: AcaKernel
-    backend: KeptBackend
+    backend: Backend
 
 
 class Leases:
@@ -110,7 +67,7 @@ class Leases:
         try:
             settings = AcaKernel(parent=self.app)
             settings.environ = self.environ
-            lease = Lease(settings, KeptBackend(backend_of(settings)))
+            lease = Lease(settings, backend_of(settings))
         except TraitError as error:
             raise RuntimeError(f"The kernel's settings are invalid: {error}") from error
         self._all.append(lease)
@@ -127,4 +84,4 @@ class Leases:
     async def close(self) -> None:
         """Close all connections."""
         for lease in self._all:
-            await lease.backend.close_kept()
+            await lease.backend.close()

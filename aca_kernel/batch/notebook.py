@@ -127,7 +127,7 @@ class NotebookRun:
         outcome = self.outcome
         prepare(notebook)
         inject(notebook, self._options.parameters, target.name, target.language)
-        outcome.cells, outcome.cells_run = _count(notebook), 0
+        outcome.cells, outcome.cells_run = sum(map(is_run, notebook.cells)), 0
         outcome.cell_seconds = []
         self._has_started = False
         saver = Saver(notebook, self._job.output, print_)
@@ -203,11 +203,6 @@ class NotebookRun:
     def _fail(self, error: CellError) -> None:
         self.outcome.status = Status.FAILED
         self.outcome.errors = [error]
-
-
-def _count(notebook: NotebookNode) -> int:
-    """Count the cells that nbclient runs."""
-    return sum(is_run(cell) for cell in notebook.cells)
 
 
 def _packages(notebook: NotebookNode) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -98,6 +100,13 @@ class Outcome:
     def is_good(self) -> bool:
         """Whether its output is complete."""
         return self.status in (Status.DONE, Status.SKIPPED)
+
+
+def counts_of(outcomes: Sequence[Outcome]) -> str:
+    """Return in words how many notebooks have come to which end."""
+    counts = Counter(outcome.status for outcome in outcomes)
+    parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
+    return ", ".join(parts) or "nothing to run"
 
 
 @dataclass(frozen=True)

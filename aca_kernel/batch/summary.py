@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich.text import Text
 
 from .lines import counted, plain, print_table
-from .outcomes import STYLES, Outcome, Status
+from .outcomes import STYLES, Outcome, Status, counts_of
 
 
 def print_problems(stream: TextIO, outcomes: Sequence[Outcome]) -> None:
@@ -21,12 +20,10 @@ def print_problems(stream: TextIO, outcomes: Sequence[Outcome]) -> None:
 
 def totals(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Return the last line."""
-    counts = Counter(outcome.status for outcome in outcomes)
-    parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
-    parts = parts or ["nothing to run"]
+    ends = counts_of(outcomes)
     again = sum(outcome.attempts > 1 for outcome in outcomes)
     remark = f" {again} restarted, because environments ended under them." if again else ""
-    return f"{counted(len(outcomes), 'notebook')} in {seconds:.1f} s: {', '.join(parts)}.{remark}"
+    return f"{counted(len(outcomes), 'notebook')} in {seconds:.1f} s: {ends}.{remark}"
 
 
 def _rows(outcome: Outcome) -> Iterator[tuple[str, Text, str, str, str]]:

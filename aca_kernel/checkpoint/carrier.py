@@ -15,14 +15,12 @@ import itertools
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import AcaKernelError, CheckpointFailed
+from ..messaging.inbox import Inbox
 from ..remote.state_messages import PREFIX, REPLY, REQUEST
 from ..remote.wire import Record
-
-if TYPE_CHECKING:
-    from ..messaging.inbox import Inbox
 
 
 class CarryAsked(NamedTuple):

@@ -13,8 +13,9 @@ import contextlib
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from ..environment.near_files import NearFiles
 from ..errors import (
     AcaKernelError,
     CheckpointDamaged,
@@ -22,17 +23,14 @@ from ..errors import (
     CheckpointSuperseded,
     EnvironmentGone,
 )
+from ..messaging.inbox import Inbox
+from ..settings import AcaKernel
 from . import leftovers, limits, wording
+from .carrier import Carrier
 from .collecting import Collecting, checked_pack, named
 from .leftovers import Leftovers
 from .putting import Putting, all_of
 from .store import Store
-
-if TYPE_CHECKING:
-    from ..environment.near_files import NearFiles
-    from ..messaging.inbox import Inbox
-    from ..settings import AcaKernel
-    from .carrier import Carrier
 
 _KNOWN = "state/known"
 _LOADING = "state/loading"

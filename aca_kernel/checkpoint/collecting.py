@@ -10,17 +10,15 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..environment.near_files import NearFiles
 from ..errors import CheckpointFailed
 from . import leftovers, limits
+from .carrier import Carrier
 from .intact import is_intact
 from .store import Store
 from .window import Window
-
-if TYPE_CHECKING:
-    from ..environment.near_files import NearFiles
-    from .carrier import Carrier
 
 # A page that is fetched takes some tens of milliseconds, which is what a cell may have to wait
 # for it. Where a cell waits anyway: the larger the better.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..environment import remote_sources
 from ..errors import CheckpointFailed
-
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
+from ..settings import AcaKernel
 
 MEGABYTE = 1_000_000
 

@@ -11,16 +11,14 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..environment.near_files import NearFiles
 from . import leftovers, limits
+from .carrier import Carrier
 from .intact import is_intact
 from .store import Store, remove_abandoned
 from .window import Window
-
-if TYPE_CHECKING:
-    from ..environment.near_files import NearFiles
-    from .carrier import Carrier
 
 # So many pages are under way: an exchange carries as many as fit.
 _PAGE_BYTES = 3 * 1024 * 1024

@@ -10,15 +10,13 @@ import asyncio
 import logging
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..environment.environment import Environment
 from ..errors import AcaKernelError, CheckpointSuperseded, EnvironmentGone
-
-if TYPE_CHECKING:
-    from ..environment.environment import Environment
-    from ..messaging.inbox import Inbox
-    from ..settings import AcaKernel
-    from .checkpoints import Checkpoints
+from ..messaging.inbox import Inbox
+from ..settings import AcaKernel
+from .checkpoints import Checkpoints
 
 # A kept environment is called when so much of its cooldown has passed.
 _KEEP_SHARE = 0.5

@@ -25,8 +25,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from .. import __version__, system
 from ..errors import AcaKernelError, SettingInvalid
@@ -38,74 +37,38 @@ _EXIT_INTERRUPTED = 130
 _EXIT_BROKEN_PIPE = 141
 
 
-@dataclass(frozen=True)
-class _Subcommand:
-    """A subcommand with its module."""
+# A subcommand's module below this package, or a group's subcommands, each with its summary.
+_Commands: TypeAlias = Mapping[str, "tuple[str, str | _Commands]"]
 
-    summary: str
-    module: str
-
-
-@dataclass(frozen=True)
-class _Group:
-    """A group of subcommands."""
-
-    summary: str
-    commands: Mapping[str, _Subcommand | _Group]
-
-
-_COMMANDS: Mapping[str, _Subcommand | _Group] = {
-    "install": _Subcommand(
-        "write a kernelspec, so that Jupyter and VS Code offer this kernel",
-        "aca_kernel.cli.install",
-    ),
-    "doctor": _Subcommand(
-        "check, step by step, what a kernel start would do",
-        "aca_kernel.cli.doctor.command",
-    ),
-    "mcp-config": _Subcommand(
-        "connect GitHub Copilot in VS Code to a session pool",
-        "aca_kernel.cli.mcp_config",
-    ),
-    "run": _Subcommand("run many notebooks, several at a time", "aca_kernel.cli.run"),
-    "report": _Group(
+_COMMANDS: _Commands = {
+    "install": ("write a kernelspec, so that Jupyter and VS Code offer this kernel", ".install"),
+    "doctor": ("check, step by step, what a kernel start would do", ".doctor.command"),
+    "mcp-config": ("connect GitHub Copilot in VS Code to a session pool", ".mcp_config"),
+    "run": ("run many notebooks, several at a time", ".run"),
+    "report": (
         "work with reports of batches",
-        {
-            "merge": _Subcommand(
-                "make one report of those of several runs", "aca_kernel.cli.merge_reports"
-            ),
-        },
+        {"merge": ("make one report of those of several runs", ".merge_reports")},
     ),
-    "upload": _Subcommand(
-        "send a file or folder to a kernel's environment", "aca_kernel.cli.files.upload"
-    ),
-    "download": _Subcommand(
-        "bring a file or folder of a kernel's environment", "aca_kernel.cli.files.download"
-    ),
-    "help": _Subcommand("show a page of the documentation", "aca_kernel.cli.help_pages"),
-    "checkpoints": _Group(
+    "upload": ("send a file or folder to a kernel's environment", ".files.upload"),
+    "download": ("bring a file or folder of a kernel's environment", ".files.download"),
+    "help": ("show a page of the documentation", ".help_pages"),
+    "checkpoints": (
         "list and delete the checkpoints that kernels have kept",
         {
-            "list": _Subcommand("list the checkpoints", "aca_kernel.cli.checkpoints.list"),
-            "delete": _Subcommand("delete checkpoints", "aca_kernel.cli.checkpoints.delete"),
+            "list": ("list the checkpoints", ".checkpoints.list"),
+            "delete": ("delete checkpoints", ".checkpoints.delete"),
         },
     ),
-    "pool": _Group(
+    "pool": (
         "work with session pools",
         {
-            "serve": _Subcommand(
-                "serve a session pool on this machine", "aca_kernel.localpool.serve"
-            ),
-            "create": _Subcommand("create a session pool in Azure", "aca_kernel.cli.pool.create"),
-            "show": _Subcommand("show a session pool in Azure", "aca_kernel.cli.pool.show"),
-            "list": _Subcommand("list the session pools in Azure", "aca_kernel.cli.pool.list"),
-            "delete": _Subcommand("delete a session pool in Azure", "aca_kernel.cli.pool.delete"),
-            "rotate-key": _Subcommand(
-                "replace the API key of a session pool in Azure", "aca_kernel.cli.pool.rotate_key"
-            ),
-            "template": _Subcommand(
-                "print an ARM template for a session pool", "aca_kernel.cli.pool.template"
-            ),
+            "serve": ("serve a session pool on this machine", "..localpool.serve"),
+            "create": ("create a session pool in Azure", ".pool.create"),
+            "show": ("show a session pool in Azure", ".pool.show"),
+            "list": ("list the session pools in Azure", ".pool.list"),
+            "delete": ("delete a session pool in Azure", ".pool.delete"),
+            "rotate-key": ("replace the API key of a session pool in Azure", ".pool.rotate_key"),
+            "template": ("print an ARM template for a session pool", ".pool.template"),
         },
     ),
 }
@@ -138,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _add_commands(parser, _COMMANDS, words)
         namespace = parser.parse_args(words)
         program = namespace.prog
-        status = importlib.import_module(namespace.module).run(namespace)
+        status = namespace.module.run(namespace)
         return int(system.run_loop(status) if asyncio.iscoroutine(status) else status)
     except AcaKernelError as error:
         print(f"{program}: {error.message}", file=sys.stderr)
@@ -159,23 +122,22 @@ def _take_any_text() -> None:
 
 
 def _add_commands(
-    parser: argparse.ArgumentParser,
-    commands: Mapping[str, _Subcommand | _Group],
-    words: Sequence[str],
+    parser: argparse.ArgumentParser, commands: _Commands, words: Sequence[str]
 ) -> None:
     """Add all subcommands, and the arguments of the one that `words` starts with."""
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, command in commands.items():
+    for name, (summary, below) in commands.items():
         subparser = subparsers.add_parser(
             name,
-            help=command.summary,
-            description=command.summary[0].upper() + command.summary[1:] + ".",
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
             allow_abbrev=False,
         )
         if list(words[:1]) != [name]:
             continue
-        if isinstance(command, _Group):
-            _add_commands(subparser, command.commands, words[1:])
+        if isinstance(below, str):
+            module = importlib.import_module(below, __package__)
+            module.add_arguments(subparser)
+            subparser.set_defaults(module=module, prog=subparser.prog)
         else:
-            importlib.import_module(command.module).add_arguments(subparser)
-            subparser.set_defaults(module=command.module, prog=subparser.prog)
+            _add_commands(subparser, below, words[1:])

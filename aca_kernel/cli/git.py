@@ -35,7 +35,9 @@ def keep_out_of_git(repository: Path, path: Path) -> Path | None:
     line = "/" + re.sub(r"([\\*?\[\]]| $)", r"\\\1", relative)
     try:
         text = ignore.read_bytes().decode("utf-8") if ignore.exists() else ""
-        if _is_ignored(repository, relative, line in text.splitlines()):
+        status = _git(repository, "check-ignore", "--quiet", "--no-index", "--", relative)
+        # Git knows all sources of patterns; without it, the .gitignore decides.
+        if status == 0 or (status != 1 and line in text.splitlines()):
             return None
         end = "\r\n" if "\r\n" in text else "\n"
         text += end if text and not text.endswith("\n") else ""
@@ -54,12 +56,6 @@ def is_tracked(repository: Path, path: Path) -> bool:
     return (
         _git(repository, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", relative) == 0
     )
-
-
-def _is_ignored(repository: Path, relative: str, is_listed: bool) -> bool:
-    """Ask git, which knows all sources of patterns; without git, the .gitignore decides."""
-    status = _git(repository, "check-ignore", "--quiet", "--no-index", "--", relative)
-    return is_listed if status not in (0, 1) else status == 0
 
 
 def _git(repository: Path, *words: str) -> int | None:

@@ -78,7 +78,8 @@ class McpFile:
             ) from error
         bare = _COMMENT.sub(lambda found: found[1] or " ", text.removeprefix("\ufeff"))
         content = _parse(path, bare)
-        return cls(path, text, content, has_comments=_has_comments(text))
+        has_comments = any(found[1] is None for found in _COMMENT.finditer(text))
+        return cls(path, text, content, has_comments=has_comments)
 
     def merged(self, new: dict[str, Any], server: str) -> dict[str, Any] | None:
         """Return the content with a server added; None: comments would be lost by that."""
@@ -156,10 +157,6 @@ def _parse(path: Path, bare: str) -> dict[str, Any]:
             "`inputs`. Correct it first; nothing was written."
         )
     return content
-
-
-def _has_comments(text: str) -> bool:
-    return any(found[1] is None for found in _COMMENT.finditer(text))
 
 
 def _is_input(one: Any, server: str) -> bool:

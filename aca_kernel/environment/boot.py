@@ -8,15 +8,13 @@ import json
 import zlib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import RemoteProtocolError
+from ..pool.tool_result import ToolResult
 from ..remote import wire
 from . import remote_sources
-
-if TYPE_CHECKING:
-    from ..pool.tool_result import ToolResult
-    from .environment import Environment
+from .environment import Environment
 
 _BOOT = (
     '(lambda p:(lambda g:(exec(p["files"]["loader.py"],g),print(g["load"](p)))and None)'
@@ -65,8 +63,12 @@ def code_of(nonce: str, config: dict[str, Any], *, is_near: bool = False) -> str
 
     is_near: the environment may see this package, and need not compile what is sent.
     """
-    compiled = remote_sources.folder() if is_near else ""
-    return _BOOT % _payload(nonce, {**config, "compiled": compiled})
+    told = {**config, "compiled": remote_sources.folder() if is_near else ""}
+    rest = json.dumps({"nonce": nonce, "config": told})[1:]
+    start, packer = _packed_sources()
+    packer = packer.copy()
+    packed = start + packer.compress(f", {rest}".encode("ascii")) + packer.flush()
+    return _BOOT % base64.b64encode(packed).decode("ascii")
 
 
 def split_greeting(text: str) -> tuple[Greeting | None, str]:
@@ -123,14 +125,6 @@ def _greeting(page: wire.Page) -> Greeting:
         remote_pid=int(head.get("pid") or 0),
         directory=str(head.get("directory", "")),
     )
-
-
-def _payload(nonce: str, config: dict[str, Any]) -> str:
-    start, packer = _packed_sources()
-    packer = packer.copy()
-    rest = json.dumps({"nonce": nonce, "config": config})[1:]
-    packed = start + packer.compress(f", {rest}".encode("ascii")) + packer.flush()
-    return base64.b64encode(packed).decode("ascii")
 
 
 @cache

@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from ..errors import EnvironmentGone, PoolUnreachable, RemoteProtocolError, ResultUnknown
+from ..messaging.inbox import Inbox
+from ..pool.backend import Backend, NearFolder
 from ..pool.mcp_client import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient
 from ..pool.tool_result import ToolResult
-from .handover import ClaimState
-from .retry import first_contact, persist
-
-if TYPE_CHECKING:
-    from ..messaging.inbox import Inbox
-    from ..pool.backend import Backend, NearFolder
-    from ..settings import AcaKernel
-    from .handover import Claim
-    from .retry import CallEvent
-    from .waiting_line import WaitingLine
+from ..settings import AcaKernel
+from .handover import Claim, ClaimState
+from .retry import CallEvent, first_contact, persist
+from .waiting_line import WaitingLine
 
 T = TypeVar("T")
 
@@ -108,7 +104,6 @@ class Environment:
             busy_seconds=self._settings.pool_full_timeout_seconds,
             unreachable_seconds=self._settings.reconnect_timeout_seconds,
             key_pending_seconds=self._settings.key_rotation_timeout_seconds,
-            repeat_unknown=True,
             line=None if self._has_place else self.line,
             is_stopped=is_stopped,
         )

@@ -19,19 +19,16 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from typing import TYPE_CHECKING
 
 from ..errors import EnvironmentGone, LocalProtocolError, RemoteProtocolError
 from ..remote import wire
 from ..remote.session_ipython import EXCHANGE_BEGIN
 from ..remote.spool import Piece
+from ..remote.wire import Record
 from .boot import MOST_ANSWERS_WITHOUT_FRAME
 from .page_size import PageSize, SentSize
 from .tool_call import ToolCall
 from .windows import WINDOW_UNKNOWN_SECONDS, Windows
-
-if TYPE_CHECKING:
-    from ..remote.wire import Record
 
 NO_AGENT = "~aca1:none~"
 

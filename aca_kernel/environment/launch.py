@@ -6,27 +6,22 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import AcaKernelError, EnvironmentGone, RemoteProtocolError
-from ..messaging.inbox import Noticed
+from ..messaging.inbox import Inbox, Noticed
+from ..pool.backend import Backend
+from ..pool.mcp_client import McpClient
+from ..settings import AcaKernel
 from . import remote_sources
 from .environment import Environment, launch_id
-from .handover import WarmEnvironments
+from .handover import Claim, WarmEnvironments
 from .relay import Relay
-from .retry import EnvironmentLeft, first_contact
+from .retry import CallEvent, EnvironmentLeft, first_contact
 from .waiting_line import WaitingLine
-
-if TYPE_CHECKING:
-    from ..messaging.inbox import Inbox
-    from ..pool.backend import Backend
-    from ..pool.mcp_client import McpClient
-    from ..settings import AcaKernel
-    from .handover import Claim
-    from .retry import CallEvent
 
 # Each process of a remote kernel, and what it has started, carries the nonce of its generation.
 _END_GENERATION = (
@@ -184,11 +179,10 @@ class Launcher:
             prepared.environment.release(keep=False)
             prepared = None
         client = await first_contact(self._backend.connect, self._settings, self._inbox)
-        warm, look = self._warm_environments(client), None
+        warm = self._warm_environments(client)
+        line = WaitingLine(client.endpoint)
         if warm is not None:
-            left = partial(warm.take, self._settings.cooldown_seconds, is_waiting=True)
-            look = partial(_first_of, left)
-        line = WaitingLine(client.endpoint, look)
+            line.left = partial(warm.take, self._settings.cooldown_seconds, is_waiting=True)
         try:
             return await self._try_to_launch(warm, line, prepared)
         finally:
@@ -212,12 +206,10 @@ class Launcher:
     ) -> Launched:
         for attempt in range(_ATTEMPTS):
             try:
-                launched = await self._launch_once(warm, line, prepared if not attempt else None)
+                return await self._launch_once(warm, line, prepared if not attempt else None)
             except EnvironmentGone:
                 # Between its launch and its first use: nothing was in it yet.
                 await asyncio.sleep(0.2 * 2**attempt)
-            else:
-                return launched
         raise RemoteProtocolError(
             "Every environment that the session pool launches is gone before its first use. "
             "Check the pool, then run the cell again."
@@ -331,10 +323,6 @@ class Launcher:
         notice = "" if self._is_backend_noticed else self._backend.notice()
         self._is_backend_noticed = self._is_backend_noticed or bool(notice)
         return (notice,) if notice else ()
-
-
-def _first_of(claims: Callable[[], Iterator[Claim]]) -> Claim | None:
-    return next(claims(), None)
 
 
 @contextlib.contextmanager

@@ -16,12 +16,9 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Iterator
-from typing import TYPE_CHECKING
 
 from ..errors import AcaKernelError
-
-if TYPE_CHECKING:
-    from ..pool.mcp_client import McpClient
+from ..pool.mcp_client import McpClient
 
 # The server is asked so often. With the time for its answer, a loss is noticed within 5 s.
 _ASK_SECONDS = 2.5

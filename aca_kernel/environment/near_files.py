@@ -12,12 +12,10 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+from ..pool.backend import NearFolder
 from ..system import create_inside, open_inside
-
-if TYPE_CHECKING:
-    from ..pool.backend import NearFolder
 
 # As the loader in the environment has them made (remote/loader.py).
 _FOLDER_NAME = re.compile(r"aca-\w+")

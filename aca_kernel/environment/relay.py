@@ -17,7 +17,7 @@ import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import (
     AcaKernelError,
@@ -29,16 +29,10 @@ from ..errors import (
     RemoteProtocolError,
     ResultUnknown,
 )
+from ..pool.tool_result import ToolResult
 from ..remote import wire
-from .boot import (
-    BOOT_TIMEOUT_SECONDS,
-    Greeting,
-    boot,
-    code_of,
-    install,
-    reason_of,
-    split_greeting,
-)
+from .boot import BOOT_TIMEOUT_SECONDS, Greeting, boot, code_of, install, reason_of, split_greeting
+from .environment import Environment
 from .exchange import Exchange
 from .line_watch import LineWatch
 from .near_files import NearFiles
@@ -46,10 +40,6 @@ from .retry import CallRepeated
 from .side_by_side import SideBySide
 from .side_channel import SideChannel
 from .tool_call import ToolCall
-
-if TYPE_CHECKING:
-    from ..pool.tool_result import ToolResult
-    from .environment import Environment
 
 # What an exchange takes beyond its window before its answer counts as lost: some seconds for the
 # environment, some round trips, and what it carries on a slow line. Asking again costs a call and
@@ -68,7 +58,10 @@ _HELD_UP_SECONDS = 0.3
 
 
 class Relay:
-    """One generation: from the agent's boot to the end of the environment."""
+    """One generation: from the agent's boot to the end of the environment.
+
+    side: the way round a pending exchange.
+    """
 
     def __init__(
         self, environment: Environment, config: dict[str, Any], log: logging.Logger
@@ -78,7 +71,7 @@ class Relay:
         if not environment.is_near:
             self.exchange.windows.round_trip = environment.client.round_trip
         self._config = config
-        self._side = SideChannel(environment, self.exchange, log)
+        self.side = SideChannel(environment, self.exchange, log)
         self._watch = None if environment.is_near else LineWatch(environment.client, log)
         # Wakes, and what is done beside the boot.
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,7 +96,7 @@ class Relay:
         Raises as boot.boot.
         """
         greeting = await boot(self.environment, self.exchange.nonce, self._config)
-        self._side.greeted(greeting)
+        self.side.greeted(greeting)
         return greeting
 
     async def install(self) -> Greeting:
@@ -112,7 +105,7 @@ class Relay:
         Raises as boot.boot.
         """
         greeting = await install(self.environment)
-        self._side.greeted(greeting)
+        self.side.greeted(greeting)
         return greeting
 
     def boot_with_first_exchange(self, beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -128,7 +121,7 @@ class Relay:
     @property
     def near_files(self) -> NearFiles:
         """The files of the agent's folder, as far as this machine sees them."""
-        return NearFiles(self.environment.near, self._side.folder)
+        return NearFiles(self.environment.near, self.side.directory)
 
     @property
     def is_booted(self) -> bool:
@@ -329,7 +322,7 @@ class Relay:
             if greeting.missing:
                 raise EnvironmentGone("The session environment has lost its ipykernel.")
             self._boot_code = ""
-            self._side.greeted(greeting)
+            self.side.greeted(greeting)
         return dataclasses.replace(result, stdout=rest)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -344,7 +337,7 @@ class Relay:
             return None
 
         def wake() -> None:
-            self._start(self._side.wake_from(self.exchange.last_number))
+            self._start(self.side.wake_from(self.exchange.last_number))
 
         seconds = _HELD_UP_SECONDS + 2 * self.environment.client.round_trip.seconds
         return asyncio.get_running_loop().call_later(seconds, wake)
@@ -364,25 +357,11 @@ class Relay:
         await self._run_surely("None")
         return time.monotonic() - started
 
-    # -- round the exchange ------------------------------------------------------
-
     async def interrupt(self) -> None:
         """Send SIGINT to the remote kernel's process group, at once if the pool lets us.
 
         Where there is no usable shell tool the next exchange carries it.
         """
         number = next(self._interrupts)
-        if not await self._side.interrupt(number):
+        if not await self.side.interrupt(number):
             self.exchange.send(wire.Record({"kind": "interrupt", "number": number}))
-
-    async def wake(self) -> None:
-        """End the pending exchange now, so that what is queued gets its turn."""
-        await self._side.wake()
-
-    async def start_ahead(self, msg_id: str, commands: tuple[str, ...]) -> None:
-        """Have a starter wait for the `!` commands of a cell that is being sent."""
-        await self._side.start_ahead(msg_id, commands)
-
-    async def kill(self) -> None:
-        """End the remote kernel and what it has started, if the pool answers at once."""
-        await self._side.kill()

@@ -47,13 +47,9 @@ def _sources(top: str, *, leave_out: str = "") -> dict[str, str]:
     found = {}
     for entry in sorted(os.scandir(top), key=lambda entry: entry.name):
         if entry.name.endswith(".py"):
-            found[entry.name] = _read(entry.path)
+            with open(entry.path, encoding="utf-8") as file:
+                found[entry.name] = file.read()
         elif entry.is_dir() and entry.name not in ("__pycache__", leave_out):
             below = _sources(entry.path)
             found |= {f"{entry.name}/{name}": source for name, source in below.items()}
     return found
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..errors import (
     AcaKernelError,
@@ -23,11 +23,9 @@ from ..errors import (
 )
 from ..messaging.inbox import Inbox, Noticed
 from ..pool.mcp_errors import POOL_FULL
-
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
-    from .handover import Claim
-    from .waiting_line import WaitingLine
+from ..settings import AcaKernel
+from .handover import Claim
+from .waiting_line import WaitingLine
 
 T = TypeVar("T")
 
@@ -82,13 +80,11 @@ async def persist(
     busy_seconds: float,
     unreachable_seconds: float,
     key_pending_seconds: float,
-    repeat_unknown: bool,
     line: WaitingLine | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Repeat a call through what passes by itself, with growing pauses.
+    """Repeat an idempotent call through what passes by itself, with growing pauses.
 
-    repeat_unknown: the call is idempotent, so that a lost answer is asked for again.
     line: of a call that needs a place in the pool: it is made in turn with other kernels'.
     inbox: told whenever it waits, from the moment the wait is no longer short.
     is_stopped: asked while it waits, at least each half second.
@@ -106,8 +102,6 @@ async def persist(
         try:
             return await call()
         except (PoolBusy, PoolUnreachable, ResultUnknown, KeyPending) as error:
-            if isinstance(error, ResultUnknown) and not repeat_unknown:
-                raise
             waited = time.monotonic() - started
             limits = {PoolBusy: busy_seconds, KeyPending: key_pending_seconds}
             limit = limits.get(type(error), unreachable_seconds)
@@ -148,9 +142,8 @@ async def _sleep(seconds: float, line: WaitingLine | None, is_stopped: Callable[
     while (left := end - time.monotonic()) > 0:
         if is_stopped():
             raise WaitInterrupted("Interrupted while waiting for the session pool. Nothing ran.")
-        if line is not None and line.joined is not None and line.look and line.is_first():
-            claim = line.look()
-            if claim is not None:
+        if line is not None and line.joined is not None and line.is_first():
+            for claim in line.left():
                 raise EnvironmentLeft(claim)
         await asyncio.sleep(min(left, _TURN_SECONDS))
 
@@ -173,5 +166,4 @@ async def first_contact(
         busy_seconds=settings.pool_full_timeout_seconds,
         unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
         key_pending_seconds=settings.key_rotation_timeout_seconds,
-        repeat_unknown=True,
     )

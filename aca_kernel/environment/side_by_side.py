@@ -11,16 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from ..errors import AcaKernelError, EnvironmentGone, WaitInterrupted
+from ..pool.tool_result import ToolResult
 from ..remote import spool, wire
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from ..pool.tool_result import ToolResult
-    from .exchange import Exchange
+from .exchange import Exchange
 
 # Calls at a time. More would wait for one another over there.
 MOST_CALLS = 8

@@ -10,42 +10,38 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from typing import TYPE_CHECKING
 
 from ..errors import AcaKernelError, ToolFailed
 from ..remote import ahead
 from ..remote.agent_folder import INTERRUPTED
-
-if TYPE_CHECKING:
-    from .boot import Greeting
-    from .environment import Environment
-    from .exchange import Exchange
-
+from .boot import Greeting
+from .environment import Environment
+from .exchange import Exchange
 
 # Of what is shown of commands.
 _LONGEST_SHOWN_CHARACTERS = 10_000
 
 
 class SideChannel:
-    """Interrupts the remote kernel, and wakes the agent, beside the exchange of one generation."""
+    """Interrupts the remote kernel, and wakes the agent, beside the exchange of one generation.
+
+    directory: the agent's, "" while it is not known.
+    """
 
     def __init__(self, environment: Environment, exchange: Exchange, log: logging.Logger) -> None:
         self._environment = environment
         self._exchange = exchange
         self._log = log
         self._wake_paths: tuple[str, ...] = ()
-        self._python = self._directory = ""
+        self._python = self.directory = ""
 
     def greeted(self, greeting: Greeting) -> None:
         """The agent runs."""
         self._exchange.remote_pid = greeting.remote_pid
         self._wake_paths = greeting.wake_paths
-        self._python, self._directory = greeting.executable, greeting.directory
+        self._python, self.directory = greeting.executable, greeting.directory
 
-    @property
-    def folder(self) -> str:
-        """The agent's folder, "" while it is not known."""
-        return self._directory
+        """End the pending exchange, if there is one."""
 
     async def interrupt(self, number: int) -> bool:
         """Send SIGINT to the remote kernel's process group; False: the exchange must do it.
@@ -56,7 +52,7 @@ class SideChannel:
         # No greeting has come yet, or there is no remote kernel: that says nothing of the tool.
         if not (self._wake_paths and self._exchange.remote_pid):
             return False
-        note = shlex.quote(f"{self._directory}/{INTERRUPTED}")
+        note = shlex.quote(f"{self.directory}/{INTERRUPTED}")
         signal = f"kill -INT -{self._exchange.remote_pid} && echo {number} >{note}"
         # By what the shell does itself: another process would take a millisecond.
         look = f"{{ read -r sent <{note}; }} 2>/dev/null"
@@ -95,8 +91,8 @@ class SideChannel:
         """
         shown = "\n".join(commands)[:_LONGEST_SHOWN_CHARACTERS]
         words = [
-            *(self._python, "-s", "-S", f"{self._directory}/_aca_remote/starter.py"),
-            *(ahead.path_of(self._directory, msg_id), "ahead", shown),
+            *(self._python, "-s", "-S", f"{self.directory}/_aca_remote/starter.py"),
+            *(ahead.path_of(self.directory, msg_id), "ahead", shown),
         ]
         try:
             await self._run(f"exec {shlex.join(words)}")

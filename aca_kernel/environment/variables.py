@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ..settings import AcaKernel
+from ..settings import AcaKernel
 
 # What tools tell their users to set; passed to a pool on this machine whoever has set it. The last
 # two lines: what voila tells a notebook about the request that it answers.

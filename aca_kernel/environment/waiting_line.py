@@ -15,26 +15,23 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
+from .handover import Claim
 from .lock_files import WAITING, LockFile, folder_of
-
-if TYPE_CHECKING:
-    from .handover import Claim
 
 
 class WaitingLine:
     """The line for one pool, and one place in it at most.
 
     pool: what identifies the pool.
-    look: called by who is first, now and then: returns what another kernel has left.
+    left: asked by who is first, now and then: yields what other kernels have left.
     joined: monotonic clock of the coming; None while not in it.
     Where no file can be written there is no line: everybody is the first.
     """
 
-    def __init__(self, pool: str, look: Callable[[], Claim | None] | None = None) -> None:
-        self.look = look
+    def __init__(self, pool: str) -> None:
+        self.left: Callable[[], Iterator[Claim]] = lambda: iter(())
         self.joined: float | None = None
         self._folder = folder_of(WAITING, pool)
         self._ticket: LockFile | None = None

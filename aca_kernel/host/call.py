@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..checkpoint.checkpoints import Checkpoints
+from ..checkpoint.schedule import Schedule
 from ..environment.environment import Environment
 from ..environment.relay import Relay
 from ..errors import CallRefused
-
-if TYPE_CHECKING:
-    from ..checkpoint.checkpoints import Checkpoints
-    from ..checkpoint.schedule import Schedule
-    from ..messaging.inbox import Inbox, Noticed
-    from ..messaging.requests import RequestTable
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
+from ..messaging.inbox import Inbox, Noticed
+from ..messaging.requests import RequestTable
+from ..pool.backend import Backend
+from ..settings import AcaKernel
 
 # The head and the parts of an answer.
 Answer = tuple[dict[str, Any], tuple[bytes, ...]]

@@ -73,10 +73,10 @@ class CallTable:
 
     async def handle(self, call: Call) -> Answer | Later | None:
         """Do what a call asks; returns and raises as handlers do."""
-        return await self._by_op.get(call.text("op"), self._unknown)(call)
-
-    async def _unknown(self, _call: Call) -> None:
-        raise CallRefused("The kernel does not know this request.")
+        handler = self._by_op.get(call.text("op"))
+        if handler is None:
+            raise CallRefused("The kernel does not know this request.")
+        return await handler(call)
 
     def take_restart(self) -> Restart | None:
         """Return, once, what cell has asked for another environment."""

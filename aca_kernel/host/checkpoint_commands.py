@@ -5,30 +5,24 @@ Taking and restoring take exchanges, so that most of these calls are answered la
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..checkpoint import wording
+from ..checkpoint.checkpoints import Checkpoints
+from ..checkpoint.schedule import Schedule
 from ..errors import CallRefused
+from ..messaging.requests import RequestTable
 from ..remote.command_line import keep_seconds
+from ..settings import AcaKernel
 from .call import Answer, Call, Later
 from .permission import find_permission
-
-if TYPE_CHECKING:
-    from ..checkpoint.checkpoints import Checkpoints
-    from ..checkpoint.schedule import Schedule
-    from ..messaging.requests import RequestTable
-    from ..settings import AcaKernel
 
 
 class CheckpointCommands:
     """Answers the calls that concern checkpoints."""
 
     def __init__(
-        self,
-        table: RequestTable,
-        settings: AcaKernel,
-        checkpoints: Checkpoints,
-        schedule: Schedule,
+        self, table: RequestTable, settings: AcaKernel, checkpoints: Checkpoints, schedule: Schedule
     ) -> None:
         self._table = table
         self._settings = settings

@@ -17,16 +17,21 @@ from ..remote.folder_stream import (
     too_many,
     unpack,
 )
-from ..remote.paged_files import FileProblem
+from ..remote.paged_files import FileProblem, SourceFile
 from .notebook_files.folder import Folder
 from .notebook_files.withheld import parts_of
 
 
-def open_folder(path: str, shown: str) -> tuple[SourceFolder, int]:
-    """Return what may be sent of a folder, and how many names are left out. shown: as written.
+def open_source(path: str, shown: str) -> tuple[SourceFile | SourceFolder, int]:
+    """Return a file or what may be sent of a folder, and how many names are left out.
 
-    Raises FileProblem: it cannot be read, or is a whole system.
+    shown: the path as written. Raises FileProblem: it cannot be read, or is a whole system.
     """
+    return open_folder(path, shown) if os.path.isdir(path) else (SourceFile(path, shown), 0)
+
+
+def open_folder(path: str, shown: str) -> tuple[SourceFolder, int]:
+    """See open_source."""
     path = os.path.abspath(path)
     folder = Folder(path)
     entries: list[FolderEntry] = []

@@ -30,7 +30,7 @@ _MOST_KEPT = 2
 _MOST_BYTES = 512 * 1024 * 1024
 
 
-F = TypeVar("F", SourceFile, SourceFolder)
+F = TypeVar("F", bound=SourceFile | SourceFolder)
 
 
 class NearPages:

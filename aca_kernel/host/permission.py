@@ -11,7 +11,6 @@ While that cell runs, any code in the environment can use the permission, and re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from ..errors import CallRefused
@@ -31,8 +30,7 @@ def find_permission(
         # Busy came and idle did not; the agent passes a call on after the busy of its cell.
         if not (cell.is_execute and cell.is_running):
             continue
-        code = json.loads(cell.frames[3]).get("code", "")
-        for command in command_line.of_cell(str(code)):
+        for command in command_line.of_cell(cell.code):
             if command.name == name and is_meant(command):
                 return cell, command
     raise CallRefused(

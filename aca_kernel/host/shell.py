@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from typing import TYPE_CHECKING
 
+from ..environment.relay import Relay
 from ..errors import ToolFailed
-
-if TYPE_CHECKING:
-    from ..environment.relay import Relay
-    from ..pool.tool_result import ToolResult
+from ..pool.tool_result import ToolResult
 
 # The command's text is only for who reads the pool's records: the script has it too, and
 # no argument may be longer than 128 KiB.

@@ -12,23 +12,21 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import CallRefused
+from ..messaging.requests import RequestTable
 from ..remote.command_line import Command
 from ..remote.folder_stream import PartialFolder, SourceFolder, pack
 from ..remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
 from ..system import is_plain_path
-from .folder_transfer import open_folder, take_folder
+from .call import Answer, Call
+from .folder_transfer import open_source, take_folder
 from .open_files import NOT_OPEN, OpenFiles, in_thread
 from .paged_source import PAGE_BYTES, PagedSource
 from .permission import find_permission
 
-if TYPE_CHECKING:
-    from ..messaging.requests import RequestTable
-    from .call import Answer, Call
-
-_File = PagedSource[SourceFile] | PagedSource[SourceFolder] | PartialFile | PartialFolder
+_File = PagedSource[SourceFile | SourceFolder] | PartialFile | PartialFolder
 
 # Pages that may wait for the next exchange: our half asks for five. Beyond this the other side
 # is not ours, and would only fill the memory here.
@@ -67,25 +65,17 @@ class Transfers:
         """Begin to send a file or folder that the running cell names."""
         path = call.text("path")
         cell, command = find_permission(self._table, "upload", lambda one: one.path == path)
-        source = await in_thread(lambda: _whole(command.path, self._folder))
-        if await asyncio.to_thread(lambda: os.path.isdir(source)):
-            return await self._upload_folder(call, cell.msg_id, source, command.path)
-        file = await in_thread(lambda: SourceFile(source, command.path))
-        paged = PagedSource(file, call.environment.near)
-        beside = await asyncio.to_thread(lambda: self._beside(command.path, file.size))
+        source, left_out = await in_thread(
+            lambda: open_source(_whole(command.path, self._folder), command.path)
+        )
+        beside = await asyncio.to_thread(lambda: self._beside(command.path, source.size))
+        paged = PagedSource(source, call.environment.near)
         transfer = self._keep(cell.msg_id, paged)
-        name = os.path.basename(command.path)
-        head = {"transfer": transfer, "name": name, "size": file.size, "page": paged.page_bytes}
-        return {**head, **beside}, ()
-
-    async def _upload_folder(self, call: Call, cell: str, path: str, shown: str) -> Answer:
-        folder, left_out = await in_thread(lambda: open_folder(path, shown))
-        beside = await asyncio.to_thread(lambda: self._beside(shown, 0))
-        paged = PagedSource(folder, call.environment.near)
-        head: dict[str, Any] = {"transfer": self._keep(cell, paged), "name": folder.name}
-        head |= {"size": folder.size, "page": paged.page_bytes, "left_out": left_out}
-        head |= {"is_folder": True, "beside": beside.get("beside")}
-        return head, (pack(folder.entries),)
+        head = {"transfer": transfer, "size": source.size, "page": paged.page_bytes}
+        if isinstance(source, SourceFile):
+            return {**head, "name": os.path.basename(command.path), **beside}, ()
+        head |= {"name": source.name, "beside": beside.get("beside")}
+        return {**head, "is_folder": True, "left_out": left_out}, (pack(source.entries),)
 
     async def upload_page(self, call: Call) -> Answer:
         """Send the next page of it."""
@@ -105,19 +95,20 @@ class Transfers:
             self._table, "download", lambda one: self._place(one) == self._place(asked)
         )
         target = await in_thread(lambda: _target(command, self._folder))
+        file: PartialFile | PartialFolder
+        without: list[int] = []
         if call.head.get("is_folder") is True:
             listing = b"".join(call.parts)
-            folder, without = await in_thread(
+            file, without = await in_thread(
                 lambda: take_folder(target, listing, may_replace=command.force)
             )
-            transfer = self._keep(cell.msg_id, folder)
-            head = {"transfer": transfer, "shown": target, "page": PAGE_BYTES}
-            return {**head, "without": without}, ()
-        file = await in_thread(
-            lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
-        )
+        else:
+            file = await in_thread(
+                lambda: PartialFile(target, target, size, may_replace=command.force, has_name=False)
+            )
         transfer = self._keep(cell.msg_id, file)
-        return {"transfer": transfer, "shown": target, "page": PAGE_BYTES}, ()
+        head = {"transfer": transfer, "shown": target, "page": PAGE_BYTES, "without": without}
+        return head, ()
 
     async def download_page(self, call: Call) -> Answer:
         """Write the next page of it."""
@@ -148,7 +139,7 @@ class Transfers:
             raise CallRefused("Too many files are on their way at a time.")
         return self._open.add(_Transfer(cell, file))
 
-    def _find_source(self, call: Call) -> PagedSource[SourceFile] | PagedSource[SourceFolder]:
+    def _find_source(self, call: Call) -> PagedSource[SourceFile | SourceFolder]:
         file = self._open.find(call).file
         if not isinstance(file, PagedSource):
             raise CallRefused(NOT_OPEN)

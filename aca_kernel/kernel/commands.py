@@ -6,13 +6,11 @@ Those that take time are answered by events (events.py). At most one `Job` is un
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ..errors import AcaKernelError
 from ..messaging.outgoing import Outgoing
-
-if TYPE_CHECKING:
-    from ..errors import AcaKernelError
-    from ..remote.wire import Record
+from ..remote.wire import Record
 
 # -- to the environment ------------------------------------------------------------
 

@@ -7,14 +7,10 @@ Server lets pass (rate_limit.py).
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ..messaging.rate_limit import RateLimit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..remote.wire import Record
+from ..remote.wire import Record
 
 
 class Delivery:

@@ -16,11 +16,15 @@ from ..checkpoint.carrier import Carrier
 from ..checkpoint.checkpoints import Checkpoints
 from ..checkpoint.schedule import Schedule
 from ..checkpoint.store import Store
+from ..environment.launch import Launcher
+from ..environment.relay import Relay
 from ..errors import AcaKernelError, CheckpointFailed
 from ..host import calls
 from ..host.call import Concerned
 from ..messaging.outgoing import Forward, ForwardReply, Publish, Reply
+from ..pool.backend import Backend
 from ..remote import servers
+from ..settings import AcaKernel
 from . import commands as do
 from . import events as on
 from .core import Core, CoreOptions
@@ -28,17 +32,13 @@ from .jobs import Jobs
 from .tasks import Tasks
 
 if TYPE_CHECKING:
-    from ..environment.launch import Launcher
-    from ..environment.relay import Relay
     from ..messaging.front_ends import FrontEnds
-    from ..pool.backend import Backend
-    from ..settings import AcaKernel
 
 
 class Driver:
     """One kernel: its front ends on one side, its environments on the other.
 
-    folder: the notebook's; None: the working directory.
+    backend: closed by who has made it. folder: the notebook's; None: the working directory.
     """
 
     def __init__(
@@ -53,7 +53,6 @@ class Driver:
         connection_file: str = "",
     ) -> None:
         self._channels = channels
-        self._backend = backend
         self._inbox = inbox
         self._log = log
         config = launcher.config
@@ -138,7 +137,6 @@ class Driver:
         self._calls.close()
         self._checkpoints.close()
         await self._jobs.close(for_restart=self._is_restarting)
-        await self._backend.close()
         await self._channels.close()
 
     # -- events --------------------------------------------------------------------
@@ -184,10 +182,10 @@ class Driver:
                     relay.send_along()
             case do.Wake():
                 if relay is not None:
-                    self._tasks.start(relay.wake(), "end a call early")
+                    self._tasks.start(relay.side.wake(), "end a call early")
             case do.StartAhead():
                 if relay is not None:
-                    starting = relay.start_ahead(command.msg_id, command.commands)
+                    starting = relay.side.start_ahead(command.msg_id, command.commands)
                     self._tasks.start(starting, "start a command ahead")
             case do.LookAhead():
                 self._jobs.look_ahead(command.commands)

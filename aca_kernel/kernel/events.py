@@ -7,13 +7,18 @@ rooms are defined there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..checkpoint.carrier import CarryAsked
 from ..checkpoint.checkpoints import CheckpointKept
 from ..checkpoint.schedule import CheckpointMissed, Poked
+from ..environment.exchange import Exchange
 from ..environment.retry import CallRepeated, PoolWaits
+from ..errors import AcaKernelError, EnvironmentGone
+from ..host.call import Restart
 from ..messaging.inbox import Noticed, Received
+from ..pool.tool_result import ToolResult
+from ..remote.wire import Record
 
 # Of other rooms, and events like those that are defined here.
 __all__ = [
@@ -26,13 +31,6 @@ __all__ = [
     "PoolWaits",
     "Received",
 ]
-
-if TYPE_CHECKING:
-    from ..environment.exchange import Exchange
-    from ..errors import AcaKernelError, EnvironmentGone
-    from ..host.call import Restart
-    from ..pool.tool_result import ToolResult
-    from ..remote.wire import Record
 
 
 class InterruptAsked(NamedTuple):

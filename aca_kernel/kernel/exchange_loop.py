@@ -8,13 +8,9 @@ first. After one that brought nothing there is a pause, which grows with each of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from ..environment.exchange import Exchange
 from ..remote.wire import Record
 from .idle_polls import IdlePolls
-
-if TYPE_CHECKING:
-    from ..environment.exchange import Exchange
 
 # A cell that runs for so long is worth two calls to find out how to interrupt it well.
 _LONG_CELL_SECONDS = 1.0

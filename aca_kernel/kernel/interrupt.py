@@ -9,15 +9,11 @@ noted, because ipykernel replies to cells only then.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
 from ..environment.retry import QUIET_SECONDS
+from ..messaging.requests import Request, RequestTable
 from .commands import CancelRestore, Command, Interrupt
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from ..messaging.requests import Request, RequestTable
 
 # While a restore does not end that was interrupted.
 AGAIN_SECONDS = 0.3

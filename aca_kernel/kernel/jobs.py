@@ -7,29 +7,24 @@ wake, a restore) goes beside it; see driver.py.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from typing import TYPE_CHECKING
 
+from ..checkpoint.checkpoints import Checkpoints
+from ..checkpoint.schedule import Schedule
+from ..environment.environment import Environment
+from ..environment.launch import Launched, Launcher
+from ..environment.relay import Relay
 from ..errors import AcaKernelError, EnvironmentGone
 from ..host.call import Call, Later
+from ..host.calls import Calls
+from ..messaging.inbox import Inbox
+from ..pool.backend import Backend
+from ..pool.tool_result import ToolResult
 from . import commands as do
 from . import events as on
 from .plain_mode import CELL_TIMEOUT_SECONDS
-
-if TYPE_CHECKING:
-    import logging
-
-    from ..checkpoint.checkpoints import Checkpoints
-    from ..checkpoint.schedule import Schedule
-    from ..environment.environment import Environment
-    from ..environment.launch import Launched, Launcher
-    from ..environment.relay import Relay
-    from ..host.calls import Calls
-    from ..messaging.inbox import Inbox
-    from ..pool.backend import Backend
-    from ..pool.tool_result import ToolResult
-    from .tasks import Tasks
-
+from .tasks import Tasks
 
 # What a cell has asked for, and needs no environment to go on, is waited for so long.
 _LONGEST_BESIDE_SECONDS = 0.25
@@ -158,7 +153,7 @@ class Jobs:
 
     async def _kill(self, relay: Relay | None) -> None:
         if relay is not None and not self._backend.is_embedded:
-            await relay.kill()
+            await relay.side.kill()
 
     # -- jobs ------------------------------------------------------------------------
 

@@ -13,8 +13,11 @@ recovery.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Iterable
+from typing import Any
 
+from ..environment.exchange import Exchange
 from ..errors import (
     CheckpointFailed,
     EnvironmentGone,
@@ -23,24 +26,18 @@ from ..errors import (
     RemoteKernelNotStarted,
     RemoteProtocolError,
 )
+from ..host.call import Restart
+from ..messaging.early_status import EarlyStatus
 from ..messaging.loss_wording import failed_start
+from ..messaging.publisher import Publisher
+from ..messaging.requests import RequestTable
+from ..messaging.setup_code import SetupCode
+from ..messaging.subshells import Subshells
 from .commands import Command, FailCarried, Forget, LoseVariables
 from .exchange_loop import ExchangeLoop
 from .plain_mode import PlainMode
-
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Iterable
-
-    from ..environment.exchange import Exchange
-    from ..host.call import Restart
-    from ..messaging.early_status import EarlyStatus
-    from ..messaging.publisher import Publisher
-    from ..messaging.requests import RequestTable
-    from ..messaging.setup_code import SetupCode
-    from ..messaging.subshells import Subshells
-    from .recovery import Recovery
-    from .send_queue import SendQueue
+from .recovery import Recovery
+from .send_queue import SendQueue
 
 # So many environments may be gone before anything has come from them, one after the other.
 _MOST_LOST_UNUSED = 3

@@ -6,23 +6,20 @@ They keep their frames. A few of them say that their request has begun, failed o
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..checkpoint.carrier import is_own
+from ..messaging.early_status import EarlyStatus
+from ..messaging.publisher import Publisher
 from ..messaging.request_state import Event, Heard
-
-if TYPE_CHECKING:
-    import logging
-
-    from ..messaging.early_status import EarlyStatus
-    from ..messaging.publisher import Publisher
-    from ..messaging.requests import Request, RequestTable
-    from ..messaging.setup_code import SetupCode
-    from ..messaging.subshells import Subshells
-    from ..messaging.widget_scripts import WidgetScripts
-    from ..remote.wire import Record
-    from .usage import Usage
+from ..messaging.requests import Request, RequestTable
+from ..messaging.setup_code import SetupCode
+from ..messaging.subshells import Subshells
+from ..messaging.widget_scripts import WidgetScripts
+from ..remote.wire import Record
+from .usage import Usage
 
 # What a cell takes whose busy and idle come together.
 _SHORTEST_SECONDS = 1e-6

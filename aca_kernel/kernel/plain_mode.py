@@ -9,16 +9,14 @@ from __future__ import annotations
 import html
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import AcaKernelError, ResultUnknown
+from ..messaging.publisher import Publisher
+from ..messaging.requests import Request
 from ..messaging.unlaunched import empty_answer
-
-if TYPE_CHECKING:
-    from ..messaging.publisher import Publisher
-    from ..messaging.requests import Request
-    from ..pool.tool_result import ToolResult
-    from .send_queue import SendQueue
+from ..pool.tool_result import ToolResult
+from .send_queue import SendQueue
 
 # The service ends an execution at 220 s (sessions-code-interpreter.md); the rest is for
 # the way there and back.

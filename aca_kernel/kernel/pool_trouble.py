@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ..messaging.publisher import Notice
-
-if TYPE_CHECKING:
-    from ..errors import AcaKernelError
-    from ..messaging.publisher import Publisher
-    from ..messaging.requests import Request
+from ..errors import AcaKernelError
+from ..messaging.publisher import Notice, Publisher
+from ..messaging.requests import Request
 
 # The user is told of a wait again after so long.
 _REPEAT_SECONDS = 60.0

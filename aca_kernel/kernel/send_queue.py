@@ -7,25 +7,20 @@ remote kernel, those that had begun fail and the others are aborted.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import RequestLost, ResultUnknown
-from ..messaging.subshells import is_beyond
+from ..environment.exchange import Exchange
+from ..errors import AcaKernelError, RequestLost, ResultUnknown
+from ..messaging.early_status import EarlyStatus
+from ..messaging.publisher import Publisher
+from ..messaging.requests import Request, RequestTable
+from ..messaging.setup_code import SetupCode
+from ..messaging.subshells import Subshells, is_beyond
 from ..remote.wire import Record
+from .exchange_loop import ExchangeLoop
 from .shell_lines import shell_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from ..environment.exchange import Exchange
-    from ..errors import AcaKernelError
-    from ..messaging.early_status import EarlyStatus
-    from ..messaging.publisher import Publisher
-    from ..messaging.requests import Request, RequestTable
-    from ..messaging.setup_code import SetupCode
-    from ..messaging.subshells import Subshells
-    from .exchange_loop import ExchangeLoop
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..messaging.inbox import Inbox
 from .events import DriverFailed
-
-if TYPE_CHECKING:
-    import logging
-
-    from ..messaging.inbox import Inbox
 
 
 class Tasks:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import zmq
-from jupyter_client.session import Session
+from jupyter_client.session import DELIM, Session
 
 from .inbox import Inbox, Received
 from .outgoing import Forward, ForwardReply, Outgoing, Publish, Reply
@@ -223,8 +223,6 @@ class Channels:
         return self._session.serialize(made)[2:]
 
     def _signed(self, frames: list[bytes]) -> list[bytes]:
-        from jupyter_client.session import DELIM
-
         return [DELIM, self._session.sign(frames[:4]), *frames]
 
     def _send(self, channel: str, frames: list[bytes]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from .inbox import Inbox, Received
-    from .outgoing import Outgoing
+from .inbox import Inbox, Received
+from .outgoing import Outgoing
 
 
 class FrontEnds(Protocol):

@@ -1,28 +1,24 @@
 """The channels of a front end in the kernel's own process: values in queues.
 
 A message is what `jupyter_client` makes of one: a dict with `header`, `parent_header`, `metadata`,
-`content` and `buffers`. Nothing is signed, because nothing leaves the process. Contents travel as
-JSON all the same: neither side sees the other change a value.
+`content` and `buffers`. Nothing is signed, because nothing leaves the process. All travel as JSON
+all the same: neither side sees the other change a value.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import queue
 import time
-import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any
+
+from jupyter_client.session import Session
 
 from .inbox import Inbox, Received
 from .outgoing import Forward, ForwardReply, Outgoing, Publish, Reply
 
 Message = dict[str, Any]
-
-# Of the Jupyter messaging protocol, as jupyter_client writes it.
-_VERSION = "5.3"
 
 
 class MemoryChannel:
@@ -60,47 +56,19 @@ class MemoryChannel:
 class MemoryChannels:
     """The channels of one kernel and its one front end, both in this process.
 
-    session, username: of all messages, in both directions.
+    session: makes the messages of both.
     """
 
     def __init__(self, session: str, username: str) -> None:
-        self._session = session
-        self._username = username
+        self.session = Session(session=session, username=username, key=b"")
         self._inbox: Inbox[Received] | None = None
         self._early: list[Received] = []
         self._is_closed = False
         self.shell = MemoryChannel(lambda message: self._receive("shell", message))
         self.control = MemoryChannel(lambda message: self._receive("control", message))
         self.stdin = MemoryChannel(lambda message: self._receive("stdin", message))
-        self.iopub = MemoryChannel(lambda message: self._receive("iopub", message))
+        self.iopub = MemoryChannel(lambda _: None)
         self._channels = {"shell": self.shell, "control": self.control, "stdin": self.stdin}
-
-    def msg(
-        self,
-        msg_type: str,
-        content: dict[str, Any] | None = None,
-        parent: dict[str, Any] | None = None,
-        header: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> Message:
-        """Return a new message; parent: a message or its header. As jupyter_client's Session."""
-        head = header or {
-            "msg_id": uuid.uuid4().hex,
-            "msg_type": msg_type,
-            "username": self._username,
-            "session": self._session,
-            "date": datetime.now(timezone.utc),
-            "version": _VERSION,
-        }
-        return {
-            "header": head,
-            "msg_id": head["msg_id"],
-            "msg_type": msg_type,
-            "parent_header": (parent or {}).get("header", parent or {}),
-            "metadata": metadata or {},
-            "content": content or {},
-            "buffers": [],
-        }
 
     # -- the kernel's side ---------------------------------------------------------
 
@@ -117,24 +85,25 @@ class MemoryChannels:
             return
         match message:
             case Forward():
-                self.deliver("iopub", _message_of(message.frames))
+                self._deliver(self.iopub, message.frames)
             case ForwardReply():
-                self.deliver(message.channel, _message_of(message.frames))
+                self._deliver(self._channels[message.channel], message.frames)
             case Publish():
-                self.deliver("iopub", self._own(message))
+                self._deliver(self.iopub, self._frames_of(message))
             case Reply():
-                self.deliver(message.channel, self._own(message))
+                self._deliver(self._channels[message.channel], self._frames_of(message))
 
-    def deliver(self, channel: str, message: Message) -> None:
-        """Hand a message over to the front end."""
-        (self.iopub if channel == "iopub" else self._channels[channel]).put(message)
+    def _deliver(self, channel: MemoryChannel, frames: list[bytes]) -> None:
+        # The first of them is the signature.
+        channel.put(self.session.deserialize([b"", *frames]))
 
-    def _own(self, message: Publish | Reply) -> Message:
-        content, parent, metadata = json.loads(
-            json.dumps([message.content, message.parent or {}, message.metadata or {}])
-        )
-        made = self.msg(message.msg_type, content, metadata=metadata)
-        return {**made, "parent_header": parent}
+    def _frames_of(self, message: Publish | Reply) -> list[bytes]:
+        made = self.session.msg(message.msg_type, message.content, metadata=message.metadata)
+        return self._serialized({**made, "parent_header": message.parent or {}})
+
+    def _serialized(self, message: Message) -> list[bytes]:
+        # Without delimiter and signature.
+        return self.session.serialize(message)[2:]
 
     async def close(self) -> None:
         """Drop what comes from now on."""
@@ -143,40 +112,12 @@ class MemoryChannels:
     # -- the front end's side --------------------------------------------------------
 
     def _receive(self, channel: str, message: Message) -> None:
-        if self._is_closed or channel == "iopub":
+        if self._is_closed:
             return
-        content = message["content"]
-        parts = (message["header"], message["parent_header"], message["metadata"], content)
-        frames = [json.dumps(part, default=_date_text).encode() for part in parts]
+        frames = self._serialized(message)
         frames += [bytes(one) for one in message.get("buffers") or ()]
-        received = Received(time.monotonic(), channel, [], frames, content)
+        received = Received(time.monotonic(), channel, [], frames, message["content"])
         if self._inbox is None:
             self._early.append(received)
         else:
             self._inbox.put_nowait(received)
-
-
-def _message_of(frames: list[bytes]) -> Message:
-    header, parent, metadata, content = (json.loads(frame) for frame in frames[:4])
-    header["date"] = _date(header.get("date"))
-    return {
-        "header": header,
-        "msg_id": header.get("msg_id"),
-        "msg_type": header.get("msg_type"),
-        "parent_header": parent,
-        "metadata": metadata,
-        "content": content,
-        "buffers": frames[4:],
-    }
-
-
-def _date(text: Any) -> Any:
-    """Return a header's date as jupyter_client does, what is none as it is."""
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except (AttributeError, ValueError):
-        return text
-
-
-def _date_text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -151,11 +151,7 @@ class Request:
     @property
     def waits_in_turn(self) -> bool:
         """Whether ipykernel would leave it in the queue while the main shell runs a cell."""
-        return (
-            self.channel == "shell"
-            and self.subshell_id is None
-            and not self.msg_type.startswith("comm_")
-        )
+        return self.is_in_main_thread and not self.msg_type.startswith("comm_")
 
     @property
     def is_in_main_thread(self) -> bool:

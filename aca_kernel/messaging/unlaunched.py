@@ -179,9 +179,11 @@ def empty_answer(request: Request) -> EarlyAnswer | None:
         return EarlyAnswer({"status": "ok", "matches": [], "metadata": {}, **places})
     if msg_type == "debug_request":
         return _debug_answer(content)
-    if msg_type.startswith("comm_"):
-        return EarlyAnswer({}, messages=_refusal_of_comm(request))
-    return None
+    if msg_type == "comm_open":
+        # ipykernel's message for an unknown target.
+        closed = {"comm_id": content.get("comm_id", ""), "data": {}}
+        return EarlyAnswer({}, messages=[("comm_close", closed)])
+    return EarlyAnswer({}) if msg_type.startswith("comm_") else None
 
 
 def _debug_answer(content: dict[str, Any]) -> EarlyAnswer | None:
@@ -197,13 +199,6 @@ def _debug_answer(content: dict[str, Any]) -> EarlyAnswer | None:
         return None
     answer = {"type": "response", "request_seq": content.get("seq", 0), "success": True}
     return EarlyAnswer({**answer, "command": command, "body": body})
-
-
-def _refusal_of_comm(request: Request) -> list[tuple[str, dict[str, Any]]]:
-    """Return ipykernel's messages for an unknown comm or comm target."""
-    if request.msg_type != "comm_open":
-        return []
-    return [("comm_close", {"comm_id": request.content.get("comm_id", ""), "data": {}})]
 
 
 def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer | None:

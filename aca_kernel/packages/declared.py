@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,14 +50,7 @@ def read(setting: str, directory: str, is_withheld: Callable[[str], bool]) -> De
             _read_file(path, group, is_withheld, declared)
         except SettingInvalid as error:
             declared.told.append(error.message)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not what it must be"
             declared.told.append(f"{name} of the setting `packages` cannot be read: {reason}.")
     return declared
@@ -74,16 +67,8 @@ def _is_file(name: str) -> bool:
 
 
 def _find(name: str, directory: Path) -> Path | None:
-    for folder in _upwards(directory):
-        path = folder / os.path.expanduser(name)
-        if os.path.isfile(path):
-            return path
-    return None
-
-
-def _upwards(directory: Path) -> Iterator[Path]:
-    yield directory
-    yield from directory.parents
+    folders = (directory, *directory.parents)
+    return next(filter(os.path.isfile, (one / os.path.expanduser(name) for one in folders)), None)
 
 
 def _read_file(

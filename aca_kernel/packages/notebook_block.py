@@ -30,11 +30,7 @@ def of_cells(cells: Iterable[str]) -> dict[str, Any] | None:
         except script_metadata.MetadataInvalid:
             continue
         if found is not None:
-            return {
-                "requirements": list(found.requirements),
-                "python": found.requires_python,
-                "indexes": list(found.indexes),
-            }
+            return found.told()
     return None
 
 

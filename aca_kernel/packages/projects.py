@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from ..errors import SettingInvalid
+from ..remote.packages.distributions import normalized
 
 _TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 
@@ -210,8 +211,3 @@ def table(value: Any) -> dict[str, Any]:
 def texts(value: Any) -> list[str]:
     """Return the texts of a list."""
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def normalized(name: str) -> str:
-    """Return a name as names are compared (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingInvalid
-from .projects import Asked, address_of, load, narrowed, normalized, table, texts, with_marker
+from ..remote.packages.distributions import normalized
+from .projects import Asked, address_of, load, narrowed, table, texts, with_marker
 
 # As for `_MOST_STEPS` of projects: members of a workspace that ask for each other.
 _MOST_STEPS = 1000

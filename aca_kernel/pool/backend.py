@@ -76,7 +76,7 @@ class Backend(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Release the pool, in under a second; called once, when the kernel ends."""
+        """Release the pool, in under a second; called once, by who has made this."""
 
 
 class EndpointBackend(Backend):

@@ -50,6 +50,9 @@ RUN_SHELL = "runShellCommandInRemoteEnvironment"
 END_ENVIRONMENT = "aca-kernel/endEnvironment"
 _END_SECONDS = 10.0
 
+# Of requests that run nothing.
+_QUICK_SECONDS = 30.0
+
 # Source: MCP 2025-03-26, "Session Management". The SDKs say with -32001 that there is no such MCP
 # session, the service perhaps that the key is wrong.
 _SESSION_HEADER = "mcp-session-id"
@@ -132,23 +135,23 @@ class McpClient:
         """
         await self._post("ping", {}, timeout_seconds, self._api_key)
 
-    async def initialize(self, *, timeout_seconds: float = 30.0) -> dict[str, Any]:
+    async def initialize(self) -> dict[str, Any]:
         """Begin the conversation, in a new MCP session if the server keeps any.
 
         Returns the server's answer.
         Raises RemoteProtocolError: what answers is no MCP server.
         """
         async with self._beginning:
-            return await self._initialize(timeout_seconds)
+            return await self._initialize()
 
-    async def _initialize(self, timeout_seconds: float = 30.0) -> dict[str, Any]:
+    async def _initialize(self) -> dict[str, Any]:
         self._session_id, self._has_begun = None, False
         params = {
             "protocolVersion": PROTOCOL_VERSION,
             "capabilities": {},
             "clientInfo": {"name": "aca-kernel", "version": __version__},
         }
-        result = await self.request("initialize", params, timeout_seconds=timeout_seconds)
+        result = await self.request("initialize", params, timeout_seconds=_QUICK_SECONDS)
         if "protocolVersion" not in result:
             raise RemoteProtocolError(
                 "The endpoint does not answer like an MCP server. "
@@ -166,7 +169,7 @@ class McpClient:
         """Say that the answer to `initialize` has come, as the specification asks."""
         # If it does not arrive, the server says so to the next request, or does not mind.
         with contextlib.suppress(AcaKernelError):
-            await self._post("notifications/initialized", {}, 30.0, self._api_key)
+            await self._post("notifications/initialized", {}, _QUICK_SECONDS, self._api_key)
 
     async def _begin_again(self, ended: str | None) -> None:
         """Begin a new MCP session in place of one, unless that has been done meanwhile."""
@@ -174,9 +177,9 @@ class McpClient:
             if self._session_id == ended:
                 await self._initialize()
 
-    async def list_tools(self, *, timeout_seconds: float = 30.0) -> list[str]:
+    async def list_tools(self) -> list[str]:
         """Return the names of the tools that the pool offers."""
-        result = await self.request("tools/list", {}, timeout_seconds=timeout_seconds)
+        result = await self.request("tools/list", {}, timeout_seconds=_QUICK_SECONDS)
         tools = result.get("tools")
         if not isinstance(tools, list):
             raise RemoteProtocolError("The pool answered tools/list without a list of tools.")

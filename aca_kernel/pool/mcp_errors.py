@@ -7,7 +7,7 @@ endpoint, and of the local pool.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import (
     AcaKernelError,
@@ -21,9 +21,7 @@ from ..errors import (
     ResultUnknown,
     ToolFailed,
 )
-
-if TYPE_CHECKING:
-    from .transport.contract import HttpAnswer
+from .transport.contract import HttpAnswer
 
 # There is no documented code for a dead environment; these texts are known from a
 # public client of the same endpoint.

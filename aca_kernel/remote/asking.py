@@ -18,6 +18,11 @@ from .paged_files import FileProblem
 _NOT_REACHABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.EACCES})
 
 
+def cell_of(kernel: Any) -> str:
+    """Return the id of the message that an ipykernel's main shell is busy with."""
+    return str(kernel.get_parent("shell").get("header", {}).get("msg_id", ""))
+
+
 class HostClient:
     """A client of the kernel on the user's machine; answers come in the order of the calls.
 

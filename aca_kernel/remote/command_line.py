@@ -16,10 +16,7 @@ from dataclasses import dataclass
 SUBCOMMANDS = {
     "status": ("", "show the environment, its pool, and how quick the way there is"),
     "upload": ("PATH [DEST]", "send a file or folder of your machine to the environment"),
-    "download": (
-        "[--force] PATH [DEST]",
-        "bring a file or folder of it to your machine",
-    ),
+    "download": ("[--force] PATH [DEST]", "bring a file or folder of it to your machine"),
     "files": ("", "list what was sent from your machine by itself, and what was written here"),
     "packages": ("[--write]", "list what was installed; with --write, put it into the next cell"),
     "restart": ("[--keep]", "get a new environment; with --keep, variables and files come along"),

@@ -7,8 +7,6 @@ Records from the kernel, each answered by one of kind `got` with the same id:
     get    {id, name, ranges}               read ranges, pairs of place and length
     look   {id, names}                      how long the files are, -1 for one that is missing
     drop   {id, names}                      remove files
-
-Standard library only.
 """
 
 from __future__ import annotations

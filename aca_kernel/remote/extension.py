@@ -33,6 +33,7 @@ from typing import Any
 
 from . import magic, shell, state, trimming
 from .ahead_of_replies import abort_behind_errors
+from .asking import cell_of
 from .call_socket import Connection, is_readable, keep_open
 from .large_json import quick_packer
 from .late_debugger import import_late
@@ -105,7 +106,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
         app.kernel.shell,
         config["calls"],
         files.bring_named,
-        lambda: str(app.kernel.get_parent("shell").get("header", {}).get("msg_id", "")),
+        lambda: cell_of(app.kernel),
     )
     magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]

@@ -3,8 +3,6 @@
 A list of the files goes ahead of it. What arrives is written into a folder beside its target, which
 takes the target's name when the checksum of all is that of the sender; where there is a folder
 already, each file takes its place in that then. Used by both halves.
-
-Standard library only; oldest Python 3.9.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .paged_files import FileProblem, SourceFile
+from .paged_files import FileProblem, SourceFile, problem_of
 
 # Files and folders in one folder: their list takes some 10 MB.
 MOST_ENTRIES = 100_000
@@ -194,7 +192,7 @@ class PartialFolder:
             space = shutil.disk_usage(stage).free
         except OSError as error:
             self.discard()
-            raise _problem(error, shown) from error
+            raise problem_of(error, shown, "written") from error
         if space < self.size:
             self.discard()
             raise FileProblem(f"{shown} cannot be written: there is not enough space on the disk.")
@@ -225,7 +223,7 @@ class PartialFolder:
                 self._fd = os.open(path, flags, 0o777 if entry.is_executable else 0o666)
             except OSError as error:
                 self.discard()
-                raise _problem(error, self.shown) from error
+                raise problem_of(error, self.shown, "written") from error
             self._room = entry.size
             if entry.size:
                 return
@@ -247,7 +245,7 @@ class PartialFolder:
                     self._close()
                     self._begin_next()
         except OSError as error:
-            raise _problem(error, self.shown) from error
+            raise problem_of(error, self.shown, "written") from error
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -269,7 +267,7 @@ class PartialFolder:
                 os.rename(self._stage, self.target)
                 self._stage = ""
         except OSError as error:
-            raise _problem(error, self.shown) from error
+            raise problem_of(error, self.shown, "written") from error
         finally:
             self.discard()
 
@@ -304,9 +302,3 @@ class PartialFolder:
         stage, self._stage = self._stage, ""
         if stage:
             shutil.rmtree(stage, ignore_errors=True)
-
-
-def _problem(error: OSError, shown: str) -> FileProblem:
-    if isinstance(error, FileNotFoundError):
-        return FileProblem(f"{shown} is in a folder that does not exist.")
-    return FileProblem(f"{shown} cannot be written: {error.strerror or error}.")

@@ -1,7 +1,4 @@
-"""What a remote kernel needs, where the environment has none of it: pip fetches it.
-
-Standard library only.
-"""
+"""What a remote kernel needs, where the environment has none of it: pip fetches it."""
 
 from __future__ import annotations
 

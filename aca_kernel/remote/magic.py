@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from . import transfer
-from .asking import HostClient, asking
+from .asking import HostClient, asking, cell_of
 from .command_line import SUBCOMMANDS, Command, CommandInvalid, parse
 from .notebook_files.facade import NotebookFiles
 from .paged_files import FileProblem
@@ -112,8 +112,7 @@ def _run(
     if command.name == "packages":
         _show_packages(kernel.shell, notebook, command)
         return
-    parent = kernel.get_parent("shell").get("header", {}).get("msg_id", "")
-    with asking(calls_path, parent) as asked:
+    with asking(calls_path, cell_of(kernel)) as asked:
         if command.name == "upload":
             _say(transfer.upload(asked, command, files))
         elif command.name == "download":

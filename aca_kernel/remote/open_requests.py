@@ -1,7 +1,4 @@
-"""Requests that the remote kernel has not finished, as the agent knows them.
-
-Standard library only.
-"""
+"""Requests that the remote kernel has not finished, as the agent knows them."""
 
 from __future__ import annotations
 

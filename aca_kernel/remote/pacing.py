@@ -3,7 +3,7 @@
 A round trip costs as much for a line as for a page, and the user waits for the line. So output is
 collected for a while, which is short where somebody most likely looks at it.
 
-No clock: times are given. Standard library only.
+No clock: times are given.
 """
 
 from __future__ import annotations

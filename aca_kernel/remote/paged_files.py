@@ -3,8 +3,6 @@
 A file that arrives is written in the folder of its target, under a name that says that it is a part
 or under none, and takes the target's name when its checksum is that of the sender. Used by both
 halves.
-
-Standard library only; oldest Python 3.9.
 """
 
 from __future__ import annotations
@@ -57,7 +55,7 @@ class SourceFile:
             # Nonblocking: to open a named pipe would wait for who writes to it.
             self._fd = opener(path, os.O_RDONLY | _BYTES | getattr(os, "O_NONBLOCK", 0))
         except (OSError, ValueError) as error:
-            raise _problem(error, shown, "read") from error
+            raise problem_of(error, shown, "read") from error
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             self.close()
@@ -83,7 +81,7 @@ class SourceFile:
             if is_end and os.fstat(self._fd).st_size != self.size:
                 raise FileProblem(f"{self.shown} became longer while it was read. Try again.")
         except OSError as error:
-            raise _problem(error, self.shown, "read") from error
+            raise problem_of(error, self.shown, "read") from error
         self.sent += wanted
         self._digest.update(data)
         return data
@@ -105,7 +103,7 @@ class SourceFile:
                 digest.update(data)
                 position += len(data)
         except OSError as error:
-            raise _problem(error, self.shown, "read") from error
+            raise problem_of(error, self.shown, "read") from error
         return digest.digest() == self._digest.digest()
 
     @property
@@ -157,7 +155,7 @@ class PartialFile:
             space = os.fstatvfs(self._fd) if hasattr(os, "fstatvfs") else None
         except (OSError, ValueError) as error:
             self.discard()
-            raise _problem(error, shown, "written") from error
+            raise problem_of(error, shown, "written") from error
         if space is not None and space.f_bavail * space.f_frsize < size:
             self.discard()
             raise FileProblem(_full(shown))
@@ -181,7 +179,7 @@ class PartialFile:
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
-            raise _problem(error, self.shown, "written") from error
+            raise problem_of(error, self.shown, "written") from error
         self.received += len(data)
         self._digest.update(data)
 
@@ -201,7 +199,7 @@ class PartialFile:
             else:
                 self._take_free_name()
         except OSError as error:
-            raise _problem(error, self.shown, "written") from error
+            raise problem_of(error, self.shown, "written") from error
         finally:
             self.discard()
 
@@ -213,7 +211,7 @@ class PartialFile:
             mode = stat.S_IMODE(os.fstat(self._fd).st_mode)
             os.chmod(self._fd, mode | (mode & 0o444) >> 2)
         except OSError as error:
-            raise _problem(error, self.shown, "written") from error
+            raise problem_of(error, self.shown, "written") from error
 
     def _take_part_name(self) -> None:
         if self._has_name:
@@ -250,7 +248,7 @@ def write_whole(path: str, shown: str, data: bytes | memoryview, digest: str) ->
     try:
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BYTES, 0o666)
     except (OSError, ValueError) as error:
-        raise _problem(error, shown, "written") from error
+        raise problem_of(error, shown, "written") from error
     is_named = False
     try:
         try:
@@ -262,7 +260,7 @@ def write_whole(path: str, shown: str, data: bytes | memoryview, digest: str) ->
         os.replace(part, path)
         is_named = True
     except OSError as error:
-        raise _problem(error, shown, "written") from error
+        raise problem_of(error, shown, "written") from error
     finally:
         if not is_named:
             with contextlib.suppress(OSError):
@@ -311,7 +309,8 @@ def _full(shown: str) -> str:
     return f"{shown} cannot be written: there is not enough space on the disk."
 
 
-def _problem(error: Exception, shown: str, done: str) -> FileProblem:
+def problem_of(error: Exception, shown: str, done: str) -> FileProblem:
+    """Return the sentence for an error of the system. done: "read" or "written"."""
     number = getattr(error, "errno", None)
     if isinstance(error, ValueError):
         return FileProblem(f"{shown} is no name for a file.")

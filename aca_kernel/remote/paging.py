@@ -2,8 +2,6 @@
 
 A few pages are on their way at a time: a file of any size needs the memory of a few pages at
 each stage of its way.
-
-Standard library only.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A probe is a kernel_info_request, whose reply and idle prove both ways. It is repeated because a
 subscription to iopub may not have arrived with the first one.
 
-No clock: times are given. Standard library only.
+No clock: times are given.
 """
 
 from __future__ import annotations

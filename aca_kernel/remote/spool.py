@@ -6,7 +6,7 @@ order and again; and what is compressed at once is half of what many small pages
     question    {spool: offset, start, length}
     answer      {size, of} with bytes: of all pieces together, and their checksum
 
-No input or output; standard library only; oldest Python 3.9.
+No input or output.
 """
 
 from __future__ import annotations

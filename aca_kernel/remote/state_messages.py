@@ -1,7 +1,4 @@
-"""Messages on the shell channel by which the kernel has a checkpoint taken or restored (state.py).
-
-Standard library only.
-"""
+"""Messages on the shell channel that have a checkpoint taken or restored (state.py)."""
 
 from __future__ import annotations
 

@@ -17,8 +17,6 @@ A folder is a list of its entries (folder_stream.py) and then its files, in one 
     download_end    {transfer, digest}               {}
 
 The digest of upload_page is that of all pages so far; the last one counts.
-
-Standard library only.
 """
 
 from __future__ import annotations
@@ -55,7 +53,7 @@ def upload(kernel: HostClient, command: Command, files: NotebookFiles) -> str:
     beside, whole = begun.get("beside"), os.path.abspath(target)
     if beside is not None:
         files.begin_upload(whole, str(beside))
-    file = PartialFile(target, _shown(target), size, may_replace=True)
+    file = PartialFile(target, whole, size, may_replace=True)
     try:
         digest = receive_pages(kernel, "upload_page", begun, file, progress)
         file.commit(str(digest))
@@ -64,7 +62,8 @@ def upload(kernel: HostClient, command: Command, files: NotebookFiles) -> str:
     finally:
         file.discard()
         progress.end()
-    return progress.summary(f"{command.path} → {_shown(target)}")
+    # In full, since the working directory may be anywhere.
+    return progress.summary(f"{command.path} → {whole}")
 
 
 def _upload_folder(
@@ -135,8 +134,3 @@ def download(kernel: HostClient, command: Command) -> str:
         file.close()
         progress.end()
     return progress.summary(f"{command.path} → {begun['shown']}")
-
-
-def _shown(path: str) -> str:
-    """Return a path as it is told: in full, since the working directory may be anywhere."""
-    return os.path.abspath(path)

@@ -1,7 +1,4 @@
-"""How far a file has come, on one line of the cell's output.
-
-Standard library only.
-"""
+"""How far a file has come, on one line of the cell's output."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The FIFO by which the shell tool ends an exchange that the agent holds open.
 
 Each line is the number of an exchange: that one, and those before it, wait no longer.
-Standard library only.
 """
 
 from __future__ import annotations

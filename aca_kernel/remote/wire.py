@@ -19,8 +19,7 @@ A frame that was cut on its way is recognised by its length and checksum.
 
 Megabytes are copied as seldom as can be: each copy costs as much as sending them does.
 
-No input or output happens here: values in, values out.
-Shared by both ends; standard library only; oldest Python 3.9.
+No input or output happens here: values in, values out. Shared by both ends.
 """
 
 from __future__ import annotations

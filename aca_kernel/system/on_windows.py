@@ -186,12 +186,8 @@ def is_link(status: os.stat_result) -> bool:
     )
 
 
-def is_plain_name(name: str) -> bool:
-    return windows_names.is_plain(name)
-
-
-def is_plain_path(path: str) -> bool:
-    return windows_names.is_plain_path(path)
+is_plain_name = windows_names.is_plain
+is_plain_path = windows_names.is_plain_path
 
 
 def open_inside(root: str, names: Sequence[str], flags: int) -> int:

@@ -76,7 +76,7 @@ def test_an_interrupt_without_a_remote_kernel_says_nothing_of_the_shell_tool() -
 
     async def interrupt() -> None:
         with_agent = Greeting((), "python", ("/tmp/aca/wake",), 0, "/tmp/aca")
-        relay._side.greeted(with_agent)
+        relay.side.greeted(with_agent)
         await relay.interrupt()
 
     asyncio.run(interrupt())

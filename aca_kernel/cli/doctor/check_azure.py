@@ -9,15 +9,13 @@ from ...pool.azure.azure_backend import names_of
 from ...pool.azure.clouds import cloud_at
 from ...pool.azure.credentials import Tokens
 from ...pool.azure.pools import SessionPools, endpoint_of
-from ...pool.azure.resource_names import PROVIDER, pool_id
+from ...pool.azure.resource_names import MCP_FEATURE, PROVIDER, pool_id
 from ...pool.azure.shapes import CONTAINER_TYPE, SessionPool
 from ...pool.backend import check_endpoint
 from ..configuration import DEFAULT
 from .check_machine import public_address
 from .checklist import Found, Skipped, Step
 from .report import CheckOutcome, failed, failure, warning
-
-_FLAG = "SessionPoolsSupportMCP"
 
 
 def steps() -> list[Step]:
@@ -114,8 +112,8 @@ async def _mcp_server(found: Found) -> CheckOutcome:
         return failed(
             f"{outcome.detail} Azure gives no MCP settings for it (null).",
             f"{outcome.remedy} If a new pool has none either, the preview may be missing: `az "
-            f"feature register --namespace {PROVIDER} --name {_FLAG}`, then `az provider register "
-            f"--namespace {PROVIDER}`.",
+            f"feature register --namespace {PROVIDER} --name {MCP_FEATURE}`, then `az provider "
+            f"register --namespace {PROVIDER}`.",
         )
     found.address = check_endpoint(endpoint, found.settings.allow_plain_http)
     return CheckOutcome(f"on, at {public_address(endpoint)}")

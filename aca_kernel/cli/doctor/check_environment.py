@@ -15,13 +15,7 @@ from typing import Any
 from ...environment.page_size import SMALLEST_PAGE_CHARACTERS
 from ...environment.relay import Relay
 from ...environment.variables import variables_to_pass
-from ...errors import (
-    AcaKernelError,
-    PoolBusy,
-    PoolNotFound,
-    RemoteProtocolError,
-    ToolFailed,
-)
+from ...errors import AcaKernelError, PoolBusy, PoolNotFound, RemoteProtocolError, ToolFailed
 from ...pool.mcp_client import RUN_SHELL
 from ...pool.tool_result import ToolResult
 from .check_machine import public_address
@@ -207,7 +201,7 @@ async def _round_trip(found: Found) -> CheckOutcome:
     for _ in range(_ROUND_TRIPS):
         started = time.monotonic()
         await environment.persist(
-            lambda: environment.run_python("None", timeout_seconds=_CALL_SECONDS),
+            lambda: environment.run_python("None", timeout_seconds=_CALL_SECONDS)
         )
         taken.append(time.monotonic() - started)
     median = statistics.median(taken)
@@ -331,12 +325,10 @@ async def _run(
 ) -> ToolResult:
     source = resources.files(__package__).joinpath("probe.py").read_text(encoding="utf-8")
     # JSON in ASCII is a Python literal too.
-    arguments = json.dumps(json.dumps({"question": question, **given}))
+    call = f"answer({question}, {json.dumps(json.dumps(given))})"
     environment = found.environment
     result = await environment.persist(
-        lambda: environment.run_python(
-            f"{source}\nanswer({arguments})\n", timeout_seconds=timeout_seconds
-        ),
+        lambda: environment.run_python(f"{source}\n{call}\n", timeout_seconds=timeout_seconds)
     )
     if result.is_failed:
         raise ToolFailed(

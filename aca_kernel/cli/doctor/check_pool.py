@@ -32,11 +32,7 @@ def steps_to_embedded() -> list[Step]:
 
 def steps() -> list[Step]:
     """Return the checks of the MCP server, up to an environment's launch."""
-    return [
-        Step("initialize", _initialize),
-        Step("tools", _tools),
-        Step("launch", _launch),
-    ]
+    return [Step("initialize", _initialize), Step("tools", _tools), Step("launch", _launch)]
 
 
 # -- the pool --------------------------------------------------------------------------

@@ -24,10 +24,9 @@ from typing import Any
 _LOOK_SECONDS = 0.01
 
 
-def answer(arguments: str) -> None:
-    """Print the answer to {"question": NAME, ...} as a line of JSON."""
-    given = json.loads(arguments)
-    print(json.dumps(_QUESTIONS[given.pop("question")](**given)))
+def answer(question: Callable[..., Any], arguments: str) -> None:
+    """Print the answer to a question, one of those below, as a line of JSON."""
+    print(json.dumps(question(**json.loads(arguments))))
 
 
 def look(packages: list[str]) -> dict[str, Any]:
@@ -123,13 +122,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except (ImportError, ValueError):  # PackageNotFoundError is an ImportError
         return None
-
-
-_QUESTIONS: dict[str, Callable[..., Any]] = {
-    "look": look,
-    "overlap": overlap,
-    "clock": clock,
-    "reach": reach,
-    "install": install,
-    "numbered_text": numbered_text,
-}

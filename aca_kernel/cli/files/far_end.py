@@ -24,14 +24,7 @@ import os
 from typing import Any
 
 from ...remote import wire
-from ...remote.folder_stream import (
-    PartialFolder,
-    SourceFolder,
-    entries_of,
-    pack,
-    source_of,
-    unpack,
-)
+from ...remote.folder_stream import PartialFolder, SourceFolder, entries_of, pack, source_of, unpack
 from ...remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
 
 # Transfers that are open at a time: one whose other end was killed is given up for a new one.

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -24,11 +25,11 @@ from ...environment.boot import MOST_ANSWERS_WITHOUT_FRAME, reason_of
 from ...environment.environment import Environment
 from ...environment.page_size import PageSize, SentSize
 from ...errors import LocalProtocolError, RemoteProtocolError, SettingInvalid
-from ...host.folder_transfer import open_folder, take_folder
+from ...host.folder_transfer import open_source, take_folder
 from ...remote import wire
 from ...remote.command_line import Command
 from ...remote.folder_stream import PartialFolder, SourceFolder, pack, too_many
-from ...remote.paged_files import FileProblem, PartialFile, SourceFile, target_path
+from ...remote.paged_files import FileProblem, PartialFile, target_path
 from ...remote.transfer_progress import TransferProgress, folder_summary
 from ...settings import AcaKernel
 from ...system import is_plain_path
@@ -174,7 +175,7 @@ class _FarEnd:
 
 async def _send(far: _FarEnd, command: Command) -> str:
     path = command.path
-    source, left_out = _source(path)
+    source, left_out = open_source(path, path)
     progress = TransferProgress(source.size, stream=_progress_stream())
     try:
         is_folder = isinstance(source, SourceFolder)
@@ -194,11 +195,6 @@ async def _send(far: _FarEnd, command: Command) -> str:
         count = sum(not one.is_folder for one in source.entries)
         return folder_summary(progress, path, target, count, left_out)
     return progress.summary(f"{path} → {target}")
-
-
-def _source(path: str) -> tuple[SourceFile | SourceFolder, int]:
-    """Return what is sent, and how many names are left out. Raises FileProblem."""
-    return open_folder(path, path) if os.path.isdir(path) else (SourceFile(path, path), 0)
 
 
 async def _bring(far: _FarEnd, command: Command) -> str:
@@ -258,17 +254,7 @@ def _some(data: bytes | memoryview) -> bytes:
 
 
 def _progress_stream() -> Any:
-    return sys.stderr if sys.stderr.isatty() else _Nowhere()
-
-
-class _Nowhere:
-    """Takes progress that nobody watches."""
-
-    def write(self, _: str) -> None:
-        """Drop it."""
-
-    def flush(self) -> None:
-        """Do nothing."""
+    return sys.stderr if sys.stderr.isatty() else io.StringIO()  # which nobody reads
 
 
 @cache

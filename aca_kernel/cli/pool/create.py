@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_pool(parser, "Resource group, made if there is none (default: $ACA_RESOURCE_GROUP).")
     parser.add_argument(
-        "--location",
-        "-l",
-        help="location, e.g. eastus (default: that of the resource group)",
+        "--location", "-l", help="location, e.g. eastus (default: that of the resource group)"
     )
     add_choices(parser)
     add_cloud(parser)

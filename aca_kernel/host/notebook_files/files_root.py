@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,20 +49,19 @@ def find_root(setting: str, home: str) -> FilesRoot:
     if not setting:
         return FilesRoot(home, home)
     if setting == REPOSITORY:
-        root = _repository(home)
+        root = nearest_with(_SIGNS, home) or home
     else:
         root = os.path.realpath(os.path.join(home, os.path.expanduser(setting)))
     problem = _problem(setting, root, home)
     return FilesRoot(home if problem else root, home, problem)
 
 
-def _repository(home: str) -> str:
-    """Return the nearest folder above with a sign of a repository, or the folder itself."""
-    folder = home
-    while not any(os.path.lexists(os.path.join(folder, sign)) for sign in _SIGNS):
+def nearest_with(signs: Sequence[str], folder: str) -> str | None:
+    """Return a folder, or the nearest above it, that holds one of these names."""
+    while not any(os.path.lexists(os.path.join(folder, sign)) for sign in signs):
         above = os.path.dirname(folder)
         if above == folder:
-            return home
+            return None
         folder = above
     return folder
 

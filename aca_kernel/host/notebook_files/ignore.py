@@ -26,6 +26,8 @@ import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .files_root import nearest_with
+
 _FILES = (".gitignore", ".acaignore")
 
 # Size and time of change of both files.
@@ -50,7 +52,7 @@ class Ignore:
     def __init__(self, root: str, home: Sequence[str] = ()) -> None:
         self._root = root
         self._home = list(home)
-        top = _repository(root) or root
+        top = nearest_with((".git",), root) or root
         above = os.path.relpath(root, top)
         self._top = top
         self._ignores_case = _ignores_case(top)
@@ -141,15 +143,6 @@ class Ignore:
             ]
             known = self._known[folder] = stamps, rules
         return known[1]
-
-
-def _repository(folder: str) -> str | None:
-    while not os.path.lexists(os.path.join(folder, ".git")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
-    return folder
 
 
 # Of git's settings: a section, and a setting in it, which counts without a value, too.

@@ -10,7 +10,6 @@ another path the user alone is told, and never of names that are withheld.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import shlex
@@ -62,9 +61,7 @@ class OutsideFiles:
         """Tell whether a running cell's text has a path, and not as a part of another."""
         whole = re.compile(rf"(?<![\w./~\\-]){re.escape(path)}(?![\w./~\\-])")
         return any(
-            whole.search(str(json.loads(cell.frames[3]).get("code", "")))
-            for cell in self._table
-            if cell.is_execute and cell.is_running
+            whole.search(cell.code) for cell in self._table if cell.is_execute and cell.is_running
         )
 
 

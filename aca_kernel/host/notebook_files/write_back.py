@@ -174,9 +174,8 @@ class WriteBack:
         if self._bytes + size > total * 1_000_000 or self._names >= _MOST_NAMES:
             raise CallRefused(
                 f"{path} does not come back: more has come from this environment than the setting "
-                f"`files_total_mb` allows, which is {total}, or than "
-                f"{_MOST_NAMES} files and folders. "
-                "`%aca download` brings it."
+                f"`files_total_mb` allows, which is {total}, or than {_MOST_NAMES} files and "
+                "folders. `%aca download` brings it."
             )
 
     def _begin(self, path: str, size: int, way_home: str) -> PartialFile:
@@ -243,7 +242,8 @@ class WriteBack:
             status = os.lstat(target)
         except FileNotFoundError:
             return False
-        if _is_plain_file(status) and self._returned.is_unchanged(path, status):
+        is_plain_file = stat.S_ISREG(status.st_mode) and not is_link(status)
+        if is_plain_file and self._returned.is_unchanged(path, status):
             return True
         why = _why_occupied(path, target, status, way_home)
         raise FileProblem(f"{path} does not come back: {why}")
@@ -276,10 +276,6 @@ class WriteBack:
     def close(self) -> None:
         """Close all files."""
         self._open.close()
-
-
-def _is_plain_file(status: os.stat_result) -> bool:
-    return stat.S_ISREG(status.st_mode) and not is_link(status)
 
 
 def _why_occupied(path: str, target: str, status: os.stat_result, way_home: str) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from .contract import LOOPBACK_HOSTS, Transport, not_an_address, web_address
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def open_transport(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+import ssl
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,10 +26,6 @@ from .contract import (
 )
 from .distrust import why_distrusted
 from .tls import resuming_context
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Mapping
 
 # Azure's load balancers forget a connection that has been silent for four minutes.
 # Source: Azure Load Balancer, "TCP reset and idle timeout".

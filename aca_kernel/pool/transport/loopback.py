@@ -7,15 +7,13 @@ the next one. No TLS, no proxy, no redirect, no compression: nobody is in betwee
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import SplitResult
 
 import h11
 
 from .contract import HttpAnswer, Transport, answer_lost, unreachable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from urllib.parse import SplitResult
 
 _Headers = list[tuple[bytes, bytes]]
 

@@ -31,8 +31,6 @@ what it lets out (aca_kernel/host/notebook_files/). A cell that opens no file co
     program_files   names of files in the text of scripts and makefiles that a command runs
     write_back      files that the code has written, and their way back
     shown_files     those that an output refers to
-
-Standard library only; oldest Python 3.9.
 """
 
 from __future__ import annotations

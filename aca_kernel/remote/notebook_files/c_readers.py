@@ -35,7 +35,7 @@ READERS: dict[str, dict[str, str]] = {
         "paths": "read_avro read_csv read_csv_batched read_ipc read_ipc_schema read_ipc_stream "
         "read_json read_lines read_ndjson read_ods read_excel read_parquet read_parquet_metadata "
         "read_parquet_schema scan_csv scan_ipc scan_lines scan_ndjson scan_parquet read_delta "
-        "scan_delta scan_iceberg",
+        "scan_delta scan_iceberg"
     },
     "duckdb": {
         "sql": "sql query execute executemany from_query query_df read_csv read_json read_parquet "
@@ -43,7 +43,7 @@ READERS: dict[str, dict[str, str]] = {
         "DuckDBPyConnection.execute DuckDBPyConnection.executemany "
         "DuckDBPyConnection.from_query DuckDBPyConnection.read_csv DuckDBPyConnection.read_json "
         "DuckDBPyConnection.read_parquet DuckDBPyConnection.from_csv_auto "
-        "DuckDBPyConnection.from_parquet",
+        "DuckDBPyConnection.from_parquet"
     },
     "h5py": {"paths": "File"},
     "tables": {"paths": "open_file is_hdf5_file is_pytables_file"},
@@ -51,12 +51,12 @@ READERS: dict[str, dict[str, str]] = {
     "h5netcdf": {"paths": "File"},
     "xarray": {
         "paths": "open_dataset open_dataarray open_datatree open_groups open_mfdataset open_zarr "
-        "load_dataset load_dataarray load_datatree",
+        "load_dataset load_dataarray load_datatree"
     },
     "zarr": {"paths": "open open_array open_group load open_consolidated"},
     "cv2": {
         "paths": "imread imreadmulti imcount haveImageReader VideoCapture FileStorage "
-        "CascadeClassifier",
+        "CascadeClassifier"
     },
     "cv2.dnn": {
         "paths": "readNet readNetFromONNX readNetFromCaffe readNetFromDarknet readNetFromTensorflow"
@@ -66,21 +66,17 @@ READERS: dict[str, dict[str, str]] = {
     "lxml.html": {"paths": "parse"},
     "rasterio": {"beside": "open"},
     "fiona": {"beside": "open listlayers"},
-    "pyogrio": {
-        "beside": "read_dataframe read_arrow open_arrow read_info read_bounds list_layers",
-    },
+    "pyogrio": {"beside": "read_dataframe read_arrow open_arrow read_info read_bounds list_layers"},
     "geopandas": {"beside": "read_file list_layers", "paths": "read_parquet read_feather"},
     "osgeo.gdal": {"beside": "Open OpenEx OpenShared Info Translate Warp VectorTranslate"},
     "osgeo.ogr": {"beside": "Open OpenShared"},
     "pyarrow.fs": {
         "paths": "LocalFileSystem.open_input_file LocalFileSystem.open_input_stream "
-        "LocalFileSystem.get_file_info FileSystem.from_uri",
+        "LocalFileSystem.get_file_info FileSystem.from_uri"
     },
     "deltalake": {"paths": "DeltaTable"},
     "soundfile": {"paths": "SoundFile read info blocks"},
-    "pyreadstat": {
-        "paths": "read_sav read_dta read_sas7bdat read_xport read_por read_sas7bcat",
-    },
+    "pyreadstat": {"paths": "read_sav read_dta read_sas7bdat read_xport read_por read_sas7bcat"},
     "pysam": {"beside": "AlignmentFile VariantFile FastaFile FastxFile TabixFile"},
     "SimpleITK": {"paths": "ReadImage"},
     "pymupdf": {"paths": "open Document"},

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from ..asking import cell_of
 from ..origin import Origin
 from . import file_mentions, hooks, traceback_names
 from .local_path import LocalPath
@@ -39,7 +40,7 @@ class NotebookFiles:
             }
             self._mirror = _mirror(about, known, stream, is_hinting=config["files"] == "hint")
             traceback_names.install(self._mirror)
-            outside = Outside(self._mirror, calls_path, lambda: _cell_of(ip))
+            outside = Outside(self._mirror, calls_path, lambda: cell_of(ip.kernel))
             hooks.install(ip, self._mirror, outside, about)
         prefix = self._mirror.paths.prefix if self._mirror is not None else ""
         self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)
@@ -103,8 +104,3 @@ def _enter(root: str, inner: str) -> str:
             os.chdir(folder)
             return inner
     return ""
-
-
-def _cell_of(ip: Any) -> str:
-    """Return the msg_id of the running cell."""
-    return str(ip.kernel.get_parent("shell").get("header", {}).get("msg_id", ""))

@@ -80,8 +80,8 @@ class Fetching:
             "os.link": self._on_link,
             "os.symlink": self._on_symlink,
             "glob.glob": self._on_glob,
-            "pathlib.Path.glob": self._on_path_glob,
-            "pathlib.Path.rglob": self._on_path_rglob,
+            "pathlib.Path.glob": lambda *path: self._on_glob(os.path.join(*path)),
+            "pathlib.Path.rglob": lambda path, name: self._on_glob(os.path.join(path, "**", name)),
             "ctypes.dlopen": self._on_use,
             "subprocess.Popen": self._on_popen,
             "os.system": self._on_process,
@@ -257,12 +257,6 @@ class Fetching:
         relative = self._inside(pattern)
         if relative:
             self._mirror.ahead.note_pattern(relative)
-
-    def _on_path_glob(self, folder: Any, pattern: Any) -> None:
-        self._on_glob(os.path.join(folder, pattern))
-
-    def _on_path_rglob(self, folder: Any, pattern: Any) -> None:
-        self._on_glob(os.path.join(folder, "**", pattern))
 
     def _on_popen(self, program: Any, arguments: Any, directory: Any, _: Any) -> None:
         file_mentions.bring_named(self._mirror, (program, arguments, directory), directory)

@@ -141,9 +141,7 @@ class Mirror:
 
     def look(self, relative: str) -> FileFacts | None:
         """Return facts about a file there. Raises FileProblem: there is no answer."""
-        if self.copies.is_removed(relative):
-            return None
-        return self._asked.look_at([relative])[0]
+        return self.look_at([relative])[0]
 
     def look_at(self, paths: list[str]) -> list[FileFacts | None]:
         """As `look`, with one question for all that are unknown."""

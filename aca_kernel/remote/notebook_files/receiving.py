@@ -52,10 +52,9 @@ def receive(
             # The code may have written one, and another process may have fetched it.
             if copies.is_free(relative):
                 file.commit(digest)
-                if head.get("is_executable"):
-                    os.chmod(path, os.stat(path).st_mode | 0o111)  # noqa: S103 - as it is there
-                os.utime(path, ns=(changed, changed))
-                copies.note_file(relative, Copy(size, changed, stamp(os.lstat(path))))
+                copies.note_file(
+                    relative, _as_there(path, size, changed, head.get("is_executable"))
+                )
     finally:
         file.discard()
     return FileFacts(False, size, changed)
@@ -84,15 +83,20 @@ def receive_companions(answer: Any, copies: Copies) -> dict[str, FileFacts]:
             path = copies.path_of(relative)
             try:
                 write_whole(path, relative, data[begin:position], digest)
-                if is_executable:
-                    os.chmod(path, os.stat(path).st_mode | 0o111)  # noqa: S103 - as it is there
-                os.utime(path, ns=(changed, changed))
-                noted[relative] = Copy(size, changed, stamp(os.lstat(path)))
+                noted[relative] = _as_there(path, size, changed, is_executable)
             except (FileProblem, OSError):
                 continue
             came[relative] = FileFacts(False, size, changed)
         copies.note_files(noted)
     return came
+
+
+def _as_there(path: str, size: int, changed: int, is_executable: Any) -> Copy:
+    """Give a file the mode and time that it has there; return what is noted of it."""
+    if is_executable:
+        os.chmod(path, os.stat(path).st_mode | 0o111)  # noqa: S103 - as it is there
+    os.utime(path, ns=(changed, changed))
+    return Copy(size, changed, stamp(os.lstat(path)))
 
 
 def _receive_pages(

@@ -11,9 +11,7 @@ In a manifest: {"pinned": [[name, version]], "kept": [{"package", "path", "mode"
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import os
-import re
 import site
 import stat
 import subprocess
@@ -204,16 +202,10 @@ def _reason_against(source: dict[str, Any]) -> str:
 def _needed_by_kernels() -> set[str]:
     """Return the packages that ipykernel is made of."""
     found: set[str] = set()
-    left = ["ipykernel"]
+    left = {"ipykernel"}
     while left:
-        name = left.pop()
-        if name in found:
-            continue
-        found.add(name)
-        with suppress(importlib.metadata.PackageNotFoundError):
-            for text in importlib.metadata.requires(name) or ():
-                match = None if "extra ==" in text else re.match(r"[\w.-]+", text)
-                left += [distributions.normalized(match[0])] if match else []
+        found |= left
+        left = {one for name in left for one in distributions.needs(name)} - found
     return found
 
 

@@ -20,7 +20,7 @@ import platform
 import time
 from typing import Any
 
-from ..asking import asking
+from ..asking import asking, cell_of
 from ..paged_files import FileProblem
 from ..wrapping import tell
 from . import distributions, script_metadata
@@ -68,7 +68,7 @@ class PackagesFirst:
         code: of the cell. kernel: the ipykernel.
         """
         with interruptible():
-            self._before(code, _msg_id(kernel))
+            self._before(code, cell_of(kernel))
 
     def _before(self, code: str, msg_id: str) -> None:
         if self._is_setting_due:
@@ -97,12 +97,7 @@ class PackagesFirst:
     def _remember(self, wanted: ScriptMetadata, msg_id: str) -> None:
         """Tell the kernel, which tells the environment after this one."""
         with contextlib.suppress(FileProblem), asking(self._calls_path, msg_id) as asked:
-            asked.send(
-                "packages_asked",
-                requirements=list(wanted.requirements),
-                python=wanted.requires_python,
-                indexes=list(wanted.indexes),
-            )
+            asked.send("packages_asked", **wanted.told())
 
     def _install_setting(self, msg_id: str) -> None:
         try:
@@ -207,10 +202,6 @@ def _listed(names: list[str]) -> str:
     shown = without_credentials(", ".join(names[:_MOST_NAMES]))
     more = len(names) - _MOST_NAMES
     return shown if more <= 0 else f"{shown} and {more} more"
-
-
-def _msg_id(kernel: Any) -> str:
-    return str(kernel.get_parent("shell").get("header", {}).get("msg_id", ""))
 
 
 def _metadata_of(told: dict[str, Any]) -> ScriptMetadata:

@@ -49,7 +49,7 @@ class Distribution:
 
 
 def normalized(name: str) -> str:
-    """Return the name by which packages are told apart."""
+    """Return the name by which packages are told apart (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -88,6 +88,18 @@ def image() -> dict[str, str]:
             json.dump(versions, file)
         os.replace(partial, path)
     return versions
+
+
+def needs(name: str) -> set[str]:
+    """Return the packages that a package needs, whatever extras are asked for with it."""
+    from importlib import metadata  # no start needs it
+
+    try:
+        texts = metadata.requires(name) or ()
+    except metadata.PackageNotFoundError:
+        return set()
+    found = [re.match(r"[\w.-]+", text) for text in texts if "extra ==" not in text]
+    return {normalized(one[0]) for one in found if one is not None}
 
 
 def added(image_versions: dict[str, str]) -> list[Distribution]:

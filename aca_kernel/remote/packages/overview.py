@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
 import sys
-from contextlib import suppress
 
 from . import distributions, script_metadata
 from .distributions import Distribution
@@ -35,7 +32,9 @@ def block(found: list[Distribution]) -> str:
     Packages that others of them need are left to these; those of no index cannot be asked for.
     """
     of_index = [one for one in found if not one.direct_url()]
-    needed = {name for one in of_index for name in _needs(one.name) if name != one.name}
+    needed = {
+        name for one in of_index for name in distributions.needs(one.name) if name != one.name
+    }
     # In a circle, each needs another.
     wanted = [one for one in of_index if one.name not in needed] or of_index
     python = ".".join(str(part) for part in sys.version_info[:2])
@@ -50,11 +49,3 @@ def _origin(one: Distribution) -> str:
     if isinstance(info, dict):
         return "editable" if info.get("editable") else "from a folder"
     return "from a repository" if "vcs_info" in source else "from a file"
-
-
-def _needs(name: str) -> set[str]:
-    with suppress(importlib.metadata.PackageNotFoundError):
-        texts = importlib.metadata.requires(name) or ()
-        found = [re.match(r"[\w.-]+", text) for text in texts if "extra ==" not in text]
-        return {distributions.normalized(one[0]) for one in found if one is not None}
-    return set()

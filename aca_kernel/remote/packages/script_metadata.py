@@ -31,6 +31,11 @@ class ScriptMetadata:
     requires_python: str = ""
     indexes: tuple[str, ...] = ()
 
+    def told(self) -> dict[str, Any]:
+        """Return it as the kernel is told of it, and tells environments."""
+        requirements, indexes = list(self.requirements), list(self.indexes)
+        return {"requirements": requirements, "python": self.requires_python, "indexes": indexes}
+
 
 def of_cell(code: str) -> ScriptMetadata | None:
     """Return the metadata of a cell, None if it has none. Raises MetadataInvalid."""

@@ -7,6 +7,8 @@ import platform
 from collections.abc import Iterable
 from typing import Any
 
+from .distributions import normalized
+
 
 def unmet(requirements: Iterable[str], constraints: Iterable[str] = ()) -> list[str]:
     """Return those that are not met, or whose own requirements are not.
@@ -22,7 +24,7 @@ def unmet(requirements: Iterable[str], constraints: Iterable[str] = ()) -> list[
         except InvalidRequirement:
             continue
         if _applies(limit.marker, ""):
-            limits.setdefault(_key(limit.name), []).append(limit.specifier)
+            limits.setdefault(normalized(limit.name), []).append(limit.specifier)
     left = []
     seen: set[tuple[str, str]] = set()
     for text in requirements:
@@ -46,7 +48,7 @@ def _is_met(requirement: Any, limits: dict[str, list[Any]], seen: set[tuple[str,
         found = importlib.metadata.distribution(requirement.name)
     except importlib.metadata.PackageNotFoundError:
         return False
-    specifiers = [requirement.specifier, *limits.get(_key(requirement.name), ())]
+    specifiers = [requirement.specifier, *limits.get(normalized(requirement.name), ())]
     try:
         version = Version(str(found.version))
     except InvalidVersion:  # of an old package, or what is left of a removed one
@@ -54,9 +56,9 @@ def _is_met(requirement: Any, limits: dict[str, list[Any]], seen: set[tuple[str,
     if not all(one.contains(version, prereleases=True) for one in specifiers):
         return False
     for extra in ("", *sorted(requirement.extras)):
-        if (_key(requirement.name), extra) in seen:
+        if (normalized(requirement.name), extra) in seen:
             continue
-        seen.add((_key(requirement.name), extra))
+        seen.add((normalized(requirement.name), extra))
         for text in found.requires or ():
             try:
                 further = Requirement(text)
@@ -77,12 +79,6 @@ def _applies(marker: Any, extra: str) -> bool:
     except (InvalidVersion, UndefinedComparison, UndefinedEnvironmentName):
         # `platform_release >= "6"` where that is `6.1.0-cloud`, by a packaging before 24.
         return True
-
-
-def _key(name: str) -> str:
-    from packaging.utils import canonicalize_name
-
-    return str(canonicalize_name(name))
 
 
 def without_hashes(constraint: str) -> str:
