@@ -20,11 +20,13 @@ from .support import (
     running_kernel,
     running_pool,
 )
+from .temporary_files import keep_in_memory
 
 # Ahead of nbformat: see aca_kernel/batch/quick_import.py. Each worker would compile the grammars.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
 
 give_kernels_ports_of_their_own()
+keep_in_memory()
 
 # Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
 # clients, many kernels or a process for each cell. `pytest -m "not slow"` leaves them out: what is
