@@ -82,7 +82,9 @@ class Pool:
         """Call a tool as another client does; return its result's content."""
         params = {"name": tool, "arguments": arguments}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-        answer = httpx.post(self.endpoint, headers=self.headers, json=message, timeout=TIMEOUT)
+        answer = local_http(
+            "POST", self.endpoint, headers=self.headers, json=message, timeout=TIMEOUT
+        )
         result = answer.json()["result"]
         assert result["isError"] is False, result
         return dict(result["structuredContent"])

@@ -28,7 +28,7 @@ SIZES = {
     "10 MB of output in lines": "for n in range(100_000): print('line', n, 'y' * 90)",
     "100,000 small prints": "for n in range(100_000): print(n)",
     "100,000 small prints without a line's end": "for n in range(100_000): print(n, end='')",
-    "30,000 small prints that are flushed": "for n in range(30_000): print(n, flush=True)",
+    "10,000 small prints that are flushed": "for n in range(10_000): print(n, flush=True)",
     "a display of 20 MB": (
         "from IPython.display import display\n"
         "display({'application/x-large': 'z' * 20_000_000, 'text/plain': 'large'}, raw=True)"
