@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
 import pexpect
 import pytest
 
@@ -72,6 +71,8 @@ def test_jupyter_run_runs_a_script(tmp_path: Path) -> None:
 
 
 def test_papermill_passes_parameters_and_keeps_what_ran_before_an_error(tmp_path: Path) -> None:
+    import papermill
+
     tagged = nbformat.v4.new_code_cell("n = 1")
     tagged.metadata["tags"] = ["parameters"]
     path = write_notebook(tmp_path / "book.ipynb", tagged, "print(n * 2)")
