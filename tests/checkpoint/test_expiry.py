@@ -454,7 +454,7 @@ def test_a_checkpoint_is_taken_after_a_long_cell_if_so_set(tmp_path: Path) -> No
 
 
 def test_a_cell_does_not_wait_for_a_checkpoint(one: Notebook) -> None:
-    one.run("import numpy as np\nlarge = np.random.rand(10_000_000)")
+    one.run("import numpy as np\nlarge = np.random.rand(5_000_000)")
     one.wait_until_stored()
     quick = min(timed(one, "1") for _ in range(3))
     one.run("'no other checkpoint is under way'")
