@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from aca_kernel.batch.quick_import import import_nbformat
 
 from .order import in_order, schedule
 from .ports import give_kernels_ports_of_their_own
@@ -22,9 +23,8 @@ from .support import (
 )
 from .temporary_files import keep_in_memory
 
-# Ahead of nbformat: see aca_kernel/batch/quick_import.py. Each worker would compile the grammars.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
-
+# Each worker would compile grammars with what imports it first.
+import_nbformat()
 give_kernels_ports_of_their_own()
 keep_in_memory()
 
