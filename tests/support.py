@@ -28,6 +28,9 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 # Bounds for things that must happen; none of them is a measurement.
 TIMEOUT = 60.0
 
+# Variables of Jupyter's own tools: see tests/quick_tools/sitecustomize.py.
+QUICK_TOOLS = {"PYTHONPATH": str(Path(__file__).with_name("quick_tools"))}
+
 # What is felt at once comes within this, also on a machine that does other things: less than an
 # exchange lasts whose end is waited for otherwise (20 s).
 AT_ONCE = 12.0

@@ -14,7 +14,7 @@ import pytest
 
 from aca_kernel.batch.papermill_entry import AcaEngine
 
-from ..support import TIMEOUT, running_pool
+from ..support import QUICK_TOOLS, TIMEOUT, running_pool
 from .support import outputs, write_notebook
 
 
@@ -41,7 +41,7 @@ def test_a_notebook_of_another_kernel_runs_in_a_pool(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "papermill", path, "out.ipynb", *words],
             cwd=tmp_path,
-            env={**os.environ, **pool.env},
+            env={**os.environ, **QUICK_TOOLS, **pool.env},
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

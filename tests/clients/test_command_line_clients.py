@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import nbformat
 import pexpect
 import pytest
+
+from ..support import QUICK_TOOLS
 
 # A bound for what must happen, not a measurement.
 TIMEOUT = 60
@@ -39,6 +42,7 @@ def texts(path: Path) -> list[str]:
 def jupyter(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "jupyter", *map(str, arguments)],
+        env={**os.environ, **QUICK_TOOLS},
         capture_output=True, text=True, timeout=TIMEOUT, check=False,
     )  # fmt: skip
 

@@ -25,7 +25,15 @@ from aca_kernel.environment.relay import Relay
 from aca_kernel.pool.backend import EndpointBackend
 from aca_kernel.settings import AcaKernel
 
-from ..support import TIMEOUT, Client, Pool, eventually, running_kernel, running_pool
+from ..support import (
+    QUICK_TOOLS,
+    TIMEOUT,
+    Client,
+    Pool,
+    eventually,
+    running_kernel,
+    running_pool,
+)
 
 LOG = logging.getLogger("test")
 
@@ -355,7 +363,7 @@ def test_notebooks_one_after_another_need_one_place(one_place: Pool, tmp_path: P
         notebook = nbformat.v4.new_notebook(cells=cells)
         notebook.metadata.kernelspec = {"name": "aca", "display_name": "aca", "language": "python"}
         nbformat.write(notebook, tmp_path / name)
-    env = {**os.environ, **one_place.env}
+    env = {**os.environ, **QUICK_TOOLS, **one_place.env}
     for command in (
         ["jupyter", "execute", "--inplace", *names[:2]],
         ["nbconvert", "--to", "notebook", "--execute", "--inplace", names[2]],

@@ -19,7 +19,15 @@ import pytest
 from aca_kernel.settings import AcaKernel
 
 from ..batch.support import run, texts, write_notebook
-from ..support import TIMEOUT, Client, eventually, logging_kernel, running_kernel, running_pool
+from ..support import (
+    QUICK_TOOLS,
+    TIMEOUT,
+    Client,
+    eventually,
+    logging_kernel,
+    running_kernel,
+    running_pool,
+)
 from .index import Index, broken_source, serving, wheel
 
 # Cells find pip in this Python, and uv by their PATH only.
@@ -355,7 +363,7 @@ def test_a_notebook_with_metadata_runs_under_jupyter_execute(index: Index, tmp_p
     )
     done = subprocess.run(
         [sys.executable, "-m", "jupyter", "execute", str(path), "--inplace"],
-        env={**os.environ, "PIP_INDEX_URL": index.url},
+        env={**os.environ, **QUICK_TOOLS, "PIP_INDEX_URL": index.url},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
