@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from .support import (
     running_pool,
 )
 from .temporary_files import keep_in_memory
+
+gc.disable()  # what is imported and collected would be looked through for garbage
 
 # Each worker would compile grammars with what imports it first.
 import_nbformat()
@@ -113,6 +116,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in slow:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Look for garbage from now on; what there is by now is old, without a look at it."""
+    gc.freeze()
+    gc.unfreeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
