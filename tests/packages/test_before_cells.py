@@ -114,16 +114,17 @@ def test_a_notebook_that_asks_for_nothing_pays_nothing(kernel: Client) -> None:
     assert loaded.endswith("packages.attach']")
 
 
-@pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
+# The other reason of each is told in test_one_that_cannot_be_had_does_not_keep_the_others_away.
 @pytest.mark.parametrize(
-    ("package", "reason"),
+    ("variables", "package", "reason"),
     [
-        ("aca-alpha==7", "No matching distribution found for aca-alpha==7"),
-        ("aca-broken", "did not run successfully: ValueError: the compiler is on holiday"),
+        (WITH_PIP, "aca-alpha==7", "No matching distribution found for aca-alpha==7"),
+        ("", "aca-broken", "did not run successfully: ValueError: the compiler is on holiday"),
     ],
+    ids=["pip", "uv"],
 )
 def test_a_failure_is_one_sentence_and_the_cells_run(
-    package: str, reason: str, variables: str, index: Index
+    variables: str, package: str, reason: str, index: Index
 ) -> None:
     environment = f"--AcaKernel.environment={variables}"
     with asking_kernel(index, package, environment) as kernel:
