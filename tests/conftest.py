@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from aca_kernel.batch.quick_import import import_nbformat
 
 from .order import in_order, schedule
 from .ports import give_kernels_ports_of_their_own
@@ -20,11 +22,14 @@ from .support import (
     running_kernel,
     running_pool,
 )
+from .temporary_files import keep_in_memory
 
-# Ahead of nbformat: see aca_kernel/batch/quick_import.py. Each worker would compile the grammars.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as import has it
+gc.disable()  # what is imported and collected would be looked through for garbage
 
+# Each worker would compile grammars with what imports it first.
+import_nbformat()
 give_kernels_ports_of_their_own()
+keep_in_memory()
 
 # Folders and modules whose tests wait for cooldowns, for pools and for batches, or start whole
 # clients, many kernels or a process for each cell. `pytest -m "not slow"` leaves them out: what is
@@ -111,6 +116,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path in slow:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Look for garbage from now on; what there is by now is old, without a look at it."""
+    gc.freeze()
+    gc.unfreeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

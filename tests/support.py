@@ -28,6 +28,9 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 # Bounds for things that must happen; none of them is a measurement.
 TIMEOUT = 60.0
 
+# Variables of Jupyter's own tools: see tests/quick_tools/sitecustomize.py.
+QUICK_TOOLS = {"PYTHONPATH": str(Path(__file__).with_name("quick_tools"))}
+
 # What is felt at once comes within this, also on a machine that does other things: less than an
 # exchange lasts whose end is waited for otherwise (20 s).
 AT_ONCE = 12.0
@@ -82,7 +85,9 @@ class Pool:
         """Call a tool as another client does; return its result's content."""
         params = {"name": tool, "arguments": arguments}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-        answer = httpx.post(self.endpoint, headers=self.headers, json=message, timeout=TIMEOUT)
+        answer = local_http(
+            "POST", self.endpoint, headers=self.headers, json=message, timeout=TIMEOUT
+        )
         result = answer.json()["result"]
         assert result["isError"] is False, result
         return dict(result["structuredContent"])

@@ -42,7 +42,7 @@ def test_the_kernels_modules_do_not_import_them() -> None:
 
 
 @pytest.mark.parametrize("command", ["doctor", "run"])
-def test_commands_compile_no_grammars_that_notebooks_do_not_have(
+def test_commands_import_no_formats_that_notebooks_do_not_have(
     tmp_path: Path, command: str
 ) -> None:
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "empty.ipynb")
@@ -55,7 +55,8 @@ def test_commands_compile_no_grammars_that_notebooks_do_not_have(
         cwd=tmp_path,
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    # It is there only as what JupyterLab needs.
-    assert importlib.util.find_spec("lark")
-    assert "lark" not in imported
+    # They are there only as what JupyterLab needs.
+    for name in ("arrow", "lark"):
+        assert importlib.util.find_spec(name)
+        assert name not in imported
     assert ("nbformat" in imported) == (command == "run")

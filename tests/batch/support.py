@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -61,8 +62,8 @@ def outputs(path: Path) -> list[list[Any]]:
 
 
 def state(path: Path) -> str:
-    """How far a notebook's run has come, by its output."""
-    return str(nbformat.read(path, as_version=4).metadata.aca_kernel.run.state)
+    """How far a notebook's run has come, by its output, which tests look at again and again."""
+    return str(json.loads(path.read_text())["metadata"]["aca_kernel"]["run"]["state"])
 
 
 def environment(env: dict[str, str] | None = None) -> dict[str, str]:

@@ -10,13 +10,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import nbformat
-import papermill
 import pytest
-from papermill.exceptions import PapermillExecutionError
 
 from aca_kernel.batch.papermill_entry import AcaEngine
 
-from ..support import TIMEOUT, running_pool
+from ..support import QUICK_TOOLS, TIMEOUT, running_pool
 from .support import outputs, write_notebook
 
 
@@ -43,7 +41,7 @@ def test_a_notebook_of_another_kernel_runs_in_a_pool(tmp_path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "papermill", path, "out.ipynb", *words],
             cwd=tmp_path,
-            env={**os.environ, **pool.env},
+            env={**os.environ, **QUICK_TOOLS, **pool.env},
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -58,9 +56,11 @@ def test_a_notebook_of_another_kernel_runs_in_a_pool(tmp_path: Path) -> None:
 def test_an_error_ends_the_notebook_as_papermill_has_it(
     tmp_path: Path,
 ) -> None:
+    import papermill
+
     path = write_notebook(tmp_path / "in.ipynb", "print('before')", "1/0", "print('after')")
     output = tmp_path / "out.ipynb"
-    with pytest.raises(PapermillExecutionError, match="ZeroDivisionError"):
+    with pytest.raises(papermill.PapermillExecutionError, match="ZeroDivisionError"):
         papermill.execute_notebook(path, output, engine_name="aca", progress_bar=False)
     before, _, after = shown(output)
     assert "before" in before
@@ -70,6 +70,8 @@ def test_an_error_ends_the_notebook_as_papermill_has_it(
 def test_a_loss_between_two_cells_ends_the_notebook_and_notices_are_no_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    import papermill
+
     with running_pool() as pool:
         for name, value in pool.env.items():
             monkeypatch.setenv(name, value)
@@ -85,7 +87,7 @@ def test_a_loss_between_two_cells_ends_the_notebook_and_notices_are_no_output(
         monkeypatch.setattr(papermill.engines.NotebookExecutionManager, "cell_complete", expire)
         with (
             caplog.at_level(logging.WARNING, "papermill"),
-            pytest.raises(PapermillExecutionError, match="ended between two cells"),
+            pytest.raises(papermill.PapermillExecutionError, match="ended between two cells"),
         ):
             papermill.execute_notebook(
                 path, tmp_path / "out.ipynb", engine_name="aca", progress_bar=False

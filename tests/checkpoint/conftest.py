@@ -10,6 +10,14 @@ import pytest
 
 from aca_kernel.checkpoint import store
 
+from .running import shells
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shells_end() -> Iterator[None]:
+    yield
+    shells.close()
+
 
 @pytest.fixture(autouse=True)
 def _stores_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

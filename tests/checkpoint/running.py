@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -13,18 +14,46 @@ from typing import Any
 SHELLS = Path(__file__).parent / "shells.py"
 
 
+# More than any of them takes, and less than pytest's own bound.
+_SECONDS = 170.0
+
+
+class Shells:
+    """The process that shells are forked off: started when it is needed, and again if it hung."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, str(SHELLS)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], _SECONDS)[0]:
+            self.close()
+            raise TimeoutError
+        return list(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        if self._process is not None:
+            with self._process:
+                self._process.kill()
+            self._process = None
+
+
+shells = Shells()
+
+
 def run(cells: list[str], folder: Path | None = None, **limits: Any) -> list[dict[str, Any]]:
     cwd = tempfile.mkdtemp(dir=folder)
-    done = subprocess.run(
-        [sys.executable, str(SHELLS)],
-        input=json.dumps({"cells": cells, "folder": str(folder or ""), "limits": limits}),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        cwd=cwd,
-        timeout=170,
-    )
-    return list(json.loads(done.stdout))
+    return shells.ask({"cells": cells, "folder": str(folder or ""), "cwd": cwd, "limits": limits})
 
 
 def shown(cells: list[dict[str, Any]]) -> list[tuple[Any, ...]]:

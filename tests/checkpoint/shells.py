@@ -1,9 +1,9 @@
 """Runs cells in IPython shells, each in a process of its own, with a checkpoint in between.
 
-A program: reads {"cells", "folder", "limits"} from stdin, writes what the cells showed to
-stdout. With a folder, each cell runs in a new process that restores what the one before it
-had stored; without one, all run in one process. Processes are forked off one that has
-imported IPython and nothing else.
+A program: reads lines of {"cells", "folder", "cwd", "limits"} from stdin, and for each writes a
+line to stdout: what the cells showed, null if it could not be found out. With a folder, each cell
+runs in a new process that restores what the one before it had stored; without one, all run in one
+process. Processes are forked off one that has imported IPython and nothing else.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def in_fork(action: Any, *arguments: Any) -> Any:
     with open(reading) as file:
         text = file.read()
     os.waitpid(pid, 0)
-    return json.loads(text)
+    return json.loads(text or "null")
 
 
 def uninterrupted(cells: list[str]) -> list[dict[str, Any]]:
@@ -111,22 +111,30 @@ def uninterrupted(cells: list[str]) -> list[dict[str, Any]]:
     return [run_cell(shell, code) for code in cells]
 
 
-def main() -> None:
-    asked = json.load(sys.stdin)
+def answer(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    os.chdir(asked["cwd"])
+    with open(os.devnull) as nothing:  # where the next question would be
+        os.dup2(nothing.fileno(), 0)
     if not asked["folder"]:
-        shown = in_fork(uninterrupted, asked["cells"])
-    else:
-        shown, before = [], ""
-        for code in asked["cells"]:
-            after = tempfile.mkdtemp(dir=asked["folder"])
-            # A new environment has the same working directory, with nothing in it.
-            work = os.path.join(asked["folder"], "work")
-            os.mkdir(work)
-            os.chdir(work)
-            shown.append(in_fork(step, code, before, after, asked.get("limits", {})))
-            os.rename(work, after + "-work")
-            before = after
-    json.dump(shown, sys.stdout)
+        return list(in_fork(uninterrupted, asked["cells"]))
+    shown, before = [], ""
+    for code in asked["cells"]:
+        after = tempfile.mkdtemp(dir=asked["folder"])
+        # A new environment has the same working directory, with nothing in it.
+        work = os.path.join(asked["folder"], "work")
+        os.mkdir(work)
+        os.chdir(work)
+        shown.append(in_fork(step, code, before, after, asked["limits"]))
+        os.rename(work, after + "-work")
+        before = after
+    return shown
+
+
+def main() -> None:
+    for line in sys.stdin:
+        # What is asked for later finds nothing of this.
+        sys.stdout.write(json.dumps(in_fork(answer, json.loads(line))) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

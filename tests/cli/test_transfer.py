@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from jupyter_client.manager import start_new_kernel
 
@@ -248,23 +247,11 @@ def test_an_interrupt_ends_a_transfer_through_a_kernel(here: Path) -> None:
 @contextmanager
 def environment(**options: Any) -> Iterator[tuple[Pool, str]]:
     with running_pool(**options) as pool:
-        yield pool, str(call(pool, "launchShell", {})["environmentId"])
-
-
-def call(pool: Pool, tool: str, arguments: dict[str, str]) -> dict[str, Any]:
-    message = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": tool, "arguments": arguments},
-    }
-    answer = httpx.post(pool.endpoint, json=message, headers=pool.headers, timeout=TIMEOUT).json()
-    return dict(answer["result"]["structuredContent"])
+        yield pool, str(pool.call("launchShell")["environmentId"])
 
 
 def evaluate(pool: Pool, environment_id: str, code: str) -> str:
-    arguments = {"environmentId": environment_id, "pythonCode": code}
-    return str(call(pool, PYTHON, arguments)["stdout"])
+    return str(pool.call(PYTHON, environmentId=environment_id, pythonCode=code)["stdout"])
 
 
 @pytest.mark.parametrize(

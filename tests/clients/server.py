@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import nbformat
 
-from ..support import eventually, local_http
+from ..support import QUICK_TOOLS, eventually, local_http
 
 # JupyterLab builds nothing and asks nobody for news.
 _LAB_SETTINGS = {
@@ -90,6 +90,7 @@ def running_server(
         cwd=folder,
         env={
             **os.environ,
+            **QUICK_TOOLS,
             "HOME": str(home),
             "JUPYTER_CONFIG_DIR": str(home / "config"),
             "JUPYTER_DATA_DIR": str(home / "data"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
 import pexpect
 import pytest
+
+from ..support import QUICK_TOOLS
 
 # A bound for what must happen, not a measurement.
 TIMEOUT = 60
@@ -40,6 +42,7 @@ def texts(path: Path) -> list[str]:
 def jupyter(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "jupyter", *map(str, arguments)],
+        env={**os.environ, **QUICK_TOOLS},
         capture_output=True, text=True, timeout=TIMEOUT, check=False,
     )  # fmt: skip
 
@@ -72,6 +75,8 @@ def test_jupyter_run_runs_a_script(tmp_path: Path) -> None:
 
 
 def test_papermill_passes_parameters_and_keeps_what_ran_before_an_error(tmp_path: Path) -> None:
+    import papermill
+
     tagged = nbformat.v4.new_code_cell("n = 1")
     tagged.metadata["tags"] = ["parameters"]
     path = write_notebook(tmp_path / "book.ipynb", tagged, "print(n * 2)")

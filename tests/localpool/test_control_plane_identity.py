@@ -4,8 +4,6 @@ import base64
 import json
 
 import pytest
-from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from aca_kernel.localpool.controlplane.arm_errors import ArmError
 from aca_kernel.localpool.controlplane.tokens import CLIENT, TokenIssuer
@@ -37,9 +35,11 @@ def get(arm, authorization, **headers):
     return local_http("GET", arm.url + arm.pool_path(), params=params, headers=headers)
 
 
-@pytest.mark.parametrize("credential_type", [ManagedIdentityCredential, DefaultAzureCredential])
-def test_azure_identity_gets_a_token_that_counts(arm, identity, credential_type):
-    with credential_type() as credential:
+@pytest.mark.parametrize("name", ["ManagedIdentityCredential", "DefaultAzureCredential"])
+def test_azure_identity_gets_a_token_that_counts(arm, identity, name):
+    import azure.identity
+
+    with getattr(azure.identity, name)() as credential:
         token = credential.get_token(SCOPE)
         assert get(arm, f"Bearer {token.token}").status_code == 200
         # It is kept by the credential: the next one costs no request.
@@ -47,12 +47,17 @@ def test_azure_identity_gets_a_token_that_counts(arm, identity, credential_type)
 
 
 def test_azure_identity_without_the_endpoint_s_secret_gets_no_token(arm, identity):
+    from azure.core.exceptions import ClientAuthenticationError
+    from azure.identity import ManagedIdentityCredential
+
     identity.setenv("IDENTITY_HEADER", "wrong")
     with ManagedIdentityCredential() as credential, pytest.raises(ClientAuthenticationError):
         credential.get_token(SCOPE)
 
 
 def test_an_expired_token_is_refused_and_renewed(identity, helpers):
+    from azure.identity import ManagedIdentityCredential
+
     with running_control_plane(token_lifetime_seconds=3.0) as arm:
         identity.setenv("IDENTITY_ENDPOINT", arm.env["IDENTITY_ENDPOINT"])
         identity.setenv("IDENTITY_HEADER", arm.env["IDENTITY_HEADER"])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from ..support import eventually
+from ..support import eventually, local_http
 
 RUN_PYTHON = "runPythonCodeInRemoteEnvironment"
 
@@ -104,6 +104,6 @@ def test_rules_that_make_no_sense(pool, rule):
 
 def test_faults_need_the_key_and_the_switch(start, pool):
     url = pool.endpoint.removesuffix("/mcp") + "/faults"
-    assert httpx.get(url).status_code == 401
+    assert local_http("GET", url).status_code == 401
     closed = start(faults=False)
     assert closed.http.get(closed.endpoint.removesuffix("/mcp") + "/faults").status_code == 404

@@ -5,8 +5,9 @@ import json
 import socket
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
+
+from ..support import local_http
 
 RUN_PYTHON = "runPythonCodeInRemoteEnvironment"
 RUN_SHELL = "runShellCommandInRemoteEnvironment"
@@ -172,7 +173,7 @@ def test_invalid_arguments_are_named(pool, params, named):
 )
 def test_without_the_key_nothing_is_let_in(pool, headers):
     message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    answer = httpx.post(pool.endpoint, json=message, headers=headers)
+    answer = local_http("POST", pool.endpoint, json=message, headers=headers)
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "Unauthorized"
 

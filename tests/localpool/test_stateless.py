@@ -9,8 +9,9 @@ import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
 import pytest
+
+from ..support import local_http
 
 VERSION = "2026-07-28"
 META = "io.modelcontextprotocol/"
@@ -159,7 +160,7 @@ def without_key(pool):
                 name: one.strip() for name, one in self.headers.items() if name.lower() not in kept
             }
             given["x-ms-apikey"] = pool.info["api_key"]
-            answer = httpx.request(self.command, pool.endpoint, content=body, headers=given)
+            answer = local_http(self.command, pool.endpoint, content=body, headers=given)
             self.send_response(answer.status_code)
             for name in ("content-type", "allow"):
                 if name in answer.headers:

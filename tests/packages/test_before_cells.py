@@ -19,7 +19,15 @@ import pytest
 from aca_kernel.settings import AcaKernel
 
 from ..batch.support import run, texts, write_notebook
-from ..support import TIMEOUT, Client, eventually, logging_kernel, running_kernel, running_pool
+from ..support import (
+    QUICK_TOOLS,
+    TIMEOUT,
+    Client,
+    eventually,
+    logging_kernel,
+    running_kernel,
+    running_pool,
+)
 from .index import Index, broken_source, serving, wheel
 
 # Cells find pip in this Python, and uv by their PATH only.
@@ -106,16 +114,17 @@ def test_a_notebook_that_asks_for_nothing_pays_nothing(kernel: Client) -> None:
     assert loaded.endswith("packages.attach']")
 
 
-@pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
+# The other reason of each is told in test_one_that_cannot_be_had_does_not_keep_the_others_away.
 @pytest.mark.parametrize(
-    ("package", "reason"),
+    ("variables", "package", "reason"),
     [
-        ("aca-alpha==7", "No matching distribution found for aca-alpha==7"),
-        ("aca-broken", "did not run successfully: ValueError: the compiler is on holiday"),
+        (WITH_PIP, "aca-alpha==7", "No matching distribution found for aca-alpha==7"),
+        ("", "aca-broken", "did not run successfully: ValueError: the compiler is on holiday"),
     ],
+    ids=["pip", "uv"],
 )
 def test_a_failure_is_one_sentence_and_the_cells_run(
-    package: str, reason: str, variables: str, index: Index
+    variables: str, package: str, reason: str, index: Index
 ) -> None:
     environment = f"--AcaKernel.environment={variables}"
     with asking_kernel(index, package, environment) as kernel:
@@ -355,7 +364,7 @@ def test_a_notebook_with_metadata_runs_under_jupyter_execute(index: Index, tmp_p
     )
     done = subprocess.run(
         [sys.executable, "-m", "jupyter", "execute", str(path), "--inplace"],
-        env={**os.environ, "PIP_INDEX_URL": index.url},
+        env={**os.environ, **QUICK_TOOLS, "PIP_INDEX_URL": index.url},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

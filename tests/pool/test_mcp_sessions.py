@@ -11,13 +11,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any, TypeVar
 
-import httpx
 import pytest
 
 from aca_kernel import errors
 from aca_kernel.pool.mcp_client import McpClient
 
-from ..support import eventually, serving
+from ..support import eventually, local_http, serving
 
 T = TypeVar("T")
 LAUNCH = "launchShell"
@@ -74,7 +73,7 @@ class Official:
         assert eventually(lambda: self._server.started)
 
     def end_session(self, session_id: str) -> None:
-        answer = httpx.delete(self.endpoint, headers={"mcp-session-id": session_id})
+        answer = local_http("DELETE", self.endpoint, headers={"mcp-session-id": session_id})
         assert answer.status_code == 200
 
     def close(self) -> None:

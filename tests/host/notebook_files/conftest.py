@@ -8,10 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
 from ...support import Client, running_kernel
 from ..conftest import inside
@@ -28,6 +25,10 @@ DECOYS = (
 
 def fill(folder: Path) -> None:
     """Put data files and decoys into a folder; what lies beyond goes beside it."""
+    import numpy as np
+    import pandas as pd
+    from PIL import Image
+
     for name in (".hidden", "sub", "ignored", "package"):
         (folder / name).mkdir()
     frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "z"]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 
 from aca_kernel.kernel import commands as do
@@ -75,8 +76,9 @@ def check_pace(world: World) -> None:
         for event, _ in world.handled
         if isinstance(event, (on.Received, on.CarryAsked, on.HostAnswered))
     ]
-    came_in += world.progress
-    for began in world.exchanges:
-        within = [at for at in world.exchanges if began <= at < began + 1.0]
-        new = [at for at in came_in if began - 0.01 <= at < began + 1.0]
-        assert len(within) <= EXCHANGES_AT_MOST + 2 * len(new), (began, len(within), len(new))
+    came_in = sorted(came_in + world.progress)
+    exchanges = sorted(world.exchanges)
+    for began in exchanges:
+        within = bisect_left(exchanges, began + 1.0) - bisect_left(exchanges, began)
+        new = bisect_left(came_in, began + 1.0) - bisect_left(came_in, began - 0.01)
+        assert within <= EXCHANGES_AT_MOST + 2 * new, (began, within, new)
