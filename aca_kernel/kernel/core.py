@@ -112,7 +112,11 @@ class Core:
         self._notices: list[str] = []
         self._setup, widgets = SetupCode(), WidgetScripts(self._publisher)
         self._early = EarlyAnswers(
-            self._publisher, self._setup, widgets, is_embedded=options.is_embedded
+            self._publisher,
+            self._setup,
+            widgets,
+            self._announcer,
+            is_embedded=options.is_embedded,
         )
         self._backlog = SendQueue(
             self.table,

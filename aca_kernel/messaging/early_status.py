@@ -19,9 +19,13 @@ ANNOUNCE_SECONDS = 0.002
 
 
 class EarlyStatus:
-    """Publishes busy and execute_input of cells ahead of the remote kernel's."""
+    """Publishes busy and execute_input of cells ahead of the remote kernel's.
+
+    last_count: the execution count of the last reply, which a restore sets again.
+    """
 
     def __init__(self, publisher: Publisher, table: RequestTable) -> None:
+        self.last_count = 0
         self._publisher = publisher
         self._table = table
         self._next: Request | None = None
@@ -60,6 +64,7 @@ class EarlyStatus:
     def replied(self, count: object) -> None:
         """Note the execution count of a cell's reply, which is one less than the next."""
         if isinstance(count, int):
+            self.last_count = count
             self._next_count = count + 1
 
     def forget(self) -> None:

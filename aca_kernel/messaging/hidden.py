@@ -19,6 +19,9 @@ Those of JupyterLab's variable inspector. Source: lckr_jupyterlab_variableinspec
 silent, or with store_history and stop_on_error false. Set-up code is sent when a notebook is
 opened, also while the inspector is not, and the query when an open inspector gets to another
 notebook.
+
+Those of consoles (qtconsole 5.7, euporie 2.10), which ask for the number of the next prompt by
+silent code that is empty.
 """
 
 from __future__ import annotations
@@ -83,6 +86,8 @@ def is_hidden(content: Mapping[str, Any], code: str) -> bool:
     """Tell whether an execute_request with this content looks as those of a front end's own do."""
     if is_of_inspector(code) and not shows_outputs(content):
         return True
+    if content.get("code") == "" and content.get("silent", False):
+        return not content.get("user_expressions")
     if any(content.get(name, True) for name in ("store_history", "stop_on_error")):
         return False
     if content.get("silent", False):

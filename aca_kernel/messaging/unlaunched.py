@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .early_status import EarlyStatus
 from .hidden import INSPECTOR_QUERY, HiddenKind, has_mark, is_of_inspector, kind_of
 from .kernel_info import version_of
 from .publisher import Publisher
@@ -96,9 +97,16 @@ class EarlyAnswers:
     """
 
     def __init__(
-        self, publisher: Publisher, setup: SetupCode, widgets: WidgetScripts, *, is_embedded: bool
+        self,
+        publisher: Publisher,
+        setup: SetupCode,
+        widgets: WidgetScripts,
+        announcer: EarlyStatus,
+        *,
+        is_embedded: bool,
     ) -> None:
         self._publisher = publisher
+        self._announcer = announcer
         self._setup = setup
         self._widgets = widgets
         self._is_embedded = is_embedded
@@ -109,8 +117,10 @@ class EarlyAnswers:
     def note(self, request: Request) -> None:
         """Note a request, however it is answered."""
         self._has_run_cell = self._has_run_cell or request.is_cell
-        if not request.is_hidden or is_of_inspector(request.code):
+        if not request.is_hidden:
             return
+        if is_of_inspector(request.code) or request.content.get("silent", False):
+            return  # it is known by itself
         session = request.header.get("session")
         if has_mark(request.code):
             self._sessions.add(session)
@@ -154,7 +164,10 @@ class EarlyAnswers:
 
     def _answer_of(self, request: Request) -> EarlyAnswer | None:
         if request.is_hidden:
-            return _hidden_answer(request.code, self._is_embedded, self._has_run_cell)
+            answer = _hidden_answer(request.code, self._is_embedded, self._has_run_cell)
+            if answer is not None:
+                answer.content["execution_count"] = self._announcer.last_count
+            return answer
         return empty_answer(request)
 
 
@@ -202,7 +215,7 @@ def _debug_answer(content: dict[str, Any]) -> EarlyAnswer | None:
 
 
 def _hidden_answer(code: str, is_embedded: bool, has_run_cell: bool) -> EarlyAnswer | None:
-    content = {"status": "ok", "execution_count": 0, "user_expressions": {}, "payload": []}
+    content = {"status": "ok", "user_expressions": {}, "payload": []}
     if probe := _WIDGETS_PROBE.search(code):
         version = version_of("ipywidgets") if is_embedded else _ASSUMED_WIDGETS
         printed = f"{probe[1]}{version}\n" if version else ""

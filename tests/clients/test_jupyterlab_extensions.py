@@ -1,4 +1,4 @@
-"""What extensions of JupyterLab ask on their own account: nothing is launched for it."""
+"""What extensions of JupyterLab and consoles ask by themselves: nothing is launched for it."""
 
 from __future__ import annotations
 
@@ -53,17 +53,24 @@ def usage(client: Client) -> dict[str, Any]:
     return dict(reply)
 
 
+def prompt(client: Client) -> Any:
+    """Return what qtconsole takes for the number of the last prompt."""
+    return client.run("", silent=True).reply["content"]["execution_count"]
+
+
 def test_nothing_is_launched_until_there_is_a_cell(notebook: tuple[Pool, Client]) -> None:
     pool, client = notebook
     assert inspector(client, SETUP, silent=True, store_history=True).status == "ok"
     assert inspector(client, SETTINGS).status == "ok"
     assert listed(client) == []
     assert "the next cell" in usage(client)["reason"]
+    assert prompt(client) == 0
     assert pool.uses() == {}
 
     cell = client.run("seen, seen_too, seen_as_third = 1, 2, 3")
     assert (cell.status, cell.text, cell.said) == ("ok", "", "")
     assert cell.reply["content"]["execution_count"] == 1
+    assert prompt(client) == 1
     assert listed(client) == ["seen", "seen_as_third"]
     asked = usage(client)
     assert asked["kernel_memory"] > 1_000_000
@@ -74,16 +81,18 @@ def test_nothing_is_launched_after_a_cooldown(notebook: tuple[Pool, Client]) -> 
     pool, client = notebook
     inspector(client, SETUP, silent=True, store_history=True)
     inspector(client, SETTINGS)
-    client.run("seen = 1")
+    counted = client.run("seen = 1").reply["content"]["execution_count"]
     pool.wait_for_cooldown()
     before = pool.uses()
     # The list that the user looks at stays.
     assert inspector(client, QUERY).result is None
+    assert prompt(client) == counted
     assert "the next cell" in usage(client)["reason"]
     assert pool.uses() == before
 
     cell = client.run("seen_after = seen")
     assert "came back" in cell.said
+    assert cell.reply["content"]["execution_count"] == counted + 1
     assert "seen_after" in listed(client)
 
 

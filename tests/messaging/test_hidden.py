@@ -26,6 +26,15 @@ def test_the_names_in_a_cell_do_not_make_it_hidden(others: dict[str, Any]) -> No
     assert not is_hidden({**VS_CODE, **others}, "print('_VSCODE_', __vsc_ipynb_file__)")
 
 
+def test_consoles_ask_for_a_prompt_by_no_code() -> None:
+    prompt = {"code": "", "silent": True}
+    assert is_hidden(prompt, "")
+    assert not is_hidden({**prompt, "user_expressions": {"it": "x"}}, "")
+    assert not is_hidden({**prompt, "silent": False}, "")
+    assert not is_hidden({"silent": True}, "")
+    assert kind_of("") is HiddenKind.QUERY
+
+
 def test_what_a_request_leaves_out_is_as_the_protocol_has_it() -> None:
     assert not is_hidden({}, "_VSCODE_sys")
     assert not is_hidden({"store_history": False}, "_VSCODE_sys")
