@@ -41,7 +41,7 @@ class Usage:
         self._life = life
         self._recovery = recovery
         self._last: dict[str, Any] | None = None
-        # Since something else was sent to the remote kernel.
+        # Since something else was sent to the remote kernel, and all of it had ended.
         self._answers = 0
 
     def sent(self, request: Request) -> None:
@@ -55,11 +55,13 @@ class Usage:
         if isinstance(content, dict):
             cpu = content.get("kernel_cpu")  # without psutil it is not there
             is_busy = isinstance(cpu, (int, float)) and cpu >= _CPU_AT_REST
+            # What runs now may rest, for a while.
+            is_busy = is_busy or any(not one.asks_usage for one in self._table)
             self._last = content
             self._answers = 0 if is_busy else self._answers + 1
 
     def forget(self) -> None:
-        """Forget what an environment has answered that is given up."""
+        """Forget what a remote kernel has answered that has ended, or is given up."""
         self._last = None
         self._answers = 0
 

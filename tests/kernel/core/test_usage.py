@@ -67,6 +67,17 @@ def test_it_is_told_while_a_cell_runs(new_world: NewWorld) -> None:
     check(world, must_end=False)
 
 
+def test_a_cell_that_rests_is_asked_each_time(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell("a", seconds=22.0)
+    world.run(1.0)
+    ask(world, 3)
+    for percent in (98.0, 0.5):  # the second one after the cell
+        world.usage = {"kernel_cpu": percent}
+        assert ask(world) == [world.usage]
+    check(world)
+
+
 def test_a_launch_is_not_waited_for(new_world: NewWorld) -> None:
     world = new_world()
     world.cell("a")
