@@ -150,6 +150,8 @@ class Core:
         self._interrupter = Interrupter(self.table, self._out)
         self._kernel_info = KernelInfo(self.table, self._publisher)
         self._ending = Ending(self.table, self._publisher, self._life, self._out)
+        # Of servers that the user knows not to reach.
+        self._told_ports: set[int] = set()
         self._was_idle = True
         # What has come of the present environment and is not done yet.
         self._delivery = Delivery()
@@ -509,7 +511,9 @@ class Core:
             case SetupBegan() if self._interrupter.is_waiting:
                 self._interrupter.signal()
             case Serving(request, ports, network) if network != self._options.network:
-                self._publisher.tell(unreachable_servers(ports), request)
+                if new := sorted(ports - self._told_ports):
+                    self._told_ports |= ports
+                    self._publisher.tell(unreachable_servers(new), request)
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)
@@ -526,6 +530,7 @@ class Core:
             if not self._ending.is_decided:
                 self._ending.end()
             return
+        self._forget_remote_kernel()
         failure = self._life.bury(head)
         if self._life.loop is None:
             # No remote kernel starts in it.
@@ -643,8 +648,12 @@ class Core:
         self._delivery.clear()
         self._calls.clear()
         self._announce_at = None
-        self._usage.forget()
+        self._forget_remote_kernel()
         self._interrupter.leave()
+
+    def _forget_remote_kernel(self) -> None:
+        self._usage.forget()
+        self._told_ports.clear()
 
     # -- what goes wrong ---------------------------------------------------------------
 
