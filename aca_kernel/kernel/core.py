@@ -135,7 +135,9 @@ class Core:
             self._out,
             log,
         )
-        self._usage = Usage(self.table, self._publisher, self._life, self._recovery)
+        self._usage = Usage(
+            self.table, self._publisher, self._life, self._recovery, options.cooldown_seconds
+        )
         self._forwarder = Forwarder(
             self._publisher,
             self.table,
@@ -403,7 +405,7 @@ class Core:
                 if not self._answer_early(request):
                     self.table.add(request)
                     self._interrupter.note(request)
-                    self._usage.sent(request)
+                    self._usage.sent(request, self._now)
                     self._submit(request)
 
     def _answer_early(self, request: Request) -> bool:
@@ -421,7 +423,7 @@ class Core:
         is_coming = self.doing is Doing.LAUNCH or bool(self._backlog)
         has_any = has_remote_kernel or is_coming or self._life.plain is not None
         if request.asks_usage and has_any:
-            return self._usage.answer(request, has_remote_kernel=has_remote_kernel)
+            return self._usage.answer(request, self._now, has_remote_kernel=has_remote_kernel)
         return not has_remote_kernel and not is_coming and self._early.answer(request)
 
     def _answer_early_or_launch(self) -> None:
