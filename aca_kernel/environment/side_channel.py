@@ -41,8 +41,6 @@ class SideChannel:
         self._wake_paths = greeting.wake_paths
         self._python, self.directory = greeting.executable, greeting.directory
 
-        """End the pending exchange, if there is one."""
-
     async def interrupt(self, number: int) -> bool:
         """Send SIGINT to the remote kernel's process group; False: the exchange must do it.
 

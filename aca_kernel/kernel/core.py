@@ -139,7 +139,9 @@ class Core:
             self._out,
             log,
         )
-        self._usage = Usage(self.table, self._publisher, self._life, self._recovery)
+        self._usage = Usage(
+            self.table, self._publisher, self._life, self._recovery, options.cooldown_seconds
+        )
         self._forwarder = Forwarder(
             self._publisher,
             self.table,
@@ -154,6 +156,8 @@ class Core:
         self._interrupter = Interrupter(self.table, self._out)
         self._kernel_info = KernelInfo(self.table, self._publisher)
         self._ending = Ending(self.table, self._publisher, self._life, self._out)
+        # Of servers that the user knows not to reach.
+        self._told_ports: set[int] = set()
         self._was_idle = True
         # What has come of the present environment and is not done yet.
         self._delivery = Delivery()
@@ -405,7 +409,7 @@ class Core:
                 if not self._answer_early(request):
                     self.table.add(request)
                     self._interrupter.note(request)
-                    self._usage.sent(request)
+                    self._usage.sent(request, self._now)
                     self._submit(request)
 
     def _answer_early(self, request: Request) -> bool:
@@ -423,7 +427,7 @@ class Core:
         is_coming = self.doing is Doing.LAUNCH or bool(self._backlog)
         has_any = has_remote_kernel or is_coming or self._life.plain is not None
         if request.asks_usage and has_any:
-            return self._usage.answer(request, has_remote_kernel=has_remote_kernel)
+            return self._usage.answer(request, self._now, has_remote_kernel=has_remote_kernel)
         return not has_remote_kernel and not is_coming and self._early.answer(request)
 
     def _answer_early_or_launch(self) -> None:
@@ -513,7 +517,9 @@ class Core:
             case SetupBegan() if self._interrupter.is_waiting:
                 self._interrupter.signal()
             case Serving(request, ports, network) if network != self._options.network:
-                self._publisher.tell(unreachable_servers(ports), request)
+                if new := sorted(ports - self._told_ports):
+                    self._told_ports |= ports
+                    self._publisher.tell(unreachable_servers(new), request)
             case Failed(request):
                 self._failed_last = request.msg_id
                 self._backlog.abort(request.subshell_id)
@@ -530,6 +536,7 @@ class Core:
             if not self._ending.is_decided:
                 self._ending.end()
             return
+        self._forget_remote_kernel()
         failure = self._life.bury(head)
         if self._life.loop is None:
             # No remote kernel starts in it.
@@ -647,8 +654,12 @@ class Core:
         self._delivery.clear()
         self._calls.clear()
         self._announce_at = None
-        self._usage.forget()
+        self._forget_remote_kernel()
         self._interrupter.leave()
+
+    def _forget_remote_kernel(self) -> None:
+        self._usage.forget()
+        self._told_ports.clear()
 
     # -- what goes wrong ---------------------------------------------------------------
 

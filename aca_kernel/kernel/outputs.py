@@ -55,13 +55,13 @@ class Ended(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """An output names a server in the environment by an address of the user's machine.
+    """An output that a user sees names servers in the environment, as if on the user's machine.
 
     network: that of the environment, as `remote.servers` tells it.
     """
 
     request: Request
-    ports: list[int]
+    ports: set[int]
     network: str
 
 
@@ -211,6 +211,6 @@ def unreachable_servers(ports: list[int]) -> str:
 
 
 def _serving(said: Any, request: Request | None) -> Serving | None:
-    if request is None:
+    if request is None or (request.is_execute and not request.is_cell):
         return None
-    return Serving(request, [int(one) for one in said["ports"]], str(said["network"]))
+    return Serving(request, set(map(int, said["ports"])), str(said["network"]))

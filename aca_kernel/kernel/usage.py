@@ -2,7 +2,8 @@
 
 jupyter-resource-usage sends a usage_request every 5 s as long as its panel is open. An idle
 notebook makes no calls, so that what is known is told again until something can have changed;
-and none of these requests launches an environment, or waits for one.
+none of these requests launches an environment, or waits for one; and what a thread does beside
+the cells keeps no environment for ever.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _CPU_AT_REST = 1.0
 _STARTING = "a session environment is being started"
 _RESTORING = "variables are being brought back"
 _NO_IPYKERNEL = "the session environment has no ipykernel"
+_IS_LEFT = "no cell has run for so long that the session environment may end"
 _NO_ANSWER_YET = "the session environment has not answered yet"
 
 
@@ -34,20 +36,28 @@ class Usage:
     """The remote kernel's last answer, and whether another one would tell more."""
 
     def __init__(
-        self, table: RequestTable, publisher: Publisher, life: Lifecycle, recovery: Recovery
+        self,
+        table: RequestTable,
+        publisher: Publisher,
+        life: Lifecycle,
+        recovery: Recovery,
+        cooldown_seconds: float,
     ) -> None:
         self._table = table
         self._publisher = publisher
         self._life = life
         self._recovery = recovery
+        self._cooldown_seconds = cooldown_seconds
+        # When something else was under way for the last time, as far as it was seen.
+        self._worked_at = 0.0
         self._last: dict[str, Any] | None = None
-        # Since something else was sent to the remote kernel.
+        # Since something else was sent to the remote kernel, and all of it had ended.
         self._answers = 0
 
-    def sent(self, request: Request) -> None:
+    def sent(self, request: Request, now: float) -> None:
         """Note a request that goes to the remote kernel, where it may change what is used."""
         if not request.asks_usage:
-            self._answers = 0
+            self._answers, self._worked_at = 0, now
 
     def heard(self, frames: list[bytes]) -> None:
         """Note an answer of the remote kernel."""
@@ -55,22 +65,33 @@ class Usage:
         if isinstance(content, dict):
             cpu = content.get("kernel_cpu")  # without psutil it is not there
             is_busy = isinstance(cpu, (int, float)) and cpu >= _CPU_AT_REST
+            # What runs now may rest, for a while.
+            is_busy = is_busy or self._is_at_work
             self._last = content
             self._answers = 0 if is_busy else self._answers + 1
 
     def forget(self) -> None:
-        """Forget what an environment has answered that is given up."""
+        """Forget what a remote kernel has answered that has ended, or is given up."""
         self._last = None
         self._answers = 0
 
-    def answer(self, request: Request, *, has_remote_kernel: bool) -> bool:
+    @property
+    def _is_at_work(self) -> bool:
+        return any(not one.asks_usage for one in self._table)
+
+    def answer(self, request: Request, now: float, *, has_remote_kernel: bool) -> bool:
         """Answer a usage_request if there is an environment, or one is coming.
 
         False if it goes to the remote kernel.
         """
+        if self._is_at_work:
+            self._worked_at = now
         obstacle = self._obstacle(has_remote_kernel=has_remote_kernel)
         is_asked = any(one.asks_usage for one in self._table)
-        if not (obstacle or is_asked or self._answers >= _ANSWERS_AT_REST):
+        is_at_rest = self._answers >= _ANSWERS_AT_REST
+        if not (obstacle or is_at_rest) and now - self._worked_at > self._cooldown_seconds:
+            obstacle = _IS_LEFT
+        if not (obstacle or is_asked or is_at_rest):
             return False
         known = None if obstacle else self._last
         self._publisher.begin(request)

@@ -10,12 +10,21 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 
-# JSON writes it as it is.
-_ADDRESS = re.compile(rb"(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\]):([1-9][0-9]{1,4})\b")
+# JSON writes it as it is. What is searched for first is rare in large outputs.
+_ADDRESS = re.compile(
+    rb":(?=[1-9][0-9])"
+    rb"(?:(?<=127\.0\.0\.1:)|(?<=localhost:)|(?<=0\.0\.0\.0:)|(?<=\[::1\]:)|(?<=\[::\]:))"
+    rb"([0-9]{2,5})\b"
+)
 
 # In a larger output an address is not for the user to open.
 _MOST_BYTES = 100_000
+
+# Of the time between two looks for a port, so much may be spent on looking: there can be thousands
+# of sockets, and what tries to connect to an address may print it as often.
+_MOST_OF_TIME = 0.05
 
 # Linux tells what listens here, and how a socket is that does.
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
@@ -23,18 +32,30 @@ _LISTENS = "0A"
 
 
 class Servers:
-    """What the outputs of an environment have named; each port is told once."""
+    """The ports that the outputs of an environment name."""
 
     def __init__(self) -> None:
-        self._told: set[int] = set()
+        self._look_again_at: dict[int, float] = {}
 
     def named_in(self, content: bytes) -> list[int]:
-        """Return the ports in an output's content at which something listens, if they are new."""
+        """Return the ports in an output's content at which something listens.
+
+        Not those that were looked for just before.
+        """
         if len(content) > _MOST_BYTES:
             return []
-        named = {int(one) for one in _ADDRESS.findall(content)} - self._told
-        found = sorted(named & _listening()) if named else []
-        self._told.update(found)
+        began = time.monotonic()
+        named = {
+            port
+            for port in map(int, _ADDRESS.findall(content))
+            if began >= self._look_again_at.get(port, 0.0)
+        }
+        if not named:
+            return []
+        found = sorted(named & _listening())
+        ended = time.monotonic()
+        again_at = ended + (ended - began) / _MOST_OF_TIME
+        self._look_again_at |= dict.fromkeys(named, again_at)
         return found
 
 

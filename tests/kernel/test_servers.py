@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..support import Client, local_http, running_kernel
+from ..support import Client, eventually, local_http, running_kernel
 
 START = """
 import http.server, threading
@@ -25,8 +25,22 @@ def test_an_address_that_leads_nowhere_is_told_once() -> None:
         # Nothing listens there.
         assert kernel.run("print('http://localhost:1')").said == ""
         # A server in a new process is another one.
+        kernel.run("import os; os.kill(os.getpid(), 9)")
+        assert "The server at port" in kernel.run(START.replace(", 0)", f", {port})")).said
         kernel.restart()
         assert "The server at port" in kernel.run(START).said
+
+
+def test_what_no_user_sees_has_no_sentence() -> None:
+    shown = "print(f'http://127.0.0.1:{port}')"
+    with running_kernel(arguments=("--AcaKernel.egress=disabled",)) as kernel:
+        kernel.run(START.replace("print", "# "))
+        hidden = {"store_history": False, "stop_on_error": False, "allow_stdin": True}
+        for options in (hidden, {**hidden, "allow_stdin": False}, {"silent": True}):
+            cell = kernel.run(shown, **options)
+            assert (cell.status, cell.said) == ("ok", "")
+        # The first cell that shows it has it.
+        assert eventually(lambda: "The server at port" in kernel.run(shown).said)
 
 
 def test_where_it_is_reached_nothing_is_said(shared_kernel: Client) -> None:

@@ -67,6 +67,32 @@ def test_it_is_told_while_a_cell_runs(new_world: NewWorld) -> None:
     check(world, must_end=False)
 
 
+def test_a_cell_that_rests_is_asked_each_time(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell("a", seconds=22.0)
+    world.run(1.0)
+    ask(world, 3)
+    for percent in (98.0, 0.5):  # the second one after the cell
+        world.usage = {"kernel_cpu": percent}
+        assert ask(world) == [world.usage]
+    check(world)
+
+
+def test_a_thread_at_work_keeps_no_environment_for_ever(new_world: NewWorld) -> None:
+    world = new_world()
+    world.cell("a", seconds=1.5 * COOLDOWN_SECONDS)
+    world.run(1.0)
+    world.usage = {"kernel_cpu": 99.0}
+    quarter = int(COOLDOWN_SECONDS / 5.0 / 4)
+    assert ask(world, 9 * quarter) == [world.usage] * 9 * quarter  # the cell has ended meanwhile
+    answers = ask(world, 6 * quarter)
+    assert answers[0] == world.usage
+    assert "may end" in answers[2 * quarter]["reason"]
+    assert "the next cell" in answers[-1]["reason"]
+    assert world.launches == 1
+    check(world)
+
+
 def test_a_launch_is_not_waited_for(new_world: NewWorld) -> None:
     world = new_world()
     world.cell("a")
