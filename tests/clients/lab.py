@@ -47,6 +47,7 @@ class Lab:
     screenshots: Path
     # Errors that the page reported, in its console or by an exception.
     errors: list[str] = field(default_factory=list)
+    is_reloaded: bool = False
 
     def shoot(self, name: str) -> None:
         """Keep a picture of the window."""
@@ -87,9 +88,21 @@ class Lab:
         """Load JupyterLab with nothing open."""
         self.page.goto(f"{self.server.url}lab?reset&token={self.server.token}")
         self.page.locator(".jp-LauncherCard").first.wait_for()
+        self.is_reloaded = False
+
+    def reload(self) -> None:
+        """Load the page again, as a person does."""
+        self.page.reload()
+        self.is_reloaded = True
 
     def close_all(self) -> None:
         """Close what is open, without saving, and end its kernels."""
+        if self.is_reloaded:
+            # A reloaded JupyterLab opens the notebook that its address names when it gets round
+            # to it: after the notebook was closed, as may be.
+            self.start_afresh()
+            self.server.shut_down_kernels()
+            return
         self.page.evaluate(
             """async () => {
                 for (const widget of [...window.jupyterapp.shell.widgets('main')]) {

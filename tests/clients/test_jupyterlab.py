@@ -43,12 +43,11 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def lab(window: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The window without anything open; afterwards, no error may have been reported."""
+    window.close_all()
     window.errors.clear()
     yield window
     window.shoot(f"{request.node.name}-end")
-    errors = list(window.errors)
-    window.close_all()
-    assert errors == []
+    assert window.errors == []
 
 
 def test_the_launcher_offers_the_kernel_with_its_logo(lab: Lab) -> None:
@@ -283,23 +282,6 @@ def test_restart_gives_a_clean_namespace(lab: Lab) -> None:
     assert notebook.stray_output() == []
 
 
-def test_a_reloaded_page_finds_the_running_kernel(lab: Lab) -> None:
-    notebook = lab.open("reload.ipynb", "kept = 6", "kept * 7")
-    notebook.run(0)
-    lab.command("docmanager:save")
-    lab.page.reload()
-    lab.page.locator(".jp-NotebookPanel").wait_for()
-    notebook = lab.notebook()
-    expect(notebook.prompt(0)).to_have_text("[1]:")
-    expect(notebook.run(1)).to_have_text("42")
-    assert len(lab.server.kernels()) == 1
-    assert notebook.stray_output() == []
-    # A reloaded JupyterLab opens the notebook that its address names when it gets round to it:
-    # after the notebook was closed, as may be. So this page is left before anything is closed.
-    lab.start_afresh()
-    lab.server.shut_down_kernels()
-
-
 def test_the_debugger_stops_at_a_breakpoint_and_shows_the_variables(lab: Lab) -> None:
     notebook = lab.open(
         "debugger.ipynb",
@@ -352,3 +334,17 @@ def test_a_link_in_a_traceback_opens_the_file_beside_the_notebook(lab: Lab, fold
     expect(editor).to_contain_text("return 1 / 0")
     # With the cursor in the line.
     expect(lab.page.locator(".jp-StatusBar-Widget", has_text="Ln 3")).to_be_visible()
+
+
+# The last one: nobody after it needs a page of its own.
+def test_a_reloaded_page_finds_the_running_kernel(lab: Lab) -> None:
+    notebook = lab.open("reload.ipynb", "kept = 6", "kept * 7")
+    notebook.run(0)
+    lab.command("docmanager:save")
+    lab.reload()
+    lab.page.locator(".jp-NotebookPanel").wait_for()
+    notebook = lab.notebook()
+    expect(notebook.prompt(0)).to_have_text("[1]:")
+    expect(notebook.run(1)).to_have_text("42")
+    assert len(lab.server.kernels()) == 1
+    assert notebook.stray_output() == []

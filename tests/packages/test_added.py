@@ -17,7 +17,7 @@ from aca_kernel.remote.packages.installer import Installer, decisive_line
 
 from ..checkpoint.expiring import AFTER_EACH_CELL, Notebook, notebook
 from ..support import Cell
-from .index import Index, serving, wheel
+from .index import PIP_INSTALL, Index, serving, wheel
 
 # Of a class in a package: it cannot be loaded without.
 THING = "class Thing:\n    pass\n"
@@ -83,7 +83,7 @@ def one(shared: Notebook) -> Notebook:
 
 def install(one: Notebook, index: Index, *requirements: str) -> None:
     words = " ".join(requirements)
-    cell = one.run(f"%pip install -q --index-url {index.url} {words}")
+    cell = one.run(f"{PIP_INSTALL} --index-url {index.url} {words}")
     assert cell.status == "ok", cell.text
 
 
@@ -137,7 +137,7 @@ def test_a_wheel_comes_back_by_its_files_where_no_index_has_it(one: Notebook, in
         f"import tempfile\npath = tempfile.mkdtemp() + '/{name}'\n"
         f"with open(path, 'wb') as file: _ = file.write({data!r})"
     )
-    assert one.run("%pip install -q --no-index {path}").status == "ok"
+    assert one.run(PIP_INSTALL + " --no-index {path}").status == "ok"
     one.run("import aca_local\nthing = aca_local.Thing()")
     one.expire_when_stored()
     before = len(index.requests)
@@ -169,7 +169,7 @@ def test_a_package_that_breaks_ipykernel_does_not_come_back(one: Notebook, index
 
 def test_an_editable_install_comes_back_with_its_folder(one: Notebook) -> None:
     one.run(EDITABLE)
-    cell = one.run("%pip install -q --no-index --no-build-isolation -e ./project")
+    cell = one.run(f"{PIP_INSTALL} --no-index --no-build-isolation -e ./project")
     assert cell.status == "ok", cell.text
     assert one.run("import importlib.metadata as m; print(m.version('aca-edited'))").text == "1.0\n"
     one.expire_when_stored()

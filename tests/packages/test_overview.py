@@ -9,7 +9,7 @@ import pytest
 from aca_kernel.remote.packages import script_metadata
 
 from ..support import Client, running_kernel
-from .index import Index, serving, wheel
+from .index import PIP_INSTALL, Index, serving, wheel
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_nothing_is_said_to_be_nothing(kernel: Client) -> None:
 def test_what_was_installed_is_listed_with_a_block_that_asks_for_it(
     kernel: Client, index: Index
 ) -> None:
-    assert kernel.run(f"%pip install -q -i {index.url} aca-alpha aca-gamma").status == "ok"
+    assert kernel.run(f"{PIP_INSTALL} -i {index.url} aca-alpha aca-gamma").status == "ok"
     cell = kernel.run("%aca packages")
     assert cell.text.startswith("aca-alpha  2.0\naca-beta   1.0\naca-gamma  1.0\n")
     wanted = script_metadata.of_cell(cell.text)
