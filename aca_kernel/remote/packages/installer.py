@@ -56,6 +56,8 @@ _UV_VARIABLES = {
 
 _PIP = [sys.executable, "-m", "pip", "install", "--no-input", "--no-color"]
 _PIP += ["--progress-bar", "off", "--disable-pip-version-check"]
+# pip would look through all that is installed, for a warning that nobody reads.
+_PIP += ["--no-warn-conflicts"]
 _PIP += ["--retries", "1", "--timeout", str(_TIMEOUT_SECONDS)]
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
