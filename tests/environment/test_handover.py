@@ -136,9 +136,9 @@ def test_an_environment_that_nobody_uses_does_not_look_for_its_kernel(one_place:
 
 def test_any_number_of_restarts_needs_one_place(one_place: Pool) -> None:
     with running_kernel(one_place.env) as kernel:
-        for now in (True, False):
+        for n in range(4):
             use(kernel)
-            kernel.restart(now=now)
+            kernel.restart(now=n % 2 == 0)
         assert kernel.run(CHECK).result == FRESH
         assert kernel.run("'alone'").reply["content"]["execution_count"] == 2
 
@@ -149,7 +149,7 @@ def test_the_next_kernel_starts_afresh_in_what_the_last_one_left(
 ) -> None:
     assert runtime.is_dir()
     with running_pool(max_concurrent_sessions=1, interpreter=interpreter) as pool:
-        for is_killed in (False, True, False):
+        for is_killed in (False, False, True, False):
             with running_kernel(pool.env, arguments=("--AcaKernel.reuse=user",)) as kernel:
                 use(kernel)
                 running = kernel.run("!pgrep -c sleep || true").text.split()
@@ -214,8 +214,8 @@ def test_a_restarted_kernel_that_waits_no_longer_for_its_environment_still_finds
 
 def test_kernels_at_the_same_time_never_share_one(runtime: Path) -> None:
     assert runtime.is_dir()
-    with running_pool(max_concurrent_sessions=3) as pool:
-        for count in (2, 3):
+    with running_pool(max_concurrent_sessions=4) as pool:
+        for count in (2, 4):
             with contextlib.ExitStack() as stack:
                 kernels = [stack.enter_context(running_kernel(pool.env)) for _ in range(count)]
                 # None of them has an environment yet: all of them look for one now.

@@ -274,7 +274,7 @@ def memory_watched(process: psutil.Process) -> Iterator[list[int]]:
         thread.join()
 
 
-@pytest.mark.parametrize(("size", "is_random"), [(200_000_000, False), (160_000_000, True)])
+@pytest.mark.parametrize(("size", "is_random"), [(500_000_000, False), (160_000_000, True)])
 def test_large_files_go_both_ways_in_bounded_memory(
     folder: Path, here: Client, size: int, is_random: bool
 ) -> None:

@@ -79,7 +79,7 @@ def test_an_odd_message_makes_no_storm(
 def test_a_key_that_is_refused_while_output_comes_makes_no_storm(
     pool: Pool, pool_kernel: Client
 ) -> None:
-    msg_id = pool_kernel.send("import os\nprint(os.urandom(20_000_000).hex())")
+    msg_id = pool_kernel.send("import os\nprint(os.urandom(40_000_000).hex())")
     before = python_calls(pool)
     # While it is being fetched.
     assert eventually(lambda: python_calls(pool) > before + 1)

@@ -23,12 +23,12 @@ def pair() -> Iterator[Pair]:
 
 SIZES = {
     "a source of 1 MB in one line": f"text = '{'x' * 1_000_000}'\nlen(text)",
-    "a source of 1 MB in many lines": "\n".join(f"name_{n} = '{n:080}'" for n in range(10_000)),
+    "a source of 1 MB in many lines": "\n".join(f"name_{n} = {n}" for n in range(50_000)),
     "50 MB of output at once": "print('x' * 50_000_000)",
-    "10 MB of output in lines": "for n in range(20_000): print('line', n, 'y' * 490)",
+    "10 MB of output in lines": "for n in range(100_000): print('line', n, 'y' * 90)",
     "100,000 small prints": "for n in range(100_000): print(n)",
     "100,000 small prints without a line's end": "for n in range(100_000): print(n, end='')",
-    "10,000 small prints that are flushed": "for n in range(10_000): print(n, flush=True)",
+    "30,000 small prints that are flushed": "for n in range(30_000): print(n, flush=True)",
     "a display of 20 MB": (
         "from IPython.display import display\n"
         "display({'application/x-large': 'z' * 20_000_000, 'text/plain': 'large'}, raw=True)"
@@ -215,7 +215,7 @@ def peak_megabytes(client: Client) -> float:
 
 
 MEMORY = {
-    "in lines": ("for n in range(100_000): print('x' * 499)", 40),
+    "in lines": ("for n in range(500_000): print('x' * 99)", 40),
     # One message, of which there is a copy on either side and one in between.
     "in one piece": ("print('x' * 50_000_000)", 200),
 }

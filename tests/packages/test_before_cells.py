@@ -114,17 +114,16 @@ def test_a_notebook_that_asks_for_nothing_pays_nothing(kernel: Client) -> None:
     assert loaded.endswith("packages.attach']")
 
 
-# The other reason of each is told in test_one_that_cannot_be_had_does_not_keep_the_others_away.
+@pytest.mark.parametrize("variables", ["", WITH_PIP], ids=["uv", "pip"])
 @pytest.mark.parametrize(
-    ("variables", "package", "reason"),
+    ("package", "reason"),
     [
-        (WITH_PIP, "aca-alpha==7", "No matching distribution found for aca-alpha==7"),
-        ("", "aca-broken", "did not run successfully: ValueError: the compiler is on holiday"),
+        ("aca-alpha==7", "No matching distribution found for aca-alpha==7"),
+        ("aca-broken", "did not run successfully: ValueError: the compiler is on holiday"),
     ],
-    ids=["pip", "uv"],
 )
 def test_a_failure_is_one_sentence_and_the_cells_run(
-    variables: str, package: str, reason: str, index: Index
+    package: str, reason: str, variables: str, index: Index
 ) -> None:
     environment = f"--AcaKernel.environment={variables}"
     with asking_kernel(index, package, environment) as kernel:
