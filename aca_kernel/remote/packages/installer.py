@@ -10,7 +10,8 @@ and what looks like a credential is taken out of all that they say.
 from __future__ import annotations
 
 import contextlib
-import importlib
+import csv
+import importlib.util
 import os
 import re
 import select
@@ -173,6 +174,7 @@ class Installer:
             left = {distributions.normalized(name_of(one)) for one in unmet(requirements)}
             names = [name for name in elsewhere if name not in left]
             options += ["--excludes", _write(folder, "excludes.txt", names)]
+        before = distributions.find()
         try:
             run.do([uv, "pip", "install", *options, *wanted])
         except InstallFailed as error:
@@ -180,6 +182,7 @@ class Installer:
             if time.monotonic() > run.deadline or "Hash mismatch" in str(error):
                 raise
             return False
+        _forget_compiled(before)
         _find_what_came()
         return not elsewhere or not unmet(requirements, constraints)
 
@@ -376,6 +379,22 @@ def _elsewhere() -> list[str]:
         for name, one in distributions.find().items()
         if os.path.realpath(os.path.dirname(one.folder)) not in own
     ]
+
+
+def _forget_compiled(before: dict[str, distributions.Distribution]) -> None:
+    """Remove what Python has compiled of packages that uv has replaced; pip compiles anew.
+
+    Python would take it for that of a new file of the same size and the same second.
+    """
+    for name, one in distributions.find().items():
+        if name not in before or before[name] == one:
+            continue
+        files = [row[0] for row in csv.reader(one.read("RECORD").splitlines()) if row]
+        for file in files:
+            if file.endswith(".py"):
+                path = os.path.join(os.path.dirname(one.folder), file)
+                with contextlib.suppress(OSError):
+                    os.unlink(importlib.util.cache_from_source(path))
 
 
 def _find_what_came() -> None:
