@@ -83,6 +83,7 @@ def prepare() -> None:
 def load(app: Any, config: dict[str, Any]) -> None:
     """Make the changes. app: the IPKernelApp, initialized, not started. config: see agent.py."""
     from ipykernel.iostream import OutStream
+    from tornado.ioloop import IOLoop
 
     OutStream.flush_interval = FLUSH_INTERVAL_SECONDS
     _skip_empty_flushes(OutStream)
@@ -93,7 +94,9 @@ def load(app: Any, config: dict[str, Any]) -> None:
         1000 * int(config["generation"]) + int(config["number"])
     )
     app.session.pack = quick_packer(app.session.pack)
-    _wake_loop_on_signals()
+    # The one that ipykernel will run in; Python makes none by itself any more since 3.14.
+    loop = IOLoop.current().asyncio_loop  # type: ignore[attr-defined]
+    _wake_loop_on_signals(loop)
     abort_behind_errors(app.kernel)
     notebook = state.CheckpointState(app.kernel)
     notebook.listen()
@@ -113,7 +116,7 @@ def load(app: Any, config: dict[str, Any]) -> None:
     app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
     keep_open(config["calls"])
     app.kernel.shell.events.register("post_execute", lambda: _keep_notes(notebook, files))
-    _Background(config["calls"], notebook).watch(app.kernel)
+    _Background(config["calls"], notebook, loop).watch(app.kernel)
     if config["refused"] and (config["generation"], config["number"]) == (1, 1):
         _tell_refused(app.kernel.shell, config["refused"])
 
@@ -246,13 +249,12 @@ def _read_descriptors(streams: list[Any]) -> None:
             time.sleep(0.0001)  # lets the thread that reads have its turn
 
 
-def _wake_loop_on_signals() -> None:
+def _wake_loop_on_signals(loop: Any) -> None:
     """Make SIGINT wake the event loop, so that an awaiting cell is cancelled at once.
 
     ipykernel's handler uses add_callback, which does not wake the loop's selector when called on
     its thread. To be deleted when ipykernel is repaired.
     """
-    loop = asyncio.get_event_loop_policy().get_event_loop()
     wake_socket = getattr(loop, "_csock", None)
     if wake_socket is not None and hasattr(signal, "set_wakeup_fd"):
         signal.set_wakeup_fd(wake_socket.fileno(), warn_on_full_buffer=False)
@@ -261,14 +263,14 @@ def _wake_loop_on_signals() -> None:
 class _Background:
     """Reports to the agent whether anything can print while no cell is running."""
 
-    def __init__(self, calls_path: str, notebook: state.CheckpointState) -> None:
+    def __init__(self, calls_path: str, notebook: state.CheckpointState, loop: Any) -> None:
         self._notebook = notebook
         self._known_threads: set[threading.Thread] | None = None
         self._known_watched: set[Any] = set()
         self._calls_path = calls_path
         self._connection: Connection | None = None
         self._last_report = False
-        self._loop = asyncio.get_event_loop_policy().get_event_loop()
+        self._loop = loop
         # Subshells end their cells in threads of their own.
         self._lock = threading.Lock()
 

@@ -32,10 +32,9 @@ def main() -> None:
     config_file = connection_file.replace("kernel-", "config-")
     with open(config_file, encoding="utf-8") as file:
         config = json.load(file)
-    seed = {}
-    if config.get("hash_seed"):
-        # Processes that cells start draw their own, as those of any kernel do.
-        seed = {_SEED_VARIABLE: os.environ.pop(_SEED_VARIABLE, "")}
+    # Processes that cells start draw their own, as those of any kernel do.
+    is_seeded = bool(config.get("hash_seed"))
+    seed = {_SEED_VARIABLE: os.environ.pop(_SEED_VARIABLE, "")} if is_seeded else {}
 
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
@@ -64,16 +63,18 @@ def main() -> None:
     app: Any = IPKernelApp.instance(config=settings)
     extension = importlib.import_module(package + ".extension")
     extension.prepare()
+    log = os.dup(2)
     try:
         app.initialize(["-f", connection_file, *arguments])
+        extension.load(app, config)
     except (Exception, SystemExit):
+        _lead_outputs_to(log)
         if _BARE in sys.argv or not (config["traits"] or arguments):
             raise
         # Not all can be seen beforehand. To the agent, the process stays the same.
         words = [sys.executable, __file__, *sys.argv[1:], _BARE]
-        env_vars = {**os.environ, **seed}
-        os.execve(sys.executable, words, env_vars)  # noqa: S606 - our own words
-    extension.load(app, config)
+        os.execve(sys.executable, words, {**os.environ, **seed})  # noqa: S606 - our own words
+    os.close(log)
     # Code looks there for ipykernel, and argparse names its program after it.
     sys.argv[:] = [_program_of_ipykernel(), "-f", connection_file]
     # What there is by now is old, without a collection that finds it so.
@@ -81,6 +82,13 @@ def main() -> None:
     gc.unfreeze()
     gc.enable()
     app.start()
+
+
+def _lead_outputs_to(log: int) -> None:
+    """Take both outputs back from ipykernel: there is no front end yet to see an error."""
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
 
 
 def _program_of_ipykernel() -> str:
