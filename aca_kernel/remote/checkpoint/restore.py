@@ -285,8 +285,7 @@ class _Loader:
         for name in names:
             try:
                 row = process_settings.row(name)
-                importlib.import_module(row.module)
-                row.write(value)
+                row.write(importlib.import_module(row.module), value)
             except Exception as error:  # noqa: BLE001 - a library of another version
                 failed[name] = error
         return failed

@@ -433,7 +433,7 @@ def _settings(
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return settings by their names, and the names that failed with their reasons."""
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        name: functools.partial(_state_of, name, row.read)
+        name: functools.partial(_state_of, name, row.read, sys.modules[row.module])
         for name, row in process_settings.ROWS.items()
         if row.read is not None
         and row.module in sys.modules
@@ -459,8 +459,8 @@ def _settings(
     return found, failed
 
 
-def _state_of(name: str, read: Callable[[], Any]) -> dict[str, Any]:
-    state = read()
+def _state_of(name: str, read: Callable[[Any], Any], module: Any) -> dict[str, Any]:
+    state = read(module)
     return {} if state is None else {name: state}
 
 

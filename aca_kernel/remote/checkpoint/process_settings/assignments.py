@@ -155,7 +155,7 @@ def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
     return attributes["__name__"], owner, held
 
 
-def _write(state: Any) -> None:
+def _write(_: Any, state: Any) -> None:
     module, owner, name, key, value, variable = state
     if variable:
         value = rebuild.named(variable)

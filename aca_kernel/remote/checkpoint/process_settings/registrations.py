@@ -135,7 +135,7 @@ _PLAIN = frozenset(
 )
 
 
-def _write(state: Any) -> None:
+def _write(_: Any, state: Any) -> None:
     module, owner, name, entries = state
     place: Any = importlib.import_module(module)
     place = getattr(place, owner) if owner else place
