@@ -49,8 +49,8 @@ from .hanging import (
     reduce_ahead,
 )
 from .module_names import ModuleNames
-from .pickler import Pickler, note_streams
-from .pieces import Nowhere, Pack
+from .pickler import Surroundings, note_streams, try_out
+from .pieces import Pack
 from .process_settings.places import all_places
 from .reasons import reason_of
 from .sharing import Group
@@ -164,12 +164,8 @@ def _note(job: CheckpointJob) -> None:
 
 def _reduce_ahead(job: CheckpointJob) -> None:
     def pickle_value(value: Any, recorder: Recorder) -> None:
-        modules, drop = ModuleNames(job.shell.user_ns), lambda _: None
-        pickler = Pickler(Nowhere(), job.shell, {}, set(), drop, recorder.guard, modules, {})
-        try:
-            pickler.dump(value)
-        finally:
-            pickler.release()
+        modules = ModuleNames(job.shell.user_ns)
+        try_out(value, Surroundings(job.shell, recorder.guard, modules, {}, {}))
 
     if job.hanging.kinds:
         job.ready = reduce_ahead(
