@@ -214,7 +214,7 @@ class Grouping:
             return False  # others know it by its name, before and behind
         for sampled in self._large:
             large = sampled.group
-            if large.pickler is None or not sampled.may_share(value, self._atoms):
+            if not sampled.may_share(value, self._atoms):
                 continue
             try:
                 with self._limited(group.all_names()):
@@ -295,7 +295,7 @@ class Grouping:
     # -- what belongs together -----------------------------------------------------
 
     def _joined(self, part: list[Group]) -> Group | None:
-        found = [(group, dict(group.pickler.weak.met)) for group in part if group.pickler]
+        found = [(group, dict(group.pickler.weak.met)) for group in part]
         watching = [(group, targets) for group, targets in found if targets]
         for group in part:
             group.release()
