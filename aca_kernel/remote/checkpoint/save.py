@@ -41,11 +41,11 @@ from .changed_files import ChangedFiles
 from .groups import Grouping, TooSlow
 from .hanging import (
     VARIABLE_SECONDS,
-    CopyGuard,
     Hanging,
     Recorder,
     Turn,
     activity,
+    copy_guard,
     reduce_ahead,
 )
 from .module_names import ModuleNames
@@ -370,7 +370,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     found = session_state.variables(job.shell)
     order = list(found)
     imports, submodules = session_state.take_modules(found)
-    guard = CopyGuard(job.hanging, job.ready, job.turn).guard
+    guard = copy_guard(job.hanging, job.ready, job.turn)
     grouping = Grouping(
         job.shell,
         pack,
