@@ -15,9 +15,8 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
+from .atoms import PLAIN
 from .reasons import NotRestored, reason_of
-
-_ATOMS = frozenset({int, float, complex, str, bytes, bool, type(None)})
 
 
 class Failure:
@@ -72,7 +71,7 @@ class _Unpickler(_Base):  # type: ignore[misc]
         return _held(inner) if inner.what else inner.reason
 
     def _link(self, whole: Any, parts: Iterable[Any]) -> None:
-        found = [part for part in parts if type(part) not in _ATOMS]
+        found = [part for part in parts if type(part) not in PLAIN]
         if found:
             self._parts.setdefault(id(whole), []).extend(found)
             self._kept.append(whole)

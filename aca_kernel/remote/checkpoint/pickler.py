@@ -13,7 +13,6 @@ Large arrays are pickle's out-of-band buffers, and not copied.
 from __future__ import annotations
 
 import contextlib
-import copyreg
 import enum
 import functools
 import io
@@ -413,8 +412,8 @@ def _reduce(obj: Any) -> Any:
         return reduced
     # An object of a cell's class that is nothing but its attributes is stored as these.
     kind = type(obj)
-    slots = copyreg._slotnames(kind)  # type: ignore[attr-defined]  # noqa: SLF001
-    if module_of(kind) == "__main__" and not issubclass(kind, enum.Enum) and not slots:
+    is_of_cell = module_of(kind) == "__main__" and not issubclass(kind, enum.Enum)
+    if is_of_cell and not derived.slots_of(kind):
         with contextlib.suppress(TypeError):
             object.__new__(kind)
             made = (object.__new__, (kind,))
