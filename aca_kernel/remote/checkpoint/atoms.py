@@ -26,6 +26,9 @@ _CONSTANTS: tuple[Any, ...] = (
     enum.Enum, fractions.Fraction, logging.Logger, pathlib.PurePath, re.Pattern, uuid.UUID,
 )  # fmt: skip
 
+# What holds no other object.
+PLAIN = frozenset({str, bytes, int, float, complex, bool, type(None)})
+
 # Stored as the name of a module's attribute.
 _REFERENCES: tuple[Any, ...] = (
     types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,

@@ -14,11 +14,10 @@ import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from .atoms import PLAIN
+
 # Calls that only raise a count, each of 50 ns, are made so often at the most.
 _MOST_CALLS = 4_000_000
-
-_PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
-
 
 # A call that has been answered: its arguments, the named ones, and the answer.
 _Call = tuple[tuple[Any, ...], dict[str, Any], Any]
@@ -34,7 +33,7 @@ class Contents(NamedTuple):
     def is_plain(self) -> bool:
         """Tell whether it holds nothing that pickling could fail for."""
         return all(
-            type(one) in _PLAIN
+            type(one) in PLAIN
             for arguments, named, answer in self.calls
             for one in (*arguments, *named.values(), answer)
         )

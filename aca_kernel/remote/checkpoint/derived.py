@@ -60,12 +60,17 @@ def reducer(kind: Any) -> Callable[[Any], Any] | None:
         is_exception = issubclass(base, BaseException) and base.__module__ == "builtins"
         if base not in VALUES and base not in _FILLED and not is_exception:
             continue
-        if any(_has_own(kind, base, name) for name in _METHODS) or kind in copyreg.dispatch_table:
+        if says_how(kind, base):
             return None
         if is_exception:
-            return None if _slots_of(kind) else functools.partial(_exception, base)
+            return None if slots_of(kind) else functools.partial(_exception, base)
         return None if base is kind else functools.partial(_object, base)
     return None
+
+
+def says_how(kind: type, base: type) -> bool:
+    """Tell whether a class says itself how it is pickled, unlike the class of Python's."""
+    return any(_has_own(kind, base, name) for name in _METHODS) or kind in copyreg.dispatch_table
 
 
 def _has_own(kind: type, base: type, name: str) -> bool:
@@ -110,7 +115,7 @@ def _object(base: Any, one: Any) -> Any:
         mapping: Any = collections.OrderedDict if base is collections.OrderedDict else dict
         items = dict(mapping.items(one)) if issubclass(base, dict) else list(base.__iter__(one))
     attributes = _read(one, "__dict__", None)
-    slots = {name: _read(one, name, _NOTHING) for name in _slots_of(kind)}
+    slots = {name: _read(one, name, _NOTHING) for name in slots_of(kind)}
     state = {
         # Some are their own attributes: `self.__dict__ = self`.
         "is_own": attributes is one,
@@ -121,7 +126,8 @@ def _object(base: Any, one: Any) -> Any:
     return rebuild.derived, (base, kind, arguments), state, None, None, rebuild.set_derived
 
 
-def _slots_of(kind: type) -> list[str]:
+def slots_of(kind: type) -> list[str]:
+    """Return the names of the slots of a class."""
     return list(copyreg._slotnames(kind))  # type: ignore[attr-defined]  # noqa: SLF001
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import graphlib
 import math
-import pickle
 import sys
 import types
 import typing
@@ -29,7 +28,7 @@ from .functions import Own
 from .hanging import NotReady, Reducer, simple_name_of
 from .held_elsewhere import told_name
 from .module_names import ModuleNames
-from .pickler import Pickler
+from .pickler import Pickler, Surroundings, try_out
 from .pieces import Nowhere, Pack, PieceWriter, TooLarge
 from .process_settings import assignments
 from .process_settings.row import is_of_cells
@@ -65,7 +64,7 @@ class Grouping:
 
     skipped: names that are left out, each with its reason, a text that begins lower case.
     limited: gives each pickle a time limit, by the names it is for; raises TooSlow.
-    guard: see Pickler.
+    guard: see Surroundings.
     known: names of another grouping, restored before, that these values may refer to.
     only: names that may be stored; None: all. deadline: of the first look at the variables.
     deferred: names of those skipped that hold objects which the copy cannot reduce.
@@ -89,14 +88,14 @@ class Grouping:
         self._pack = pack
         self._most_bytes = most_bytes
         self._limited = limited
-        self._guard = guard
         self._modules = ModuleNames(shell.user_ns)
         self._by_module: dict[int, tuple[str, str]] = {}
+        self._names: dict[int, str] = {}
+        self._around = Surroundings(shell, guard, self._modules, self._by_module, self._names)
         self._only = only
         self._deadline = deadline
         self._atoms = Atoms()
         self._known = known or {}
-        self._names: dict[int, str] = {}
         self._large: list[Sampled] = []
 
     def make(self, variables: dict[str, Any], refused: dict[str, str]) -> list[Group]:
@@ -108,7 +107,7 @@ class Grouping:
             for value in group.values
             if _is_made_in_a_cell(value)
         }
-        self._names = own | self._known
+        self._names.update(own | self._known)
         self._by_module.update(_singles())
         for group in groups:
             self._find_library(group)
@@ -215,7 +214,7 @@ class Grouping:
             return False  # others know it by its name, before and behind
         for sampled in self._large:
             large = sampled.group
-            if large.pickler is None or not sampled.may_share(value, self._atoms):
+            if not sampled.may_share(value, self._atoms):
                 continue
             try:
                 with self._limited(group.all_names()):
@@ -245,7 +244,7 @@ class Grouping:
         group.writer = writer = PieceWriter(self._pack, self._most_bytes)
         group.buffers, group.parts = [], 1
         own = self._own(group)
-        group.pickler = pickler = self._pickler(writer, own, group.buffers.append, alive)
+        group.pickler = pickler = Pickler(writer, self._around, own, group.buffers.append, alive)
         try:
             with self._limited(group.all_names()):
                 pickler.dump(group.values)
@@ -268,25 +267,6 @@ class Grouping:
         """Return the ids of what is stored by value: not of what another grouping has stored."""
         return {id(value) for value in group.values} - self._known.keys()
 
-    def _pickler(
-        self,
-        file: Any,
-        own: set[int],
-        keep_buffer: Callable[[pickle.PickleBuffer], None],
-        alive: set[int] | None = None,
-    ) -> Pickler:
-        return Pickler(
-            file,
-            self._shell,
-            self._names,
-            own,
-            keep_buffer,
-            self._guard,
-            self._modules,
-            self._by_module,
-            alive,
-        )
-
     def _located(self, group: Group, reason: str) -> str:
         """Add to a reason where in the variable it lies, if that can be found out."""
         name, value = group.names[0][0], group.values[0]
@@ -302,23 +282,20 @@ class Grouping:
         return f"{reason.replace('it is, or holds,', 'it holds')}, at {place}" if place else reason
 
     def _fails(self, reason: str, part: Any) -> bool:
-        pickler = self._pickler(Nowhere(), {id(part)}, lambda _: None)
         try:
-            pickler.dump(part)
+            try_out(part, self._around, {id(part)})
         except TooSlow:
             raise
         except NotStorable as error:
             return f"it is, or holds, {error}" == reason
         except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
             return reason_of(error) == reason
-        finally:
-            pickler.release()
         return False
 
     # -- what belongs together -----------------------------------------------------
 
     def _joined(self, part: list[Group]) -> Group | None:
-        found = [(group, dict(group.pickler.weak.met)) for group in part if group.pickler]
+        found = [(group, dict(group.pickler.weak.met)) for group in part]
         watching = [(group, targets) for group, targets in found if targets]
         for group in part:
             group.release()
@@ -355,7 +332,7 @@ class Grouping:
         alive: set[int] = set()
         own = self._own(group)
         for _ in range(_MOST_ROUNDS):
-            pickler = self._pickler(Nowhere(), own, lambda _: None, alive)
+            pickler = Pickler(Nowhere(), self._around, own, alive=alive)
             try:
                 with self._limited(group.all_names()):
                     pickler.dump(group.values)

@@ -240,30 +240,23 @@ class Turn:
         return noted
 
 
-class CopyGuard:
-    """Uses what is ready, refuses what is known to hang, and notes whose turn it is."""
+def copy_guard(
+    hanging: Hanging, ready: dict[int, tuple[Any, tuple[Any, ...]]], turn: Turn
+) -> Callable[[type, Reducer], Reducer]:
+    """Return a guard that uses what is ready, refuses what hangs, and notes whose turn it is."""
 
-    def __init__(
-        self, hanging: Hanging, ready: dict[int, tuple[Any, tuple[Any, ...]]], turn: Turn
-    ) -> None:
-        self._hanging = hanging
-        self._ready = ready
-        self._turn = turn
-
-    def guard(self, kind: type, reduce: Reducer) -> Reducer:
-        """Return a reducer for objects of a type, instead of the one given."""
-        guarded = self._turn.guard(kind, reduce)
-        if name_of(kind) in self._hanging.kinds:
-            guarded = _refuse
-        if not self._ready:
+    def guard(kind: type, reduce: Reducer) -> Reducer:
+        guarded = _refuse if name_of(kind) in hanging.kinds else turn.guard(kind, reduce)
+        if not ready:
             return guarded
-        ready = self._ready
 
         def reduce_or_look_up(obj: Any) -> Any:
             found = ready.get(id(obj))
             return guarded(obj) if found is None else restarted(found[1])
 
         return reduce_or_look_up
+
+    return guard
 
 
 def _refuse(obj: Any) -> Any:

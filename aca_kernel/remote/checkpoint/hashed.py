@@ -7,28 +7,20 @@ comes first: attributes that are texts, numbers and the like.
 
 from __future__ import annotations
 
-import copyreg
 import types
 from collections.abc import Callable
 from typing import Any
 
 from . import rebuild
-
-_PLAIN = frozenset({str, bytes, int, float, complex, bool, type(None)})
-
-_METHODS = ("__reduce_ex__", "__reduce__", "__getstate__")
-_NEW_METHODS = ("__setstate__", "__getnewargs__", "__getnewargs_ex__")
+from .atoms import PLAIN
+from .derived import says_how, slots_of
 
 
 def reducer(kind: Any) -> Callable[[Any], Any] | None:
     """Return what reduces objects of such a class; None: it is another one."""
     if type(kind.__hash__) is not types.FunctionType or not kind.__dictoffset__:
         return None
-    if any(getattr(kind, name, None) is not getattr(object, name, None) for name in _METHODS):
-        return None
-    if any(hasattr(kind, name) for name in _NEW_METHODS) or kind in copyreg.dispatch_table:
-        return None
-    return None if copyreg._slotnames(kind) else _reduce  # type: ignore[attr-defined]  # noqa: SLF001
+    return None if says_how(kind, object) or slots_of(kind) else _reduce
 
 
 def _reduce(one: Any) -> Any:
@@ -42,4 +34,4 @@ def _reduce(one: Any) -> Any:
 
 def _is_plain(value: Any) -> bool:
     kind = type(value)
-    return kind in _PLAIN or (kind is tuple and all(type(part) in _PLAIN for part in value))
+    return kind in PLAIN or (kind is tuple and all(type(part) in PLAIN for part in value))

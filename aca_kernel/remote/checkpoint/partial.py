@@ -15,10 +15,8 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
-from . import rebuild
-from .reasons import reason_of
-
-_ATOMS = frozenset({int, float, complex, str, bytes, bool, type(None)})
+from .atoms import PLAIN
+from .reasons import NotRestored, reason_of
 
 
 class Failure:
@@ -73,7 +71,7 @@ class _Unpickler(_Base):  # type: ignore[misc]
         return _held(inner) if inner.what else inner.reason
 
     def _link(self, whole: Any, parts: Iterable[Any]) -> None:
-        found = [part for part in parts if type(part) not in _ATOMS]
+        found = [part for part in parts if type(part) not in PLAIN]
         if found:
             self._parts.setdefault(id(whole), []).extend(found)
             self._kept.append(whole)
@@ -235,7 +233,16 @@ class _Unpickler(_Base):  # type: ignore[misc]
         self._link(made, items)
         self.append(made)
 
-    def _load_tuple_of(self, count: int) -> None:
+    def load_tuple1(self) -> None:
+        self._add_last(1)
+
+    def load_tuple2(self) -> None:
+        self._add_last(2)
+
+    def load_tuple3(self) -> None:
+        self._add_last(3)
+
+    def _add_last(self, count: int) -> None:
         items = self.stack[-count:]
         del self.stack[-count:]
         self._add_tuple(items)
@@ -249,32 +256,17 @@ class _Unpickler(_Base):  # type: ignore[misc]
             _Base.dispatch[pickle.READONLY_BUFFER[0]](self)
 
 
-_OWN: dict[bytes, Callable[[Any], None]] = {
-    pickle.REDUCE: _Unpickler.load_reduce,
-    pickle.POP: _Unpickler.load_pop,
-    pickle.NEWOBJ: _Unpickler.load_newobj,
-    pickle.NEWOBJ_EX: _Unpickler.load_newobj_ex,
-    pickle.BUILD: _Unpickler.load_build,
-    pickle.APPEND: _Unpickler.load_append,
-    pickle.APPENDS: _Unpickler.load_appends,
-    pickle.SETITEM: _Unpickler.load_setitem,
-    pickle.SETITEMS: _Unpickler.load_setitems,
-    pickle.ADDITEMS: _Unpickler.load_additems,
-    pickle.FROZENSET: _Unpickler.load_frozenset,
-    pickle.TUPLE: _Unpickler.load_tuple,
-    pickle.TUPLE1: lambda one: one._load_tuple_of(1),  # noqa: SLF001
-    pickle.TUPLE2: lambda one: one._load_tuple_of(2),  # noqa: SLF001
-    pickle.TUPLE3: lambda one: one._load_tuple_of(3),  # noqa: SLF001
-    pickle.NEXT_BUFFER: _Unpickler.load_next_buffer,
-    pickle.READONLY_BUFFER: _Unpickler.load_readonly_buffer,
-}
-_Unpickler.dispatch.update({code[0]: load_one for code, load_one in _OWN.items()})
+# Each by the name of its instruction.
+_Unpickler.dispatch.update(
+    (getattr(pickle, name[len("load_") :].upper())[0], method)
+    for name, method in vars(_Unpickler).items()
+    if name.startswith("load_")
+)
 
 
 def _failure(error: BaseException, what: Any) -> Failure:
-    if isinstance(error, rebuild.NotRestored):
-        return Failure(str(error))
-    return Failure(reason_of(error), what.__name__ if isinstance(what, type) else "")
+    is_named = isinstance(what, type) and not isinstance(error, NotRestored)
+    return Failure(reason_of(error), what.__name__ if is_named else "")
 
 
 def _held(failure: Failure) -> str:

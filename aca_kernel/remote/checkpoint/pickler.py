@@ -13,7 +13,6 @@ Large arrays are pickle's out-of-band buffers, and not copied.
 from __future__ import annotations
 
 import contextlib
-import copyreg
 import enum
 import functools
 import io
@@ -21,8 +20,8 @@ import pickle
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
 
 import cloudpickle
 
@@ -57,13 +56,35 @@ _TYPE_VARIABLES: list[Any] = [
 ]
 
 
+class Surroundings(NamedTuple):
+    """What the picklers of a checkpoint have in common.
+
+    guard: is given a type and what reduces its objects by code of others, and returns a reducer.
+    modules: names of what is a module's own; by_module: those of objects that cannot be pickled.
+    names: of the variables for functions and classes of cells, by the `id` of those.
+    """
+
+    shell: Any
+    guard: Callable[[type, Reducer], Reducer]
+    modules: ModuleNames
+    by_module: dict[int, tuple[str, str]]
+    names: dict[int, str]
+
+
+def try_out(value: Any, around: Surroundings, own: Collection[int] = ()) -> None:
+    """Pickle something for nothing. Raises as a pickler does."""
+    pickler = Pickler(Nowhere(), around, own)
+    try:
+        pickler.dump(value)
+    finally:
+        pickler.release()
+
+
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """A pickler for the values of one group of variables.
 
-    names: of the variables for functions and classes of cells, by the `id` of those.
     own: ids of the values of this group, which are not stored by their names.
-    modules: names of what is a module's own; by_module: those of objects that cannot be pickled.
-    guard: is given a type and what reduces its objects by code of others, and returns a reducer.
+    keep_buffer: takes large buffers; None: all stand in the pickle itself.
     needs: names of variables of other groups that the pickle refers to.
     made: ids of the functions and classes that are stored by value.
     weak: weak references that it has met; alive: see weak.Targets.
@@ -73,23 +94,23 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(
         self,
         file: Any,
-        shell: Any,
-        names: dict[int, str],
-        own: set[int],
-        keep_buffer: Callable[[pickle.PickleBuffer], None],
-        guard: Callable[[type, Reducer], Reducer],
-        modules: ModuleNames,
-        by_module: dict[int, tuple[str, str]],
+        around: Surroundings,
+        own: Collection[int],
+        keep_buffer: Callable[[pickle.PickleBuffer], None] | None = None,
         alive: set[int] | None = None,
     ) -> None:
         def take(buffer: pickle.PickleBuffer) -> bool:
-            if self._is_inside(buffer):
-                return True
-            keep_buffer(buffer)
-            return False
+            is_inside = keep_buffer is None or memoryview(buffer).nbytes < _SMALLEST_BUFFER
+            if keep_buffer is not None and not is_inside:
+                keep_buffer(buffer)
+            return is_inside
 
         super().__init__(file, protocol=5, buffer_callback=take)
-        self._meet(shell.user_ns)
+        self._around = around
+        self._shell, self._guard, self._modules, by_module, names = around
+        self._by_module, self._names, self._own = by_module, names, own
+        self._globals = self._shell.user_ns
+        self._meet(self._globals)
         self.needs: set[str] = set()
         self.made: set[int] = set()
         self.lost: list[tuple[str, str, int]] = []
@@ -98,14 +119,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             lambda one: None if id(one) in own else names.get(id(one)),
             lambda one: id(one) in by_module,
         )
-        self._others = (guard, modules, by_module)
-        self._shell = shell
-        self._globals = shell.user_ns
-        self._names = names
-        self._own = own
-        self._guard = guard
-        self._modules = modules
-        self._by_module = by_module
         self._numpy: Any = sys.modules.get("numpy")
         default: Callable[[Any], Any] = super().reducer_override
         self._reducers: dict[type, Callable[[Any], Any]] = {
@@ -134,11 +147,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _meet(self, namespace: dict[str, Any]) -> None:
         """Have the notebook's namespace stored as what `rebuild.NAMESPACE` loads."""
         self.memo = {id(namespace): (0, namespace)}
-
-    @staticmethod
-    def _is_inside(buffer: pickle.PickleBuffer) -> bool:
-        """Tell whether a buffer stands in the pickle itself."""
-        return memoryview(buffer).nbytes < _SMALLEST_BUFFER
 
     def release(self) -> None:
         """Let go of all objects; garbage is not collected in the forked process."""
@@ -310,9 +318,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def dump_part(self, value: Any) -> bytes:
         """Pickle something that a library keeps as bytes; it shares nothing with others."""
         file = io.BytesIO()
-        pickler = _Part(
-            file, self._shell, self._names, self._own - {id(value)}, lambda _: None, *self._others
-        )
+        pickler = _Part(file, self._around, set(self._own) - {id(value)})
         try:
             pickler.dump(value)
             self.needs |= pickler.needs
@@ -329,13 +335,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         own: the object that holds it, which is not pickled.
         """
         names = {**self._names, id(own): "own"}
-        pickler = Pickler(
-            Nowhere(), self._shell, names, self._own - {id(own)}, lambda _: None, *self._others
-        )
-        try:
-            pickler.dump(value)
-        finally:
-            pickler.release()
+        try_out(value, self._around._replace(names=names), set(self._own) - {id(own)})
 
     # -- pandas --------------------------------------------------------------------
 
@@ -359,14 +359,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 class _Part(Pickler):
-    """A pickler of what becomes bytes of another pickle, which has no buffers of its own."""
+    """A pickler of what becomes bytes of another pickle."""
 
     def _meet(self, _: dict[str, Any]) -> None:
         """Whoever loads it may be a library."""
-
-    @staticmethod
-    def _is_inside(_: pickle.PickleBuffer) -> bool:
-        return True
 
 
 def _reduce_replaced(obj: Any) -> Any:
@@ -416,8 +412,8 @@ def _reduce(obj: Any) -> Any:
         return reduced
     # An object of a cell's class that is nothing but its attributes is stored as these.
     kind = type(obj)
-    slots = copyreg._slotnames(kind)  # type: ignore[attr-defined]  # noqa: SLF001
-    if module_of(kind) == "__main__" and not issubclass(kind, enum.Enum) and not slots:
+    is_of_cell = module_of(kind) == "__main__" and not issubclass(kind, enum.Enum)
+    if is_of_cell and not derived.slots_of(kind):
         with contextlib.suppress(TypeError):
             object.__new__(kind)
             made = (object.__new__, (kind,))

@@ -49,8 +49,14 @@ _MOST_LEVELS = 8
 _SEARCH_SECONDS = 0.5
 
 
+class NotRestored(Exception):
+    """Something that a pickle refers to did not come back; the text is a reason."""
+
+
 def reason_of(error: BaseException) -> str:
     """Return in a few words why something could not be stored or restored."""
+    if isinstance(error, NotRestored):
+        return str(error)
     text = str(error).strip().partition("\n")[0]
     for pattern, meaning in _MEANINGS:
         found = re.search(pattern, text, re.IGNORECASE)

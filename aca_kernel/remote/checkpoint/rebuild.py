@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from ..originals import os
 from . import caches
+from .reasons import NotRestored
 
 # The namespace that is being restored; functions of cells look up their globals in it.
 _namespace: dict[str, Any] = {}
@@ -42,10 +43,6 @@ def note(name: str, value: Any) -> None:
 def forget() -> None:
     """Forget what came back under such names."""
     _others.clear()
-
-
-class NotRestored(Exception):
-    """Something that a pickle refers to did not come back."""
 
 
 def named(name: str) -> Any:

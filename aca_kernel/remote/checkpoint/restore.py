@@ -20,7 +20,7 @@ from ..originals import io, json, os, time
 from . import held_elsewhere, partial, process_settings, rebuild, session_state
 from .changed_files import write_files
 from .pieces import DamagedPiece, Pieces
-from .reasons import reason_of
+from .reasons import NotRestored, reason_of
 from .save import FORMAT
 
 LOADING = "loading"
@@ -225,8 +225,7 @@ class _Loader:
         except KeyboardInterrupt:  # of the user's
             raise
         except BaseException as error:  # noqa: BLE001 - the user's classes may raise anything
-            is_ours = isinstance(error, rebuild.NotRestored)
-            reason = str(error) if is_ours else reason_of(error)
+            reason = reason_of(error)
         count = len(group["names"])
         if count > 1 and _is_of_this_python(group):
             try:
@@ -243,7 +242,7 @@ class _Loader:
     def _load(self, group: dict[str, Any]) -> list[Any]:
         if not _is_of_this_python(group):
             version = ".".join(str(part) for part in group["python"])
-            raise rebuild.NotRestored(f"it was stored by Python {version}")
+            raise NotRestored(f"it was stored by Python {version}")
         with self._open(group) as file:
             # Stored by this user's own notebook, and loaded where its cells run.
             unpickler = pickle.Unpickler(file, buffers=_Buffers(self.pieces, group))  # noqa: S301
@@ -276,17 +275,14 @@ class _Loader:
                     rebuild.note(each[0], value)
                     failed |= self._set(set(each).intersection(names), value)
             if not is_early:
-                for name, failure in failed.items():
-                    is_ours = isinstance(failure, rebuild.NotRestored)
-                    self.missing.append((name, str(failure) if is_ours else reason_of(failure)))
+                self.missing += [(name, reason_of(error)) for name, error in failed.items()]
 
     def _set(self, names: Iterable[str], value: Any) -> dict[str, Exception]:
         failed: dict[str, Exception] = {}
         for name in names:
             try:
                 row = process_settings.row(name)
-                importlib.import_module(row.module)
-                row.write(value)
+                row.write(importlib.import_module(row.module), value)
             except Exception as error:  # noqa: BLE001 - a library of another version
                 failed[name] = error
         return failed

@@ -41,16 +41,16 @@ from .changed_files import ChangedFiles
 from .groups import Grouping, TooSlow
 from .hanging import (
     VARIABLE_SECONDS,
-    CopyGuard,
     Hanging,
     Recorder,
     Turn,
     activity,
+    copy_guard,
     reduce_ahead,
 )
 from .module_names import ModuleNames
-from .pickler import Pickler, note_streams
-from .pieces import Nowhere, Pack
+from .pickler import Surroundings, note_streams, try_out
+from .pieces import Pack
 from .process_settings.places import all_places
 from .reasons import reason_of
 from .sharing import Group
@@ -164,12 +164,8 @@ def _note(job: CheckpointJob) -> None:
 
 def _reduce_ahead(job: CheckpointJob) -> None:
     def pickle_value(value: Any, recorder: Recorder) -> None:
-        modules, drop = ModuleNames(job.shell.user_ns), lambda _: None
-        pickler = Pickler(Nowhere(), job.shell, {}, set(), drop, recorder.guard, modules, {})
-        try:
-            pickler.dump(value)
-        finally:
-            pickler.release()
+        modules = ModuleNames(job.shell.user_ns)
+        try_out(value, Surroundings(job.shell, recorder.guard, modules, {}, {}))
 
     if job.hanging.kinds:
         job.ready = reduce_ahead(
@@ -374,7 +370,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
     found = session_state.variables(job.shell)
     order = list(found)
     imports, submodules = session_state.take_modules(found)
-    guard = CopyGuard(job.hanging, job.ready, job.turn).guard
+    guard = copy_guard(job.hanging, job.ready, job.turn)
     grouping = Grouping(
         job.shell,
         pack,
@@ -433,7 +429,7 @@ def _settings(
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return settings by their names, and the names that failed with their reasons."""
     readers: dict[str, Callable[[], dict[str, Any]]] = {
-        name: functools.partial(_state_of, name, row.read)
+        name: functools.partial(_state_of, name, row.read, sys.modules[row.module])
         for name, row in process_settings.ROWS.items()
         if row.read is not None
         and row.module in sys.modules
@@ -459,8 +455,8 @@ def _settings(
     return found, failed
 
 
-def _state_of(name: str, read: Callable[[], Any]) -> dict[str, Any]:
-    state = read()
+def _state_of(name: str, read: Callable[[Any], Any], module: Any) -> dict[str, Any]:
+    state = read(module)
     return {} if state is None else {name: state}
 
 

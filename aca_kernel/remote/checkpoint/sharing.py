@@ -42,9 +42,9 @@ class Group:
     size: int = 0
     buffers: list[pickle.PickleBuffer] = field(default_factory=list)
     parts: int = 1
-    writer: PieceWriter | None = None
-    # It keeps the objects that it has met alive.
-    pickler: Pickler | None = None
+    # Of the last attempt. The pickler keeps the objects that it has met alive.
+    writer: PieceWriter = field(init=False)
+    pickler: Pickler = field(init=False)
     # Whether it cannot be stored for something that it is, or holds.
     has_culprit: bool = False
     # What is not stored with the values, and why.
@@ -52,27 +52,24 @@ class Group:
 
     def written(self) -> int:
         """Return the bytes of its pickles, without those of its buffers."""
-        return 0 if self.writer is None else self.writer.size
+        return self.writer.size
 
     def release(self) -> None:
         """Let go of the pickler, which is needed until groups are joined."""
-        if self.pickler is not None:
-            self.pickler.release()
-            self.pickler = None
+        self.pickler.release()
+        del self.pickler
 
     def finish(self) -> None:
         """Take what the writer has written, and what it refers to."""
-        if self.writer is not None and self.pickler is not None:
-            self.stream = self.writer.finish()
-            self.needs = self.pickler.needs - set(self.all_names())
-            self.wants = self.pickler.weak.wants - set(self.all_names())
-            # By its own name, if it has one.
-            names = {id(one): names[0] for one, names in zip(self.values, self.names)}  # noqa: B905
-            first = self.names[0][0]
-            self.lost = {
-                what.format(f"`{names.get(key, first)}`"): why
-                for what, why, key in self.pickler.lost
-            }
+        self.stream = self.writer.finish()
+        self.needs = self.pickler.needs - set(self.all_names())
+        self.wants = self.pickler.weak.wants - set(self.all_names())
+        # By its own name, if it has one.
+        names = {id(one): names[0] for one, names in zip(self.values, self.names)}  # noqa: B905
+        first = self.names[0][0]
+        self.lost = {
+            what.format(f"`{names.get(key, first)}`"): why for what, why, key in self.pickler.lost
+        }
 
     def all_names(self) -> list[str]:
         """Return the names of all its variables."""
@@ -127,7 +124,7 @@ def _sharing(
     seen = {key: group for key, (_, (group, *_)) in watched.items()}
     objects = {key: target for key, (target, _) in watched.items()}
     for group in by_size[:-1]:
-        memo = {} if group.pickler is None else group.pickler.memo.copy()
+        memo = group.pickler.memo.copy()
         memo.pop(namespace, None)
         common = memo.keys() & seen.keys()
         for key in common:
@@ -155,7 +152,7 @@ def _asked_of(
     def is_mutable(value: Any, group: Group) -> bool:
         kind = type(value)  # isinstance() would ask the value itself, too
         if issubclass(kind, (type, types.FunctionType)) or id(value) in named:
-            return group.pickler is not None and id(value) in group.pickler.made
+            return id(value) in group.pickler.made
         return not atoms.holds(value)
 
     def is_shared(value: Any, group: Group) -> bool:
@@ -168,7 +165,7 @@ def _watched(groups: list[Group]) -> dict[int, tuple[Any, list[Group]]]:
     """Return what groups refer to weakly, by ids, with these groups."""
     found: dict[int, tuple[Any, list[Group]]] = {}
     for group in groups:
-        for key, target in {} if group.pickler is None else group.pickler.weak.met.items():
+        for key, target in group.pickler.weak.met.items():
             found.setdefault(key, (target, []))[1].append(group)
     return found
 
@@ -179,7 +176,7 @@ def _held_by(group: Group, objects: list[Any]) -> list[Any]:
     A copy of what it has met takes longer than its pickle did. That it lets go of an object shows
     by the object's count of references.
     """
-    if group.pickler is None or not objects:
+    if not objects:
         return []
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         memo = group.pickler.memo.copy()

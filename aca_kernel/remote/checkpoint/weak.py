@@ -9,7 +9,6 @@ which variables they belong together shows before: what may come to be held coun
 
 from __future__ import annotations
 
-import copyreg
 import functools
 import gc
 import logging
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import rebuild
+from .derived import slots_of
 from .functions import is_found
 from .process_settings.row import is_of_cells
 
@@ -118,11 +118,8 @@ def _attributes_of(one: Any, base: type, own: tuple[str, ...] = ()) -> tuple[Any
     """Return attributes and slots that a subclass has added, None if none; own: of its base."""
     attributes = getattr(one, "__dict__", {})
     attributes = {name: value for name, value in attributes.items() if name not in own}
-    inherited = copyreg._slotnames(base)  # type: ignore[attr-defined]  # noqa: SLF001
-    names = copyreg._slotnames(type(one))  # type: ignore[attr-defined]  # noqa: SLF001
-    slots = {
-        name: getattr(one, name) for name in names if name not in inherited and hasattr(one, name)
-    }
+    names = [name for name in slots_of(type(one)) if name not in slots_of(base)]
+    slots = {name: getattr(one, name) for name in names if hasattr(one, name)}
     return (attributes, slots) if attributes or slots else None
 
 
@@ -291,13 +288,11 @@ def fill_container(target: Any, state: tuple[Any, ...]) -> None:
     if attributes is not None:
         set_attributes(target, attributes)
     weak = 1 if isinstance(target, weakref.WeakValueDictionary) else 0
-    for one in [item for item in items if item[weak] is not None]:
-        if isinstance(target, weakref.WeakSet):
-            weakref.WeakSet.add(target, *one)
-        elif isinstance(target, weakref.WeakKeyDictionary):
-            weakref.WeakKeyDictionary.__setitem__(target, *one)
-        else:
-            weakref.WeakValueDictionary.__setitem__(target, *one)
+    base = next(one for one in _CONTAINERS if isinstance(target, one))
+    put = base.add if base is weakref.WeakSet else base.__setitem__
+    for item in items:
+        if item[weak] is not None:
+            put(target, *item)
 
 
 def set_finalizer(target: Any, state: tuple[Any, ...]) -> None:

@@ -18,10 +18,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..paged_files import FileProblem
-from . import is_quiet, quiet
+from . import is_quiet
 from .fetching import bring_tree
-from .hinting import hint_of
+from .hinting import tell_missed
 from .mirror import Mirror, Refused
 from .missing_errors import MissingFile
 from .outside import Outside
@@ -147,11 +146,8 @@ class _Bringing:
                 self._bring(kind, name)
         except MissingFile:
             raise
-        except Exception as error:  # noqa: BLE001 - the user's code must not fail because of us
-            self._mirror.tell_once(
-                "a reader failed",
-                f"Files beside the notebook may be missing: {error or type(error).__name__}",
-            )
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._mirror.tell_failure("a reader failed", error)
 
     def _bring(self, kind: str, name: str) -> None:
         __tracebackhide__ = True
@@ -159,7 +155,8 @@ class _Bringing:
         if mirror.inside(name) is None:
             self._outside.tell(name)
         if mirror.is_hinting:
-            self._hint(name)
+            # The library's own error, if there is one, may not name the file.
+            tell_missed(mirror, name)
             return
         found = [name]
         if glob.has_magic(name) and not os.path.lexists(name):
@@ -179,17 +176,6 @@ class _Bringing:
             if other.startswith(stem) and other != name and not item.is_folder:
                 with contextlib.suppress(Refused):
                     self._mirror.bring(f"{folder}/{other}" if folder else other)
-
-    def _hint(self, name: str) -> None:
-        """Say what sends a file: the library's own error, if there is one, may not name it."""
-        relative = self._mirror.inside(name)
-        if not relative:
-            return
-        with quiet(), contextlib.suppress(FileProblem):
-            if not os.path.lexists(self._mirror.path_of(relative)):
-                found = self._mirror.look(relative)
-                if found is not None and not found.is_folder:
-                    self._mirror.tell_once(relative, hint_of(self._mirror.paths, relative))
 
 
 def _is_writing(arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:

@@ -13,11 +13,9 @@ from . import file_mentions, hooks, traceback_names
 from .local_path import LocalPath
 from .mirror import Mirror
 from .outside import Outside
+from .paths import Paths
 from .shown_files import ShownFiles
 from .write_back import Writing
-
-# In the agent's folder, where the next remote kernel finds it.
-_JOURNAL = "copies"
 
 
 class NotebookFiles:
@@ -28,23 +26,25 @@ class NotebookFiles:
         # Kept, because code may replace sys.stdout.
         stream = sys.stdout
         root, known = origin.directory, origin.files
+        is_mirrored = config["files"] != "off"
+        place = config.get("files_root", {}) if is_mirrored else {}
+        about = {
+            "root": root,
+            "calls": calls_path,
+            "inner": _enter(root, str(place.get("inner", ""))),
+            "local": place.get("local", ""),
+            "may_link": place.get("may_link") is True,
+        }
+        paths = _paths(about)
         self._mirror: Mirror | None = None
-        if config["files"] != "off":
-            place = config.get("files_root", {})
-            about = {
-                "root": root,
-                "calls": calls_path,
-                "inner": _enter(root, str(place.get("inner", ""))),
-                "local": place.get("local", ""),
-                "may_link": place.get("may_link") is True,
-            }
-            self._mirror = _mirror(about, known, stream, is_hinting=config["files"] == "hint")
+        if is_mirrored:
+            is_hinting = config["files"] == "hint"
+            self._mirror = Mirror(paths, calls_path, known, stream, is_hinting=is_hinting)
             traceback_names.install(self._mirror)
             outside = Outside(self._mirror, calls_path, lambda: cell_of(ip.kernel))
             hooks.install(ip, self._mirror, outside, about)
-        prefix = self._mirror.paths.prefix if self._mirror is not None else ""
-        self.writing = Writing(root, calls_path, known, stream, self._mirror, prefix)
-        if config["files"] != "off" or config["files_back"]:
+        self.writing = Writing(paths, calls_path, known, stream, self._mirror)
+        if is_mirrored or config["files_back"]:
             ShownFiles(self.writing).watch(ip)
         if config["files_back"]:
             ip.events.register("post_execute", self.writing.send_back)
@@ -76,23 +76,14 @@ class NotebookFiles:
 
 def begin_in_process(about: dict[str, Any]) -> None:
     """Find files in a process that the notebook's own has started anew (new_processes.py)."""
-    mirror = _mirror(about, {}, sys.stdout, is_hinting=False)
+    mirror = Mirror(_paths(about), about["calls"], {}, sys.stdout, is_hinting=False)
     # No cell is this process's own.
     hooks.install_fetching(mirror, Outside(mirror, about["calls"], str), about)
 
 
-def _mirror(about: dict[str, Any], known: Any, stream: Any, *, is_hinting: bool) -> Mirror:
-    root, calls_path = about["root"], about["calls"]
-    return Mirror(
-        root,
-        calls_path,
-        os.path.join(os.path.dirname(calls_path), _JOURNAL),
-        known,
-        stream,
-        is_hinting=is_hinting,
-        inner=about["inner"],
-        local=LocalPath(about["local"], root, may_link=about["may_link"]),
-    )
+def _paths(about: dict[str, Any]) -> Paths:
+    local = LocalPath(about["local"], about["root"], may_link=about["may_link"])
+    return Paths(about["root"], about["inner"], local)
 
 
 def _enter(root: str, inner: str) -> str:

@@ -103,7 +103,7 @@ class Fetching:
         each file would take longer than the removal.
         """
         is_told = dir_fd not in (-1, None) and not os.path.isabs(text_of(path))
-        if is_told and _directory(dir_fd) != self._mirror.root:
+        if is_told and _directory(dir_fd) != self._mirror.paths.root:
             return ""
         return self._inside(path, dir_fd)
 
@@ -148,13 +148,7 @@ class Fetching:
         if not relative:
             return None
         self._bring_parent(relative)
-        return None if self._only_there(relative) is None else _error(errno.EEXIST, path)
-
-    def _only_there(self, relative: str) -> FileFacts | None:
-        try:
-            return self._mirror.is_only_there(relative)
-        except FileProblem:  # no answer: as if it were not there
-            return None
+        return None if self._mirror.is_only_there(relative) is None else _error(errno.EEXIST, path)
 
     def _on_connect(self, database: Any) -> None:
         __tracebackhide__ = True
@@ -220,7 +214,7 @@ class Fetching:
         if not relative:
             return None
         self._bring_parent(relative)
-        found = self._only_there(relative)
+        found = self._mirror.is_only_there(relative)
         if found is not None and found.is_folder:
             self._bring_folder(self._mirror.path_of(relative))
         if is_folder:
@@ -241,7 +235,7 @@ class Fetching:
 
     def _refuse_link(self, source: Any, target: Any, target_fd: int) -> OSError | None:
         relative = self._inside(target, target_fd)
-        if relative and self._only_there(relative) is not None:
+        if relative and self._mirror.is_only_there(relative) is not None:
             return _error(errno.EEXIST, source, target)
         return None
 
@@ -352,7 +346,7 @@ class Fetching:
                 look(path, dir_fd=dir_fd)
             except OSError:
                 return False
-            if self._only_there(relative) is None:  # made by now, or forbidden
+            if self._mirror.is_only_there(relative) is None:  # made by now, or forbidden
                 return original(path, mode, **options)
             return not mode & os.X_OK
 

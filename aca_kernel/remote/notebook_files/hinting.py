@@ -28,6 +28,8 @@ _NO_FILE = os.strerror(errno.ENOENT)
 # Errors of a missing file or module: of open, of imports, of `%load`.
 _HINTED_AT = (OSError, ModuleNotFoundError, ValueError)
 
+_QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"|`([^`\n]+)`")
+
 # Messages of `%run` and `%load` about a file.
 _SEARCHED = re.compile(r"^File .* not found\.|was not found in history, as a file")
 
@@ -47,30 +49,13 @@ class Hinting:
         # os.open, which has no mode, may have a dir_fd, which this event does not tell.
         if mode is None or flags & os.O_CREAT:
             return
-        relative = self._missed(path)
+        relative = _missed(self._mirror, path)
         if relative and not _names_opener():
             raise missing(path, hint_of(self._mirror.paths, relative))
 
     def _on_connect(self, database: Any) -> None:
-        relative = self._missed(file_mentions.of_database(database)[0])
-        if relative:
-            # No error: the code gets a new and empty database.
-            self._mirror.tell_once(relative, hint_of(self._mirror.paths, relative))
-
-    def _missed(self, path: Any) -> str:
-        """Return the path of a file that is only on the user's machine, "" if it is not."""
-        mirror = self._mirror
-        relative = mirror.inside(path)
-        if not relative:
-            return ""
-        with quiet():
-            if os.path.lexists(mirror.path_of(relative)):
-                return ""
-            try:
-                found = mirror.look(relative)
-            except FileProblem:  # no answer: as if it were not there
-                return ""
-        return "" if found is None or found.is_folder else relative
+        # No error: the code gets a new and empty database.
+        tell_missed(self._mirror, file_mentions.of_database(database)[0])
 
     def prepare(self, error: Any, _: Any) -> None:
         """Add a hint to an error of code that looks before it opens, as numpy, or opens in C."""
@@ -137,6 +122,20 @@ class Hinting:
                     self._mirror.tell_once(f"{hint} {result.execution_count}", hint)
 
 
+def _missed(mirror: Mirror, path: Any) -> str:
+    """Return the path of a file that is only on the user's machine, "" if it is not."""
+    relative = mirror.inside(path)
+    found = mirror.is_only_there(relative) if relative else None
+    return "" if found is None or found.is_folder else str(relative)
+
+
+def tell_missed(mirror: Mirror, path: Any) -> None:
+    """Say what sends a file that is only on the user's machine."""
+    relative = _missed(mirror, path)
+    if relative:
+        mirror.tell_once(relative, hint_of(mirror.paths, relative))
+
+
 def add_sentence(error: Any, text: str, sentence: str) -> None:
     """Show a sentence with an error, whose text is known."""
     if isinstance(error, ImportError):
@@ -183,13 +182,17 @@ class _Hinted(str):
 
 def _names_in(text: str) -> list[str]:
     """Return candidates for a file's name: the text, quoted parts, words with a dot or slash."""
-    quoted = re.findall(r"'([^'\n]+)'|\"([^\"\n]+)\"|`([^`\n]+)`", text)
     words = [word.strip(".,:;!?()[]{}<>'\"`") for word in text.split()]
     return [
         text,
-        *(next(filter(None, found)) for found in quoted),
+        *quoted_in(text),
         *(word for word in words if "." in word or "/" in word),
     ]
+
+
+def quoted_in(text: str) -> list[str]:
+    """Return what stands in quotes in an error's text."""
+    return [next(filter(None, found)) for found in _QUOTED.findall(text)]
 
 
 def hint_of(paths: Paths, relative: str) -> str:

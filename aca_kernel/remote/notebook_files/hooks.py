@@ -62,11 +62,8 @@ def _add_audit_hook(mirror: Mirror, handlers: dict[str, Callable[..., Any]]) -> 
             refusal = handler(*arguments)
         except MissingFile:
             raise
-        except Exception as error:  # noqa: BLE001 - the user's code must not fail because of us
-            mirror.tell_once(
-                f"{event} failed",
-                f"Files beside the notebook may be missing: {error or type(error).__name__}",
-            )
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            mirror.tell_failure(f"{event} failed", error)
         if refusal is not None:
             raise refusal
 

@@ -27,10 +27,12 @@ from . import quiet, receiving
 from .companions import Companions
 from .copies import Copies, Copy
 from .entries import MOST_ALONG, FileFacts
-from .local_path import LocalPath
 from .lookup_cache import LookupCache
 from .paths import Paths, way_to
 from .reading_ahead import ReadingAhead
+
+# In the agent's folder, where the next remote kernel finds it.
+_JOURNAL = "copies"
 
 # How long code waits for the kernel while no cell runs; the kernel then polls at growing
 # intervals for half a minute, or until the next cell.
@@ -53,38 +55,33 @@ class Refused(Exception):
 class Mirror:
     """The files of one remote kernel.
 
-    root, inner, local: as Paths has them.
-    calls_path: the agent's socket.
-    journal: a file in the agent's folder that records copies for the next remote kernel.
+    calls_path: the agent's socket, in its folder.
     known: stamps of files that are not the code's, to which copies are added.
     stream: where a slow transfer shows its progress.
     """
 
     def __init__(
         self,
-        root: str,
+        paths: Paths,
         calls_path: str,
-        journal: str,
         known: dict[str, Stamp],
         stream: Any,
         *,
         is_hinting: bool,
-        inner: str = "",
-        local: LocalPath | None = None,
     ) -> None:
-        self.root = root
-        self.paths = Paths(root, inner, local or LocalPath("", root))
+        self.paths = paths
         self.is_hinting = is_hinting
         # Whether a cell is running.
         self.is_in_cell = False
         # Whether the next cell has, before it is executed.
         self._has_begun = False
-        self.device = os.stat(root).st_dev
+        self.device = os.stat(paths.root).st_dev
         self._calls_path = calls_path
         self._stream = stream
-        self.copies = Copies(root, journal, known)
+        journal = os.path.join(os.path.dirname(calls_path), _JOURNAL)
+        self.copies = Copies(paths.root, journal, known)
         self.path_of = self.copies.path_of
-        self.ahead = ReadingAhead(root)
+        self.ahead = ReadingAhead(paths.root)
         self._asked = LookupCache(self._asking, self._on_list, is_listing=not is_hinting)
         self._companions = Companions(self.copies, self._asked.item)
         self._told: set[str] = set()
@@ -166,10 +163,9 @@ class Mirror:
         """Remove copies of files that are not in a folder's listing."""
         if found is None and relative in self.copies.folders:
             self._vacate(relative)
-        prefix = relative + "/" if relative else ""
         for name in self.copies.in_folder(relative):
             if name not in (found or {}):
-                path = prefix + name
+                path = os.path.join(relative, name)
                 lock = self._locks.setdefault(path, threading.Lock())
                 # Its holder, perhaps this thread, finds out by itself.
                 if lock.acquire(blocking=False):
@@ -387,13 +383,13 @@ class Mirror:
         if not with_links and os.path.islink(self.path_of(relative)):
             return
         done.add(relative)
-        prefix = relative + "/" if relative else ""
         names = sorted((self.names(relative) or {}).items())
-        for _, problem in self.bring_all(prefix + name for name, one in names if not one.is_folder):
+        found = [(os.path.join(relative, name), item.is_folder) for name, item in names]
+        for _, problem in self.bring_all(path for path, is_folder in found if not is_folder):
             raise FileProblem(problem)
-        for name, item in names:
-            if item.is_folder:
-                self._bring_tree(prefix + name, done, with_links=with_links)
+        for path, is_folder in found:
+            if is_folder:
+                self._bring_tree(path, done, with_links=with_links)
 
     def _check_folder(self, relative: str) -> None:
         """Remove a folder that was made here, if it is gone there or leads elsewhere."""
@@ -445,10 +441,11 @@ class Mirror:
             return found
 
     def is_only_there(self, relative: str) -> FileFacts | None:
-        """Return facts about a file that is neither here nor removed."""
-        if self.copies.stamp_of(relative) is not None:
-            return None
-        return self.look(relative)
+        """Return facts about a file that is neither here nor removed; without an answer, none."""
+        if self.copies.stamp_of(relative) is None:
+            with quiet(), contextlib.suppress(FileProblem):
+                return self.look(relative)
+        return None
 
     # -- the kernel ----------------------------------------------------------------------
 
@@ -464,6 +461,11 @@ class Mirror:
                 raise FileProblem(
                     "The kernel on your machine does not answer while no cell is running."
                 )
+
+    def tell_failure(self, what: str, error: Exception) -> None:
+        """Say that looking for files has failed, which the user's code must not fail for."""
+        why = str(error) or type(error).__name__
+        self.tell_once(what, f"Files beside the notebook may be missing: {why}")
 
     def tell_once(self, key: str, text: str) -> None:
         """Show a sentence with the running cell, once for each key."""

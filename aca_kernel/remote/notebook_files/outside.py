@@ -16,7 +16,7 @@ from ..asking import asking
 from ..paged_files import FileProblem
 from ..wrapping import wrapped
 from . import quiet
-from .hinting import add_sentence
+from .hinting import add_sentence, quoted_in
 from .mirror import Mirror
 from .paths import text_of
 
@@ -30,7 +30,6 @@ _MISSING = re.compile(
     r"|error (?:opening|reading)",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"|`([^`\n]+)`")
 
 
 class Outside:
@@ -95,7 +94,6 @@ class Outside:
 
 def paths_in(text: str) -> list[str]:
     """Return what may be paths in an error's text."""
-    quoted = [next(filter(None, found)) for found in _QUOTED.findall(text)]
     words = [word.strip(",:;!?()[]{}<>'\"`") for word in text.split()]
-    found = [one.removesuffix(".") for one in [*quoted, *words] if "/" in one]
+    found = [one.removesuffix(".") for one in [*quoted_in(text), *words] if "/" in one]
     return list(dict.fromkeys(found))

@@ -23,7 +23,7 @@ from ..transfer_progress import TransferProgress, shown_size
 from ..wrapping import tell
 from . import quiet
 from .mirror import Mirror
-from .paths import way_to
+from .paths import Paths, way_to
 
 # Up to this size a file goes along with the question.
 _AT_ONCE_BYTES = 1_000_000
@@ -39,25 +39,19 @@ _MOST_LISTED = 100
 class Writing:
     """The files of one remote kernel that are the code's.
 
-    known: stamps of all other files, by their absolute paths; grows as files are fetched.
+    paths: only what is in the notebook's folder comes back. known: stamps of all other files, by
+    their absolute paths; grows as files are fetched.
     mirror: None where none are.
     """
 
-    root: str
+    paths: Paths
     calls_path: str
     known: dict[str, Stamp]
     stream: Any
     mirror: Mirror | None
-    # The notebook's folder as a path in the root, with a slash; only what is in it comes back.
-    inner: str = ""
     # Stamps of the files that were sent back or refused.
     _sent: dict[str, Stamp] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
-
-    @property
-    def home(self) -> str:
-        """The directory that stands for the notebook's folder."""
-        return os.path.join(self.root, self.inner.rstrip("/")) if self.inner else self.root
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """Yield the regular files that the code has written, by path."""
@@ -66,7 +60,7 @@ class Writing:
         yield from sorted(found)
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        for folder, folders, names in os.walk(self.home):
+        for folder, folders, names in os.walk(self.paths.home):
             folders[:] = [one for one in set(folders) - _TOOLS_FOLDERS if not one.startswith(".")]
             for name in names:
                 path = os.path.join(folder, name)
@@ -77,7 +71,7 @@ class Writing:
                 except OSError:  # it was there a moment ago
                     continue
                 if stat.S_ISREG(status.st_mode) and self.known.get(path) != stamp(status):
-                    yield os.path.relpath(path, self.home), status
+                    yield os.path.relpath(path, self.paths.home), status
 
     def send_back(self) -> None:
         """Send the files that are new since the last cell; a refusal is shown once."""
@@ -92,7 +86,7 @@ class Writing:
         with quiet():
             found = []
             for path in paths:
-                whole = os.path.join(self.home, path)
+                whole = os.path.join(self.paths.home, path)
                 with contextlib.suppress(OSError, ValueError):  # it is no file here
                     status = os.lstat(whole)
                     if stat.S_ISREG(status.st_mode) and self.known.get(whole) != stamp(status):
@@ -112,11 +106,11 @@ class Writing:
                     tell(str(error))
             self._sent[path] = stamp(status)
             if answer.get("size") == status.st_size:
-                self._note(self.inner + path, int(answer["changed"]), stamp(status))
+                self._note(self.paths.prefix + path, int(answer["changed"]), stamp(status))
 
     def is_same(self, path: str, beside: str) -> bool:
         """Tell whether a path here stands for one in the notebook's folder."""
-        return path == os.path.join(self.root, beside)
+        return path == os.path.join(self.paths.root, beside)
 
     def note_same(self, relative: str, changed: int | None) -> None:
         """Note a file that the user has uploaded: it need not go back.
@@ -124,9 +118,9 @@ class Writing:
         changed: its time on the user's machine; None: it would not be sent again.
         """
         with quiet():
-            own = stamp(os.lstat(os.path.join(self.root, relative)))
-            if relative.startswith(self.inner):
-                self._sent[relative[len(self.inner) :]] = own
+            own = stamp(os.lstat(os.path.join(self.paths.root, relative)))
+            if relative.startswith(self.paths.prefix):
+                self._sent[relative[len(self.paths.prefix) :]] = own
         if changed is not None:
             self._note(relative, changed, own)
 
@@ -135,10 +129,10 @@ class Writing:
             self.mirror.keep_same(relative, changed, own)
 
     def _send(self, path: str, *, is_shown: bool) -> dict[str, Any]:
-        file = SourceFile(os.path.join(self.home, path), path)
+        file = SourceFile(os.path.join(self.paths.home, path), path)
         progress = TransferProgress(file.size, f"{path}: ", self.stream)
         try:
-            with asking(self.calls_path, way_home=way_to(self.home)) as kernel:
+            with asking(self.calls_path, way_home=way_to(self.paths.home)) as kernel:
                 started: dict[str, Any] = {"path": path, "size": file.size, "is_shown": is_shown}
                 if file.size <= _AT_ONCE_BYTES:
                     data = file.read(file.size)
@@ -158,7 +152,7 @@ class Writing:
         answer = kernel.ask("files_sent").head
         sent = [(str(path), int(size)) for path, size in answer["rows"]]
         written = [(path, status.st_size) for path, status in self.files()]
-        line = f"%aca download {way_to(self.home)}PATH"
+        line = f"%aca download {way_to(self.paths.home)}PATH"
         return "\n".join(
             [
                 *_section("Sent from your machine", sent, f"files = {answer['files']}"),

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import rebuild
-from ..atoms import module_of
+from ..atoms import PLAIN, module_of
 from ..importable import beside
 from .row import Row, is_of_cells, shell
 
@@ -122,7 +122,7 @@ def _as_it_is_now(expression: ast.expr, name: str, key: Any) -> Iterator[tuple[s
 
 def _variable(value: Any) -> str:
     """Return the name of a variable that an object is, "" if it is none or need not be the same."""
-    if type(value) in (int, float, complex, str, bytes, bool, type(None)):
+    if type(value) in PLAIN:
         return ""
     names = (name for name, one in list(shell().user_ns.items()) if one is value)
     return next((name for name in names if name[:1] != "_"), "")
@@ -155,7 +155,7 @@ def _module_or_class(expression: ast.expr) -> tuple[str, str, Any] | None:
     return attributes["__name__"], owner, held
 
 
-def _write(state: Any) -> None:
+def _write(_: Any, state: Any) -> None:
     module, owner, name, key, value, variable = state
     if variable:
         value = rebuild.named(variable)

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..atoms import module_of
 from .places import Place, standard_packages
-from .row import Row, loaded
+from .row import Row
 
 _NAMED = re.compile(
     r"count|instances|serial|(?:^|_)n?(?:ids?|uid|num|number|seq|next|last)(?:_|$)", re.IGNORECASE
@@ -134,7 +134,7 @@ def _is_counted(name: str, code: list[types.CodeType], *, in_module: bool) -> bo
     )
 
 
-def _write(state: Any) -> None:
+def _write(_: Any, state: Any) -> None:
     for module, owner, name, wanted in state:
         place: Any = sys.modules.get(module)
         if place is None or (owner and not hasattr(place, owner)):
@@ -163,14 +163,14 @@ def _go_on_with(place: Any, name: str, value: Any, wanted: int) -> None:
         setattr(place, name, made.__next__ if type(value) is _BOUND else made)
 
 
-def _read_dummies() -> Any:
-    dummy = loaded("sympy.core.symbol").Dummy
+def _read_dummies(symbols: Any) -> Any:
+    dummy = symbols.Dummy
     # Counted from a number that is another one in each process.
     return dummy._count, dummy._base_dummy_index  # noqa: SLF001 - nothing public tells it
 
 
-def _write_dummies(state: Any) -> None:
-    dummy = loaded("sympy.core.symbol").Dummy
+def _write_dummies(symbols: Any, state: Any) -> None:
+    dummy = symbols.Dummy
     dummy._count, dummy._base_dummy_index = state  # noqa: SLF001 - as above
 
 

@@ -11,13 +11,12 @@ import gc
 import importlib
 import re
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 from .places import Place
 from .registrations import REGISTERS
-from .row import Row, Unkept, is_of_cells, loaded, mentioned, shell
+from .row import Row, Unkept, call, is_of_cells, loaded, mentioned, shell
 
 NAME = "virtual subclasses of "
 
@@ -36,11 +35,11 @@ def _table_with(known: Any, kind: type) -> Any:
     return next((one for one in found if len(one) < _MOST_ENTRIES), kind())
 
 
-def _read_codecs() -> Any:
+def _read_codecs(codecs: Any) -> Any:
     if not mentioned(_CODECS):
         return None
     searches = _table_with(loaded("encodings").search_function, list)
-    handlers = _table_with(loaded("codecs").strict_errors, dict)
+    handlers = _table_with(codecs.strict_errors, dict)
     found = (
         [one for one in searches if is_of_cells(one)],
         {name: one for name, one in handlers.items() if is_of_cells(one)},
@@ -48,28 +47,28 @@ def _read_codecs() -> Any:
     return found if any(found) else None
 
 
-def _write_codecs(state: Any) -> None:
+def _write_codecs(codecs: Any, state: Any) -> None:
     for search in state[0]:
-        loaded("codecs").register(search)
+        codecs.register(search)
     for name, handler in state[1].items():
-        loaded("codecs").register_error(name, handler)
+        codecs.register_error(name, handler)
 
 
 # -- overloads, finders, threads ---------------------------------------------------
 
 
-def _read_overloads() -> Any:
-    registry: Any = getattr(loaded("typing"), "_overload_registry", {})  # since Python 3.11
+def _read_overloads(typing: Any) -> Any:
+    registry: Any = getattr(typing, "_overload_registry", {})  # since Python 3.11
     found = {name: dict(lines) for name, lines in dict(registry.get("__main__", {})).items()}
     return found or None
 
 
-def _write_overloads(state: Any) -> None:
+def _write_overloads(typing: Any, state: Any) -> None:
     for name, lines in state.items():
-        loaded("typing")._overload_registry["__main__"][name] = lines  # noqa: SLF001 - as above
+        typing._overload_registry["__main__"][name] = lines  # noqa: SLF001 - as above
 
 
-def _read_finders() -> Any:
+def _read_finders(_: Any) -> Any:
     found = {
         name: [(place, one) for place, one in enumerate(getattr(sys, name)) if is_of_cells(one)]
         for name in ("meta_path", "path_hooks")
@@ -77,7 +76,7 @@ def _read_finders() -> Any:
     return found if any(found.values()) else None
 
 
-def _write_finders(state: Any) -> None:
+def _write_finders(_: Any, state: Any) -> None:
     for name, finders in state.items():
         for place, one in finders:
             if all(one is not other for other in getattr(sys, name)):
@@ -85,7 +84,7 @@ def _write_finders(state: Any) -> None:
     sys.path_importer_cache.clear()
 
 
-def _read_thread_trace() -> Any:
+def _read_thread_trace(threading: Any) -> Any:
     found = getattr(threading, "_trace_hook", None)
     return found if is_of_cells(found) else None
 
@@ -93,7 +92,7 @@ def _read_thread_trace() -> Any:
 # -- subclasses --------------------------------------------------------------------
 
 
-def _read_order() -> Any:
+def _read_order(_: Any) -> Any:
     """Return classes of cells that have several subclasses, with these in their order."""
     classes = [one for one in list(shell().user_ns.values()) if issubclass(type(one), type)]
     own = {id(one): one for one in classes if is_of_cells(one)}
@@ -107,7 +106,7 @@ def _is_meta(kind: type) -> bool:
     return issubclass(kind, type)
 
 
-def _write_order(state: Any) -> None:
+def _write_order(_: Any, state: Any) -> None:
     bases: Any = vars(type)["__bases__"]
     for kind, order in state:
         if type.__subclasses__(kind) != order:
@@ -139,7 +138,7 @@ def _abstract_classes(places: list[Place]) -> Iterator[tuple[Place, Any]]:
             yield place, kind
 
 
-def _write(state: Any) -> None:
+def _write(_: Any, state: Any) -> None:
     module, name, registered = state
     kind = getattr(importlib.import_module(module), name)
     for one in registered:
@@ -175,9 +174,9 @@ ROWS: dict[str, Row] = {
     "the order of subclasses": Row("sys", _read_order, _write_order),
     "the finders of modules": Row("sys", _read_finders, _write_finders),
     "the trace function of threads": Row(
-        "threading", _read_thread_trace, threading.settrace, is_before_fork=True
+        "threading", _read_thread_trace, call("settrace"), is_before_fork=True
     ),
     "the stack size of threads": Row(
-        "threading", lambda: threading.stack_size() or None, threading.stack_size
+        "threading", lambda threading: threading.stack_size() or None, call("stack_size")
     ),
 }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..atoms import module_of
-from .row import Row, Unkept, is_of_cells, shell
+from .row import Row, Unkept, call, is_of_cells, shell
 
 # -- traits, as %config sets them --------------------------------------------------
 
@@ -22,8 +22,7 @@ _OF_SHELL = (
 _PLAIN = (bool, int, float, str, type(None))
 
 
-def _configurables() -> Iterator[tuple[str, Any]]:
-    ip = shell()
+def _configurables(ip: Any) -> Iterator[tuple[str, Any]]:
     yield "display", ip.display_formatter
     yield from ip.display_formatter.formatters.items()
     yield "completer", ip.Completer
@@ -56,62 +55,58 @@ def _changed(one: Any, names: Any) -> dict[str, Any]:
     return found
 
 
-def _read_traits() -> Any:
-    found = {key: _changed(one, one.trait_names(config=True)) for key, one in _configurables()}
-    found["shell"] = _changed(shell(), _OF_SHELL)
+def _read_traits(ip: Any) -> Any:
+    found = {key: _changed(one, one.trait_names(config=True)) for key, one in _configurables(ip)}
+    found["shell"] = _changed(ip, _OF_SHELL)
     return {key: values for key, values in found.items() if values} or None
 
 
-def _write_traits(state: Any) -> None:
+def _write_traits(ip: Any, state: Any) -> None:
     if "inline" in state:
         inline = importlib.import_module("matplotlib_inline.config").InlineBackend
-        inline.instance(parent=shell())
-    for key, one in (*_configurables(), ("shell", shell())):
+        inline.instance(parent=ip)
+    for key, one in (*_configurables(ip), ("shell", ip)):
         for name, value in state.get(key, {}).items():
             if getattr(one, name, None) != value:
                 setattr(one, name, value)
 
 
-def _read_precision() -> Any:
-    plain = shell().display_formatter.formatters["text/plain"]
+def _read_precision(ip: Any) -> Any:
+    plain = ip.display_formatter.formatters["text/plain"]
     precision = getattr(plain, "float_precision", None)
     return (precision, plain.float_format) if precision else None
 
 
-def _write_precision(state: Any) -> None:
-    plain = shell().display_formatter.formatters["text/plain"]
+def _write_precision(ip: Any, state: Any) -> None:
+    plain = ip.display_formatter.formatters["text/plain"]
     plain.float_precision, plain.float_format = state
-
-
-def _write_xmode(state: Any) -> None:
-    shell().InteractiveTB.set_mode(mode=state)
 
 
 # -- magics, aliases, hooks --------------------------------------------------------
 
 
-def _read_aliases() -> Any:
-    manager = shell().alias_manager
+def _read_aliases(ip: Any) -> Any:
+    manager = ip.alias_manager
     known = dict(manager.default_aliases)
     return [one for one in manager.aliases if known.get(one[0]) != one[1]] or None
 
 
-def _write_aliases(state: Any) -> None:
+def _write_aliases(ip: Any, state: Any) -> None:
     for name, command in state:
-        shell().alias_manager.soft_define_alias(name, command)
+        ip.alias_manager.soft_define_alias(name, command)
 
 
-def _magics() -> Iterator[tuple[str, str, Any]]:
-    for kind, magics in shell().magics_manager.magics.items():
+def _magics(ip: Any) -> Iterator[tuple[str, str, Any]]:
+    for kind, magics in ip.magics_manager.magics.items():
         for name, one in list(magics.items()):
             # Those that were never used have no state, and would be imported if they were asked.
             if type(one).__name__ != "LazyMagic":
                 yield kind, name, one
 
 
-def _read_magics() -> Any:
+def _read_magics(ip: Any) -> Any:
     functions, kinds, aliases = [], [], []
-    for kind, name, one in _magics():
+    for kind, name, one in _magics(ip):
         if type(one).__name__ == "MagicAlias":
             aliases.append((name, one.magic_name, kind, getattr(one, "magic_params", None)))
         elif type(one) is types.MethodType and module_of(type(one.__self__)) == "__main__":
@@ -121,51 +116,50 @@ def _read_magics() -> Any:
     return functions, list(dict.fromkeys(kinds)), aliases
 
 
-def _write_magics(state: Any) -> None:
+def _write_magics(ip: Any, state: Any) -> None:
     functions, kinds, aliases = state
     for function, kind, name in functions:
-        shell().register_magic_function(function, kind, name)
+        ip.register_magic_function(function, kind, name)
     for kind in kinds:
-        shell().register_magics(kind)
+        ip.register_magics(kind)
     for name, target, kind, parameters in aliases:
-        shell().magics_manager.register_alias(name, target, kind, parameters)
+        ip.magics_manager.register_alias(name, target, kind, parameters)
 
 
-def _read_hooks() -> Any:
+def _read_hooks(ip: Any) -> Any:
     found = {
         event: [one for one in callbacks if is_of_cells(one)]
-        for event, callbacks in shell().events.callbacks.items()
+        for event, callbacks in ip.events.callbacks.items()
     }
     return {event: ones for event, ones in found.items() if ones} or None
 
 
-def _write_hooks(state: Any) -> None:
+def _write_hooks(ip: Any, state: Any) -> None:
     for event, ones in state.items():
         for one in ones:
-            if one not in shell().events.callbacks[event]:
-                shell().events.register(event, one)
+            if one not in ip.events.callbacks[event]:
+                ip.events.register(event, one)
 
 
 _TRANSFORMERS = ("input_transformers_cleanup", "input_transformers_post", "ast_transformers")
 
 
-def _read_transformers() -> Any:
+def _read_transformers(ip: Any) -> Any:
     found = {
-        name: [one for one in getattr(shell(), name, ()) if is_of_cells(one)]
-        for name in _TRANSFORMERS
+        name: [one for one in getattr(ip, name, ()) if is_of_cells(one)] for name in _TRANSFORMERS
     }
     return {name: ones for name, ones in found.items() if ones} or None
 
 
-def _write_transformers(state: Any) -> None:
+def _write_transformers(ip: Any, state: Any) -> None:
     for name, ones in state.items():
-        there = getattr(shell(), name)
+        there = getattr(ip, name)
         there.extend(one for one in ones if one not in there)
 
 
-def _read_custom_exceptions() -> Any:
-    kinds = shell().custom_exceptions
-    function = getattr(shell().CustomTB, "__func__", None)
+def _read_custom_exceptions(ip: Any) -> Any:
+    kinds = ip.custom_exceptions
+    function = getattr(ip.CustomTB, "__func__", None)
     if not kinds or function is None:
         return None
     # The shell wraps it, in a function that keeps it in its closure.
@@ -174,17 +168,13 @@ def _read_custom_exceptions() -> Any:
     return None if handler is None else (kinds, handler.cell_contents)
 
 
-def _write_custom_exceptions(state: Any) -> None:
-    shell().set_custom_exc(*state)
-
-
 # Packages whose formatters are there when they are set up.
 _OF_THE_SHELL = frozenset({"IPython", "ipykernel", "matplotlib_inline"})
 
 
-def _read_formatters() -> Any:
+def _read_formatters(ip: Any) -> Any:
     found = []
-    for mime, one in shell().display_formatter.formatters.items():
+    for mime, one in ip.display_formatter.formatters.items():
         for kind, function in one.type_printers.items():
             if is_of_cells(kind) or is_of_cells(function) or _is_made_by_a_call(function):
                 found.append((mime, kind, function))
@@ -201,9 +191,9 @@ def _is_made_by_a_call(function: Any) -> bool:
     return str(function.__module__).partition(".")[0] not in _OF_THE_SHELL
 
 
-def _write_formatters(state: Any) -> None:
+def _write_formatters(ip: Any, state: Any) -> None:
     for mime, kind, function in state:
-        shell().display_formatter.formatters[mime].for_type(kind, function)
+        ip.display_formatter.formatters[mime].for_type(kind, function)
 
 
 # -- extensions, directories, what %store and %bookmark keep -------------------------
@@ -215,11 +205,10 @@ _AUTORELOAD = ("enabled", "check_all", "autoload_obj", "modules", "skip_modules"
 _OF_MAGICS = frozenset({"shell", "options_table", "parent", "config", "magics"})
 
 
-def _of_extensions() -> Iterator[tuple[str, Any]]:
+def _of_extensions(ip: Any) -> Iterator[tuple[str, Any]]:
     """Yield extensions with their objects that have magics."""
-    ip = shell()
     seen = set()
-    for _, _, one in _magics():
+    for _, _, one in _magics(ip):
         owner = getattr(one, "__self__", None)
         module = module_of(type(owner))
         names = [
@@ -238,21 +227,21 @@ def _traits_of(owner: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if _is_plain(value)}
 
 
-def _read_extensions() -> Any:
+def _read_extensions(ip: Any) -> Any:
     found = []
-    for name, owner in _of_extensions():
+    for name, owner in _of_extensions(ip):
         reloader = getattr(owner, "_reloader", None)
         state = {key: getattr(reloader, key) for key in _AUTORELOAD if hasattr(reloader, key)}
         found.append((name, type(owner).__name__, _traits_of(owner), state))
     return found or None
 
 
-def _write_extensions(state: Any) -> None:
-    manager = shell().extension_manager
+def _write_extensions(ip: Any, state: Any) -> None:
+    manager = ip.extension_manager
     for name in dict.fromkeys(one[0] for one in state):
         if name not in manager.loaded:
             manager.load_extension(name)
-    owners = {(name, type(owner).__name__): owner for name, owner in _of_extensions()}
+    owners = {(name, type(owner).__name__): owner for name, owner in _of_extensions(ip)}
     for name, kind, traits, reloading in state:
         owner = owners.get((name, kind))
         for trait, value in traits.items():
@@ -264,12 +253,12 @@ def _write_extensions(state: Any) -> None:
 
 def unkept() -> Unkept:
     """Return formatters of others, and extensions with a state that nothing tells."""
-    found = {}
-    for mime, one in shell().display_formatter.formatters.items():
+    ip, found = shell(), {}
+    for mime, one in ip.display_formatter.formatters.items():
         if module_of(type(one)).partition(".")[0] not in _OF_THE_SHELL:
             reason = f"it is a {type(one).__name__}, which is not put there again"
             found[f"the formatter of {mime}"] = reason
-    for name, owner in _of_extensions():
+    for name, owner in _of_extensions(ip):
         others = {key for key in vars(owner) if not key.startswith(("_trait", "_cross"))}
         is_told = hasattr(owner, "_reloader")
         if not is_told and others - _OF_MAGICS - set(_traits_of(owner)):
@@ -277,8 +266,8 @@ def unkept() -> Unkept:
     return list(found.items())
 
 
-def _read_kept() -> Any:
-    stored = shell().db
+def _read_kept(ip: Any) -> Any:
+    stored = ip.db
     # Older versions of IPython have a stand-in where a package is missing.
     if not hasattr(stored, "keys"):
         return None
@@ -288,28 +277,33 @@ def _read_kept() -> Any:
     return {name: value for name, value in found if value is not None} or None
 
 
-def _write_kept(state: Any) -> None:
+def _write_kept(ip: Any, state: Any) -> None:
     for name, value in state.items():
-        shell().db[name] = value
+        ip.db[name] = value
 
 
-def _write_directories(state: Any) -> None:
-    shell().user_ns["_dh"][:] = state
+def _write_directories(ip: Any, state: Any) -> None:
+    ip.user_ns["_dh"][:] = state
+
+
+def _row(read: Callable[[Any], Any], write: Callable[[Any, Any], Any]) -> Row:
+    """Return a row whose functions are given the shell."""
+    return Row("IPython", lambda _: read(shell()), lambda _, state: write(shell(), state))
 
 
 ROWS: dict[str, Row] = {
-    "what %config has set": Row("IPython", _read_traits, _write_traits),
-    "%precision": Row("IPython", _read_precision, _write_precision),
-    "%xmode": Row("IPython", lambda: shell().InteractiveTB.mode, _write_xmode),
-    "%alias": Row("IPython", _read_aliases, _write_aliases),
-    "magics of cells": Row("IPython", _read_magics, _write_magics),
-    "event hooks of cells": Row("IPython", _read_hooks, _write_hooks),
-    "input transformers of cells": Row("IPython", _read_transformers, _write_transformers),
-    "handlers of exceptions": Row("IPython", _read_custom_exceptions, _write_custom_exceptions),
-    "formatters of cells": Row("IPython", _read_formatters, _write_formatters),
-    "the state of extensions": Row("IPython", _read_extensions, _write_extensions),
-    "what %store and %bookmark keep": Row("IPython", _read_kept, _write_kept),
-    "the directories of %dhist": Row(
-        "IPython", lambda: list(shell().user_ns["_dh"]), _write_directories
+    "what %config has set": _row(_read_traits, _write_traits),
+    "%precision": _row(_read_precision, _write_precision),
+    "%xmode": _row(lambda ip: ip.InteractiveTB.mode, call("InteractiveTB.set_mode")),
+    "%alias": _row(_read_aliases, _write_aliases),
+    "magics of cells": _row(_read_magics, _write_magics),
+    "event hooks of cells": _row(_read_hooks, _write_hooks),
+    "input transformers of cells": _row(_read_transformers, _write_transformers),
+    "handlers of exceptions": _row(
+        _read_custom_exceptions, lambda ip, state: ip.set_custom_exc(*state)
     ),
+    "formatters of cells": _row(_read_formatters, _write_formatters),
+    "the state of extensions": _row(_read_extensions, _write_extensions),
+    "what %store and %bookmark keep": _row(_read_kept, _write_kept),
+    "the directories of %dhist": _row(lambda ip: list(ip.user_ns["_dh"]), _write_directories),
 }

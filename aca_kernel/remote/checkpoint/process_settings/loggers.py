@@ -38,7 +38,7 @@ def _handler(one: logging.Handler) -> dict[str, Any] | None:
     return None
 
 
-def _read_logging() -> Any:
+def _read_logging(_: Any) -> Any:
     state: dict[str, Any] = {}
     for name, logger in _loggers():
         handlers = [found for one in logger.handlers if (found := _handler(one)) is not None]
@@ -51,7 +51,7 @@ def _read_logging() -> Any:
     return (state, disabled, captures) if state or disabled or captures else None
 
 
-def _write_logging(state: Any) -> None:
+def _write_logging(_: Any, state: Any) -> None:
     for name, (level, propagate, disabled, filters, handlers) in state[0].items():
         logger = logging.getLogger(name or None)
         logger.setLevel(level)
@@ -99,7 +99,7 @@ def unkept() -> Unkept:
 # -- classes and levels ------------------------------------------------------------
 
 
-def _read_levels() -> Any:
+def _read_levels(_: Any) -> Any:
     names: dict[int, str] = logging._levelToName  # noqa: SLF001 - all of them since Python 3.11
     own = {level: name for level, name in names.items() if _LEVELS.get(level) != name}
     return own or None
@@ -111,12 +111,12 @@ _LEVELS = {
 }
 
 
-def _write_levels(state: Any) -> None:
+def _write_levels(_: Any, state: Any) -> None:
     for level, name in state.items():
         logging.addLevelName(level, name)
 
 
-def _read_classes() -> Any:
+def _read_classes(_: Any) -> Any:
     kind = logging.getLoggerClass()
     found = {name: one for name, one in _loggers() if is_of_cells(type(one))}
     plain = {"manager", *vars(logging.root)}
@@ -131,7 +131,7 @@ def _read_classes() -> Any:
     return state if any(state) else None
 
 
-def _write_classes(state: Any) -> None:
+def _write_classes(_: Any, state: Any) -> None:
     kind, own = state
     if kind is not None:
         logging.setLoggerClass(kind)

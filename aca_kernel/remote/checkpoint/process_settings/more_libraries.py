@@ -8,7 +8,7 @@ import re
 import sys
 from typing import Any
 
-from .row import Row, Unkept, is_of_cells, loaded
+from .row import Row, Unkept, call, is_of_cells, loaded
 
 _PLAIN = (bool, int, float, str, type(None), tuple, list, set, dict)
 
@@ -20,14 +20,14 @@ def _changed(values: dict[str, Any]) -> dict[str, Any]:
 # -- files in memory -------------------------------------------------------------------
 
 
-def _read_memory() -> Any:
-    kind = loaded("fsspec.implementations.memory").MemoryFileSystem
+def _read_memory(module: Any) -> Any:
+    kind = module.MemoryFileSystem
     files = {path: one.getvalue() for path, one in kind.store.items()}
     return (files, list(kind.pseudo_dirs)) if files or len(kind.pseudo_dirs) > 1 else None
 
 
-def _write_memory(state: Any) -> None:
-    files = loaded("fsspec.implementations.memory").MemoryFileSystem()
+def _write_memory(module: Any, state: Any) -> None:
+    files = module.MemoryFileSystem()
     for path, data in state[0].items():
         files.pipe_file(path, data)
     files.pseudo_dirs[:] = state[1]
@@ -44,29 +44,26 @@ _TEMPLATES = frozenset(
 )
 
 
-def _read_templates() -> Any:
-    templates = loaded("plotly.io").templates
-    return {name: templates[name] for name in templates if name not in _TEMPLATES} or None
+def _read_templates(io: Any) -> Any:
+    return {name: io.templates[name] for name in io.templates if name not in _TEMPLATES} or None
 
 
-def _write_templates(state: Any) -> None:
+def _write_templates(io: Any, state: Any) -> None:
     for name, one in state.items():
-        loaded("plotly.io").templates[name] = one
+        io.templates[name] = one
 
 
-def _read_plotnine() -> Any:
-    options = loaded("plotnine.options")
+def _read_plotnine(options: Any) -> Any:
     found = _changed({name: one for name, one in vars(options).items() if name[0] != "_"})
     return {**found, "current_theme": options.current_theme}
 
 
-def _write_plotnine(state: Any) -> None:
+def _write_plotnine(options: Any, state: Any) -> None:
     for name, value in state.items():
-        setattr(loaded("plotnine.options"), name, value)
+        setattr(options, name, value)
 
 
-def _altair_registries() -> dict[str, Any]:
-    altair = loaded("altair")
+def _altair_registries(altair: Any) -> dict[str, Any]:
     found = {name: getattr(altair, name) for name in ("renderers", "data_transformers")}
     for name, module in list(sys.modules.items()):
         if re.fullmatch(r"altair\.vegalite\.v\d+\.theme", name):
@@ -74,17 +71,17 @@ def _altair_registries() -> dict[str, Any]:
     return {name: one for name, one in found.items() if hasattr(one, "_plugins")}
 
 
-def _read_altair() -> Any:
+def _read_altair(altair: Any) -> Any:
     found = {}
-    for name, one in _altair_registries().items():
+    for name, one in _altair_registries(altair).items():
         plugins = {key: value for key, value in one._plugins.items() if is_of_cells(value)}  # noqa: SLF001 - nothing public tells it
         # Its settings for all plugins are in no option.
         found[name] = (plugins, dict(one._global_settings), one.active, dict(one.options))  # noqa: SLF001 - as above
     return found or None
 
 
-def _write_altair(state: Any) -> None:
-    for name, one in _altair_registries().items():
+def _write_altair(altair: Any, state: Any) -> None:
+    for name, one in _altair_registries(altair).items():
         plugins, settings, active, options = state.get(name, ({}, {}, "", {}))
         for key, value in plugins.items():
             one.register(key, value)
@@ -94,11 +91,10 @@ def _write_altair(state: Any) -> None:
 
 
 # The options of elements by their types; those of single ones come with them.
-def _read_holoviews() -> Any:
-    store = loaded("holoviews.core.options").Store
-    changed = {}
-    for backend, tree in store._options.items():  # noqa: SLF001 - nothing public lists them
-        changed[backend] = _options_in(tree)
+def _read_holoviews(module: Any) -> Any:
+    store = module.Store
+    trees = store._options.items()  # noqa: SLF001 - nothing public lists them
+    changed = {backend: _options_in(tree) for backend, tree in trees}
     return store.current_backend, list(store.renderers), changed
 
 
@@ -112,9 +108,8 @@ def _options_in(tree: Any) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
-def _write_holoviews(state: Any) -> None:
+def _write_holoviews(module: Any, state: Any) -> None:
     current, backends, changed = state
-    module = loaded("holoviews.core.options")
     for backend in backends:
         importlib.import_module(f"holoviews.plotting.{_PLOTTING.get(backend, backend)}")
     if current in module.Store.renderers:
@@ -141,8 +136,7 @@ _PLOTTING = {"matplotlib": "mpl"}
 # -- units -----------------------------------------------------------------------------
 
 
-def _read_units() -> Any:
-    units = loaded("astropy.units")
+def _read_units(units: Any) -> Any:
     known = {
         id(one)
         for name, module in list(sys.modules.items())
@@ -153,8 +147,7 @@ def _read_units() -> Any:
     return [one for one in enabled if id(one) not in known] or None
 
 
-def _write_units(state: Any) -> None:
-    units = loaded("astropy.units")
+def _write_units(units: Any, state: Any) -> None:
     there = {name for one in units.get_current_unit_registry().all_units for name in one.names}
     new = [one for one in state if not there.intersection(one.names)]
     if new:
@@ -164,26 +157,26 @@ def _write_units(state: Any) -> None:
 # -- others ----------------------------------------------------------------------------
 
 
-def _read_extension_types() -> Any:
-    found = vars(loaded("pyarrow.lib")).get("_python_extension_types_registry", ())
+def _read_extension_types(module: Any) -> Any:
+    found = vars(module).get("_python_extension_types_registry", ())
     return [one for one in found if is_of_cells(type(one))] or None
 
 
-def _write_extension_types(state: Any) -> None:
+def _write_extension_types(_: Any, state: Any) -> None:
     for one in state:
         with contextlib.suppress(KeyError, loaded("pyarrow").ArrowKeyError):
             loaded("pyarrow").register_extension_type(one)
 
 
-def _read_networkx() -> Any:
-    config = loaded("networkx").config
+def _read_networkx(networkx: Any) -> Any:
+    config = networkx.config
     return _changed({name: getattr(config, name) for name in config})
 
 
-def _write_networkx(state: Any) -> None:
+def _write_networkx(networkx: Any, state: Any) -> None:
     for name, value in state.items():
-        if getattr(loaded("networkx").config, name, value) != value:
-            setattr(loaded("networkx").config, name, value)
+        if getattr(networkx.config, name, value) != value:
+            setattr(networkx.config, name, value)
 
 
 # Ancillas are counted with the quantum ones.
@@ -193,8 +186,7 @@ _REGISTERS = ("QuantumRegister", "ClassicalRegister")
 _going_on_with: dict[str, int] = {}
 
 
-def _read_registers() -> Any:
-    circuit = loaded("qiskit.circuit")
+def _read_registers(circuit: Any) -> Any:
     return {name: _number_of(getattr(circuit, name)(1)) for name in _REGISTERS}
 
 
@@ -202,13 +194,13 @@ def _number_of(register: Any) -> int:
     return int(re.sub(r"\D", "", register.name) or 0)
 
 
-def _write_registers(state: Any) -> None:
+def _write_registers(circuit: Any, state: Any) -> None:
     for name, number in state.items():
         if not number or _going_on_with.get(name) == number:
             continue
         _going_on_with[name] = number
         # It counts where nobody can set it, and each look counts, too.
-        kind = getattr(loaded("qiskit.circuit"), name)
+        kind = getattr(circuit, name)
         last = _number_of(kind(1))
         while last < number - 1:
             last = _number_of(kind(1))
@@ -216,12 +208,7 @@ def _write_registers(state: Any) -> None:
             raise ValueError(f"a {name} is given {last + 1} instead of {number}")
 
 
-def _write_control(state: Any) -> None:
-    loaded("control.config").defaults.update(state)
-
-
-def _read_pendulum() -> Any:
-    pendulum = loaded("pendulum")
+def _read_pendulum(pendulum: Any) -> Any:
     days = [getattr(pendulum, name, None) for name in _WEEK]
     return pendulum.get_locale(), days
 
@@ -229,44 +216,37 @@ def _read_pendulum() -> Any:
 _WEEK = ("_WEEK_STARTS_AT", "_WEEK_ENDS_AT")
 
 
-def _write_pendulum(state: Any) -> None:
-    pendulum = loaded("pendulum")
+def _write_pendulum(pendulum: Any, state: Any) -> None:
     pendulum.set_locale(state[0])
     for name, day in zip(_WEEK, state[1]):  # noqa: B905 - since Python 3.10
         if day is not None:
             setattr(pendulum, name, day)
 
 
-def _read_structlog() -> Any:
-    structlog = loaded("structlog")
-    return structlog.get_config() if structlog.is_configured() else None
-
-
 _EXTENSIONS = ("doc_extensions", "span_extensions", "token_extensions")
 
 
-def _read_extensions() -> Any:
-    kind = loaded("spacy.tokens.underscore").Underscore
-    found = {name: dict(getattr(kind, name)) for name in _EXTENSIONS}
+def _read_extensions(module: Any) -> Any:
+    found = {name: dict(getattr(module.Underscore, name)) for name in _EXTENSIONS}
     return found if any(found.values()) else None
 
 
-def _write_extensions(state: Any) -> None:
+def _write_extensions(module: Any, state: Any) -> None:
     for name, extensions in state.items():
-        getattr(loaded("spacy.tokens.underscore").Underscore, name).update(extensions)
+        getattr(module.Underscore, name).update(extensions)
 
 
 # Libraries whose tables it adds itself to, and what these are called.
 _PLOTTED = {"pandas": "DataFrame", "polars": "DataFrame", "xarray": "Dataset"}
 
 
-def _read_hvplot() -> Any:
+def _read_hvplot(_: Any) -> Any:
     # Its modules leave sys.modules, so that an import in a notebook runs them again.
     kinds = {name: getattr(sys.modules.get(name), kind, None) for name, kind in _PLOTTED.items()}
     return [name for name, kind in kinds.items() if hasattr(kind, "hvplot")] or None
 
 
-def _write_hvplot(state: Any) -> None:
+def _write_hvplot(_: Any, state: Any) -> None:
     for name in state:
         importlib.import_module(f"hvplot.{name}")
 
@@ -275,8 +255,8 @@ def _write_hvplot(state: Any) -> None:
 _ACCESSED = ("DataFrame", "Series", "Index")
 
 
-def _read_accessors() -> Any:
-    kinds = {name: getattr(loaded("pandas"), name) for name in _ACCESSED}
+def _read_accessors(pandas: Any) -> Any:
+    kinds = {name: getattr(pandas, name) for name in _ACCESSED}
     found = {
         name: [
             one
@@ -288,41 +268,36 @@ def _read_accessors() -> Any:
     return found if any(found.values()) else None
 
 
-def _write_accessors(state: Any) -> None:
+def _write_accessors(pandas: Any, state: Any) -> None:
     for name, accessors in state.items():
-        getattr(loaded("pandas"), name)._accessors.update(accessors)  # noqa: SLF001 - as pandas does
+        getattr(pandas, name)._accessors.update(accessors)  # noqa: SLF001 - as pandas does
 
 
-def _read_dtypes() -> Any:
-    known = loaded("pandas.core.dtypes.base")._registry.dtypes  # noqa: SLF001 - no public list
+def _read_dtypes(base: Any) -> Any:
+    known = base._registry.dtypes  # noqa: SLF001 - no public list
     return [one for one in known if is_of_cells(one)] or None
 
 
-def _write_dtypes(state: Any) -> None:
-    registry = loaded("pandas.core.dtypes.base")._registry  # noqa: SLF001 - as above
+def _write_dtypes(base: Any, state: Any) -> None:
+    registry = base._registry  # noqa: SLF001 - as above
     for one in state:
         if one not in registry.dtypes:
             registry.register(one)
 
 
-def _read_styles() -> Any:
-    styles = loaded("matplotlib.style")
+def _read_styles(styles: Any) -> Any:
     # Those of files are read again.
     own = [name for name in styles.library if name not in styles.available]
     return {name: dict(styles.library[name]) for name in own} or None
 
 
-def _write_styles(state: Any) -> None:
-    matplotlib = loaded("matplotlib")
+def _write_styles(styles: Any, state: Any) -> None:
     for name, style in state.items():
-        loaded("matplotlib.style").library[name] = matplotlib.RcParams(style)
+        styles.library[name] = loaded("matplotlib").RcParams(style)
 
 
-def _set_list(module: str, name: str) -> Any:
-    def write(values: Any) -> None:
-        getattr(loaded(module), name)[:] = values
-
-    return write
+def _set_folders(data: Any, state: Any) -> None:
+    data.path[:] = state
 
 
 def unkept() -> Unkept:
@@ -368,30 +343,24 @@ ROWS: dict[str, Row] = {
     ),
     "the configuration of networkx": Row("networkx", _read_networkx, _write_networkx),
     "the defaults of control": Row(
-        "control.config",
-        lambda: dict(loaded("control.config").defaults),
-        _write_control,
+        "control.config", lambda config: dict(config.defaults), call("defaults.update")
     ),
     "the numbers of qiskit's registers": Row("qiskit.circuit", _read_registers, _write_registers),
-    "the folders of nltk": Row(
-        "nltk.data", lambda: list(loaded("nltk.data").path), _set_list("nltk.data", "path")
-    ),
+    "the folders of nltk": Row("nltk.data", lambda data: list(data.path), _set_folders),
     "the language of humanize": Row(
         "humanize.i18n",
-        lambda: getattr(loaded("humanize.i18n")._CURRENT, "locale", None),  # noqa: SLF001 - as above
-        lambda state: loaded("humanize.i18n").activate(state),
+        lambda language: getattr(language._CURRENT, "locale", None),  # noqa: SLF001 - as above
+        call("activate"),
     ),
     "the language of pendulum": Row("pendulum", _read_pendulum, _write_pendulum),
     "the configuration of structlog": Row(
         "structlog",
-        _read_structlog,
-        lambda state: loaded("structlog").configure(**state),
+        lambda structlog: structlog.get_config() if structlog.is_configured() else None,
+        lambda structlog, state: structlog.configure(**state),
     ),
     "the extensions of spaCy": Row("spacy.tokens.underscore", _read_extensions, _write_extensions),
     "the methods of hvplot": Row("hvplot", _read_hvplot, _write_hvplot),
     "the configuration of xgboost": Row(
-        "xgboost",
-        lambda: loaded("xgboost").get_config(),
-        lambda state: loaded("xgboost").set_config(**state),
+        "xgboost", call("get_config"), lambda xgboost, state: xgboost.set_config(**state)
     ),
 }

@@ -94,7 +94,7 @@ def _may_be_of_cells(kind: type) -> bool:
     return is_wrapper or module_of(kind) == "__main__"
 
 
-def _write(state: Any) -> None:
+def _write(_: Any, state: Any) -> None:
     for module, owner, name, value in state:
         place: Any = importlib.import_module(module)
         setattr(getattr(place, owner) if owner else place, name, value)

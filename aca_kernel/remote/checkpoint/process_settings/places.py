@@ -7,11 +7,11 @@ what is done for a name must cost little.
 from __future__ import annotations
 
 import sys
-import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..atoms import module_of
+from ..importable import importable
 
 
 class Place(NamedTuple):
@@ -33,15 +33,11 @@ class Place(NamedTuple):
 
 def all_places() -> list[Place]:
     """Return all, but for the notebook itself and this package."""
-    own = ("__main__", __package__.partition(".")[0])
     found = []
-    for name, module in list(sys.modules.items()):
+    for name, values in importable():
+        if values.get("__name__") != name:  # another name of it
+            continue
         package = name.partition(".")[0]
-        if not issubclass(type(module), types.ModuleType) or package in own:
-            continue
-        values = object.__getattribute__(module, "__dict__")
-        if values.get("__spec__") is None or values.get("__name__") != name:
-            continue
         found.append(Place(package, name, "", values))
         classes = [(key, one) for key, one in list(values.items()) if issubclass(type(one), type)]
         for key, one in classes:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import faulthandler
-import gc
-import locale
 import os
-import random
 import re
-import signal
-import socket
 import sys
 import warnings
 from typing import Any
 
-from .row import Row, is_of_cells, loaded, mentioned
+from .row import Row, call, is_of_cells, mentioned
 
 _ADDS_TYPES = re.compile(r"\badd_type\b|\bmimetypes\b")
 _SETS_LIMITS = re.compile(r"\bsetrlimit\b")
 
 
-def _read_locale() -> Any:
+def _read_locale(locale: Any) -> Any:
     names = [name for name in dir(locale) if name.startswith("LC_") and name != "LC_ALL"]
     found = {name: locale.setlocale(getattr(locale, name)) for name in names}
     # Python sets this one itself when it starts.
@@ -28,42 +22,42 @@ def _read_locale() -> Any:
     return None if is_plain else found
 
 
-def _write_locale(state: Any) -> None:
+def _write_locale(locale: Any, state: Any) -> None:
     for name, value in state.items():
         locale.setlocale(getattr(locale, name), value)
 
 
-def _read_umask() -> int:
+def _read_umask(_: Any) -> int:
     # There is no other way to ask.
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
-def _read_signals() -> Any:
+def _read_signals(signal: Any) -> Any:
     # SIGINT is exchanged by ipykernel for each cell.
     numbers = signal.valid_signals() - {signal.SIGINT}
     found = {int(number): signal.getsignal(number) for number in numbers}
     return {number: one for number, one in found.items() if is_of_cells(one)} or None
 
 
-def _write_signals(state: Any) -> None:
+def _write_signals(signal: Any, state: Any) -> None:
     for number, handler in state.items():
         signal.signal(number, handler)
 
 
-def _write_gc(state: Any) -> None:
+def _write_gc(gc: Any, state: Any) -> None:
     (gc.enable if state[0] else gc.disable)()
     gc.set_threshold(*state[1])
     gc.set_debug(state[2])
 
 
-def _write_faulthandler(state: Any) -> None:
+def _write_faulthandler(faulthandler: Any, state: Any) -> None:
     if state != faulthandler.is_enabled():
         (faulthandler.enable if state else faulthandler.disable)()
 
 
-def _read_arguments() -> Any:
+def _read_arguments(_: Any) -> Any:
     """Return the arguments if a cell has set them: the others name this kernel's own file."""
     is_plain = len(sys.argv) == 3 and sys.argv[1] == "-f" and _is_launcher(sys.argv[0])
     return None if is_plain else list(sys.argv)
@@ -73,18 +67,16 @@ def _is_launcher(path: str) -> bool:
     return os.path.basename(path) == "ipykernel_launcher.py"
 
 
-def _write_arguments(state: Any) -> None:
+def _write_arguments(_: Any, state: Any) -> None:
     sys.argv[:] = state
 
 
-def _read_context() -> Any:
-    decimal = loaded("decimal")
+def _read_context(decimal: Any) -> Any:
     context = decimal.getcontext()
     return None if repr(context) == repr(decimal.Context()) else context.copy()
 
 
-def _read_dialects() -> Any:
-    csv = loaded("csv")
+def _read_dialects(csv: Any) -> Any:
     names = [name for name in dir(csv.excel) if not name.startswith("_")]
     found = {
         name: {one: getattr(csv.get_dialect(name), one) for one in names}
@@ -95,40 +87,37 @@ def _read_dialects() -> Any:
     return None if not found and limit == 131_072 else (found, limit)
 
 
-def _write_dialects(state: Any) -> None:
-    csv = loaded("csv")
+def _write_dialects(csv: Any, state: Any) -> None:
     for name, values in state[0].items():
         csv.register_dialect(name, **values)
     csv.field_size_limit(state[1])
 
 
-def _read_copyreg() -> Any:
-    found = loaded("copyreg").dispatch_table
+def _read_copyreg(copyreg: Any) -> Any:
+    found = copyreg.dispatch_table
     return {kind: one for kind, one in found.items() if is_of_cells(one)} or None
 
 
-def _write_copyreg(state: Any) -> None:
+def _write_copyreg(copyreg: Any, state: Any) -> None:
     for kind, one in state.items():
-        loaded("copyreg").pickle(kind, one)
+        copyreg.pickle(kind, one)
 
 
-def _read_ssl() -> Any:
-    ssl = loaded("ssl")
+def _read_ssl(ssl: Any) -> Any:
     unverified = ssl._create_unverified_context  # noqa: SLF001 - which is documented (PEP 476)
     return ssl._create_default_https_context is unverified or None  # noqa: SLF001
 
 
-def _write_ssl(_: Any) -> None:
-    ssl = loaded("ssl")
+def _write_ssl(ssl: Any, _: Any) -> None:
     ssl._create_default_https_context = ssl._create_unverified_context  # noqa: SLF001
 
 
-def _read_limits() -> Any:
+def _read_limits(_: Any) -> Any:
     digits = getattr(sys, "get_int_max_str_digits", lambda: None)()
     return sys.getswitchinterval(), digits, getattr(sys, "tracebacklimit", None)
 
 
-def _write_limits(state: Any) -> None:
+def _write_limits(_: Any, state: Any) -> None:
     sys.setswitchinterval(state[0])
     if state[1] is not None:
         sys.set_int_max_str_digits(state[1])
@@ -136,43 +125,46 @@ def _write_limits(state: Any) -> None:
         sys.tracebacklimit = state[2]
 
 
-def _read_tracemalloc() -> Any:
-    traced = loaded("tracemalloc")
-    return traced.get_traceback_limit() if traced.is_tracing() else None
+def _read_tracemalloc(tracemalloc: Any) -> Any:
+    return tracemalloc.get_traceback_limit() if tracemalloc.is_tracing() else None
 
 
-def _write_tracemalloc(state: Any) -> None:
-    if not loaded("tracemalloc").is_tracing():
-        loaded("tracemalloc").start(state)
+def _write_tracemalloc(tracemalloc: Any, state: Any) -> None:
+    if not tracemalloc.is_tracing():
+        tracemalloc.start(state)
 
 
-def _set_warning_filters(state: Any) -> None:
+def _set_warning_filters(_: Any, state: Any) -> None:
     # So that Python notices; it puts each before the others.
     warnings.resetwarnings()
     warnings.filters[:] = state  # type: ignore[index]
     getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", int))()
 
 
-def _read_folder() -> str | None:
+def _read_folder(tempfile: Any) -> Any:
     """Return the folder that code has chosen; the environment's own may be another next time."""
-    folder = loaded("tempfile").tempdir
+    folder = tempfile.tempdir
     own = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")} | {"/tmp"}  # noqa: S108
     return None if folder in own else folder
+
+
+def _write_folder(tempfile: Any, state: Any) -> None:
+    tempfile.tempdir = state
 
 
 _MAPS = ("types_map", "types_map_inv", "encodings_map", "suffix_map")
 
 
-def _read_media_types() -> Any:
-    types = getattr(loaded("mimetypes"), "_db", None)
+def _read_media_types(mimetypes: Any) -> Any:
+    types = getattr(mimetypes, "_db", None)
     if types is None or not mentioned(_ADDS_TYPES):
         return None
     return {name: getattr(types, name) for name in _MAPS}
 
 
-def _write_media_types(state: Any) -> None:
-    loaded("mimetypes").init()
-    types = loaded("mimetypes")._db  # noqa: SLF001 - what its functions use
+def _write_media_types(mimetypes: Any, state: Any) -> None:
+    mimetypes.init()
+    types = mimetypes._db  # noqa: SLF001 - what its functions use
     for name, known in state.items():
         own = getattr(types, name)
         # Two each: official ones, and others.
@@ -180,16 +172,14 @@ def _write_media_types(state: Any) -> None:
             own_one.update(one)
 
 
-def _read_resources() -> Any:
+def _read_resources(resource: Any) -> Any:
     if not mentioned(_SETS_LIMITS):
         return None
-    resource = loaded("resource")
     names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
     return {name: resource.getrlimit(getattr(resource, name)) for name in names}
 
 
-def _write_resources(state: Any) -> None:
-    resource = loaded("resource")
+def _write_resources(resource: Any, state: Any) -> None:
     for name, (soft, _) in state.items():
         number = getattr(resource, name)
         before, hard = resource.getrlimit(number)
@@ -197,32 +187,23 @@ def _write_resources(state: Any) -> None:
             resource.setrlimit(number, (soft, hard))
 
 
-def _set_attribute(module: str, name: str) -> Any:
-    def write(value: Any) -> None:
-        setattr(loaded(module), name, value)
-
-    return write
-
-
 ROWS: dict[str, Row] = {
-    "the context of decimal": Row(
-        "decimal", _read_context, lambda state: loaded("decimal").setcontext(state), is_early=True
-    ),
+    "the context of decimal": Row("decimal", _read_context, call("setcontext"), is_early=True),
     "the locale": Row("locale", _read_locale, _write_locale, is_early=True),
     "the filters of warnings": Row(
-        "warnings", lambda: list(warnings.filters), _set_warning_filters
+        "warnings", lambda _: list(warnings.filters), _set_warning_filters
     ),
     "the recursion limit": Row(
-        "sys", sys.getrecursionlimit, sys.setrecursionlimit, is_before_fork=True
+        "sys", call("getrecursionlimit"), call("setrecursionlimit"), is_before_fork=True
     ),
     "the limits of Python": Row("sys", _read_limits, _write_limits),
-    "the file mode mask": Row("os", _read_umask, os.umask),
+    "the file mode mask": Row("os", _read_umask, call("umask")),
     "the signal handlers": Row("signal", _read_signals, _write_signals, is_before_fork=True),
-    "the timeout of sockets": Row("socket", socket.getdefaulttimeout, socket.setdefaulttimeout),
-    "faulthandler": Row("faulthandler", faulthandler.is_enabled, _write_faulthandler),
+    "the timeout of sockets": Row("socket", call("getdefaulttimeout"), call("setdefaulttimeout")),
+    "faulthandler": Row("faulthandler", call("is_enabled"), _write_faulthandler),
     "garbage collection": Row(
         "gc",
-        lambda: (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
+        lambda gc: (gc.isenabled(), gc.get_threshold(), gc.get_debug()),
         _write_gc,
         is_before_fork=True,
     ),
@@ -232,14 +213,12 @@ ROWS: dict[str, Row] = {
     "the contexts of ssl": Row("ssl", _read_ssl, _write_ssl),
     "the start method of multiprocessing": Row(
         "multiprocessing",
-        lambda: loaded("multiprocessing").get_start_method(allow_none=True),
-        lambda state: loaded("multiprocessing").set_start_method(state, force=True),
+        lambda module: module.get_start_method(allow_none=True),
+        lambda module, state: module.set_start_method(state, force=True),
     ),
-    "the folder of tempfile": Row("tempfile", _read_folder, _set_attribute("tempfile", "tempdir")),
+    "the folder of tempfile": Row("tempfile", _read_folder, _write_folder),
     "the first day of the week": Row(
-        "calendar",
-        lambda: loaded("calendar").firstweekday() or None,
-        lambda state: loaded("calendar").setfirstweekday(state),
+        "calendar", lambda calendar: calendar.firstweekday() or None, call("setfirstweekday")
     ),
     "the types of mimetypes": Row("mimetypes", _read_media_types, _write_media_types),
     # Those of the copy are others.
@@ -252,6 +231,6 @@ ROWS: dict[str, Row] = {
 RANDOM: dict[str, Row] = {
     # Python seeds a forked process again.
     "the random state of random": Row(
-        "random", random.getstate, random.setstate, is_before_fork=True
+        "random", call("getstate"), call("setstate"), is_before_fork=True
     ),
 }

@@ -51,19 +51,19 @@ _MOST_PARTS = 8
 
 def read(places: list[Place]) -> dict[str, Any]:
     """Return what cells have put into tables, by names that begin with NAME."""
-    search = _Tables()
+    cells = shell().user_ns
     left_out = _LEFT_OUT | standard_packages()
     found: dict[str, Any] = {}
     for place in [one for one in places if one.package not in left_out]:
         values = list(place.values.items())
         for name, value in [one for one in values if issubclass(type(one[1]), dict)]:
-            entries = search.entries(value) if _may_be_table(name, value) else []
+            entries = _entries(value, cells) if _may_be_table(name, value) else []
             if entries:
                 found[NAME + place.path(name)] = (place.module, place.owner, name, entries)
     # Each name of each place is looked at for these.
     for place in places if mentioned(REGISTERS) else ():
         for name, function in _dispatching(place):
-            entries = search.entries(function.registry)
+            entries = _entries(function.registry, cells)
             if entries:
                 found[NAME + place.path(name)] = (place.module, place.owner, name, entries)
     return found
@@ -89,41 +89,35 @@ def _may_be_table(name: Any, value: Any) -> bool:
     return is_named and 0 < len(value) < _MOST_ENTRIES
 
 
-class _Tables:
-    """Looks for what is of cells in the entries of tables."""
+def _entries(table: Any, cells: Any) -> list[tuple[Any, Any]]:
+    """Return the entries of a table that have something of a cell's in them."""
+    return [
+        (key, value)
+        for key, value in list(table.items())
+        if _is_of_cells(key, cells) or _has_part(value, cells)
+    ]
 
-    def __init__(self) -> None:
-        self._cells = shell().user_ns
 
-    def entries(self, table: Any) -> list[tuple[Any, Any]]:
-        """Return the entries of a table that have something of a cell's in them."""
-        return [
-            (key, value)
-            for key, value in list(table.items())
-            if self._is_of_cells(key) or self._has_part(value)
-        ]
+def _has_part(value: Any, cells: Any) -> bool:
+    kind = type(value)
+    if kind in (tuple, list) and len(value) <= _MOST_PARTS:
+        return any(_is_of_cells(one, cells) for one in value)
+    if _is_of_cells(value, cells):
+        return True
+    # A record of the library's with a function or class in it.
+    held = getattr(value, "__dict__", None) if kind not in _PLAIN else None
+    return (
+        type(held) is dict
+        and len(held) <= 4 * _MOST_PARTS
+        and any(_is_of_cells(one, cells) for one in list(held.values()))
+    )
 
-    def _has_part(self, value: Any) -> bool:
-        kind = type(value)
-        if kind in (tuple, list) and len(value) <= _MOST_PARTS:
-            return any(map(self._is_of_cells, value))
-        if self._is_of_cells(value):
-            return True
-        # A record of the library's with a function or class in it.
-        held = getattr(value, "__dict__", None) if kind not in _PLAIN else None
-        return (
-            type(held) is dict
-            and len(held) <= 4 * _MOST_PARTS
-            and any(map(self._is_of_cells, list(held.values())))
-        )
 
-    def _is_of_cells(self, value: Any) -> bool:
-        kind = type(value)
-        if kind is types.FunctionType:
-            return value.__globals__ is self._cells
-        if issubclass(kind, type):
-            return module_of(value) == "__main__"
-        return module_of(kind) == "__main__"
+def _is_of_cells(value: Any, cells: Any) -> bool:
+    kind = type(value)
+    if kind is types.FunctionType:
+        return value.__globals__ is cells
+    return module_of(value if issubclass(kind, type) else kind) == "__main__"
 
 
 # Records are looked into, but not what has many attributes or is a module, function or class.
@@ -135,7 +129,7 @@ _PLAIN = frozenset(
 )
 
 
-def _write(state: Any) -> None:
+def _write(_: Any, state: Any) -> None:
     module, owner, name, entries = state
     place: Any = importlib.import_module(module)
     place = getattr(place, owner) if owner else place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 import sys
 import types
@@ -18,18 +19,23 @@ Unkept = list[tuple[str, str]]
 class Row(NamedTuple):
     """Settings of one kind.
 
-    module: the one that must be loaded. read: returns them, None if they are as in a new process;
-    None: a search finds them.
+    module: the one that must be loaded, which both functions are given. read: returns them, None if
+    they are as in a new process; None: a search finds them.
     write: sets what `read` has returned, and may be called twice.
     is_early: variables depend on them, so that they are set before these are loaded, too.
     is_before_fork: they are not the same any more in the copy that stores them.
     """
 
     module: str
-    read: Callable[[], Any] | None
-    write: Callable[[Any], Any]
+    read: Callable[[Any], Any] | None
+    write: Callable[[Any, Any], Any]
     is_early: bool = False
     is_before_fork: bool = False
+
+
+def call(path: str) -> Callable[..., Any]:
+    """Return what calls a function of a row's module, which is looked up by then."""
+    return lambda module, *state: operator.attrgetter(path)(module)(*state)
 
 
 def loaded(module: str) -> Any:
