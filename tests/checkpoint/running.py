@@ -64,3 +64,20 @@ def shown(cells: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 def missing(cell: dict[str, Any]) -> dict[str, str]:
     return dict(cell["report"]["missing"])
+
+
+def come_back(folder: Path, before: str, after: str, **limits: Any) -> dict[str, Any]:
+    """Run a cell, save, restore, and run another; return what that one showed."""
+    result = run([before, after], folder, **limits)
+    assert result[0]["error"] == ""
+    return result[1]
+
+
+def same_with_restores(folder: Path, notebook: str) -> None:
+    """Run a notebook with a restore before each of its cells; it behaves as without."""
+    cells = notebook.strip("\n").split("\n# %%\n")
+    restored = run(cells, folder)
+    for cell in restored[1:]:
+        assert missing(cell) == {}, missing(cell)
+    assert shown(restored) == shown(run(cells))
+    assert not any(error for _, _, error in shown(restored)), shown(restored)

@@ -60,8 +60,8 @@ def save_to(shell: Any, origin: Origin, folder: str, limits: dict[str, Any]) -> 
     hanging = Hanging()
     while True:
         job = CheckpointJob(shell, origin, folder, Limits(**allowed), set(), hanging=hanging)
-        status = os.waitpid(start(job), 0)[1]
-        if status:
+        pid = start(job)
+        if pid and os.waitpid(pid, 0)[1]:
             with open(os.path.join(folder, "failure")) as file:
                 raise RuntimeError(file.read())
         # As the kernel does: what hangs in the copy comes the second time.

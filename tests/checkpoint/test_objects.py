@@ -4,28 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .running import missing, run, shown
-
-
-def come_back(folder: Path, before: str, after: str, **limits: Any) -> dict[str, Any]:
-    """Run a cell, save, restore, and run another; return what that one showed."""
-    result = run([before, after], folder, **limits)
-    assert result[0]["error"] == ""
-    return result[1]
-
-
-def same_with_restores(folder: Path, notebook: str) -> None:
-    """Run a notebook with a restore before each of its cells; it behaves as without."""
-    cells = notebook.strip("\n").split("\n# %%\n")
-    restored = run(cells, folder)
-    for cell in restored[1:]:
-        assert missing(cell) == {}
-    assert shown(restored) == shown(run(cells))
-    assert not any(error for _, _, error in shown(restored)), shown(restored)
+from .running import come_back, missing, run, same_with_restores, shown
 
 
 def test_no_object_is_asked_anything_that_runs_code_of_the_users(tmp_path: Path) -> None:

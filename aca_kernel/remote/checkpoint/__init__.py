@@ -15,6 +15,8 @@ The process forks, and the child pickles the snapshot that it inherits while the
     views             pickling of memoryviews
     weak              pickling of weak references, and of containers of them
     enums             pickling of enumerations
+    lazy_annotations  pickling of annotations, which are functions since Python 3.14
+    type_variables    pickling of type variables and aliases
     plain             pickling of objects that pickle does not make well
     importable        modules that can be imported again
     module_names      the names under which modules hold objects

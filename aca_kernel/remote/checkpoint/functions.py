@@ -12,7 +12,7 @@ import sys
 import types
 from typing import Any
 
-from . import rebuild
+from . import lazy_annotations, rebuild
 
 # What a namespace tells of itself.
 _OF_NAMESPACES = ("__name__", "__package__", "__file__", "__path__")
@@ -84,12 +84,11 @@ def is_found(obj: Any) -> bool:
 
 def reduce_function(obj: Any, *namespace: Any, used: dict[str, Any] | None = None) -> Any:
     """Reduce a function by its parts. used: of a namespace that is nobody's."""
-    names = ["__dict__", "__defaults__", "__kwdefaults__", "__module__", "__qualname__"]
-    # Since Python 3.14 annotations are a function, which may not be able to run yet.
-    names += ["__doc__", "__annotate__" if hasattr(obj, "__annotate__") else "__annotations__"]
+    names = ["__dict__", "__defaults__", "__kwdefaults__", "__module__", "__qualname__", "__doc__"]
     if getattr(obj, "__type_params__", ()):
         names.append("__type_params__")
     state = {name: getattr(obj, name) for name in names}
+    state.update(lazy_annotations.of_function(obj))
     if used:
         state["__globals__"] = used
     made = (obj.__code__, obj.__name__, obj.__closure__, *namespace)

@@ -34,8 +34,10 @@ from . import (
     enums,
     functions,
     hashed,
+    lazy_annotations,
     plain,
     rebuild,
+    type_variables,
     views,
     weak,
 )
@@ -49,11 +51,6 @@ from .reasons import reason_of
 
 # Buffers below this stand in the pickle itself: each of the others is pieces of its own.
 _SMALLEST_BUFFER = 4096
-
-# Those that this Python has and cloudpickle does not know.
-_TYPE_VARIABLES: list[Any] = [
-    getattr(typing, name) for name in ("ParamSpec", "TypeVarTuple") if hasattr(typing, name)
-]
 
 
 class Surroundings(NamedTuple):
@@ -133,7 +130,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
             functools.cached_property: _reduce_cached_property,
             functools.singledispatchmethod: _reduce_dispatching_method,
-            **dict.fromkeys(_TYPE_VARIABLES, _reduce_type_variable),
+            **dict.fromkeys(type_variables.KINDS, type_variables.reduce_variable),
             # Since Python 3.12.
             getattr(typing, "TypeAliasType", typing.NewType): self._by_name_or(self._type_alias),
             typing.NewType: self._by_name_or(self._new_type),
@@ -245,11 +242,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             maker, arguments, state, _, _, setter = _without_tracker(reduced, obj)
             if obj.__qualname__ != obj.__name__:
                 state[0]["__qualname__"] = obj.__qualname__
+            state[0].update(lazy_annotations.of_class(obj))
             calls = adapters.registered(obj)
             if issubclass(obj, enum.Enum):
                 maker, *arguments = enums.reduced(obj, arguments, state[0])
                 calls += enums.own_state(obj)
-            made = (maker, *_with_slots(tuple(arguments), obj))
+            made = (maker, *_with_slots(_with_base(tuple(arguments)), obj))
             state = (setter, state, *calls)
             reduced = (rebuild.quiet_class, made, state, None, None, rebuild.set_class)
         return reduced
@@ -285,7 +283,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if obj.__module__ != "__main__":
             return NotImplemented
         self.made.add(id(obj))
-        return rebuild.type_alias, (obj.__name__, obj.__value__, obj.__type_params__)
+        return type_variables.reduce_alias(obj)
 
     def _cached(self, obj: Any) -> Any:
         """Store a function with functools.lru_cache, and what its cache holds."""
@@ -397,6 +395,8 @@ def _reduce_cell(obj: Any) -> Any:
         contents: tuple[Any, ...] = (obj.cell_contents,)
     except ValueError:  # nothing is in it yet
         contents = ()
+    if contents and (owner := lazy_annotations.class_with(contents[0])) is not None:
+        return rebuild.cell, (), owner, None, None, rebuild.fill_cell_with_dict
     return rebuild.cell, (), contents, None, None, rebuild.fill_cell
 
 
@@ -419,15 +419,6 @@ def _reduce(obj: Any) -> Any:
             made = (object.__new__, (kind,))
             return *made, vars(obj), None, None, rebuild.set_attributes
     raise NotStorable(f"`{reduced}`, which is known by its name only")
-
-
-def _reduce_type_variable(obj: Any) -> Any:
-    if obj.__module__ != "__main__":
-        return _reduce(obj)
-    names = ("bound", "covariant", "contravariant")
-    found = {name: getattr(obj, f"__{name}__", None) for name in names}
-    arguments = {name: value for name, value in found.items() if value}
-    return rebuild.type_variable, (type(obj), obj.__name__, arguments)
 
 
 def _reduce_dispatching(obj: Any) -> Any:
@@ -482,6 +473,12 @@ def _without_tracker(reduced: Any, obj: type) -> Any:
         return reduced
     arguments = tuple(None if one is tracker else one for one in reduced[1])
     return (reduced[0], arguments, *reduced[2:])
+
+
+def _with_base(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put in what a TypedDict is made from: before Python 3.12 it tells of dict only."""
+    is_typed_dict = arguments[0] is typing._TypedDictMeta and arguments[2] == (dict,)  # type: ignore[attr-defined]  # noqa: SLF001
+    return (*arguments[:2], (typing.TypedDict,), *arguments[3:]) if is_typed_dict else arguments
 
 
 def _with_slots(arguments: tuple[Any, ...], obj: type) -> tuple[Any, ...]:

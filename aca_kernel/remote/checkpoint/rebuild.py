@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from ..originals import os
 from . import caches
+from .lazy_annotations import dict_of
 from .reasons import NotRestored
 
 # The namespace that is being restored; functions of cells look up their globals in it.
@@ -140,6 +141,11 @@ def fill_cell(target: Any, state: tuple[Any, ...]) -> None:
     """Set the contents of a cell, if it had any."""
     if state:
         target.cell_contents = state[0]
+
+
+def fill_cell_with_dict(target: Any, owner: type) -> None:
+    """Set the contents of a cell to the dict of a class."""
+    target.cell_contents = dict_of(owner)
 
 
 def cached(wrapped: Any, parameters: dict[str, Any], attributes: dict[str, Any]) -> Any:
@@ -270,10 +276,38 @@ def _make_alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -
     return kind(name, value, type_params=parameters)
 
 
-def type_variable(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
-    """Make a ParamSpec or TypeVarTuple, as if in a cell."""
-    made = kind(name, **arguments)
-    made.__module__ = "__main__"
+# What aliases stand for that are being made, by their ids.
+_values: dict[int, list[Any]] = {}
+
+
+def own_alias(name: str) -> Any:
+    """Make an alias without parameters, as the statement `type` does in a cell.
+
+    It looks up what it stands for when it is asked, so that this may refer to it. name: a word.
+    """
+    held: list[Any] = []
+    names = {"__name__": "__main__", "held": held}
+    exec(f"type {name} = held[0]", names)  # noqa: S102 - older Pythons do not know the statement
+    made = names[name]
+    _values[id(made)] = held
+    return made
+
+
+def set_alias(target: Any, value: Any) -> None:
+    """Set what an alias stands for."""
+    _values.pop(id(target)).append(value)
+
+
+def type_variable(
+    kind: Any,
+    name: str,
+    arguments: dict[str, Any],
+    constraints: tuple[Any, ...] = (),
+    module: str = "__main__",
+) -> Any:
+    """Make a TypeVar, ParamSpec or TypeVarTuple, as if in that module."""
+    made = kind(name, *constraints, **arguments)
+    made.__module__ = module
     return made
 
 

@@ -128,7 +128,7 @@ def start(job: CheckpointJob) -> int:
 
     Raises OSError: the process cannot fork.
     """
-    if not sys.platform.startswith("linux"):
+    if not _can_fork():
         _note(job)
         _take(job, contextlib.nullcontext, lambda _: None)
         return 0
@@ -149,6 +149,14 @@ def start(job: CheckpointJob) -> int:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return pid
+
+
+def _can_fork() -> bool:
+    """Tell whether a copy of this process lives: beside other interpreters in it none does."""
+    # Their module is that of Python 3.13 or 3.12.
+    names = ("_interpreters", "_xxsubinterpreters")
+    is_alone = all(len(sys.modules[name].list_all()) < 2 for name in names if name in sys.modules)
+    return sys.platform.startswith("linux") and is_alone
 
 
 def _note(job: CheckpointJob) -> None:
