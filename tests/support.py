@@ -455,10 +455,16 @@ def logging_kernel(folder: Path, **popen: Any) -> Iterator[Client]:
         process.wait()
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *about: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # who only looks at the certificate leaves
+            super().handle_error(*about)
+
+
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler], certificate: str | None = None) -> Iterator[str]:
     """Serve HTTP, by TLS with a certificate, on this machine; yield the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)

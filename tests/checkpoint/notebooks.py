@@ -16,7 +16,7 @@ y: float = 2.5
 text = 'grün'
 x
 # %%
-_ + x, __annotations__
+_ + x, __import__('__main__').__annotations__
 # %%
 print(_, __, Out, len(In), In[1])
 _2
@@ -200,7 +200,7 @@ g[0] = -1; some[0] = 'set'; field[1] = 'abc'; half[1] = 7
 print(f, names, some, dates, record, field, nothing.shape, scalar, zero, wide, mask, sep='\n')
 print(f.flags.f_contiguous, fixed.flags.writeable, big[2], type(scalar), wide.strides)
 a.resize(3) if False else None
-alone = np.arange(4); alone.resize(6)
+alone = np.arange(4); alone.resize(6, refcheck=False)
 alone
 # %%
 funcs = [np.sin, np.add.reduce, len]

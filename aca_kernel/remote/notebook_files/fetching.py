@@ -390,7 +390,9 @@ class Fetching:
 
     def _note_listing(self, relative: str, there: dict[str, FileFacts], caller: Any = None) -> None:
         if there and self._mirror.is_in_cell:
-            module = "" if caller is None else str(caller.f_globals.get("__name__", ""))
+            # pathlib's own listing scans since Python 3.14.
+            is_listing = caller is None or caller.f_code.co_name == "iterdir"
+            module = "" if is_listing else str(caller.f_globals.get("__name__", ""))
             names = sorted(name for name, item in there.items() if not item.is_folder)
             self._mirror.ahead.note_listing(relative, names, module)
 
