@@ -773,6 +773,30 @@ def test_views_of_dicts_show_what_is_in_them_later(tmp_path: Path) -> None:
     same_with_restores(tmp_path, VIEWS_OF_DICTS)
 
 
+ENDLESS = """
+import fractions, itertools
+numbers, steps, downwards = itertools.count(), itertools.count(5, 2), itertools.count(-3, -1)
+halves, thirds = itertools.count(.5, .5), itertools.count(fractions.Fraction(1, 3))
+large, element = itertools.count(2**70), [1]
+again, thrice = itertools.repeat(element), itertools.repeat(element, 3)
+class Named:
+    counter = itertools.count(1)
+    def __init__(self): self.number = next(self.counter)
+named = [Named(), Named()]
+every = (numbers, steps, downwards, halves, thirds, large, thrice)
+print([next(one) for one in every])
+# %%
+print([next(one) for one in every], next(again) is element, next(thrice, 'over') is element)
+print(Named().number, [one.number for one in named])
+# %%
+print([next(one, 'over') for one in every], Named().number)
+"""
+
+
+def test_endless_iterators_go_on(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ENDLESS)
+
+
 def test_a_memoryview_that_cannot_come_back_is_named(tmp_path: Path) -> None:
     before = """
 import numpy as np

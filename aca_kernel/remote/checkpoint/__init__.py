@@ -20,6 +20,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     plain             pickling of objects that pickle does not make well
     importable        modules that can be imported again
     module_names      the names under which modules hold objects
+    counts            pickling of endless iterators
     caches            what functions with functools.cache remember
     adapters          pickling of objects of libraries
     pickler           pickling beyond what cloudpickle does

@@ -16,6 +16,7 @@ import contextlib
 import enum
 import functools
 import io
+import itertools
 import pickle
 import sys
 import types
@@ -29,6 +30,7 @@ from . import (
     adapters,
     arrays,
     caches,
+    counts,
     derived,
     dict_views,
     enums,
@@ -126,6 +128,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.ModuleType: self._module,
             memoryview: views.reduce,
             **dict_views.reducers(),
+            itertools.count: counts.reduce_count,
+            itertools.repeat: counts.reduce_repeat,
             # It has no public name.
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
             functools.cached_property: _reduce_cached_property,
