@@ -963,6 +963,10 @@ lock('a'); other('b')
     assert cell["text"] == "0 CacheInfo(hits=0, misses=1, maxsize=None, currsize=1)\n"
 
 
+asks_before_3_11 = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="Python 3.10 asks `__getattr__` how an object is pickled"
+)
+
 ASKING = """
 import sys; sys.path.insert(0, '')
 open('asking.py', 'w').write('''
@@ -995,6 +999,7 @@ print(wrapped.index(1), values.b, mine.index(1), options.rate, writing.rate, wri
 """
 
 
+@asks_before_3_11
 def test_objects_that_look_for_attributes_in_others_come_back(tmp_path: Path) -> None:
     same_with_restores(tmp_path, ASKING)
 
@@ -1026,6 +1031,7 @@ print(one.x, one.y, one.z, two[0] is one)
 """
 
 
+@asks_before_3_11
 def test_objects_with_slots_that_have_any_attribute_come_back(tmp_path: Path) -> None:
     same_with_restores(tmp_path, SLOTS)
 

@@ -161,7 +161,8 @@ def test_settings_of_ipython_are_as_they_were(tmp_path: Path) -> None:
 
 def test_what_another_kernel_is_writing_into_the_profile_is_left_to_it(tmp_path: Path) -> None:
     before = "db = get_ipython().db; db['bookmarks'] = {'here': '/'}; db['autorestore/n'] = 7"
-    half_written = "open(db.root / 'bookmarks', 'w').close(); db.uncache()"
+    folder = "get_ipython().profile_dir.location + '/db"
+    half_written = f"open({folder}/bookmarks', 'w').close(); db.uncache()"
     cell = come_back(
         tmp_path, f"{before}\n{half_written}", "print(get_ipython().db['autorestore/n'])"
     )
