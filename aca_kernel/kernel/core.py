@@ -31,14 +31,10 @@ from ..errors import (
     ResultUnknown,
     WaitInterrupted,
 )
-from ..messaging.early_status import ANNOUNCE_SECONDS, EarlyStatus
+from ..messaging.early_status import ANNOUNCE_SECONDS
 from ..messaging.kernel_info import KernelInfo
-from ..messaging.publisher import Publisher
-from ..messaging.requests import Request, RequestTable
-from ..messaging.setup_code import SetupCode
-from ..messaging.subshells import Subshells
+from ..messaging.requests import Request
 from ..messaging.unlaunched import EarlyAnswers
-from ..messaging.widget_scripts import WidgetScripts
 from ..remote.wire import Record
 from . import commands as do
 from . import events as on
@@ -58,6 +54,7 @@ from .outputs import (
 from .pool_trouble import PoolTrouble
 from .recovery import Recovery
 from .send_queue import SendQueue
+from .shared import Shared
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -100,62 +97,30 @@ class Core:
     """One kernel. table: its unfinished requests."""
 
     def __init__(self, options: CoreOptions, log: logging.Logger) -> None:
-        self.table = RequestTable()
+        self._shared = shared = Shared(log)
+        self.table = shared.table
         self.doing = Doing.NOTHING
         self._options = options
         self._log = log
         self._now = 0.0
-        self._out: list[Command] = []
-        self._publisher = Publisher(self._out, self.table)
-        self._announcer = EarlyStatus(self._publisher, self.table)
-        self._subshells = Subshells()
-        self._notices: list[str] = []
-        self._setup, widgets = SetupCode(), WidgetScripts(self._publisher)
+        self._out = shared.out
+        self._publisher = shared.publisher
         self._early = EarlyAnswers(
             self._publisher,
-            self._setup,
-            widgets,
-            self._announcer,
+            shared.setup,
+            shared.widgets,
+            shared.announcer,
             is_embedded=options.is_embedded,
         )
-        self._backlog = SendQueue(
-            self.table,
-            self._publisher,
-            self._subshells,
-            self._announcer,
-            self._notices,
-            self._setup,
-        )
-        self._recovery = Recovery(options.restore, self._notices, self._out, log)
-        self._life = Lifecycle(
-            self.table,
-            self._publisher,
-            self._backlog,
-            self._recovery,
-            self._setup,
-            self._subshells,
-            self._announcer,
-            self._notices,
-            self._out,
-            log,
-        )
-        self._usage = Usage(
-            self.table, self._publisher, self._life, self._recovery, options.cooldown_seconds
-        )
-        self._forwarder = Forwarder(
-            self._publisher,
-            self.table,
-            self._announcer,
-            self._subshells,
-            self._setup,
-            widgets,
-            self._usage,
-            log,
-        )
+        self._backlog = SendQueue(shared)
+        self._recovery = Recovery(shared, options.restore)
+        self._life = Lifecycle(shared, self._backlog, self._recovery)
+        self._usage = Usage(shared, self._life, self._recovery, options.cooldown_seconds)
+        self._forwarder = Forwarder(shared, self._usage)
         self._trouble = PoolTrouble(self._publisher)
         self._interrupter = Interrupter(self.table, self._out)
         self._kernel_info = KernelInfo(self.table, self._publisher)
-        self._ending = Ending(self.table, self._publisher, self._life, self._out)
+        self._ending = Ending(shared, self._life)
         # Of servers that the user knows not to reach.
         self._told_ports: set[int] = set()
         self._was_idle = True
@@ -366,7 +331,7 @@ class Core:
     def _check_times(self) -> None:
         if self._announce_at is not None and self._now >= self._announce_at:
             self._announce_at = None
-            self._announcer.announce()
+            self._shared.announcer.announce()
         if self._delivery.next_at is not None:
             self._take_incoming()
         loop = self._life.loop
@@ -614,7 +579,7 @@ class Core:
             # Not begun as far as we know: a signal now might come before it, which
             # ipykernel ignores. It is sent when its busy has arrived.
             self._out.append(do.StopWaiting(first.place if first.is_sent else None))
-            if self._setup.running:
+            if self._shared.setup.running:
                 self._interrupter.signal()
             self._wake()
 
@@ -694,7 +659,7 @@ class Core:
             self._calls.clear()
             self._fail_all(AcaKernelError("The kernel failed; its log says how. Restart it."))
         else:
-            self._notices.append(f"The kernel could not {event.what}; its log says why.")
+            self._shared.notices.append(f"The kernel could not {event.what}; its log says why.")
 
     # -- plain mode --------------------------------------------------------------------
 
