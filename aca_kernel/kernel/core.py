@@ -567,9 +567,9 @@ class Core:
             # At once: what comes meanwhile is not meant, and the launch may be over already.
             self._fail_waiting()
             if self.doing is Doing.LAUNCH:
-                self._out.append(do.CancelLaunch())
+                self._out.append(do.GiveUp())
         elif self._life.plain is not None:
-            self._out.append(do.StopCode())
+            self._out.append(do.GiveUp())
         elif self._life.loop is None:
             return
         elif self._recovery.is_restoring:

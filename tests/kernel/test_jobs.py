@@ -17,8 +17,9 @@ def test_code_that_is_stopped_before_it_has_begun_does_not_run() -> None:
         inbox: asyncio.Queue[on.Event] = asyncio.Queue()
         ran: list[str] = []
 
-        async def run_python(code: str, **_: Any) -> None:
+        async def run_python(code: str, **_: Any) -> object:
             ran.append(code)
+            return object()
 
         launched = asyncio.get_running_loop().create_future()
         environment = SimpleNamespace(run_python=run_python)
@@ -31,7 +32,7 @@ def test_code_that_is_stopped_before_it_has_begun_does_not_run() -> None:
         jobs.put(do.Launch())
         found = [await inbox.get()]
         jobs.put(do.RunCode("while True: pass"))
-        jobs.stop_code()
+        jobs.give_up()
         jobs.put(do.RunCode("2"))
         found += [await inbox.get(), await inbox.get()]
         running.cancel()
