@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..environment.near_files import NearFiles
 from ..errors import AcaKernelError, CheckpointFailed
 from ..messaging.inbox import Inbox
 from ..remote.state_messages import PREFIX, REPLY, REQUEST
@@ -40,6 +41,7 @@ class Carrier:
     """Asks and waits.
 
     is_urgent: a cell waits for what is asked, so that it is worth a call of its own.
+    near: the agent's files, where they need not go through calls; None without an environment.
     """
 
     def __init__(self, session: str, username: str, inbox: Inbox[CarryAsked]) -> None:
@@ -48,6 +50,7 @@ class Carrier:
         self._inbox = inbox
         self._numbers = itertools.count(1)
         self.is_urgent = False
+        self.near: NearFiles | None = None
         self._files: dict[str, asyncio.Future[Record]] = {}
         self._requests: dict[str, asyncio.Future[dict[str, Any]]] = {}
         # What is to be called when a request is answered, by its id.
