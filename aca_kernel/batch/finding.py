@@ -101,7 +101,8 @@ def _expand(word: str, outputs: str | None) -> Iterator[str]:
         missing = f"There is no notebook in the folder {word!r}."
     elif glob.has_magic(word):
         paths = sorted(path for path in glob.glob(word, recursive=True) if _is_notebook(path))
-        folder = os.path.dirname(folder[: _magic_at(folder)])
+        magic_at = next(n for n in range(len(folder)) if glob.has_magic(folder[n]))
+        folder = os.path.dirname(folder[:magic_at])
         missing = f"No notebook matches {word}: check the pattern, and the current folder."
     else:
         raise SettingInvalid(f"There is no notebook {word}: check the path.")
@@ -111,10 +112,6 @@ def _expand(word: str, outputs: str | None) -> Iterator[str]:
     if not paths:
         raise SettingInvalid(missing)
     yield from paths
-
-
-def _magic_at(pattern: str) -> int:
-    return next(n for n in range(len(pattern)) if glob.has_magic(pattern[n]))
 
 
 def _below(folder: str) -> Iterator[str]:

@@ -152,11 +152,18 @@ class Kernels:
             except NoSuchKernel as error:
                 raise SettingInvalid(_missing(name)) from error
             except (OSError, ValueError, TypeError, TraitError) as error:
-                raise SettingInvalid(_unreadable(name)) from error
+                raise SettingInvalid(
+                    f"The kernelspec {name!r} cannot be read: mend its kernel.json "
+                    "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
+                ) from error
             try:
                 settings = _settings_of(spec)
             except TraitError as error:
-                raise KernelInvalid(_unusable(name, error)) from error
+                raise KernelInvalid(
+                    f"The kernel {name!r} cannot be started as its kernelspec says: "
+                    f"{str(error).rstrip('.')}. Mend its kernel.json "
+                    "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
+                ) from error
             runs_here = self._in_process and settings is not None and _is_ours(spec)
             self._targets[name] = Target(name, spec.language, settings, spec if runs_here else None)
         return self._targets[name]
@@ -173,21 +180,6 @@ def _missing(name: str) -> str:
     if name == DEFAULT_KERNEL:
         return f"There is no kernel {name!r}: run `aca-kernel install --user`, or give --kernel."
     return f"There is no kernel {name!r}: `jupyter kernelspec list` shows those that there are."
-
-
-def _unreadable(name: str) -> str:
-    return (
-        f"The kernelspec {name!r} cannot be read: mend its kernel.json "
-        "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
-    )
-
-
-def _unusable(name: str, error: TraitError) -> str:
-    return (
-        f"The kernel {name!r} cannot be started as its kernelspec says: "
-        f"{str(error).rstrip('.')}. Mend its kernel.json "
-        "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
-    )
 
 
 def arguments_of(spec: KernelSpec) -> list[str] | None:

@@ -60,14 +60,6 @@ class Carrier:
         self._has_asked, self._has_gathered = asyncio.Event(), asyncio.Event()
         self._has_gathered.set()
 
-    @property
-    def _is_pressing(self) -> bool:
-        """Whether what is asked now is worth a call of its own.
-
-        Of several questions about files that is the first: its answer ends the exchange.
-        """
-        return self.is_urgent and len(self._files) <= 1
-
     # -- asking --------------------------------------------------------------------
 
     def begin(self, *, is_for_cell: bool) -> None:
@@ -197,7 +189,9 @@ class Carrier:
         return reply
 
     def _carry(self, record: Record, msg_id: str = "") -> None:
-        self._inbox.put_nowait(CarryAsked(time.monotonic(), record, msg_id, self._is_pressing))
+        # Of several questions about files, the first: its answer ends the exchange.
+        is_urgent = self.is_urgent and len(self._files) <= 1
+        self._inbox.put_nowait(CarryAsked(time.monotonic(), record, msg_id, is_urgent))
 
     def _check(self) -> None:
         if self._failure is not None:

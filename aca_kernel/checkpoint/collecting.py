@@ -51,8 +51,10 @@ class Collecting:
         """
         path = f"{folder}/manifest"
         size, data = await self._await_manifest(path, f"{folder}/failure")
-        ranges = _ranges(len(data), size, _PAGE_BYTES)
-        parts = [data, *[await self._carrier.get(path, [one]) for one in ranges]]
+        parts = [data]
+        for start in range(len(data), size, _PAGE_BYTES):
+            length = min(_PAGE_BYTES, size - start)
+            parts.append(await self._carrier.get(path, [(start, length)]))
         try:
             manifest = json.loads(b"".join(parts))
             leftovers.references(manifest), named(manifest), float(manifest["taken"])
@@ -112,11 +114,6 @@ class Collecting:
                 return pieces
         data = await self._carrier.get(path, list(where.values()))
         return await asyncio.to_thread(_checked, where, data)
-
-
-def _ranges(start: int, end: int, most_bytes: int) -> list[tuple[int, int]]:
-    """Return places and lengths of the pages between two places."""
-    return [(one, min(most_bytes, end - one)) for one in range(start, end, most_bytes)]
 
 
 def named(manifest: dict[str, Any]) -> int:

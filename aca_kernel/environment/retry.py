@@ -113,7 +113,11 @@ async def persist(
             limit = limits.get(type(error), reconnect_seconds)
             if waited >= limit:
                 if isinstance(error, KeyPending):
-                    raise _refused_for_good(waited) from error
+                    raise AccessDenied(
+                        "The session pool has refused the API key that Azure gives for it for "
+                        f"{waited:.0f} s, longer than it may after a rotation. Run "
+                        "`aca-kernel pool rotate-key`, wait five minutes, then run the cell again."
+                    ) from error
                 raise
             if waited >= QUIET_SECONDS or isinstance(error, (PoolBusy, KeyPending)):
                 inbox.put_nowait(PoolWaits(time.monotonic(), error, waited))
@@ -152,11 +156,3 @@ async def _sleep(seconds: float, line: WaitingLine | None, is_stopped: Callable[
             for claim in line.left():
                 raise EnvironmentLeft(claim)
         await asyncio.sleep(min(left, _TURN_SECONDS))
-
-
-def _refused_for_good(waited: float) -> AccessDenied:
-    return AccessDenied(
-        f"The session pool has refused the API key that Azure gives for it for {waited:.0f} s, "
-        "longer than it may after a rotation. Run `aca-kernel pool rotate-key`, wait five "
-        "minutes, then run the cell again."
-    )

@@ -422,7 +422,10 @@ class Core:
     def _take_incoming(self) -> None:
         """Hand on what has come, as quickly as it may be."""
         loop = self._life.loop
-        while loop is not None and (record := self._next_record(loop)) is not None:
+        while loop is not None:
+            record = self._delivery.take(self._now, is_limited=loop.exchange.is_catching_up)
+            if record is None:
+                break
             self._take_record(record)
             self._kernel_info.answer_due()
             if loop is not self._life.loop or self._ending.has_come:
@@ -434,9 +437,6 @@ class Core:
             self._interrupter.send_due(self._delivery.ended())
         elif loop is not None:
             self._took_all(loop)
-
-    def _next_record(self, loop: ExchangeLoop) -> Record | None:
-        return self._delivery.take(self._now, is_limited=loop.exchange.is_catching_up)
 
     def _took_all(self, loop: ExchangeLoop) -> None:
         if not loop.exchange.has_more and self._delivery.is_through():

@@ -192,7 +192,8 @@ class Lifecycle:
         self._failed_starts += 1
         # The agent holds back what is sent to a remote kernel that is not ready.
         self._backlog.put_back(one for one in self._table if one.is_sent)
-        self._recovery.start_failed()
+        # The next one gets what this one was to.
+        self._recovery.abandon()
         if failure or self._failed_starts >= _MOST_FAILED_STARTS:
             return self._give_up(failed_start(code, failure or log))
         self._start_another()

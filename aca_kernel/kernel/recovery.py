@@ -75,10 +75,6 @@ class Recovery:
         )
         return f"{text} {_ON_REQUEST}" if self._may_be_asked() else text
 
-    def start_failed(self) -> None:
-        """A remote kernel has ended before it was ready: the next one gets what this one was to."""
-        self.abandon()
-
     def tell_later(self, death: str) -> None:
         """Have the next cell told of a death that no cell was told of. death: from `died`."""
         text = death.replace("The next cell runs", "This cell runs")
