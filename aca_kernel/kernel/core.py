@@ -199,7 +199,7 @@ class Core:
                     self._life.loop.failed()
                 self._fail_with(event.error)
             case on.CallRepeated():
-                self._trouble.begin(event.error)
+                self._trouble.error = event.error
             case on.PoolWaits():
                 self._trouble.tell(event.error, event.waited_seconds, self._now)
             case on.Noticed():
@@ -412,7 +412,7 @@ class Core:
 
     def _exchanged(self, records: list[Record]) -> None:
         self._end_turn()
-        self._trouble.end()
+        self._trouble.error = None
         self._life.answered()
         if self._life.loop is not None:
             self._life.loop.ended(self._now, has_records=bool(records))
@@ -539,7 +539,7 @@ class Core:
             return
         loop.send(event.record)
         if event.msg_id:
-            loop.begin_awaiting(event.msg_id)
+            loop.awaited.add(event.msg_id)
             if self.doing is Doing.EXCHANGE and not loop.exchange.is_called:
                 loop.wait_longer()
         if event.is_urgent and loop.exchange.is_held:
@@ -549,7 +549,7 @@ class Core:
         """The remote kernel has said something of a message of the checkpoint engine's."""
         is_last = record.head.get("channel") != "iopub" or record.head.get("state") == "idle"
         if self._life.loop is not None and is_last:
-            self._life.loop.end_awaiting(msg_id)
+            self._life.loop.awaited.discard(msg_id)
 
     def _end_restore(self) -> None:
         """A restore has ended, unless it is tried again."""
@@ -574,7 +574,8 @@ class Core:
             return
         elif self._recovery.is_restoring:
             self._out.append(do.StopWaiting(None))
-            self._interrupter.ask_restore(self._now, has_begun=self._life.loop.is_awaiting)
+            has_begun = bool(self._life.loop.awaited)
+            self._interrupter.ask_restore(self._now, has_begun=has_begun)
         elif (first := self._interrupter.ask(self._delivery.ended())) is not None:
             # Not begun as far as we know: a signal now might come before it, which
             # ipykernel ignores. It is sent when its busy has arrived.
@@ -591,7 +592,7 @@ class Core:
     def _check_interrupt(self) -> None:
         loop = self._life.loop
         if self._interrupter.is_again_due(self._now) and loop and self._recovery.is_restoring:
-            self._interrupter.ask_restore(self._now, has_begun=loop.is_awaiting)
+            self._interrupter.ask_restore(self._now, has_begun=bool(loop.awaited))
         cell = self._interrupter.unfelt(self._now)
         if cell is not None:
             self._trouble.tell_interrupted(cell)
