@@ -321,7 +321,7 @@ class Launcher:
 
     def _backend_notices(self) -> tuple[str, ...]:
         """Return, once, what the user is to know of the pool."""
-        notice = "" if self._is_backend_noticed else self._backend.notice()
+        notice = "" if self._is_backend_noticed else self._backend.notice
         self._is_backend_noticed = self._is_backend_noticed or bool(notice)
         return (notice,) if notice else ()
 

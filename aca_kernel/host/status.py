@@ -36,7 +36,7 @@ async def status_rows(
         ("cooldown", f"{kept}ends in {left:.0f} s, unless it is used again before"),
         ("tool calls", f"{environment.client.calls_made}"),
         ("round trip", f"{median:.1f} ms, median of {_ROUND_TRIPS}"),
-        ("isolation", backend.isolation()),
+        ("isolation", backend.isolation),
         ("mode", "relay: live output, interrupt, completion and widgets work"),
     ]
 
