@@ -86,16 +86,7 @@ class Driver:
         )
         self._calls = calls.Calls(concerned, log)
         self._tasks = Tasks(inbox, log)
-        self._jobs = Jobs(
-            backend,
-            launcher,
-            self._checkpoints,
-            self._schedule,
-            self._calls,
-            self._tasks,
-            inbox,
-            log,
-        )
+        self._jobs = Jobs(concerned, launcher, self._calls, self._tasks, inbox, log)
         self._restoring: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = asyncio.Event()

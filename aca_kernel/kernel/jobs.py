@@ -11,16 +11,13 @@ import logging
 import time
 from typing import Any, TypeVar
 
-from ..checkpoint.checkpoints import Checkpoints
-from ..checkpoint.schedule import Schedule
 from ..environment.environment import Environment
 from ..environment.launch import Launcher
 from ..environment.relay import Relay
 from ..errors import AcaKernelError, EnvironmentGone
-from ..host.call import Call, Later
+from ..host.call import Call, Concerned, Later
 from ..host.calls import Calls
 from ..messaging.inbox import Inbox
-from ..pool.backend import Backend
 from . import commands as do
 from . import events as on
 from .plain_mode import CELL_TIMEOUT_SECONDS
@@ -33,24 +30,23 @@ _LONGEST_BESIDE_SECONDS = 0.25
 
 
 class Jobs:
-    """Does the jobs of one kernel. relay: of the present environment, None in plain mode too."""
+    """Does the jobs of one kernel. relay: of the present environment, None in plain mode too.
+
+    kernel: its backend, checkpoints and schedule.
+    """
 
     def __init__(
         self,
-        backend: Backend,
+        kernel: Concerned,
         launcher: Launcher,
-        checkpoints: Checkpoints,
-        schedule: Schedule,
         calls: Calls,
         tasks: Tasks,
         inbox: Inbox[on.Event],
         log: logging.Logger,
     ) -> None:
         self.relay: Relay | None = None
-        self._backend = backend
+        self._kernel = kernel
         self._launcher = launcher
-        self._checkpoints = checkpoints
-        self._schedule = schedule
         self._calls = calls
         self._tasks = tasks
         self._inbox = inbox
@@ -97,7 +93,7 @@ class Jobs:
 
     def prepare_launch(self) -> None:
         """Have an id for the next environment, which takes no place."""
-        if not self._backend.is_embedded:
+        if not self._kernel.backend.is_embedded:
             self._launcher.prepare_id()
 
     def look_ahead(self, commands: tuple[str, ...]) -> None:
@@ -130,8 +126,8 @@ class Jobs:
             self._environment.release(keep=False)
             self._left_id = self._environment.environment_id
         self._left, self.relay, self._environment = self.relay, None, None
-        self._schedule.end()
-        self._checkpoints.forget_environment()
+        self._kernel.schedule.end()
+        self._kernel.checkpoints.forget_environment()
 
     async def close(self, *, for_restart: bool) -> None:
         """End the remote kernel, if that can be done at once, and release its environment."""
@@ -145,14 +141,14 @@ class Jobs:
             self._environment.release(keep=True, for_restart=for_restart)
 
     async def _kill(self, relay: Relay | None) -> None:
-        if relay is not None and not self._backend.is_embedded:
+        if relay is not None and not self._kernel.backend.is_embedded:
             await relay.side.kill()
 
     # -- jobs ------------------------------------------------------------------------
 
     async def _exchange(self) -> on.Event:
         relay = self._present()
-        await self._checkpoints.await_question(_LONGEST_BESIDE_SECONDS)
+        await self._kernel.checkpoints.await_question(_LONGEST_BESIDE_SECONDS)
         await self._await_facts()
         generation = relay.exchange.nonce
         try:
@@ -220,19 +216,19 @@ class Jobs:
         self._environment, self.relay = launched.environment, launched.relay
         if launched.relay is None:
             return on.EnvironmentReady(time.monotonic(), None, launched.notices)
-        self._schedule.begin(launched.environment)
-        self._checkpoints.begin_environment(launched.relay.near_files)
+        self._kernel.schedule.begin(launched.environment)
+        self._kernel.checkpoints.begin_environment(launched.relay.near_files)
         return on.EnvironmentReady(
             time.monotonic(), launched.relay.exchange, launched.notices, launched.is_taken_over
         )
 
     async def _leave(self, job: do.Leave) -> on.Event:
         await self._kill(self._left)
-        await self._backend.discard_environment(self._left_id)
+        await self._kernel.backend.discard_environment(self._left_id)
         if job.keeps_state:
-            self._checkpoints.cells_since = 0
+            self._kernel.checkpoints.cells_since = 0
         else:
-            await self._checkpoints.clear()
+            await self._kernel.checkpoints.clear()
         return on.Left(time.monotonic())
 
     async def _run_code(self, code: str) -> on.Event:

@@ -24,10 +24,9 @@ def test_code_that_is_stopped_before_it_has_begun_does_not_run() -> None:
         launched = asyncio.get_running_loop().create_future()
         environment = SimpleNamespace(run_python=run_python)
         launched.set_result(SimpleNamespace(environment=environment, relay=None, notices=()))
-        rest: list[Any] = [None] * 4
-        rest[1] = SimpleNamespace(begin=lambda environment: None)
+        none: Any = None
         launcher: Any = SimpleNamespace(launch=lambda: launched)
-        jobs = Jobs(rest[0], launcher, *rest, inbox, logging.getLogger("test"))
+        jobs = Jobs(none, launcher, none, none, inbox, logging.getLogger("test"))
         running = asyncio.ensure_future(jobs.run())
         jobs.put(do.Launch())
         found = [await inbox.get()]
