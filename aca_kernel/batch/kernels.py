@@ -92,7 +92,10 @@ class Target:
         Raises the errors of AzureBackend.connect: the pool cannot be asked.
         """
         if self.settings is None or self.is_embedded:
-            return cpu_count()
+            # The processors that this process may use.
+            if hasattr(os, "sched_getaffinity"):
+                return len(os.sched_getaffinity(0))
+            return os.cpu_count() or 1
         if self.settings.place == "endpoint":
             return _USUAL_POOL_SIZE
         from ..pool.azure.azure_backend import AzureBackend
@@ -167,13 +170,6 @@ class Kernels:
             runs_here = self._in_process and settings is not None and _is_ours(spec)
             self._targets[name] = Target(name, spec.language, settings, spec if runs_here else None)
         return self._targets[name]
-
-
-def cpu_count() -> int:
-    """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _missing(name: str) -> str:

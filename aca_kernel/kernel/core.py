@@ -541,7 +541,7 @@ class Core:
         if event.msg_id:
             loop.awaited.add(event.msg_id)
             if self.doing is Doing.EXCHANGE and not loop.exchange.is_called:
-                loop.wait_longer()
+                loop.exchange.wait_longer()
         if event.is_urgent and loop.exchange.is_held:
             self._wake()
 

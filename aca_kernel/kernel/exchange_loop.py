@@ -102,11 +102,7 @@ class ExchangeLoop:
         """Let what was sent meanwhile go along with the pending exchange, and wait for it."""
         self._was_waiting = True
         self._has_come_in = False
-        self.wait_longer()
-
-    def wait_longer(self) -> None:
-        """Let the calls of the pending exchange that are still to be made wait for an answer."""
-        self.exchange.wait_at_least(self.exchange.windows.window_seconds)
+        self.exchange.wait_longer()
 
     def ended(self, now: float, *, has_records: bool) -> None:
         """It has come to its end."""
