@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import SettingInvalid
-from .folders import make_folder
 
 _SUFFIX = ".ipynb"
 
@@ -82,6 +81,15 @@ def make_folders(jobs: Sequence[Job]) -> None:
                 f"Outputs cannot be written to the folder {folder} ({reason}): choose another "
                 "--output-dir, or make it writable."
             )
+
+
+def make_folder(folder: str) -> str:
+    """Make a folder, if it is not there; return why it cannot be written to, "" if it can."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        return (error.strerror or "it cannot be made").lower()
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "permission denied"
 
 
 def _expand(word: str, outputs: str | None) -> Iterator[str]:

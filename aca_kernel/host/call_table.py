@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 
-from ..checkpoint import wording
 from ..errors import CallRefused
 from .call import Answer, Call, Concerned, Later, Restart
 from .checkpoint_commands import CheckpointCommands
@@ -99,14 +97,7 @@ class CallTable:
         return Later(call, work)
 
     async def _status(self, call: Call) -> Answer:
-        concerned, checkpoints = self._concerned, self._concerned.checkpoints
-        kept = concerned.schedule.kept_seconds()
-        rows = await status_rows(call, concerned.backend, concerned.settings, kept)
-        if concerned.connection_file:
-            # The name is enough for `--existing`; the folder and the key are nobody's over there.
-            rows.append(("connection file", os.path.basename(concerned.connection_file)))
-        rows += wording.status_rows(checkpoints.skipped, checkpoints.missing)
-        return {"rows": rows}, ()
+        return {"rows": await status_rows(call, self._concerned)}, ()
 
     async def _restart(self, call: Call) -> Answer:
         keep = call.head.get("keep") is True
