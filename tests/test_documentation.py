@@ -19,6 +19,7 @@ from aca_kernel.checkpoint import wording
 from aca_kernel.cli import _COMMANDS, main, run
 from aca_kernel.cli.doctor import check_azure, check_environment, check_network, check_pool
 from aca_kernel.kernel.recovery import Recovery
+from aca_kernel.kernel.shared import Shared
 from aca_kernel.localpool import options, serve
 from aca_kernel.settings import VARIABLES, AcaKernel
 
@@ -162,13 +163,13 @@ def test_documents_name_no_folder_that_does_not_exist() -> None:
 
 
 def test_the_sentence_after_the_cooldown_is_the_programs() -> None:
-    settings, log, told = AcaKernel(), logging.getLogger("test"), list[str]()
-    recovery = Recovery(settings.restore, told, [], log)
+    shared = Shared(logging.getLogger("test"))
+    recovery = Recovery(shared, AcaKernel().restore)
     recovery.lost_environment(41 * 60)
     reason = "it is, or holds, a Connection, which cannot be stored"
     report = {"variables": 12, "files": 3, "seconds": 1.2, "missing": [["connection", reason]]}
     recovery.tell(wording.restored(report, 0))
-    assert told[0] in " ".join(PAGES["state"].split())
+    assert shared.notices[0] in " ".join(PAGES["state"].split())
 
 
 # -- commands, as they are written ------------------------------------------------------

@@ -218,6 +218,7 @@ SANS_IO = (
     "kernel.pool_trouble",
     "kernel.recovery",
     "kernel.send_queue",
+    "kernel.shared",
     "kernel.usage",
     "messaging.early_status",
     "messaging.outgoing",

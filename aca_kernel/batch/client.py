@@ -26,6 +26,7 @@ from ..messaging.publisher import FAILURE, MARK, NOTICE, REASON, STATE_LOST
 from ..system import KILL_SIGNAL
 from .in_process import InProcessClient
 from .injection import has_tag, is_run
+from .kernels import Target
 from .outcomes import CellError
 from .sent_ahead import PlannedCell
 from .tracebacks import line_of
@@ -89,9 +90,9 @@ async def to_the_end(work: Awaitable[None]) -> None:
 class BatchClient(NotebookClient):
     """Runs one notebook once, in a kernel of its own.
 
-    make_manager: makes the manager of a kernel in this process; None: it gets a process.
-    timeout_seconds: of each cell; None for no limit.
-    is_remote: the kernel may wait for an environment, which counts for no cell's limit.
+    folder: the notebook's.
+    timeout_seconds: of each cell; None for no limit. That an aca kernel waits for an environment
+    counts for no cell's.
     tell: called with each notice of the kernel.
     on_cell: called with a cell's number when it is sent; on_end when it has ended after its start,
     and whether by itself.
@@ -102,13 +103,10 @@ class BatchClient(NotebookClient):
     def __init__(
         self,
         notebook: NotebookNode,
+        target: Target,
         *,
-        kernel_name: str,
-        make_manager: Callable[[], Any] | None = None,
         folder: str,
-        arguments: list[str],
         timeout_seconds: float | None,
-        is_remote: bool,
         allow_errors: bool,
         tell: Callable[[str], None],
         on_cell: Callable[[int], None],
@@ -116,9 +114,9 @@ class BatchClient(NotebookClient):
     ) -> None:
         super().__init__(
             notebook,
-            kernel_name=kernel_name,
+            kernel_name=target.name,
             resources={"metadata": {"path": folder}},
-            extra_arguments=arguments,
+            extra_arguments=list(target.arguments),
             timeout_func=lambda _cell: timeout_seconds,
             # The traceback shows where the cell was, and --allow-errors can go on.
             interrupt_on_timeout=True,
@@ -136,13 +134,14 @@ class BatchClient(NotebookClient):
         )
         self.errors: list[CellError] = []
         self.seconds_of_last: float | None = None
-        self._make_manager = make_manager
+        # None: the kernel gets a process of its own.
+        self._make_manager = target.manager_maker(folder)
         self._timeout_seconds = timeout_seconds
         self._tell = tell
         self._on_cell = on_cell
         self._on_end = on_end
-        self._is_remote = is_remote
-        self._is_ready = timeout_seconds is None or not is_remote
+        self._is_remote = target.settings is not None
+        self._is_ready = timeout_seconds is None or not self._is_remote
         self._is_running_cell = False
         # Of the running cell: false while it waits for an environment.
         self._has_started = False

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import SettingInvalid
-from .folders import make_folder
 
 _SUFFIX = ".ipynb"
 
@@ -84,6 +83,15 @@ def make_folders(jobs: Sequence[Job]) -> None:
             )
 
 
+def make_folder(folder: str) -> str:
+    """Make a folder, if it is not there; return why it cannot be written to, "" if it can."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        return (error.strerror or "it cannot be made").lower()
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "permission denied"
+
+
 def _expand(word: str, outputs: str | None) -> Iterator[str]:
     if not word:
         raise SettingInvalid(
@@ -101,7 +109,8 @@ def _expand(word: str, outputs: str | None) -> Iterator[str]:
         missing = f"There is no notebook in the folder {word!r}."
     elif glob.has_magic(word):
         paths = sorted(path for path in glob.glob(word, recursive=True) if _is_notebook(path))
-        folder = os.path.dirname(folder[: _magic_at(folder)])
+        magic_at = next(n for n in range(len(folder)) if glob.has_magic(folder[n]))
+        folder = os.path.dirname(folder[:magic_at])
         missing = f"No notebook matches {word}: check the pattern, and the current folder."
     else:
         raise SettingInvalid(f"There is no notebook {word}: check the path.")
@@ -111,10 +120,6 @@ def _expand(word: str, outputs: str | None) -> Iterator[str]:
     if not paths:
         raise SettingInvalid(missing)
     yield from paths
-
-
-def _magic_at(pattern: str) -> int:
-    return next(n for n in range(len(pattern)) if glob.has_magic(pattern[n]))
 
 
 def _below(folder: str) -> Iterator[str]:

@@ -42,6 +42,7 @@ def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
     """Return the page. path: where it will be, for links to the outputs."""
     title = escape(counts_of(outcomes))
     shard = f", part {batch.shard}" if batch.shard else ""
+    started = datetime.fromisoformat(batch.started).strftime("%Y-%m-%d %H:%M:%S %Z")
     longest = max((sum(one.cell_seconds) for one in outcomes), default=0.0)
     rows = "\n".join(_row(path, outcome, longest) for outcome in outcomes)
     return f"""<!DOCTYPE html>
@@ -51,7 +52,7 @@ def html_report(path: str, batch: Batch, outcomes: Sequence[Outcome]) -> str:
 <title>{title}</title>
 <style>{_STYLE}</style>
 <h1>{title}</h1>
-<p>{escape(_when(batch.started))}, {batch.seconds:.1f} s, {batch.jobs} at a time{escape(shard)}.
+<p>{escape(started)}, {batch.seconds:.1f} s, {batch.jobs} at a time{escape(shard)}.
 Each cell is as wide as it took, in two colours by turns, red if it failed; the longest notebook
 fills the column.</p>
 <table>
@@ -60,11 +61,6 @@ fills the column.</p>
 </table>
 </html>
 """
-
-
-def _when(started: str) -> str:
-    """Return a time for people, in UTC as it is noted."""
-    return datetime.fromisoformat(started).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _row(path: str, outcome: Outcome, longest: float) -> str:

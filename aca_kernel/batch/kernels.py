@@ -92,7 +92,10 @@ class Target:
         Raises the errors of AzureBackend.connect: the pool cannot be asked.
         """
         if self.settings is None or self.is_embedded:
-            return cpu_count()
+            # The processors that this process may use.
+            if hasattr(os, "sched_getaffinity"):
+                return len(os.sched_getaffinity(0))
+            return os.cpu_count() or 1
         if self.settings.place == "endpoint":
             return _USUAL_POOL_SIZE
         from ..pool.azure.azure_backend import AzureBackend
@@ -152,42 +155,27 @@ class Kernels:
             except NoSuchKernel as error:
                 raise SettingInvalid(_missing(name)) from error
             except (OSError, ValueError, TypeError, TraitError) as error:
-                raise SettingInvalid(_unreadable(name)) from error
+                raise SettingInvalid(
+                    f"The kernelspec {name!r} cannot be read: mend its kernel.json "
+                    "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
+                ) from error
             try:
                 settings = _settings_of(spec)
             except TraitError as error:
-                raise KernelInvalid(_unusable(name, error)) from error
+                raise KernelInvalid(
+                    f"The kernel {name!r} cannot be started as its kernelspec says: "
+                    f"{str(error).rstrip('.')}. Mend its kernel.json "
+                    "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
+                ) from error
             runs_here = self._in_process and settings is not None and _is_ours(spec)
             self._targets[name] = Target(name, spec.language, settings, spec if runs_here else None)
         return self._targets[name]
-
-
-def cpu_count() -> int:
-    """Return the number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _missing(name: str) -> str:
     if name == DEFAULT_KERNEL:
         return f"There is no kernel {name!r}: run `aca-kernel install --user`, or give --kernel."
     return f"There is no kernel {name!r}: `jupyter kernelspec list` shows those that there are."
-
-
-def _unreadable(name: str) -> str:
-    return (
-        f"The kernelspec {name!r} cannot be read: mend its kernel.json "
-        "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
-    )
-
-
-def _unusable(name: str, error: TraitError) -> str:
-    return (
-        f"The kernel {name!r} cannot be started as its kernelspec says: "
-        f"{str(error).rstrip('.')}. Mend its kernel.json "
-        "(`jupyter kernelspec list` shows where it is), or give another with --kernel."
-    )
 
 
 def arguments_of(spec: KernelSpec) -> list[str] | None:

@@ -131,16 +131,12 @@ class NotebookRun:
         outcome.cell_seconds = []
         self._has_started = False
         saver = Saver(notebook, self._job.output, print_)
-        folder = os.path.dirname(self._job.source)
         with tempfile.TemporaryFile() as log:
             client = self._client = BatchClient(
                 notebook,
-                kernel_name=target.name,
-                make_manager=target.manager_maker(folder),
-                folder=folder,
-                arguments=list(target.arguments),
+                target,
+                folder=os.path.dirname(self._job.source),
                 timeout_seconds=self._options.timeout_seconds,
-                is_remote=target.settings is not None,
                 allow_errors=self._options.allow_errors,
                 tell=lambda text: self._progress.say(outcome.name, text),
                 on_cell=self._on_cell,

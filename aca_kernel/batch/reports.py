@@ -13,7 +13,7 @@ from xml.etree import ElementTree as Xml  # noqa: ICN001 - a word, not letters
 from .. import __version__
 from ..errors import SettingInvalid
 from .atomic_write import write_whole
-from .folders import make_folder
+from .finding import make_folder
 from .html_report import html_report
 from .outcomes import Batch, Outcome, Status
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..environment.near_files import NearFiles
 from ..errors import AcaKernelError, CheckpointFailed
 from ..messaging.inbox import Inbox
 from ..remote.state_messages import PREFIX, REPLY, REQUEST
@@ -40,6 +41,7 @@ class Carrier:
     """Asks and waits.
 
     is_urgent: a cell waits for what is asked, so that it is worth a call of its own.
+    near: the agent's files, where they need not go through calls; None without an environment.
     """
 
     def __init__(self, session: str, username: str, inbox: Inbox[CarryAsked]) -> None:
@@ -48,6 +50,7 @@ class Carrier:
         self._inbox = inbox
         self._numbers = itertools.count(1)
         self.is_urgent = False
+        self.near: NearFiles | None = None
         self._files: dict[str, asyncio.Future[Record]] = {}
         self._requests: dict[str, asyncio.Future[dict[str, Any]]] = {}
         # What is to be called when a request is answered, by its id.
@@ -56,14 +59,6 @@ class Carrier:
         self._is_at_work = self._is_for_cell = False
         self._has_asked, self._has_gathered = asyncio.Event(), asyncio.Event()
         self._has_gathered.set()
-
-    @property
-    def _is_pressing(self) -> bool:
-        """Whether what is asked now is worth a call of its own.
-
-        Of several questions about files that is the first: its answer ends the exchange.
-        """
-        return self.is_urgent and len(self._files) <= 1
 
     # -- asking --------------------------------------------------------------------
 
@@ -194,7 +189,9 @@ class Carrier:
         return reply
 
     def _carry(self, record: Record, msg_id: str = "") -> None:
-        self._inbox.put_nowait(CarryAsked(time.monotonic(), record, msg_id, self._is_pressing))
+        # Of several questions about files, the first: its answer ends the exchange.
+        is_urgent = self.is_urgent and len(self._files) <= 1
+        self._inbox.put_nowait(CarryAsked(time.monotonic(), record, msg_id, is_urgent))
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -79,10 +79,8 @@ class Checkpoints:
         self._claimed_at = 0.0
         # Whether the last one left out what the next one can store.
         self._has_deferred = False
-        # Names of pieces that are not what they were: they are to be sent again.
-        self._damaged: set[str] = set()
-        self._putting = Putting(store, carrier, self._damaged)
-        self._collecting = Collecting(store, carrier, self._damaged)
+        self._putting = Putting(store, carrier)
+        self._collecting = Collecting(store, carrier)
         # What the store holds and the environment does not; None: all of it.
         self._left: Leftovers | None = Leftovers()
         # Names of variables that ended the remote kernel when they were brought back.
@@ -113,13 +111,12 @@ class Checkpoints:
 
     def begin_environment(self, files: NearFiles) -> None:
         """There is an environment; files: its agent's, where they need not go through calls."""
-        self._putting.begin_environment(files)
-        self._collecting.begin_environment(files)
+        self._carrier.near = files
 
     def forget_environment(self) -> None:
         """There will be another environment, which knows nothing yet."""
+        self._carrier.near = None
         self._putting.forget_environment()
-        self._collecting.begin_environment(None)
         self.lose_variables()
 
     def lose_variables(self) -> None:
@@ -187,7 +184,7 @@ class Checkpoints:
             self._carrier.fail(_superseded())
 
     async def _prepare_taking(self) -> dict[str, Any]:
-        names = set(await asyncio.to_thread(self._store.names)) - self._damaged
+        names = await asyncio.to_thread(self._store.names)
         self._number += 1
         number = str(self._number)
         known = "\n".join([number, *names]).encode("ascii")

@@ -38,20 +38,11 @@ _Pieces = list[tuple[str, bytes]]
 
 
 class Collecting:
-    """Fetches from the present environment of a kernel.
+    """Fetches from the present environment of a kernel."""
 
-    damaged: names of pieces that are replaced are removed.
-    """
-
-    def __init__(self, store: Store, carrier: Carrier, damaged: set[str]) -> None:
+    def __init__(self, store: Store, carrier: Carrier) -> None:
         self._store = store
         self._carrier = carrier
-        self._damaged = damaged
-        self._files: NearFiles | None = None
-
-    def begin_environment(self, files: NearFiles | None) -> None:
-        """There is an environment; files: its agent's, None while there is none."""
-        self._files = files
 
     async def manifest(self, folder: str) -> tuple[dict[str, Any], int]:
         """Return the manifest in a folder as soon as it is there, and its size.
@@ -60,8 +51,10 @@ class Collecting:
         """
         path = f"{folder}/manifest"
         size, data = await self._await_manifest(path, f"{folder}/failure")
-        ranges = _ranges(len(data), size, _PAGE_BYTES)
-        parts = [data, *[await self._carrier.get(path, [one]) for one in ranges]]
+        parts = [data]
+        for start in range(len(data), size, _PAGE_BYTES):
+            length = min(_PAGE_BYTES, size - start)
+            parts.append(await self._carrier.get(path, [(start, length)]))
         try:
             manifest = json.loads(b"".join(parts))
             leftovers.references(manifest), named(manifest), float(manifest["taken"])
@@ -106,7 +99,7 @@ class Collecting:
                 # The next pages come while this one is written.
                 if storing is not None:
                     await storing
-                storing = asyncio.ensure_future(asyncio.to_thread(self._add, pieces))
+                storing = asyncio.ensure_future(asyncio.to_thread(self._store.add, pieces))
         finally:
             await window.close()
             if storing is not None:
@@ -115,22 +108,12 @@ class Collecting:
 
     async def _page(self, path: str, where: dict[str, tuple[int, int]]) -> _Pieces:
         """Return pieces that are what they are called by. Raises CheckpointFailed."""
-        files = self._files
-        if files is not None:
-            pieces = await asyncio.to_thread(_read, files, path, where)
+        if self._carrier.near is not None:
+            pieces = await asyncio.to_thread(_read, self._carrier.near, path, where)
             if pieces is not None:
                 return pieces
         data = await self._carrier.get(path, list(where.values()))
         return await asyncio.to_thread(_checked, where, data)
-
-    def _add(self, pieces: _Pieces) -> None:
-        self._store.add(pieces)
-        self._damaged.difference_update(name for name, _ in pieces)
-
-
-def _ranges(start: int, end: int, most_bytes: int) -> list[tuple[int, int]]:
-    """Return places and lengths of the pages between two places."""
-    return [(one, min(most_bytes, end - one)) for one in range(start, end, most_bytes)]
 
 
 def named(manifest: dict[str, Any]) -> int:

@@ -31,7 +31,7 @@ def all_of(manifest: Manifest) -> Leftovers:
     names = {name for name in _names(manifest) if not name.startswith("Out[")}
     names.update(name for name, _ in manifest["skipped"])
     paths = {str(one["path"]) for one in manifest["files"]}
-    return Leftovers(names, paths, _packages(manifest))
+    return Leftovers(names, paths, packages_of(manifest))
 
 
 def of_report(report: dict[str, Any]) -> Leftovers:
@@ -80,7 +80,7 @@ def carry_over(
         if one["path"] in left.paths - paths and room.takes(one):
             new["files"].append(one)
             added.paths.add(one["path"])
-    added.packages |= _carry_packages(new, old, left.packages - _packages(new), room)
+    added.packages |= _carry_packages(new, old, left.packages - packages_of(new), room)
     return added
 
 
@@ -99,7 +99,8 @@ def _carry_packages(new: Manifest, old: Manifest, wanted: set[str], room: _Room)
     return added
 
 
-def _packages(manifest: Manifest) -> set[str]:
+def packages_of(manifest: Manifest) -> set[str]:
+    """Return the names of the packages that a checkpoint brings back."""
     stored = manifest.get("packages") or {}
     found = {str(name) for name, _ in stored.get("pinned", ())}
     return found | {_package_of(one) for one in stored.get("kept", ())}
@@ -108,11 +109,6 @@ def _packages(manifest: Manifest) -> set[str]:
 def _package_of(one: dict[str, Any]) -> str:
     name, _version = one["package"]
     return str(name)
-
-
-def count_packages(manifest: Manifest) -> int:
-    """Return how many packages a checkpoint brings back."""
-    return len(_packages(manifest))
 
 
 def _carry_groups(new: Manifest, old: Manifest, wanted: set[str], room: _Room) -> set[str]:

@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Awaitable, Collection, Iterator
 from contextlib import aclosing, suppress
 from typing import Any
 
-from ..environment.near_files import NearFiles
 from . import leftovers, limits
 from .carrier import Carrier
 from .intact import is_intact
@@ -38,29 +37,19 @@ _Index = dict[str, tuple[int, int]]
 
 
 class Putting:
-    """What has been put into the present environment of a kernel.
+    """What has been put into the present environment of a kernel."""
 
-    damaged: names of pieces that are found not to be what they were are added.
-    """
-
-    def __init__(self, store: Store, carrier: Carrier, damaged: set[str]) -> None:
+    def __init__(self, store: Store, carrier: Carrier) -> None:
         self._store = store
         self._carrier = carrier
-        self._damaged = damaged
         self._has_sources = False
         # Told apart by identity: an answer may be late for it.
         self._environment = object()
-        self._files: NearFiles | None = None
-
-    def begin_environment(self, files: NearFiles) -> None:
-        """There is an environment; files: its agent's."""
-        self._files = files
 
     def forget_environment(self) -> None:
         """There will be another environment, which has nothing yet."""
         self._has_sources = False
         self._environment = object()
-        self._files = None
 
     async def send_sources(self) -> None:
         """Put our code there, if it is not yet."""
@@ -112,7 +101,7 @@ class Putting:
             if index is not None:
                 manifest["file"] = _NEAR_PACK
                 # As it was checked, so it was written: it need not be hashed once more there.
-                manifest["damaged"] = sorted(self._damaged.intersection(index))
+                manifest["damaged"] = sorted(self._store.damaged.intersection(index))
             else:
                 index = await self._ask_pack(names, asking)
             content = json.dumps({**manifest, "pack": index}).encode("ascii")
@@ -135,9 +124,8 @@ class Putting:
 
     async def _write_pack(self, names: list[str]) -> _Index | None:
         """Write the pack beside the calls and return its index; None: it must go in calls."""
-        if self._files is None:
-            return None
-        file = await asyncio.to_thread(self._files.create, _NEAR_PACK)
+        near = self._carrier.near
+        file = await asyncio.to_thread(near.create, _NEAR_PACK) if near is not None else None
         if file is None:
             return None
         index: _Index = {}
@@ -194,7 +182,7 @@ class Putting:
         """Yield pieces; note those that are damaged, which the environment will name."""
         for name, data in pieces:
             if not is_intact(name, data):
-                self._damaged.add(name)
+                self._store.damaged.add(name)
             yield name, data
 
 

@@ -21,7 +21,7 @@ import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class Store:
     """The checkpoint of one kernel. The file is made with the first one.
 
     hash_seed: of the kernel's remote kernels, stored with the checkpoint.
+    damaged: names of pieces that are not what they were, as who has read them says; `add` replaces
+    them.
 
     Whatever reads or writes raises CheckpointFailed if it cannot, and CheckpointDamaged if what
     was stored is lost by that.
@@ -73,6 +75,7 @@ class Store:
 
     def __init__(self, kernel_id: str, notebook: str, hash_seed: str = "") -> None:
         self.path = directory() / f"{kernel_id}{_SUFFIX}"
+        self.damaged: set[str] = set()
         self._notebook = notebook
         self._hash_seed = hash_seed
         self._connection: sqlite3.Connection | None = None
@@ -87,10 +90,11 @@ class Store:
             return None if connection is None else _manifest(connection)
 
     def names(self) -> list[str]:
-        """Return the hashes of the pieces that are here: none if they are damaged."""
+        """Return the hashes of the pieces that are here and whole: none if the file is damaged."""
         with contextlib.suppress(CheckpointDamaged), self._open(create=False) as connection:
             if connection is not None:
-                return [name for (name,) in connection.execute("SELECT name FROM pieces")]
+                found = connection.execute("SELECT name FROM pieces")
+                return [name for (name,) in found if name not in self.damaged]
         return []
 
     def sizes(self) -> dict[str, int]:
@@ -100,13 +104,14 @@ class Store:
                 return {}
             return dict(connection.execute("SELECT name, length(data) FROM pieces"))
 
-    def add(self, pieces: Iterable[tuple[str, bytes]]) -> None:
+    def add(self, pieces: Collection[tuple[str, bytes]]) -> None:
         """Keep pieces for the next checkpoint, by their names."""
         with self._open(create=True) as connection:
             assert connection is not None  # noqa: S101 - made above
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany("INSERT OR REPLACE INTO pieces VALUES (?, ?)", pieces)
+        self.damaged.difference_update(name for name, _ in pieces)
 
     def commit(self, manifest: dict[str, Any], used: set[str]) -> None:
         """Replace the checkpoint. used: names of the pieces that it consists of.

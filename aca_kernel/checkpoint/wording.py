@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .leftovers import count_packages
+from .leftovers import packages_of
 
 # So many names with their reasons are told, unasked and where the user asks; others are counted.
 _FEW_NAMES = 10
@@ -14,7 +14,7 @@ _MOST_NAMES = 1000
 def what_of(manifest: dict[str, Any]) -> str:
     """Say how much a checkpoint holds."""
     files = sum("folder" not in one for one in manifest["files"])
-    return _what(int(manifest["named"]), files, count_packages(manifest))
+    return _what(int(manifest["named"]), files, len(packages_of(manifest)))
 
 
 def stored(what: str, skipped: list[tuple[str, str]], sent_bytes: int, seconds: float) -> str:

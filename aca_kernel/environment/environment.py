@@ -14,7 +14,7 @@ from ..pool.mcp_client import LAUNCH_TOOLS, RUN_PYTHON, RUN_SHELL, McpClient
 from ..pool.tool_result import ToolResult
 from ..settings import AcaKernel
 from .handover import Claim, ClaimState
-from .retry import CallEvent, first_contact, persist
+from .retry import CallEvent, persist
 from .waiting_line import WaitingLine
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Environment:
             client = await backend.connect()
             return cls(backend, client, await launch_id(client), settings, inbox)
 
-        return await first_contact(launch, settings, inbox)
+        return await persist(launch, settings, inbox, is_first_contact=True)
 
     def release(self, *, keep: bool, for_restart: bool = False) -> None:
         """This kernel uses it no more; keep: another one may; see Claim.release."""
@@ -98,15 +98,8 @@ class Environment:
 
         Raises as retry.persist.
         """
-        return await persist(
-            call,
-            inbox=self.inbox,
-            busy_seconds=self._settings.pool_full_timeout_seconds,
-            unreachable_seconds=self._settings.reconnect_timeout_seconds,
-            key_pending_seconds=self._settings.key_rotation_timeout_seconds,
-            line=None if self._has_place else self.line,
-            is_stopped=is_stopped,
-        )
+        line = None if self._has_place else self.line
+        return await persist(call, self._settings, self.inbox, line=line, is_stopped=is_stopped)
 
     async def run_shell(
         self, command: str, *, timeout_seconds: float = SHELL_TIMEOUT_SECONDS

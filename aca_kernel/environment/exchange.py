@@ -159,9 +159,10 @@ class Exchange:
         self._without_frame = 0
         self._start = (self._acknowledged, self._incoming.received)
 
-    def wait_at_least(self, wait_seconds: float) -> None:
-        """Let calls of the pending exchange that are made from now on wait for so long."""
-        self._wanted_wait = self._wait_seconds = max(self._wait_seconds, wait_seconds)
+    def wait_longer(self) -> None:
+        """Let calls of the pending exchange that are made from now on wait for an answer."""
+        wait_seconds = max(self._wait_seconds, self.windows.window_seconds)
+        self._wanted_wait = self._wait_seconds = wait_seconds
 
     def next_call(self, now: float) -> ToolCall | None:
         """Return the call to be made now; None: those that are under way will do.

@@ -20,7 +20,7 @@ from . import remote_sources
 from .environment import Environment, launch_id
 from .handover import Claim, WarmEnvironments
 from .relay import Relay
-from .retry import CallEvent, EnvironmentLeft, first_contact
+from .retry import CallEvent, EnvironmentLeft, persist
 from .waiting_line import WaitingLine
 
 # Each process of a remote kernel, and what it has started, carries the nonce of its generation.
@@ -178,7 +178,8 @@ class Launcher:
                 return prepared
             prepared.environment.release(keep=False)
             prepared = None
-        client = await first_contact(self._backend.connect, self._settings, self._inbox)
+        connect = self._backend.connect
+        client = await persist(connect, self._settings, self._inbox, is_first_contact=True)
         warm = self._warm_environments(client)
         line = WaitingLine(client.endpoint)
         if warm is not None:
@@ -320,7 +321,7 @@ class Launcher:
 
     def _backend_notices(self) -> tuple[str, ...]:
         """Return, once, what the user is to know of the pool."""
-        notice = "" if self._is_backend_noticed else self._backend.notice()
+        notice = "" if self._is_backend_noticed else self._backend.notice
         self._is_backend_noticed = self._is_backend_noticed or bool(notice)
         return (notice,) if notice else ()
 

@@ -305,15 +305,11 @@ class Relay:
                     await self.environment.client.close()
                 raise
             except EnvironmentGone as error:
-                if error.has_begun or time.monotonic() - started > self._longest_refusal:
+                refusal_seconds = _REFUSAL_SECONDS + self.environment.client.round_trip.seconds
+                if error.has_begun or time.monotonic() - started > refusal_seconds:
                     self.exchange.lost(call)  # what it carried may have run
                 raise
         return self._greeted(result) if self._boot_code else result
-
-    @property
-    def _longest_refusal(self) -> float:
-        """The seconds that a pool takes at the most to say that there is no such environment."""
-        return _REFUSAL_SECONDS + self.environment.client.round_trip.seconds
 
     def _greeted(self, result: ToolResult) -> ToolResult:
         """Take the greeting off an answer; what is left belongs to the exchange."""

@@ -75,16 +75,16 @@ class EnvironmentLeft(Exception):
 
 async def persist(
     call: Callable[[], Awaitable[T]],
-    *,
+    settings: AcaKernel,
     inbox: Inbox[PoolWaits],
-    busy_seconds: float,
-    unreachable_seconds: float,
-    key_pending_seconds: float,
+    *,
+    is_first_contact: bool = False,
     line: WaitingLine | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> T:
     """Repeat an idempotent call through what passes by itself, with growing pauses.
 
+    is_first_contact: with a pool that has not answered yet.
     line: of a call that needs a place in the pool: it is made in turn with other kernels'.
     inbox: told whenever it waits, from the moment the wait is no longer short.
     is_stopped: asked while it waits, at least each half second.
@@ -96,18 +96,28 @@ async def persist(
     started = time.monotonic()
     if line is not None and line.joined is not None:
         started = line.joined
+    reconnect_seconds = settings.reconnect_timeout_seconds
+    if is_first_contact:
+        reconnect_seconds = min(_FIRST_CONTACT_SECONDS, reconnect_seconds)
+    limits = {
+        PoolBusy: settings.pool_full_timeout_seconds,
+        KeyPending: settings.key_rotation_timeout_seconds,
+    }
     pause = _FIRST_PAUSE_SECONDS
     while True:
-        await _wait_for_turn(line, inbox, started, busy_seconds)
+        await _wait_for_turn(line, inbox, started, settings.pool_full_timeout_seconds)
         try:
             return await call()
         except (PoolBusy, PoolUnreachable, ResultUnknown, KeyPending) as error:
             waited = time.monotonic() - started
-            limits = {PoolBusy: busy_seconds, KeyPending: key_pending_seconds}
-            limit = limits.get(type(error), unreachable_seconds)
+            limit = limits.get(type(error), reconnect_seconds)
             if waited >= limit:
                 if isinstance(error, KeyPending):
-                    raise _refused_for_good(waited) from error
+                    raise AccessDenied(
+                        "The session pool has refused the API key that Azure gives for it for "
+                        f"{waited:.0f} s, longer than it may after a rotation. Run "
+                        "`aca-kernel pool rotate-key`, wait five minutes, then run the cell again."
+                    ) from error
                 raise
             if waited >= QUIET_SECONDS or isinstance(error, (PoolBusy, KeyPending)):
                 inbox.put_nowait(PoolWaits(time.monotonic(), error, waited))
@@ -146,24 +156,3 @@ async def _sleep(seconds: float, line: WaitingLine | None, is_stopped: Callable[
             for claim in line.left():
                 raise EnvironmentLeft(claim)
         await asyncio.sleep(min(left, _TURN_SECONDS))
-
-
-def _refused_for_good(waited: float) -> AccessDenied:
-    return AccessDenied(
-        f"The session pool has refused the API key that Azure gives for it for {waited:.0f} s, "
-        "longer than it may after a rotation. Run `aca-kernel pool rotate-key`, wait five "
-        "minutes, then run the cell again."
-    )
-
-
-async def first_contact(
-    call: Callable[[], Awaitable[T]], settings: AcaKernel, inbox: Inbox[PoolWaits]
-) -> T:
-    """Repeat an idempotent call before anything runs; raises as persist."""
-    return await persist(
-        call,
-        inbox=inbox,
-        busy_seconds=settings.pool_full_timeout_seconds,
-        unreachable_seconds=min(_FIRST_CONTACT_SECONDS, settings.reconnect_timeout_seconds),
-        key_pending_seconds=settings.key_rotation_timeout_seconds,
-    )

@@ -99,7 +99,7 @@ def select(
     return {
         name: value
         for name, value in passed.items()
-        if not _is_of_the_kernel(name) and _is_text(name + value)
+        if not _is_one_of(name, _OF_THE_KERNEL) and _is_text(name + value)
     }
 
 
@@ -133,10 +133,6 @@ def _different(here: Mapping[str, str], parent: Mapping[str, str] | None) -> set
 
 def _is_local(name: str) -> bool:
     return _is_one_of(name, _OF_THE_MACHINE)
-
-
-def _is_of_the_kernel(name: str) -> bool:
-    return _is_one_of(name, _OF_THE_KERNEL)
 
 
 def _is_one_of(name: str, patterns: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -114,10 +113,3 @@ class Call:
         if not isinstance(value, list) or len(value) > most:
             raise CallRefused(f"The request has no list `{name}`.")
         return value
-
-
-def unexpected(error: Exception, log: logging.Logger) -> str:
-    """Log an unexpected error; return the sentence that answers the call."""
-    log.error("a call of the environment failed", exc_info=error)
-    why = error.strerror if isinstance(error, OSError) else ""
-    return f"The kernel could not do it: {why or type(error).__name__}. Its log says more."

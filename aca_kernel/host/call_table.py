@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 
-from ..checkpoint import wording
 from ..errors import CallRefused
 from .call import Answer, Call, Concerned, Later, Restart
 from .checkpoint_commands import CheckpointCommands
@@ -30,13 +28,9 @@ class CallTable:
 
     def __init__(self, concerned: Concerned) -> None:
         self._restart_asked: Restart | None = None
-        self._checkpoints = checkpoints = concerned.checkpoints
-        self._schedule = schedule = concerned.schedule
-        self._table = table = concerned.table
-        self._settings = settings = concerned.settings
-        self._connection_file = concerned.connection_file
-        self._backend, inbox = concerned.backend, concerned.inbox
-        commands = CheckpointCommands(table, settings, checkpoints, schedule)
+        self._concerned = concerned
+        table, settings, inbox = concerned.table, concerned.settings, concerned.inbox
+        commands = CheckpointCommands(concerned)
         found = files_root(settings.files_root_used, concerned.folder)
         beside = Folder(found.root, found.inner)
         self._transfers = transfers = Transfers(table, beside.place_of, found.home)
@@ -62,7 +56,7 @@ class CallTable:
             "files_open": sending.open,
             "files_page": sending.page,
             "files_sent": sending.sent,
-            "files_outside": OutsideFiles(settings, beside, table, inbox).find,
+            "files_outside": OutsideFiles(concerned, beside).find,
             "back": back.begin,
             "back_page": back.page,
             "back_end": back.end,
@@ -103,19 +97,14 @@ class CallTable:
         return Later(call, work)
 
     async def _status(self, call: Call) -> Answer:
-        kept = self._schedule.kept_seconds()
-        rows = await status_rows(call, self._backend, self._settings, kept)
-        if self._connection_file:
-            # The name is enough for `--existing`; the folder and the key are nobody's over there.
-            rows.append(("connection file", os.path.basename(self._connection_file)))
-        rows += wording.status_rows(self._checkpoints.skipped, self._checkpoints.missing)
-        return {"rows": rows}, ()
+        return {"rows": await status_rows(call, self._concerned)}, ()
 
     async def _restart(self, call: Call) -> Answer:
         keep = call.head.get("keep") is True
-        cell, _command = find_permission(self._table, "restart", lambda one: one.keep == keep)
+        table = self._concerned.table
+        cell, _command = find_permission(table, "restart", lambda one: one.keep == keep)
         self._restart_asked = Restart(cell.msg_id, keep)
-        if self._backend.is_embedded:
+        if self._concerned.backend.is_embedded:
             return {}, ()
         return {
             "note": "The old one keeps its place in the pool until its cooldown has passed."

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AcaKernelError, EnvironmentGone
 from ..remote.wire import Record
-from .call import Call, Concerned, Later, Restart, unexpected
+from .call import Call, Concerned, Later, Restart
 
 if TYPE_CHECKING:
     from .call_table import CallTable
@@ -71,7 +71,10 @@ class Calls:
     def _failure(self, error: Exception) -> dict[str, str]:
         if isinstance(error, AcaKernelError):
             return {"error": error.message}
-        return {"error": unexpected(error, self._log)}
+        self._log.error("a call of the environment failed", exc_info=error)
+        why = error.strerror if isinstance(error, OSError) else ""
+        told = f"The kernel could not do it: {why or type(error).__name__}. Its log says more."
+        return {"error": told}
 
     async def facts_ahead(self, commands: Sequence[str]) -> Record | None:
         """Return what goes along with a cell that has `!` lines, None for nothing."""

@@ -8,33 +8,25 @@ from __future__ import annotations
 from typing import Any
 
 from ..checkpoint import wording
-from ..checkpoint.checkpoints import Checkpoints
-from ..checkpoint.schedule import Schedule
 from ..errors import CallRefused
-from ..messaging.requests import RequestTable
 from ..remote.command_line import keep_seconds
-from ..settings import AcaKernel
-from .call import Answer, Call, Later
+from .call import Answer, Call, Concerned, Later
 from .permission import find_permission
 
 
 class CheckpointCommands:
     """Answers the calls that concern checkpoints."""
 
-    def __init__(
-        self, table: RequestTable, settings: AcaKernel, checkpoints: Checkpoints, schedule: Schedule
-    ) -> None:
-        self._table = table
-        self._settings = settings
-        self._checkpoints = checkpoints
-        self._schedule = schedule
+    def __init__(self, concerned: Concerned) -> None:
+        self._concerned = concerned
+        self._table = concerned.table
 
     async def checkpoint(self, call: Call) -> Later:
         """Take a checkpoint of what has changed. Raises CallRefused."""
         self._find_storing(call)
-        if self._settings.checkpoint == "off":
+        if self._concerned.settings.checkpoint == "off":
             raise CallRefused("Checkpoints are switched off by the setting `checkpoint`.")
-        return Later(call, self._checkpoints.begin())
+        return Later(call, self._concerned.checkpoints.begin())
 
     async def checkpoint_end(self, call: Call) -> Later:
         """Store the checkpoint that has been taken. Raises CallRefused."""
@@ -42,7 +34,7 @@ class CheckpointCommands:
         return Later(call, self._end())
 
     async def _end(self) -> dict[str, Any]:
-        return {"told": await self._checkpoints.end()}
+        return {"told": await self._concerned.checkpoints.end()}
 
     def _find_storing(self, call: Call) -> None:
         """Raises CallRefused: no running cell has the line that the call says it is of."""
@@ -54,12 +46,12 @@ class CheckpointCommands:
     async def restore(self, call: Call) -> Later:
         """Put the last checkpoint into the environment. Raises CallRefused."""
         find_permission(self._table, "restore")
-        if self._settings.restore == "off":
+        if self._concerned.settings.restore == "off":
             raise CallRefused("Restoring is switched off by the setting `restore`.")
         return Later(call, self._begin_restoring())
 
     async def _begin_restoring(self) -> dict[str, Any]:
-        if not await self._checkpoints.begin_restoring():
+        if not await self._concerned.checkpoints.begin_restoring():
             raise CallRefused("There is nothing to restore: no checkpoint has been taken yet.")
         return {}
 
@@ -67,7 +59,9 @@ class CheckpointCommands:
         """Take note of what came back. Raises CallRefused."""
         find_permission(self._table, "restore")
         given = call.head.get("report")
-        report = self._checkpoints.restored_in_cell(given if isinstance(given, dict) else {})
+        report = self._concerned.checkpoints.restored_in_cell(
+            given if isinstance(given, dict) else {}
+        )
         return {"told": wording.restored(report, 0, is_asked=True) + "."}, ()
 
     async def keep(self, call: Call) -> Answer:
@@ -75,7 +69,7 @@ class CheckpointCommands:
         time = call.text("time")
         find_permission(self._table, "keep", lambda one: one.path == time)
         seconds = keep_seconds(time) or 0
-        self._schedule.keep(seconds)
+        self._concerned.schedule.keep(seconds)
         if not seconds:
             return {"told": "The environment is kept for its cooldown only."}, ()
         return {

@@ -3,6 +3,7 @@
     core             decides: events in, commands out; no sockets, clock or tasks
     events           what can happen to a kernel
     commands         what it wants done
+    shared           what the core and its parts have in common
     driver           handles events in turn, carries the commands out
     jobs             launches, exchanges, host calls: one at a time
     tasks            tasks beside them, of which none fails unseen

@@ -71,8 +71,8 @@ class RunCode(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StopCode:
-    """Wait no longer for what runs there."""
+class GiveUp:
+    """Wait no longer for a launch, or for the text of a cell: `LaunchInterrupted`, `CodeFailed`."""
 
 
 # -- its life ----------------------------------------------------------------------
@@ -86,11 +86,6 @@ class Launch:
 @dataclass(frozen=True, slots=True)
 class Prepare:
     """The environment has most likely cooled down: get ready what the next one needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelLaunch:
-    """Give up launching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +174,8 @@ Command = (
     | StopWaiting
     | Wake
     | Interrupt
-    | StopCode
+    | GiveUp
     | Prepare
-    | CancelLaunch
     | Forget
     | Restore
     | CancelRestore

@@ -31,14 +31,10 @@ from ..errors import (
     ResultUnknown,
     WaitInterrupted,
 )
-from ..messaging.early_status import ANNOUNCE_SECONDS, EarlyStatus
+from ..messaging.early_status import ANNOUNCE_SECONDS
 from ..messaging.kernel_info import KernelInfo
-from ..messaging.publisher import Publisher
-from ..messaging.requests import Request, RequestTable
-from ..messaging.setup_code import SetupCode
-from ..messaging.subshells import Subshells
+from ..messaging.requests import Request
 from ..messaging.unlaunched import EarlyAnswers
-from ..messaging.widget_scripts import WidgetScripts
 from ..remote.wire import Record
 from . import commands as do
 from . import events as on
@@ -58,6 +54,7 @@ from .outputs import (
 from .pool_trouble import PoolTrouble
 from .recovery import Recovery
 from .send_queue import SendQueue
+from .shared import Shared
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -100,62 +97,30 @@ class Core:
     """One kernel. table: its unfinished requests."""
 
     def __init__(self, options: CoreOptions, log: logging.Logger) -> None:
-        self.table = RequestTable()
+        self._shared = shared = Shared(log)
+        self.table = shared.table
         self.doing = Doing.NOTHING
         self._options = options
         self._log = log
         self._now = 0.0
-        self._out: list[Command] = []
-        self._publisher = Publisher(self._out, self.table)
-        self._announcer = EarlyStatus(self._publisher, self.table)
-        self._subshells = Subshells()
-        self._notices: list[str] = []
-        self._setup, widgets = SetupCode(), WidgetScripts(self._publisher)
+        self._out = shared.out
+        self._publisher = shared.publisher
         self._early = EarlyAnswers(
             self._publisher,
-            self._setup,
-            widgets,
-            self._announcer,
+            shared.setup,
+            shared.widgets,
+            shared.announcer,
             is_embedded=options.is_embedded,
         )
-        self._backlog = SendQueue(
-            self.table,
-            self._publisher,
-            self._subshells,
-            self._announcer,
-            self._notices,
-            self._setup,
-        )
-        self._recovery = Recovery(options.restore, self._notices, self._out, log)
-        self._life = Lifecycle(
-            self.table,
-            self._publisher,
-            self._backlog,
-            self._recovery,
-            self._setup,
-            self._subshells,
-            self._announcer,
-            self._notices,
-            self._out,
-            log,
-        )
-        self._usage = Usage(
-            self.table, self._publisher, self._life, self._recovery, options.cooldown_seconds
-        )
-        self._forwarder = Forwarder(
-            self._publisher,
-            self.table,
-            self._announcer,
-            self._subshells,
-            self._setup,
-            widgets,
-            self._usage,
-            log,
-        )
+        self._backlog = SendQueue(shared)
+        self._recovery = Recovery(shared, options.restore)
+        self._life = Lifecycle(shared, self._backlog, self._recovery)
+        self._usage = Usage(shared, self._life, self._recovery, options.cooldown_seconds)
+        self._forwarder = Forwarder(shared, self._usage)
         self._trouble = PoolTrouble(self._publisher)
         self._interrupter = Interrupter(self.table, self._out)
         self._kernel_info = KernelInfo(self.table, self._publisher)
-        self._ending = Ending(self.table, self._publisher, self._life, self._out)
+        self._ending = Ending(shared, self._life)
         # Of servers that the user knows not to reach.
         self._told_ports: set[int] = set()
         self._was_idle = True
@@ -234,7 +199,7 @@ class Core:
                     self._life.loop.failed()
                 self._fail_with(event.error)
             case on.CallRepeated():
-                self._trouble.begin(event.error)
+                self._trouble.error = event.error
             case on.PoolWaits():
                 self._trouble.tell(event.error, event.waited_seconds, self._now)
             case on.Noticed():
@@ -366,7 +331,7 @@ class Core:
     def _check_times(self) -> None:
         if self._announce_at is not None and self._now >= self._announce_at:
             self._announce_at = None
-            self._announcer.announce()
+            self._shared.announcer.announce()
         if self._delivery.next_at is not None:
             self._take_incoming()
         loop = self._life.loop
@@ -447,7 +412,7 @@ class Core:
 
     def _exchanged(self, records: list[Record]) -> None:
         self._end_turn()
-        self._trouble.end()
+        self._trouble.error = None
         self._life.answered()
         if self._life.loop is not None:
             self._life.loop.ended(self._now, has_records=bool(records))
@@ -457,7 +422,10 @@ class Core:
     def _take_incoming(self) -> None:
         """Hand on what has come, as quickly as it may be."""
         loop = self._life.loop
-        while loop is not None and (record := self._next_record(loop)) is not None:
+        while loop is not None:
+            record = self._delivery.take(self._now, is_limited=loop.exchange.is_catching_up)
+            if record is None:
+                break
             self._take_record(record)
             self._kernel_info.answer_due()
             if loop is not self._life.loop or self._ending.has_come:
@@ -469,9 +437,6 @@ class Core:
             self._interrupter.send_due(self._delivery.ended())
         elif loop is not None:
             self._took_all(loop)
-
-    def _next_record(self, loop: ExchangeLoop) -> Record | None:
-        return self._delivery.take(self._now, is_limited=loop.exchange.is_catching_up)
 
     def _took_all(self, loop: ExchangeLoop) -> None:
         if not loop.exchange.has_more and self._delivery.is_through():
@@ -574,9 +539,9 @@ class Core:
             return
         loop.send(event.record)
         if event.msg_id:
-            loop.begin_awaiting(event.msg_id)
+            loop.awaited.add(event.msg_id)
             if self.doing is Doing.EXCHANGE and not loop.exchange.is_called:
-                loop.wait_longer()
+                loop.exchange.wait_longer()
         if event.is_urgent and loop.exchange.is_held:
             self._wake()
 
@@ -584,7 +549,7 @@ class Core:
         """The remote kernel has said something of a message of the checkpoint engine's."""
         is_last = record.head.get("channel") != "iopub" or record.head.get("state") == "idle"
         if self._life.loop is not None and is_last:
-            self._life.loop.end_awaiting(msg_id)
+            self._life.loop.awaited.discard(msg_id)
 
     def _end_restore(self) -> None:
         """A restore has ended, unless it is tried again."""
@@ -602,19 +567,20 @@ class Core:
             # At once: what comes meanwhile is not meant, and the launch may be over already.
             self._fail_waiting()
             if self.doing is Doing.LAUNCH:
-                self._out.append(do.CancelLaunch())
+                self._out.append(do.GiveUp())
         elif self._life.plain is not None:
-            self._out.append(do.StopCode())
+            self._out.append(do.GiveUp())
         elif self._life.loop is None:
             return
         elif self._recovery.is_restoring:
             self._out.append(do.StopWaiting(None))
-            self._interrupter.ask_restore(self._now, has_begun=self._life.loop.is_awaiting)
+            has_begun = bool(self._life.loop.awaited)
+            self._interrupter.ask_restore(self._now, has_begun=has_begun)
         elif (first := self._interrupter.ask(self._delivery.ended())) is not None:
             # Not begun as far as we know: a signal now might come before it, which
             # ipykernel ignores. It is sent when its busy has arrived.
             self._out.append(do.StopWaiting(first.place if first.is_sent else None))
-            if self._setup.running:
+            if self._shared.setup.running:
                 self._interrupter.signal()
             self._wake()
 
@@ -626,7 +592,7 @@ class Core:
     def _check_interrupt(self) -> None:
         loop = self._life.loop
         if self._interrupter.is_again_due(self._now) and loop and self._recovery.is_restoring:
-            self._interrupter.ask_restore(self._now, has_begun=loop.is_awaiting)
+            self._interrupter.ask_restore(self._now, has_begun=bool(loop.awaited))
         cell = self._interrupter.unfelt(self._now)
         if cell is not None:
             self._trouble.tell_interrupted(cell)
@@ -694,7 +660,7 @@ class Core:
             self._calls.clear()
             self._fail_all(AcaKernelError("The kernel failed; its log says how. Restart it."))
         else:
-            self._notices.append(f"The kernel could not {event.what}; its log says why.")
+            self._shared.notices.append(f"The kernel could not {event.what}; its log says why.")
 
     # -- plain mode --------------------------------------------------------------------
 

@@ -86,16 +86,7 @@ class Driver:
         )
         self._calls = calls.Calls(concerned, log)
         self._tasks = Tasks(inbox, log)
-        self._jobs = Jobs(
-            backend,
-            launcher,
-            self._checkpoints,
-            self._schedule,
-            self._calls,
-            self._tasks,
-            inbox,
-            log,
-        )
+        self._jobs = Jobs(concerned, launcher, self._calls, self._tasks, inbox, log)
         self._restoring: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = asyncio.Event()
@@ -164,7 +155,7 @@ class Driver:
             except Exception:  # noqa: BLE001 - it is logged, and the others are carried out
                 self._log.exception("the driver failed at %s", type(command).__name__)
 
-    def _carry_out(self, command: do.Command) -> None:  # noqa: C901, PLR0912, PLR0915 - one place
+    def _carry_out(self, command: do.Command) -> None:  # noqa: C901, PLR0912 - one place
         relay = self._jobs.relay
         match command:
             case Forward() | ForwardReply() | Publish() | Reply():
@@ -197,10 +188,8 @@ class Driver:
                     relay.stop_waiting(command.place)
             case do.Prepare():
                 self._jobs.prepare_launch()
-            case do.CancelLaunch():
-                self._jobs.cancel_launch()
-            case do.StopCode():
-                self._jobs.stop_code()
+            case do.GiveUp():
+                self._jobs.give_up()
             case do.Forget():
                 self._jobs.forget()
             case do.Deliver():

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from . import commands as do
 
 if TYPE_CHECKING:
-    from ..messaging.publisher import Publisher
-    from ..messaging.requests import Request, RequestTable
-    from .commands import Command
+    from ..messaging.requests import Request
     from .lifecycle import Lifecycle
+    from .shared import Shared
 
 # From the end of a cell that calls `exit` to the kernel's, as in ipykernel: a front end that sees
 # its process end reads nothing more, and needs the reply to end, too.
@@ -24,18 +23,14 @@ _FAREWELL_SECONDS = 0.5
 class Ending:
     """Whether the kernel ends, and when."""
 
-    def __init__(
-        self, table: RequestTable, publisher: Publisher, life: Lifecycle, out: list[Command]
-    ) -> None:
+    def __init__(self, shared: Shared, life: Lifecycle) -> None:
         self.has_come = False
         # Of a cell that has called `exit`, and of a shutdown.
         self._exit_at: float | None = None
         self._farewell_until: float | None = None
         self._for_restart = False
-        self._table = table
-        self._publisher = publisher
+        self._shared = shared
         self._life = life
-        self._out = out
 
     @property
     def is_decided(self) -> bool:
@@ -51,11 +46,11 @@ class Ending:
         """Answer a shutdown_request. The first one says whether the kernel is restarted."""
         restart = bool(request.content.get("restart", False))
         reply = {"status": "ok", "restart": restart}
-        self._publisher.begin(request)
-        self._publisher.reply(request, reply)
+        self._shared.publisher.begin(request)
+        self._shared.publisher.reply(request, reply)
         # Other front ends of this kernel learn of it on iopub, as from ipykernel.
-        self._publisher.publish("shutdown_reply", reply, request)
-        self._publisher.end(request)
+        self._shared.publisher.publish("shutdown_reply", reply, request)
+        self._shared.publisher.end(request)
         if self._farewell_until is None:
             self._for_restart = restart
             self._farewell_until = now + _FAREWELL_SECONDS
@@ -69,7 +64,7 @@ class Ending:
         if self._exit_at is not None:
             is_due = now >= self._exit_at
         elif self._farewell_until is not None:
-            is_awaited = any(one.is_execute and one.is_interrupted for one in self._table)
+            is_awaited = any(one.is_execute and one.is_interrupted for one in self._shared.table)
             is_due = now >= self._farewell_until or not is_awaited
         else:
             is_due = False
@@ -81,5 +76,5 @@ class Ending:
         self.has_come = True
         self._exit_at = self._farewell_until = None
         if self._life.is_suspect:
-            self._out.append(do.Forget())
-        self._out.append(do.Exit(self._for_restart))
+            self._shared.out.append(do.Forget())
+        self._shared.out.append(do.Exit(self._for_restart))

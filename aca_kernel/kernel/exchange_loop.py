@@ -24,7 +24,11 @@ _MOST_DOUBLINGS = 20
 
 
 class ExchangeLoop:
-    """The exchanges of one generation. exchange: both streams of it."""
+    """The exchanges of one generation.
+
+    exchange: both streams of it. awaited: ids of messages of the checkpoint engine's that the
+    remote kernel has, or will get, and has not answered: exchanges wait for that.
+    """
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -36,8 +40,7 @@ class ExchangeLoop:
         self._retry_at = 0.0
         self._began = 0.0
         self._polls = IdlePolls()
-        # Messages of the checkpoint engine's that the remote kernel has not answered.
-        self._awaited: set[str] = set()
+        self.awaited: set[str] = set()
         self._was_waiting = False
         self._probe_at: float | None = None
 
@@ -57,28 +60,15 @@ class ExchangeLoop:
         """Do nothing for what has come in until more comes."""
         self._has_come_in = False
 
-    @property
-    def is_awaiting(self) -> bool:
-        """Whether the remote kernel has, or will get, something of the checkpoint engine's."""
-        return bool(self._awaited)
-
-    def begin_awaiting(self, msg_id: str) -> None:
-        """Have exchanges wait for the answer to a message of the checkpoint engine's."""
-        self._awaited.add(msg_id)
-
-    def end_awaiting(self, msg_id: str) -> None:
-        """It has been answered."""
-        self._awaited.discard(msg_id)
-
     def restart(self) -> None:
         """Have another remote kernel started; what the last one was doing is not waited for."""
-        self._awaited.clear()
+        self.awaited.clear()
         self.send(Record({"kind": "restart"}))
 
     def withdraw(self) -> None:
         """Take back what is queued: it was reported as failed, and must not run later."""
         self.exchange.withdraw()
-        self._awaited.clear()
+        self.awaited.clear()
         self._polls.stop()
         self._has_come_in = False
 
@@ -90,7 +80,7 @@ class ExchangeLoop:
         is_waiting: requests have been sent and are unfinished.
         """
         exchange = self.exchange
-        is_waited_for = is_waiting or self.is_awaiting
+        is_waited_for = is_waiting or bool(self.awaited)
         may_repeat = not self._has_failed and now >= self._retry_at
         # An answer ends the exchange, also one that comes while half of a long queue is sent.
         wants_more = is_waited_for or exchange.has_more or exchange.has_unsent
@@ -112,11 +102,7 @@ class ExchangeLoop:
         """Let what was sent meanwhile go along with the pending exchange, and wait for it."""
         self._was_waiting = True
         self._has_come_in = False
-        self.wait_longer()
-
-    def wait_longer(self) -> None:
-        """Let the calls of the pending exchange that are still to be made wait for an answer."""
-        self.exchange.wait_at_least(self.exchange.windows.window_seconds)
+        self.exchange.wait_longer()
 
     def ended(self, now: float, *, has_records: bool) -> None:
         """It has come to its end."""

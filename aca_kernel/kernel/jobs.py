@@ -9,46 +9,44 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Any, TypeVar
 
-from ..checkpoint.checkpoints import Checkpoints
-from ..checkpoint.schedule import Schedule
 from ..environment.environment import Environment
-from ..environment.launch import Launched, Launcher
+from ..environment.launch import Launcher
 from ..environment.relay import Relay
 from ..errors import AcaKernelError, EnvironmentGone
-from ..host.call import Call, Later
+from ..host.call import Call, Concerned, Later
 from ..host.calls import Calls
 from ..messaging.inbox import Inbox
-from ..pool.backend import Backend
-from ..pool.tool_result import ToolResult
 from . import commands as do
 from . import events as on
 from .plain_mode import CELL_TIMEOUT_SECONDS
 from .tasks import Tasks
+
+T = TypeVar("T")
 
 # What a cell has asked for, and needs no environment to go on, is waited for so long.
 _LONGEST_BESIDE_SECONDS = 0.25
 
 
 class Jobs:
-    """Does the jobs of one kernel. relay: of the present environment, None in plain mode too."""
+    """Does the jobs of one kernel. relay: of the present environment, None in plain mode too.
+
+    kernel: its backend, checkpoints and schedule.
+    """
 
     def __init__(
         self,
-        backend: Backend,
+        kernel: Concerned,
         launcher: Launcher,
-        checkpoints: Checkpoints,
-        schedule: Schedule,
         calls: Calls,
         tasks: Tasks,
         inbox: Inbox[on.Event],
         log: logging.Logger,
     ) -> None:
         self.relay: Relay | None = None
-        self._backend = backend
+        self._kernel = kernel
         self._launcher = launcher
-        self._checkpoints = checkpoints
-        self._schedule = schedule
         self._calls = calls
         self._tasks = tasks
         self._inbox = inbox
@@ -58,8 +56,8 @@ class Jobs:
         # The one that was forgotten last.
         self._left: Relay | None = None
         self._left_id = ""
-        self._launching: asyncio.Task[Launched] | None = None
-        self._running_code: asyncio.Task[ToolResult] | None = None
+        # What of the present job may be given up.
+        self._waiting_for: asyncio.Future[Any] | None = None
         # What is looked for to go along with the next exchange.
         self._looking: asyncio.Task[None] | None = None
 
@@ -95,7 +93,7 @@ class Jobs:
 
     def prepare_launch(self) -> None:
         """Have an id for the next environment, which takes no place."""
-        if not self._backend.is_embedded:
+        if not self._kernel.backend.is_embedded:
             self._launcher.prepare_id()
 
     def look_ahead(self, commands: tuple[str, ...]) -> None:
@@ -111,23 +109,14 @@ class Jobs:
         if record is not None:
             relay.exchange.send(record)
 
-    def cancel_launch(self) -> None:
-        """Give up launching: `LaunchInterrupted`."""
-        if self._launching is not None:
-            self._launching.cancel()
+    def give_up(self) -> None:
+        """Wait no longer for a launch, or for the text of a cell."""
+        if self._waiting_for is not None:
+            self._waiting_for.cancel()
         elif not self._wanted.empty():
             # It has not begun.
-            self._wanted.get_nowait()
-            self._inbox.put_nowait(on.LaunchInterrupted(time.monotonic()))
-
-    def stop_code(self) -> None:
-        """Wait no longer for the text of a cell."""
-        if self._running_code is not None:
-            self._running_code.cancel()
-        elif not self._wanted.empty():
-            # It has not begun.
-            self._wanted.get_nowait()
-            self._inbox.put_nowait(on.CodeFailed(time.monotonic(), None))
+            is_launch = isinstance(self._wanted.get_nowait(), do.Launch)
+            self._inbox.put_nowait(_launch_interrupted() if is_launch else _code_stopped())
 
     def forget(self) -> None:
         """The environment has ended, or is given up: no kernel is to have it."""
@@ -137,13 +126,13 @@ class Jobs:
             self._environment.release(keep=False)
             self._left_id = self._environment.environment_id
         self._left, self.relay, self._environment = self.relay, None, None
-        self._schedule.end()
-        self._checkpoints.forget_environment()
+        self._kernel.schedule.end()
+        self._kernel.checkpoints.forget_environment()
 
     async def close(self, *, for_restart: bool) -> None:
         """End the remote kernel, if that can be done at once, and release its environment."""
-        if self._launching is not None:
-            self._launching.cancel()
+        if self._waiting_for is not None:
+            self._waiting_for.cancel()
         self._launcher.close()
         if self.relay is not None:
             self.relay.close()
@@ -152,14 +141,14 @@ class Jobs:
             self._environment.release(keep=True, for_restart=for_restart)
 
     async def _kill(self, relay: Relay | None) -> None:
-        if relay is not None and not self._backend.is_embedded:
+        if relay is not None and not self._kernel.backend.is_embedded:
             await relay.side.kill()
 
     # -- jobs ------------------------------------------------------------------------
 
     async def _exchange(self) -> on.Event:
         relay = self._present()
-        await self._checkpoints.await_question(_LONGEST_BESIDE_SECONDS)
+        await self._kernel.checkpoints.await_question(_LONGEST_BESIDE_SECONDS)
         await self._await_facts()
         generation = relay.exchange.nonce
         try:
@@ -207,51 +196,55 @@ class Jobs:
             now = time.monotonic()
             self._inbox.put_nowait(on.HostAnswered(now, generation, (answer,), is_late=True))
 
-    async def _launch(self) -> on.Event:
-        launching = self._launching = self._launcher.launch()
+    async def _unless_given_up(self, work: asyncio.Future[T]) -> T | None:
+        """Return what comes of it, None if it is given up."""
+        self._waiting_for = work
         try:
-            await asyncio.wait([launching])
+            await asyncio.wait([work])
         finally:
-            self._launching = None
-            launching.cancel()
-        if launching.cancelled():
-            return on.LaunchInterrupted(time.monotonic())
+            self._waiting_for = None
+            work.cancel()
+        return None if work.cancelled() else work.result()
+
+    async def _launch(self) -> on.Event:
         try:
-            launched = launching.result()
+            launched = await self._unless_given_up(self._launcher.launch())
         except AcaKernelError as error:
             return on.LaunchFailed(time.monotonic(), error)
+        if launched is None:
+            return _launch_interrupted()
         self._environment, self.relay = launched.environment, launched.relay
         if launched.relay is None:
             return on.EnvironmentReady(time.monotonic(), None, launched.notices)
-        self._schedule.begin(launched.environment)
-        self._checkpoints.begin_environment(launched.relay.near_files)
+        self._kernel.schedule.begin(launched.environment)
+        self._kernel.checkpoints.begin_environment(launched.relay.near_files)
         return on.EnvironmentReady(
             time.monotonic(), launched.relay.exchange, launched.notices, launched.is_taken_over
         )
 
     async def _leave(self, job: do.Leave) -> on.Event:
         await self._kill(self._left)
-        await self._backend.discard_environment(self._left_id)
+        await self._kernel.backend.discard_environment(self._left_id)
         if job.keeps_state:
-            self._checkpoints.cells_since = 0
+            self._kernel.checkpoints.cells_since = 0
         else:
-            await self._checkpoints.clear()
+            await self._kernel.checkpoints.clear()
         return on.Left(time.monotonic())
 
     async def _run_code(self, code: str) -> on.Event:
         if self._environment is None:
             raise EnvironmentGone("The session environment has ended.")
-        running = self._running_code = asyncio.ensure_future(
-            self._environment.run_python(code, timeout_seconds=CELL_TIMEOUT_SECONDS)
-        )
+        running = self._environment.run_python(code, timeout_seconds=CELL_TIMEOUT_SECONDS)
         try:
-            await asyncio.wait([running])
-        finally:
-            self._running_code = None
-            running.cancel()
-        if running.cancelled():
-            return on.CodeFailed(time.monotonic(), None)
-        try:
-            return on.CodeRan(time.monotonic(), running.result())
+            result = await self._unless_given_up(asyncio.ensure_future(running))
         except AcaKernelError as error:
             return on.CodeFailed(time.monotonic(), error)
+        return _code_stopped() if result is None else on.CodeRan(time.monotonic(), result)
+
+
+def _launch_interrupted() -> on.Event:
+    return on.LaunchInterrupted(time.monotonic())
+
+
+def _code_stopped() -> on.Event:
+    return on.CodeFailed(time.monotonic(), None)

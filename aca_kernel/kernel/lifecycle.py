@@ -13,7 +13,6 @@ recovery.py.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,17 +26,13 @@ from ..errors import (
     RemoteProtocolError,
 )
 from ..host.call import Restart
-from ..messaging.early_status import EarlyStatus
 from ..messaging.loss_wording import failed_start
-from ..messaging.publisher import Publisher
-from ..messaging.requests import RequestTable
-from ..messaging.setup_code import SetupCode
-from ..messaging.subshells import Subshells
-from .commands import Command, FailCarried, Forget, LoseVariables
+from .commands import FailCarried, Forget, LoseVariables
 from .exchange_loop import ExchangeLoop
 from .plain_mode import PlainMode
 from .recovery import Recovery
 from .send_queue import SendQueue
+from .shared import Shared
 
 # So many environments may be gone before anything has come from them, one after the other.
 _MOST_LOST_UNUSED = 3
@@ -57,33 +52,15 @@ class Lifecycle:
     were brought there.
     """
 
-    def __init__(
-        self,
-        table: RequestTable,
-        publisher: Publisher,
-        backlog: SendQueue,
-        recovery: Recovery,
-        setup: SetupCode,
-        subshells: Subshells,
-        announcer: EarlyStatus,
-        notices: list[str],
-        out: list[Command],
-        log: logging.Logger,
-    ) -> None:
+    def __init__(self, shared: Shared, backlog: SendQueue, recovery: Recovery) -> None:
         self.loop: ExchangeLoop | None = None
         self.plain: PlainMode | None = None
         self.remote_info: dict[str, Any] | None = None
         self.holds_state = False
-        self._table = table
-        self._publisher = publisher
+        self._shared = shared
+        self._table = shared.table
         self._backlog = backlog
         self._recovery = recovery
-        self._setup = setup
-        self._subshells = subshells
-        self._announcer = announcer
-        self._notices = notices
-        self._out = out
-        self._log = log
         self._failed_starts = 0
         # Whether no remote kernel has been ready in it yet, and whether it was another kernel's.
         self._is_unused = True
@@ -129,13 +106,13 @@ class Lifecycle:
         """There is another one; exchange: None where only plain mode is possible."""
         self._failed_starts = 0
         self._is_unused, self._is_taken_over = True, is_taken_over
-        self._notices += notices
+        self._shared.notices += notices
         if exchange is None:
-            self.plain = PlainMode(self._publisher, self._backlog)
+            self.plain = PlainMode(self._shared.publisher, self._backlog)
             self._recovery.tell()
         else:
             self.loop = ExchangeLoop(exchange)
-        self._setup.begin_anew()
+        self._shared.setup.begin_anew()
 
     def ready(self, head: dict[str, Any]) -> None:
         """The remote kernel answers. head: of the record that says so."""
@@ -143,7 +120,7 @@ class Lifecycle:
         self.remote_info = info if isinstance(info, dict) else None
         self._failed_starts = 0
         self._is_unused = False
-        self._log.info("remote kernel is ready, pid %s", head.get("pid"))
+        self._shared.log.info("remote kernel is ready, pid %s", head.get("pid"))
 
     # -- its end -------------------------------------------------------------------
 
@@ -151,7 +128,7 @@ class Lifecycle:
         """End what ran in it; return what is wrong if it happens again and again."""
         loop, held_state = self.loop, self.holds_state
         self._forget()
-        self._log.info("environment lost: %s", error.message)
+        self._shared.log.info("environment lost: %s", error.message)
         if loop is not None:
             is_safe = loop.exchange.is_safe_to_repeat
             self._backlog.put_back(one for one in self._table if one.is_sent and is_safe(one.place))
@@ -177,7 +154,7 @@ class Lifecycle:
         The remote kernel begins no other cell by then (remote/magic.py), so none runs twice.
         has_failed: its cell has.
         """
-        self._log.info("the environment is left on request")
+        self._shared.log.info("the environment is left on request")
         self._forget()
         self._backlog.put_back(
             one for one in self._table if one.is_sent and not one.is_replied and one.waits_in_turn
@@ -196,7 +173,7 @@ class Lifecycle:
         new environment.
         """
         code = int(head.get("code", 0))
-        self._log.warning("the remote kernel ended with status %s", code)
+        self._shared.log.warning("the remote kernel ended with status %s", code)
         if not head.get("ready"):
             return self._bury_unready(code, str(head.get("failure", "")), str(head.get("text", "")))
         told = self._recovery.died(code)
@@ -211,26 +188,27 @@ class Lifecycle:
 
     def _bury_unready(self, code: int, failure: str, log: str) -> RemoteKernelNotStarted | None:
         """Try once more, then give the environment up. failure: why there was no process at all."""
-        self._log.warning("the remote kernel did not start: %s", failure or log)
+        self._shared.log.warning("the remote kernel did not start: %s", failure or log)
         self._failed_starts += 1
         # The agent holds back what is sent to a remote kernel that is not ready.
         self._backlog.put_back(one for one in self._table if one.is_sent)
-        self._recovery.start_failed()
+        # The next one gets what this one was to.
+        self._recovery.abandon()
         if failure or self._failed_starts >= _MOST_FAILED_STARTS:
             return self._give_up(failed_start(code, failure or log))
         self._start_another()
         return None
 
     def _start_another(self) -> None:
-        self._out += [
+        self._shared.out += [
             LoseVariables(),
             FailCarried(CheckpointFailed("The remote kernel ended meanwhile.")),
         ]
-        self._subshells.forget()
-        self._announcer.forget()
+        self._shared.subshells.forget()
+        self._shared.announcer.forget()
         if self.loop is not None:
             self.loop.restart()
-        self._setup.begin_anew()
+        self._shared.setup.begin_anew()
 
     def _give_up(self, reason: str) -> RemoteKernelNotStarted | None:
         """Leave an environment in which no remote kernel starts; reason: without a full stop."""
@@ -249,16 +227,16 @@ class Lifecycle:
             )
         else:
             which = "an earlier kernel has left" if self._is_taken_over else "was used until now"
-            self._notices.append(
+            self._shared.notices.append(
                 f"No remote kernel starts in the environment that {which}: {reason}. "
                 "It was given up. This cell runs in a new one."
             )
         return None
 
     def _forget(self, told: str = "The session environment has ended.") -> None:
-        self._out += [Forget(), FailCarried(EnvironmentGone(told))]
+        self._shared.out += [Forget(), FailCarried(EnvironmentGone(told))]
         self.loop = self.plain = self.remote_info = None
         self.holds_state = False
         self._recovery.lost_while_restoring()
-        self._subshells.forget()
-        self._announcer.forget()
+        self._shared.subshells.forget()
+        self._shared.announcer.forget()

@@ -6,19 +6,14 @@ They keep their frames. A few of them say that their request has begun, failed o
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..checkpoint.carrier import is_own
-from ..messaging.early_status import EarlyStatus
-from ..messaging.publisher import Publisher
 from ..messaging.request_state import Event, Heard
-from ..messaging.requests import Request, RequestTable
-from ..messaging.setup_code import SetupCode
-from ..messaging.subshells import Subshells
-from ..messaging.widget_scripts import WidgetScripts
+from ..messaging.requests import Request
 from ..remote.wire import Record
+from .shared import Shared
 from .usage import Usage
 
 # What a cell takes whose busy and idle come together.
@@ -77,30 +72,13 @@ Seen = Began | Failed | Ended | Serving | SetupBegan | None
 class Forwarder:
     """Forwards, and tells what it sees.
 
-    setup: what it mutes is shown to nobody.
     asks_exit: whether the user's code asked the kernel to quit.
     """
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        table: RequestTable,
-        announcer: EarlyStatus,
-        subshells: Subshells,
-        setup: SetupCode,
-        widgets: WidgetScripts,
-        usage: Usage,
-        log: logging.Logger,
-    ) -> None:
+    def __init__(self, shared: Shared, usage: Usage) -> None:
         self.asks_exit = False
-        self._publisher = publisher
-        self._table = table
-        self._announcer = announcer
-        self._subshells = subshells
-        self._setup = setup
-        self._widgets = widgets
+        self._shared = shared
         self._usage = usage
-        self._log = log
         # The parent header of what threads say, and its id: of the request that began last.
         self._latest = (b"{}", "")
 
@@ -112,16 +90,16 @@ class Forwarder:
         if is_own(parent):
             # What a thread says while state is stored is of the cell before that.
             frames[1], parent = self._latest
-        if parent in self._setup.muted:
-            return SetupBegan() if self._setup.note(parent, head.get("state")) else None
-        request = self._table.find_any(parent)
+        if parent in self._shared.setup.muted:
+            return SetupBegan() if self._shared.setup.note(parent, head.get("state")) else None
+        request = self._shared.table.find_any(parent)
         if channel == "iopub":
             seen = self._forward_iopub(msg_type, head.get("state"), frames, request, now)
             return _serving(head["serves"], request) if "serves" in head else seen
         if request is None:
-            self._log.warning("a %s belongs to no request and is dropped", msg_type)
+            self._shared.log.warning("a %s belongs to no request and is dropped", msg_type)
         elif channel == "stdin":
-            self._publisher.forward_reply("stdin", request, frames)
+            self._shared.publisher.forward_reply("stdin", request, frames)
         elif request.state.heard in _ENDED or request.is_replied:
             self._forward_late(msg_type, frames, request)
         else:
@@ -132,21 +110,21 @@ class Forwarder:
         """Forward a reply that comes behind its idle, once."""
         if request.state.may(Event.TELL_REPLY):
             request.state.happens(Event.TELL_REPLY)
-            self._publisher.forward_reply(request.channel, request, frames)
+            self._shared.publisher.forward_reply(request.channel, request, frames)
         else:
-            self._log.warning("a second %s is dropped", msg_type)
+            self._shared.log.warning("a second %s is dropped", msg_type)
 
     def _forward_reply(self, msg_type: str, frames: list[bytes], request: Request) -> Failed | None:
-        self._publisher.begin(request)
+        self._shared.publisher.begin(request)
         request.state.happens(Event.TELL_REPLY)
         failed = None
         if msg_type == "execute_reply":
             failed = self._look_at_reply(request, frames)
         elif msg_type == "create_subshell_reply":
-            self._subshells.created(frames)
+            self._shared.subshells.created(frames)
         elif msg_type == "usage_reply":
             self._usage.heard(frames)
-        self._publisher.forward_reply(request.channel, request, frames)
+        self._shared.publisher.forward_reply(request.channel, request, frames)
         return failed
 
     def _forward_iopub(
@@ -156,11 +134,11 @@ class Forwarder:
             return self._forward_busy(frames, request, now)
         if request is not None and state == "idle":
             return self._forward_idle(frames, request, now)
-        if msg_type == "execute_input" and self._announcer.is_told(request, frames):
+        if msg_type == "execute_input" and self._shared.announcer.is_told(request, frames):
             return None
         if msg_type == "comm_open":
-            self._widgets.opened(frames, request)
-        self._publisher.forward(f"kernel.{msg_type}", frames)
+            self._shared.widgets.opened(frames, request)
+        self._shared.publisher.forward(f"kernel.{msg_type}", frames)
         return None
 
     def _forward_busy(self, frames: list[bytes], request: Request, now: float) -> Began | None:
@@ -169,27 +147,27 @@ class Forwarder:
         request.begin(now)
         if request.state.may(Event.TELL_BUSY):
             request.state.happens(Event.TELL_BUSY)
-            self._publisher.forward("kernel.status", frames)
+            self._shared.publisher.forward("kernel.status", frames)
         return Began(request) if has_begun else None
 
     def _forward_idle(self, frames: list[bytes], request: Request, now: float) -> Ended | None:
         if request.state.heard in _ENDED:
             return None
-        self._publisher.begin(request)
+        self._shared.publisher.begin(request)
         is_owed = request.wants_reply and not request.is_replied
         if is_owed and request.is_interrupted:
             # ipykernel replies to none but cells then.
-            self._publisher.reply(request, _INTERRUPTED)
+            self._shared.publisher.reply(request, _INTERRUPTED)
         request.state.happens(Event.TELL_IDLE)
-        self._publisher.forward("kernel.status", frames)
-        self._table.finish(request)
+        self._shared.publisher.forward("kernel.status", frames)
+        self._shared.table.finish(request)
         seconds = now - request.started if request.started else 0.0
         return Ended(request, max(seconds, _SHORTEST_SECONDS))
 
     def _look_at_reply(self, request: Request, frames: list[bytes]) -> Failed | None:
         """Do what ipykernel does after a cell, as far as it concerns what is still here."""
         content = json.loads(frames[3])
-        self._announcer.replied(content.get("execution_count"))
+        self._shared.announcer.replied(content.get("execution_count"))
         if b'"ask_exit"' in frames[3]:
             payload = content.get("payload", [])
             self.asks_exit = any(

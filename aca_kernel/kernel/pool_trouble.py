@@ -11,21 +11,13 @@ _REPEAT_SECONDS = 60.0
 
 
 class PoolTrouble:
-    """The error that calls are repeated for, if there is one."""
+    """error: what calls are repeated for; None: the pool has answered."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._error: AcaKernelError | None = None
+        self.error: AcaKernelError | None = None
         # When the user was told, by the reason.
         self._told: dict[str, float] = {}
-
-    def begin(self, error: AcaKernelError) -> None:
-        """A call has failed."""
-        self._error = error
-
-    def end(self) -> None:
-        """The pool has answered."""
-        self._error = None
 
     def forget_told(self) -> None:
         """Whatever is waited for from now on is told at once."""
@@ -33,7 +25,7 @@ class PoolTrouble:
 
     def tell(self, error: AcaKernelError, waited_seconds: float, now: float) -> None:
         """Tell the user, in the first waiting cell, what it waits for."""
-        self._error = error
+        self.error = error
         last = self._told.get(error.reason)
         if last is not None and now - last < _REPEAT_SECONDS:
             return
@@ -43,9 +35,9 @@ class PoolTrouble:
 
     def tell_interrupted(self, cell: Request) -> None:
         """Tell the user why a cell that was interrupted goes on, if that is the pool's doing."""
-        if self._error is not None:
+        if self.error is not None:
             text = (
-                f"{self._error.message} The cell is interrupted as soon as the pool answers; "
+                f"{self.error.message} The cell is interrupted as soon as the pool answers; "
                 "restart the kernel to wait no longer."
             )
-            self._publisher.tell(Notice(text, self._error.reason), cell)
+            self._publisher.tell(Notice(text, self.error.reason), cell)

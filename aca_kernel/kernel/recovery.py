@@ -6,14 +6,14 @@ what the user is to be told about it goes along with the next cell.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from ..checkpoint import wording
 from ..errors import AcaKernelError, CheckpointFailed
 from ..messaging.loss_wording import death_of, loss_of, loss_sentence
 from ..messaging.publisher import STATE_LOST, Notice
-from .commands import CancelRestore, Command, Restore
+from .commands import CancelRestore, Restore
+from .shared import Shared
 
 # So many variables may end the remote kernel, one after the other, before it is given up.
 _MOST_DEATHS = 4
@@ -27,20 +27,16 @@ class Recovery:
     is_due: whether it is to be brought back before the next request.
     has_any: whether there is a checkpoint. problem: why the last attempt to take one, or to bring
     it back, failed; empty if it did not.
-    mode: the setting `restore`. notices: sentences are added here, for the next cell.
-    out: takes `Restore` and `CancelRestore`.
+    mode: the setting `restore`.
     """
 
-    def __init__(
-        self, mode: str, notices: list[str], out: list[Command], log: logging.Logger
-    ) -> None:
+    def __init__(self, shared: Shared, mode: str) -> None:
         self.is_due = False
         self.has_any = False
         self.problem = ""
+        self._shared = shared
+        self._notices = shared.notices
         self._mode = mode
-        self._notices = notices
-        self._out = out
-        self._log = log
         # Restores are numbered; of the one that requests wait for, None if there is none.
         self._restores = 0
         self._number: int | None = None
@@ -79,10 +75,6 @@ class Recovery:
         )
         return f"{text} {_ON_REQUEST}" if self._may_be_asked() else text
 
-    def start_failed(self) -> None:
-        """A remote kernel has ended before it was ready: the next one gets what this one was to."""
-        self.abandon()
-
     def tell_later(self, death: str) -> None:
         """Have the next cell told of a death that no cell was told of. death: from `died`."""
         text = death.replace("The next cell runs", "This cell runs")
@@ -119,13 +111,13 @@ class Recovery:
     def _restore(self, *, after_death: bool) -> None:
         self._restores += 1
         self._number = self._restores
-        self._out.append(Restore(self._number, after_death))
+        self._shared.out.append(Restore(self._number, after_death))
 
     def abandon(self) -> None:
         """Restore at another time."""
         if self._number is not None:
             self._number = None
-            self._out.append(CancelRestore())
+            self._shared.out.append(CancelRestore())
 
     def restored(self, report: dict[str, Any] | None, cells_since: int) -> None:
         """It has been brought back."""
@@ -148,7 +140,7 @@ class Recovery:
         if isinstance(error, CheckpointFailed) and has_died and before < _MOST_DEATHS:
             self._restore(after_death=True)
             return
-        self._log.warning("%s %s", error.message, error.detail)
+        self._shared.log.warning("%s %s", error.message, error.detail)
         self._give_up(error.message)
 
     def lost_while_restoring(self) -> None:

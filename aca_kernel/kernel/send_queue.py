@@ -13,13 +13,11 @@ from typing import Any
 
 from ..environment.exchange import Exchange
 from ..errors import AcaKernelError, RequestLost, ResultUnknown
-from ..messaging.early_status import EarlyStatus
-from ..messaging.publisher import Publisher
-from ..messaging.requests import Request, RequestTable
-from ..messaging.setup_code import SetupCode
-from ..messaging.subshells import Subshells, is_beyond
+from ..messaging.requests import Request
+from ..messaging.subshells import is_beyond
 from ..remote.wire import Record
 from .exchange_loop import ExchangeLoop
+from .shared import Shared
 from .shell_lines import shell_lines
 
 
@@ -33,27 +31,10 @@ class ShellCell:
 
 
 class SendQueue:
-    """The requests that have not been sent yet, in the order in which they came.
+    """The requests that have not been sent yet, in the order in which they came."""
 
-    notices: sentences for the user, shown with the next cell and then removed.
-    setup: what runs ahead of the user's cells.
-    """
-
-    def __init__(
-        self,
-        table: RequestTable,
-        publisher: Publisher,
-        subshells: Subshells,
-        announcer: EarlyStatus,
-        notices: list[str],
-        setup: SetupCode,
-    ) -> None:
-        self._table = table
-        self._publisher = publisher
-        self._subshells = subshells
-        self._announcer = announcer
-        self._notices = notices
-        self._setup = setup
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._waiting: deque[Request] = deque()
 
     def __len__(self) -> int:
@@ -79,15 +60,15 @@ class SendQueue:
         found = None
         while self._waiting:
             request = self._waiting.popleft()
-            for record in self._setup.take_unsent():
+            for record in self._shared.setup.take_unsent():
                 loop.send(record)
             self._tell_notices(request)
             if is_beyond(request, kernel_info):
-                self._publisher.fail(
+                self._shared.publisher.fail(
                     request, "NotSupported", "The ipykernel in this environment has no subshells."
                 )
                 continue
-            self._subshells.redirect(request)
+            self._shared.subshells.redirect(request)
             head: dict[str, Any] = {"kind": "msg", "channel": request.channel}
             commands = tuple(shell_lines(request.code)) if self._begins_at_once(request) else ()
             if commands:
@@ -96,12 +77,12 @@ class SendQueue:
                 if has_starter:
                     head["ahead"] = True
             request.send(loop.send(Record(head, tuple(request.frames))))
-            self._announcer.sent(request)
+            self._shared.announcer.sent(request)
         return found
 
     def _begins_at_once(self, request: Request) -> bool:
         """Tell whether this is a cell of the main shell, and none is before it."""
-        is_free = not any(one.is_execute and one.is_sent for one in self._table)
+        is_free = not any(one.is_execute and one.is_sent for one in self._shared.table)
         return request.is_execute and request.waits_in_turn and is_free
 
     def take_first(self) -> Request:
@@ -113,9 +94,9 @@ class SendQueue:
 
     def _tell_notices(self, request: Request) -> None:
         if request.is_cell:
-            for notice in self._notices:
-                self._publisher.tell(notice, request)
-            self._notices.clear()
+            for notice in self._shared.notices:
+                self._shared.publisher.tell(notice, request)
+            self._shared.notices.clear()
 
     def put_back(self, requests: Iterable[Request]) -> None:
         """Have requests sent once more, in this order, before all others."""
@@ -129,7 +110,7 @@ class SendQueue:
         kept: deque[Request] = deque()
         for request in self._waiting:
             if request.is_execute and request.subshell_id == subshell_id:
-                self._publisher.abort(request)
+                self._shared.publisher.abort(request)
             else:
                 kept.append(request)
         self._waiting = kept
@@ -140,16 +121,16 @@ class SendQueue:
         The oldest cell had begun, even if its death was quicker than its busy. reason: as for
         Publisher.fail. Returns whether a user sees the error.
         """
-        running = self._table.running()
+        running = self._shared.table.running()
         is_seen = False
-        for request in self._table:
+        for request in self._shared.table:
             if not request.is_sent:
                 continue
             if request.is_running or request is running or not request.is_execute:
-                self._publisher.fail(request, ename, evalue, reason)
+                self._shared.publisher.fail(request, ename, evalue, reason)
                 is_seen = is_seen or request.is_cell
             else:
-                self._publisher.abort(request)
+                self._shared.publisher.abort(request)
         return is_seen
 
     def end_unknown(self, exchange: Exchange) -> None:
@@ -159,26 +140,26 @@ class SendQueue:
         """
         if exchange.open_count != 0 or exchange.has_more:
             return
-        for request in self._table:
+        for request in self._shared.table:
             if not request.is_sent or not exchange.has_arrived(request.place):
                 continue
             if request.wants_reply:
-                self._publisher.fail_with(
+                self._shared.publisher.fail_with(
                     request,
                     RequestLost("The environment does not know of this any more. Run it again."),
                 )
             else:
-                self._publisher.answer(request, {})
+                self._shared.publisher.answer(request, {})
 
     def fail_left(self, exchange: Exchange, error: AcaKernelError) -> None:
         """End what has left, and may have reached the environment, with an error that says so."""
-        for request in self._table:
+        for request in self._shared.table:
             if request.is_sent and not exchange.is_safe_to_repeat(request.place):
                 told = f"{error.message} {ResultUnknown.ADVICE}"
-                self._publisher.fail_with(request, ResultUnknown(told))
+                self._shared.publisher.fail_with(request, ResultUnknown(told))
 
     def fail_all(self, ename: str, evalue: str) -> None:
         """End every request, sent or not, with the same error."""
         self._waiting.clear()
-        for request in self._table:
-            self._publisher.fail(request, ename, evalue)
+        for request in self._shared.table:
+            self._shared.publisher.fail(request, ename, evalue)

@@ -12,10 +12,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..messaging.publisher import Publisher
-    from ..messaging.requests import Request, RequestTable
+    from ..messaging.requests import Request
     from .lifecycle import Lifecycle
     from .recovery import Recovery
+    from .shared import Shared
 
 # psutil counts processor time from the question before, and says 0 to the first.
 _ANSWERS_AT_REST = 2
@@ -36,15 +36,9 @@ class Usage:
     """The remote kernel's last answer, and whether another one would tell more."""
 
     def __init__(
-        self,
-        table: RequestTable,
-        publisher: Publisher,
-        life: Lifecycle,
-        recovery: Recovery,
-        cooldown_seconds: float,
+        self, shared: Shared, life: Lifecycle, recovery: Recovery, cooldown_seconds: float
     ) -> None:
-        self._table = table
-        self._publisher = publisher
+        self._shared = shared
         self._life = life
         self._recovery = recovery
         self._cooldown_seconds = cooldown_seconds
@@ -77,7 +71,7 @@ class Usage:
 
     @property
     def _is_at_work(self) -> bool:
-        return any(not one.asks_usage for one in self._table)
+        return any(not one.asks_usage for one in self._shared.table)
 
     def answer(self, request: Request, now: float, *, has_remote_kernel: bool) -> bool:
         """Answer a usage_request if there is an environment, or one is coming.
@@ -87,15 +81,15 @@ class Usage:
         if self._is_at_work:
             self._worked_at = now
         obstacle = self._obstacle(has_remote_kernel=has_remote_kernel)
-        is_asked = any(one.asks_usage for one in self._table)
+        is_asked = any(one.asks_usage for one in self._shared.table)
         is_at_rest = self._answers >= _ANSWERS_AT_REST
         if not (obstacle or is_at_rest) and now - self._worked_at > self._cooldown_seconds:
             obstacle = _IS_LEFT
         if not (obstacle or is_asked or is_at_rest):
             return False
         known = None if obstacle else self._last
-        self._publisher.begin(request)
-        self._publisher.answer(request, known or {"reason": obstacle or _NO_ANSWER_YET})
+        self._shared.publisher.begin(request)
+        self._shared.publisher.answer(request, known or {"reason": obstacle or _NO_ANSWER_YET})
         return True
 
     def _obstacle(self, *, has_remote_kernel: bool) -> str:

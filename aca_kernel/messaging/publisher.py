@@ -75,7 +75,7 @@ class Publisher:
 
     def begin(self, request: Request) -> None:
         """Publish busy for a request, once."""
-        if request.is_unheard:
+        if request.state.may(Event.TELL_BUSY):
             request.state.happens(Event.TELL_BUSY)
             self.status("busy", request)
 

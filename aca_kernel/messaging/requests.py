@@ -71,11 +71,6 @@ class Request:
         return self.state.stage is Stage.RUNNING
 
     @property
-    def is_unheard(self) -> bool:
-        """Whether its front end has received nothing yet."""
-        return self.state.heard is Heard.NOTHING
-
-    @property
     def is_replied(self) -> bool:
         """Whether its reply has been sent."""
         return self.state.heard in (Heard.REPLIED, Heard.FINISHED)

@@ -36,10 +36,14 @@ class Backend(ABC):
 
     is_embedded: the pool is this kernel's own, so that a place in it costs nobody anything.
     near: where files need not go through calls.
+    notice: a sentence that the user should read once, or an empty text.
+    isolation: of this pool's environments.
     """
 
     is_embedded = False
     near: NearFolder | None = None
+    notice = ""
+    isolation = "by the session pool"
 
     @abstractmethod
     async def connect(self) -> McpClient:
@@ -54,17 +58,9 @@ class Backend(ABC):
         """Tell whether the pool itself has ended, with every environment in it."""
         return False
 
-    def notice(self) -> str:
-        """Return a sentence that the user should read once, or an empty text."""
-        return ""
-
     def title(self, endpoint: str) -> str:
         """Return the user's name for the pool; endpoint: of its client."""
         return urlsplit(endpoint).hostname or "?"
-
-    def isolation(self) -> str:
-        """Return the isolation of this pool's environments."""
-        return "by the session pool"
 
     async def discard_environment(  # noqa: B027 - most pools cannot
         self, environment_id: str

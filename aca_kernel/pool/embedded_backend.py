@@ -65,8 +65,6 @@ class EmbeddedBackend(Backend):
         self._process = process
         self._greeting: asyncio.Future[dict[str, Any]] | None = None
         self._client: McpClient | None = None
-        self._notice = ""
-        self._isolation = ""
 
     async def connect(self) -> McpClient:
         """See Backend; starts the pool unless it runs."""
@@ -84,8 +82,12 @@ class EmbeddedBackend(Backend):
             except PoolNotStarted:
                 await self.close()
                 raise
-            self._notice = str(greeting.get("notice") or "")
-            self._isolation = str(greeting.get("isolation") or "")
+            # Whether the sandbox is missing.
+            self.notice = str(greeting.get("notice") or "")
+            is_sandboxed = greeting.get("isolation") == "bubblewrap"
+            self.isolation = (
+                "by sandbox (bubblewrap)" if is_sandboxed else "by process only, without a sandbox"
+            )
             near = greeting.get("near")
             self.near = NearFolder(str(near[0]), str(near[1]), str(near[2])) if near else None
             self._client = McpClient(
@@ -99,18 +101,9 @@ class EmbeddedBackend(Backend):
         """See Backend."""
         return self._process is not None and self._process.poll() is not None
 
-    def notice(self) -> str:
-        """See Backend: whether the sandbox is missing."""
-        return self._notice
-
     def title(self, endpoint: str) -> str:
         """See Backend."""
         return f"embedded, on this machine (port {urlsplit(endpoint).port})"
-
-    def isolation(self) -> str:
-        """See Backend."""
-        sandbox = self._isolation == "bubblewrap"
-        return "by sandbox (bubblewrap)" if sandbox else "by process only, without a sandbox"
 
     async def discard_environment(self, environment_id: str) -> None:  # noqa: ARG002
         """See Backend; the pool ends with its only environment."""

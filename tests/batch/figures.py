@@ -115,12 +115,9 @@ def in_process_ms(book: nbformat.NotebookNode) -> float:
         async with local_pool(target, 1, print):
             client = BatchClient(
                 book,
-                kernel_name="aca",
-                make_manager=target.manager_maker(folder),
+                target,
                 folder=folder,
-                arguments=[],
                 timeout_seconds=None,
-                is_remote=True,
                 allow_errors=False,
                 tell=lambda _: None,
                 on_cell=lambda _: None,

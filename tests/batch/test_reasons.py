@@ -10,16 +10,16 @@ import nbformat
 import pytest
 
 from aca_kernel.batch.client import BatchClient, EnvironmentLost, KernelFailed
+from aca_kernel.batch.kernels import Target
+from aca_kernel.settings import AcaKernel
 
 
 def client_of(tell: Callable[[str], None] = lambda _: None) -> BatchClient:
     return BatchClient(
         nbformat.v4.new_notebook(),
-        kernel_name="aca",
+        Target("aca", "python", AcaKernel()),
         folder=".",
-        arguments=[],
         timeout_seconds=None,
-        is_remote=True,
         allow_errors=True,
         tell=tell,
         on_cell=lambda _: None,

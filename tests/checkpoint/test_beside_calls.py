@@ -148,8 +148,9 @@ def test_for_a_pool_elsewhere_it_goes_in_calls(world: World) -> None:
 class Calls:
     """A carrier that answers from a pack of its own."""
 
-    def __init__(self, pack: bytes) -> None:
+    def __init__(self, pack: bytes, near: NearFiles) -> None:
         self._pack = pack
+        self.near = near
         self.asked = 0
 
     async def get(self, _: str, ranges: list[tuple[int, int]]) -> bytes:
@@ -171,11 +172,10 @@ def test_what_is_damaged_beside_the_calls_comes_in_calls(
         (world.agents / "pack").write_bytes(beside)
 
     def fetch(calls: Any) -> int:
-        collecting = Collecting(world.store, calls, set())
-        collecting.begin_environment(world.files)
+        collecting = Collecting(world.store, calls)
         return asyncio.run(collecting.fetch("pack", index, is_awaited=is_awaited))
 
-    calls = Calls(pack)
+    calls = Calls(pack, world.files)
     assert fetch(calls) == len(pack)
     assert dict(world.store.pieces(list(index))) == world.pieces
     pages = 1 + len(pack) // (3 if is_awaited else 1) // 2**20
@@ -184,7 +184,7 @@ def test_what_is_damaged_beside_the_calls_comes_in_calls(
     if near != "whole":
         world.store.clear()
         with pytest.raises(CheckpointFailed, match="damaged on its way"):
-            fetch(Calls(bytes(len(pack))))
+            fetch(Calls(bytes(len(pack)), world.files))
         assert len(world.store.names()) < len(index)
 
 

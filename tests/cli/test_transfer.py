@@ -326,8 +326,6 @@ def test_a_lost_answer_is_asked_for_again_and_an_end_leaves_nothing(here: Path) 
 class OddFarEnd:
     """An environment that has a folder, and then something in the way."""
 
-    read_bytes = 1000
-
     def __init__(self, listing: bytes, announced: int) -> None:
         self._listing = listing
         self._announced = announced

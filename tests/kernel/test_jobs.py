@@ -17,21 +17,21 @@ def test_code_that_is_stopped_before_it_has_begun_does_not_run() -> None:
         inbox: asyncio.Queue[on.Event] = asyncio.Queue()
         ran: list[str] = []
 
-        async def run_python(code: str, **_: Any) -> None:
+        async def run_python(code: str, **_: Any) -> object:
             ran.append(code)
+            return object()
 
         launched = asyncio.get_running_loop().create_future()
         environment = SimpleNamespace(run_python=run_python)
         launched.set_result(SimpleNamespace(environment=environment, relay=None, notices=()))
-        rest: list[Any] = [None] * 4
-        rest[1] = SimpleNamespace(begin=lambda environment: None)
+        none: Any = None
         launcher: Any = SimpleNamespace(launch=lambda: launched)
-        jobs = Jobs(rest[0], launcher, *rest, inbox, logging.getLogger("test"))
+        jobs = Jobs(none, launcher, none, none, inbox, logging.getLogger("test"))
         running = asyncio.ensure_future(jobs.run())
         jobs.put(do.Launch())
         found = [await inbox.get()]
         jobs.put(do.RunCode("while True: pass"))
-        jobs.stop_code()
+        jobs.give_up()
         jobs.put(do.RunCode("2"))
         found += [await inbox.get(), await inbox.get()]
         running.cancel()

@@ -55,7 +55,7 @@ async def _connect(found: Found, backend: Backend) -> None:
 
 
 async def _isolation(found: Found) -> CheckOutcome:
-    notice = found.backend.notice()
+    notice = found.backend.notice
     if notice:
         return warning(
             notice,

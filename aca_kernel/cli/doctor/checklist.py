@@ -65,24 +65,22 @@ class Step:
 
 
 class Course:
-    """Runs checks. An exception in one does not end the others."""
+    """Runs checks. An exception in one does not end the others.
+
+    blocked: why nothing more can be tried, once a needed check has failed or was skipped.
+    """
 
     def __init__(self, found: Found, report: Report, progress: ProgressLine | None) -> None:
         self._found = found
         self._report = report
         self._progress = progress
-        self._blocked = ""
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether a needed check has failed or was skipped."""
-        return bool(self._blocked)
+        self.blocked = ""
 
     async def run(self, steps: list[Step]) -> None:
         """Run each check, or say why it cannot be tried."""
         for step in steps:
-            if self._blocked:
-                self._report.add(step.name, CheckOutcome(self._blocked, status="skipped"), 0.0)
+            if self.blocked:
+                self._report.add(step.name, CheckOutcome(self.blocked, status="skipped"), 0.0)
                 continue
             started = time.monotonic()
             if self._progress is not None:
@@ -92,7 +90,7 @@ class Course:
                 self._progress.clear()
             self._report.add(step.name, outcome, time.monotonic() - started)
             if step.is_needed and outcome.status in ("failed", "skipped"):
-                self._blocked = f"because {step.name} {_PAST[outcome.status]}"
+                self.blocked = f"because {step.name} {_PAST[outcome.status]}"
 
     async def _outcome(self, step: Step) -> CheckOutcome:
         try:

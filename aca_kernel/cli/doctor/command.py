@@ -62,7 +62,7 @@ async def run(namespace: argparse.Namespace) -> int:
         )
         course = Course(found, report, _progress(stack, is_json=namespace.json))
         await course.run(check_machine.steps(found))
-        await course.run(_steps_of_place(found) if not course.is_blocked else [])
+        await course.run(_steps_of_place(found) if not course.blocked else [])
         await course.run([*check_pool.steps(), *check_environment.steps()])
     report.close()
     return 1 if report.count("failed") else 0

@@ -91,23 +91,13 @@ async def transfer_in(settings: AcaKernel, environment_id: str, command: Command
 
 
 class _FarEnd:
-    """The other end of one transfer."""
+    """The other end of one transfer. sent_size: how much a call may hold."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._id = secrets.token_hex(8)
         self._page_size = PageSize()
-        self._size = SentSize()
-
-    @property
-    def send_bytes(self) -> int:
-        """How much a call may hold."""
-        return self._size.count
-
-    @property
-    def read_bytes(self) -> int:
-        """How much an answer may hold."""
-        return min(self._size.count, self._page_size.certain_bytes)
+        self.sent_size = SentSize()
 
     async def ask(self, op: str, head: dict[str, Any], data: bytes | memoryview = b"") -> wire.Page:
         """Have one thing done. Raises FileProblem and the errors of the pool.
@@ -146,12 +136,12 @@ class _FarEnd:
         """Send bytes, in as many calls as it takes."""
         view, done = memoryview(data), 0
         while done < len(view):
-            piece = view[done : done + self._size.count]
+            piece = view[done : done + self.sent_size.count]
             try:
                 await self.ask(op, {"offset": offset + done}, piece)
             except LocalProtocolError:
                 # Too large for the service, most likely: try smaller pieces.
-                if not self._size.refused():
+                if not self.sent_size.refused():
                     raise
                 continue
             done += len(piece)
@@ -159,8 +149,9 @@ class _FarEnd:
     async def read(self, op: str, offset: int) -> wire.Page:
         """Read as many bytes as an answer may hold."""
         while True:
+            limit = min(self.sent_size.count, self._page_size.certain_bytes)
             try:
-                return await self.ask(op, {"offset": offset, "limit": self.read_bytes})
+                return await self.ask(op, {"offset": offset, "limit": limit})
             except wire.FrameCut as cut:
                 if not self._page_size.was_cut(cut.received):
                     raise RemoteProtocolError(
@@ -185,7 +176,7 @@ async def _send(far: _FarEnd, command: Command) -> str:
             await far.send("list", pack(source.entries), 0)
         while source.sent < source.size:
             offset = source.sent
-            await far.send("page", source.read(far.send_bytes), offset)
+            await far.send("page", source.read(far.sent_size.count), offset)
             progress.show(source.sent)
         target = str((await far.ask("end", {"digest": source.digest})).head["target"])
     finally:

@@ -155,19 +155,15 @@ class _Shown:
             self.is_running = True
         elif content.get("execution_state") == "idle":
             self.has_ended = True
-            self._end()
+            if not sys.stdout.isatty() and self._text:
+                print(self._text.rpartition("\r")[2], end="", flush=True)
 
     def _add(self, text: str) -> None:
-        """Show what the cell prints: progress on a terminal only."""
+        """Show what the cell prints: progress on a terminal, elsewhere its last line at the end."""
         if sys.stdout.isatty():
             sys.stdout.write(text)
             sys.stdout.flush()
         self._text += text
-
-    def _end(self) -> None:
-        """Print the last line elsewhere."""
-        if not sys.stdout.isatty() and self._text:
-            print(self._text.rpartition("\r")[2], end="", flush=True)
 
 
 async def _follow(client: AsyncKernelClient, msg_id: str, shown: _Shown) -> int:

@@ -195,23 +195,3 @@ class ProgressLine:
         """Remove the line that changes, before something else is printed."""
         self._live.stop()
         self._shown = ""
-
-
-def check_can_ask(*, is_agreed: bool) -> None:
-    """Check, ahead of anything else, that somebody can answer a question.
-
-    is_agreed: --yes was given. Raises SettingInvalid: nobody can.
-    """
-    if not is_agreed and not sys.stdin.isatty():
-        raise SettingInvalid("Nobody can be asked here, so nothing is deleted: add --yes.")
-
-
-def confirm(question: str, *, is_agreed: bool) -> bool:
-    """Ask before something is lost; see check_can_ask."""
-    if is_agreed:
-        return True
-    try:
-        answer = input(f"{question} [y/N] ")
-    except EOFError:
-        answer = ""
-    return answer.strip().lower() in ("y", "yes")

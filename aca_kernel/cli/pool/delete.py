@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from ...errors import PoolNotFound
+from ...errors import PoolNotFound, SettingInvalid
 from ...pool.azure.resource_groups import delete_group, group_location
 from ..configuration import add_cloud
-from .common import add_pool, add_timeout, check_can_ask, confirm, connected, settings_of
+from .common import add_pool, add_timeout, connected, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,9 @@ async def run(namespace: argparse.Namespace) -> int:
     is_whole_group = namespace.delete_resource_group
     needed = ("resource_group",) if is_whole_group else ("resource_group", "session_pool")
     settings = settings_of(namespace, *needed)
-    check_can_ask(is_agreed=namespace.yes)
+    # Ahead of anything else.
+    if not namespace.yes and not sys.stdin.isatty():
+        raise SettingInvalid("Nobody can be asked here, so nothing is deleted: add --yes.")
     async with connected(settings, timeout_seconds=namespace.timeout_seconds) as control:
         group, pool = control.group, control.pool
         # First of all: nobody is asked about a pool that does not exist.
@@ -49,7 +52,7 @@ async def run(namespace: argparse.Namespace) -> int:
                 "with EVERYTHING in it, session pools or not?"
             )
             done = f"Deleted the resource group {group.name} with everything in it."
-        if not confirm(question, is_agreed=namespace.yes):
+        if not (namespace.yes or _is_confirmed(question)):
             print("Nothing was deleted.")
             return 1
         if is_whole_group:
@@ -58,3 +61,11 @@ async def run(namespace: argparse.Namespace) -> int:
             await control.pools.delete(pool)
     print(done)
     return 0
+
+
+def _is_confirmed(question: str) -> bool:
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    return answer.strip().lower() in ("y", "yes")

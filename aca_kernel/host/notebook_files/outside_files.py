@@ -16,10 +16,8 @@ import shlex
 import time
 
 from ...errors import CallRefused
-from ...messaging.inbox import Inbox, Noticed
-from ...messaging.requests import RequestTable
-from ...settings import AcaKernel
-from ..call import Answer, Call
+from ...messaging.inbox import Noticed
+from ..call import Answer, Call, Concerned
 from .files_root import REPOSITORY, find_root
 from .folder import Folder, holds_a_whole_system
 from .withheld import parts_of
@@ -31,20 +29,16 @@ _MOST_TOLD = 5
 
 
 class OutsideFiles:
-    """Answers of one kernel. inbox: told sentences for the user, unknown to the environment."""
+    """Answers of one kernel. folder: the one whose files are sent."""
 
-    def __init__(
-        self, settings: AcaKernel, folder: Folder, table: RequestTable, inbox: Inbox[Noticed]
-    ) -> None:
-        self._settings = settings
+    def __init__(self, concerned: Concerned, folder: Folder) -> None:
+        self._concerned = concerned
         self._folder = folder
-        self._table = table
-        self._inbox = inbox
         self._told: set[str] = set()
 
     async def find(self, call: Call) -> Answer:
         """Return a sentence about the first path that is a file."""
-        if self._settings.files_mode == "off":
+        if self._concerned.settings.files_mode == "off":
             raise CallRefused("The setting `files` does not let this environment see files.")
         for path in call.items("paths", _MOST_PATHS):
             if not isinstance(path, str) or "\0" in path:
@@ -54,15 +48,15 @@ class OutsideFiles:
                 return {"told": sentence}, ()
             if sentence and sentence not in self._told and len(self._told) < _MOST_TOLD:
                 self._told.add(sentence)
-                self._inbox.put_nowait(Noticed(time.monotonic(), sentence))
+                # The user alone: the environment does not learn of it.
+                self._concerned.inbox.put_nowait(Noticed(time.monotonic(), sentence))
         return {"told": ""}, ()
 
     def _is_written(self, path: str) -> bool:
         """Tell whether a running cell's text has a path, and not as a part of another."""
         whole = re.compile(rf"(?<![\w./~\\-]){re.escape(path)}(?![\w./~\\-])")
-        return any(
-            whole.search(cell.code) for cell in self._table if cell.is_execute and cell.is_running
-        )
+        table = self._concerned.table
+        return any(whole.search(one.code) for one in table if one.is_execute and one.is_running)
 
 
 def sentence_for(folder: Folder, path: str) -> str:

@@ -80,8 +80,8 @@ class AzureBackend(Backend):
         if client is None or client.endpoint != endpoint:
             if client is not None:
                 await client.close()
-            arm, pool_id_ = await self._place()
-            self._key = await SessionPools(arm).fetch_key(pool_id_)
+            pools, place = await self._place()
+            self._key = await pools.fetch_key(place)
             self._client = client = McpClient(
                 endpoint,
                 self._key,
@@ -108,11 +108,11 @@ class AzureBackend(Backend):
             await self._arm.close()
 
     async def _look_up(self) -> SessionPool:
-        arm, pool = await self._place()
-        return await SessionPools(arm).get(pool)
+        pools, place = await self._place()
+        return await pools.get(place)
 
-    async def _place(self) -> tuple[Arm, PoolId]:
-        """Return the connection to Resource Manager and the pool's id.
+    async def _place(self) -> tuple[SessionPools, PoolId]:
+        """Return the pools over the connection to Resource Manager, and this one's id.
 
         Raises SettingInvalid: the settings do not name a pool.
         """
@@ -130,7 +130,7 @@ class AzureBackend(Backend):
                 # The caller repeats it, too, and tells the user.
                 attempts=2,
             )
-        return self._arm, self._pool
+        return SessionPools(self._arm), self._pool
 
     async def _renew_key(self, refused: str) -> str:
         """Return another key than the refused one.
@@ -144,12 +144,11 @@ class AzureBackend(Backend):
                 return self._key  # another call has fetched it meanwhile
             now = time.monotonic()
             if self._fetched_at is None or now - self._fetched_at >= _FETCH_AGAIN_SECONDS:
-                arm, pool = await self._place()
-                pools = SessionPools(arm)
-                self._key = await pools.fetch_key(pool)
+                pools, place = await self._place()
+                self._key = await pools.fetch_key(place)
                 if self._key == refused:
                     # Only a newer api-version tells that the pool takes no key.
-                    endpoint_of(await pools.get_in_full(pool))
+                    endpoint_of(await pools.get_in_full(place))
                 # Not before it has answered: who asks next is told the same.
                 self._fetched_at = now
             if self._key == refused:

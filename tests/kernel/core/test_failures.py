@@ -121,7 +121,7 @@ def test_a_job_that_fails_ends_its_turn(caplog: pytest.LogCaptureFixture) -> Non
     async def run() -> on.Event:
         launcher: Any = SimpleNamespace(launch=lambda: asyncio.ensure_future(fail()))
         none: Any = None
-        jobs = Jobs(none, launcher, none, none, none, none, inbox, LOG)
+        jobs = Jobs(none, launcher, none, none, inbox, LOG)
         running = asyncio.ensure_future(jobs.run())
         jobs.put(do.Launch())
         event = await inbox.get()

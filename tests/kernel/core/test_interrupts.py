@@ -204,7 +204,7 @@ def test_an_interrupt_of_a_launch_is_for_what_waits_and_nothing_later(
     world = new_world()
     if is_over:
         carry_out = world._do
-        too_late = {do.CancelLaunch}
+        too_late = {do.GiveUp}
         monkeypatch.setattr(world, "_do", lambda x: None if type(x) in too_late else carry_out(x))
     first = world.cell("a")
     world.interrupt()

@@ -89,7 +89,7 @@ def interrupt_what_is_queued(patch: pytest.MonkeyPatch) -> None:
 
 def take_late_replies_for_new_ones(patch: pytest.MonkeyPatch) -> None:
     def forward_always(self: Any, _: str, frames: list[bytes], request: Any) -> None:
-        self._publisher.forward_reply(request.channel, request, frames)
+        self._shared.publisher.forward_reply(request.channel, request, frames)
 
     patch.setattr(Forwarder, "_forward_late", forward_always)
 

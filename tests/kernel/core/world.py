@@ -543,7 +543,7 @@ class World:
                 )
             case do.Launch():
                 self.clock.later(LAUNCH_SECONDS, self._launched(self._begin_turn()))
-            case do.CancelLaunch():
+            case do.GiveUp():
                 self._turn += 1
                 self.clock.later(0, lambda: self.tell(on.LaunchInterrupted(self.clock.now)))
             case do.Forget():
