@@ -96,14 +96,10 @@ def _read_order(_: Any) -> Any:
     """Return classes of cells that have several subclasses, with these in their order."""
     classes = [one for one in list(shell().user_ns.values()) if issubclass(type(one), type)]
     own = {id(one): one for one in classes if is_of_cells(one)}
-    orders = ((one, type.__subclasses__(one)) for one in own.values() if not _is_meta(one))
+    orders = ((one, type.__subclasses__(one)) for one in own.values() if not issubclass(one, type))
     # Others are on their way out, or are made by what is not looked at.
     found = [(one, [sub for sub in order if id(sub) in own]) for one, order in orders]
     return [(one, order) for one, order in found if len(order) > 1] or None
-
-
-def _is_meta(kind: type) -> bool:
-    return issubclass(kind, type)
 
 
 def _write_order(_: Any, state: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..atoms import module_of
-from .row import Row, Unkept, call, is_of_cells, shell
+from .row import Row, Unkept, call, call_each, is_of_cells, shell
 
 # -- traits, as %config sets them --------------------------------------------------
 
@@ -89,11 +89,6 @@ def _read_aliases(ip: Any) -> Any:
     manager = ip.alias_manager
     known = dict(manager.default_aliases)
     return [one for one in manager.aliases if known.get(one[0]) != one[1]] or None
-
-
-def _write_aliases(ip: Any, state: Any) -> None:
-    for name, command in state:
-        ip.alias_manager.soft_define_alias(name, command)
 
 
 def _magics(ip: Any) -> Iterator[tuple[str, str, Any]]:
@@ -277,11 +272,6 @@ def _read_kept(ip: Any) -> Any:
     return {name: value for name, value in found if value is not None} or None
 
 
-def _write_kept(ip: Any, state: Any) -> None:
-    for name, value in state.items():
-        ip.db[name] = value
-
-
 def _write_directories(ip: Any, state: Any) -> None:
     ip.user_ns["_dh"][:] = state
 
@@ -295,7 +285,7 @@ ROWS: dict[str, Row] = {
     "what %config has set": _row(_read_traits, _write_traits),
     "%precision": _row(_read_precision, _write_precision),
     "%xmode": _row(lambda ip: ip.InteractiveTB.mode, call("InteractiveTB.set_mode")),
-    "%alias": _row(_read_aliases, _write_aliases),
+    "%alias": _row(_read_aliases, call_each("alias_manager.soft_define_alias")),
     "magics of cells": _row(_read_magics, _write_magics),
     "event hooks of cells": _row(_read_hooks, _write_hooks),
     "input transformers of cells": _row(_read_transformers, _write_transformers),
@@ -304,6 +294,6 @@ ROWS: dict[str, Row] = {
     ),
     "formatters of cells": _row(_read_formatters, _write_formatters),
     "the state of extensions": _row(_read_extensions, _write_extensions),
-    "what %store and %bookmark keep": _row(_read_kept, _write_kept),
+    "what %store and %bookmark keep": _row(_read_kept, call("db.update")),
     "the directories of %dhist": _row(lambda ip: list(ip.user_ns["_dh"]), _write_directories),
 }

@@ -38,6 +38,16 @@ def call(path: str) -> Callable[..., Any]:
     return lambda module, *state: operator.attrgetter(path)(module)(*state)
 
 
+def call_each(path: str) -> Callable[[Any, Any], None]:
+    """Return what calls such a function for each item of a dict, or pair of a list."""
+
+    def write(module: Any, state: Any) -> None:
+        for pair in dict(state).items():
+            call(path)(module, *pair)
+
+    return write
+
+
 def loaded(module: str) -> Any:
     """Return a module that is loaded."""
     return sys.modules[module]
