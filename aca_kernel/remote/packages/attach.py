@@ -14,10 +14,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from . import distributions
-
-# Of inline script metadata: cells without it, which are nearly all, are not looked at any closer.
-_MARK = "# /// script"
+from . import MARK, distributions
 
 
 class NotebookPackages:
@@ -44,7 +41,7 @@ class NotebookPackages:
 
         @functools.wraps(run_cell_async)
         async def run_after_packages(raw_cell: str, *args: Any, **options: Any) -> Any:
-            is_due = self._is_due or _MARK in raw_cell
+            is_due = self._is_due or MARK in raw_cell
             # Hidden code asks for nothing.
             if is_due and options.get("store_history") and not options.get("silent"):
                 # Whatever comes of it: once for an environment.

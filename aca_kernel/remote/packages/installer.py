@@ -10,7 +10,6 @@ and what looks like a credential is taken out of all that they say.
 from __future__ import annotations
 
 import contextlib
-import csv
 import importlib.util
 import os
 import re
@@ -389,8 +388,7 @@ def _forget_compiled(before: dict[str, distributions.Distribution]) -> None:
     for name, one in distributions.find().items():
         if name not in before or before[name] == one:
             continue
-        files = [row[0] for row in csv.reader(one.read("RECORD").splitlines()) if row]
-        for file in files:
+        for file in one.files():
             if file.endswith(".py"):
                 path = os.path.join(os.path.dirname(one.folder), file)
                 with contextlib.suppress(OSError):
