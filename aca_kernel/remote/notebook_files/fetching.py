@@ -162,32 +162,24 @@ class Fetching:
     def _on_remove(self, path: Any, dir_fd: int = -1) -> None:
         relative = self._inside_root(path, dir_fd)
         if relative:
-            with contextlib.suppress(FileProblem):
-                self._mirror.before_removal(relative)
+            self._mirror.before_removal(relative)
 
     def _on_rmdir(self, path: Any, dir_fd: int = -1) -> OSError | None:
         relative = self._inside_root(path, dir_fd)
-        if not relative:
-            return None
-        with contextlib.suppress(FileProblem):
-            found = self._mirror.before_removal(relative)
-            if found is not None and self._holds_something(relative, found):
-                return _error(errno.ENOTEMPTY, path)
-        return None
+        found = self._mirror.before_removal(relative) if relative else None
+        return _error(errno.ENOTEMPTY, path) if self._holds_something(relative, found) else None
 
-    def _holds_something(self, relative: str, found: FileFacts) -> bool:
+    def _holds_something(self, relative: str, found: FileFacts | None) -> bool:
         """Tell whether a folder there holds something that was not removed."""
-        return found.is_folder and found.link is None and bool(self._mirror.names(relative))
+        with contextlib.suppress(FileProblem):
+            return _is_real_folder(found) and bool(self._mirror.names(relative))
+        return False
 
     def _on_rmtree(self, path: Any, dir_fd: int | None = None) -> None:
         relative = self._inside(path, dir_fd)
-        if not relative:
-            return
-        with contextlib.suppress(FileProblem):
-            found = self._mirror.before_removal(relative)
-            if found is not None and found.is_folder and found.link is None:
-                # Now: its folders go one by one and must not seem to hold something.
-                self._mirror.copies.note_removed(relative)
+        if relative and _is_real_folder(self._mirror.before_removal(relative)):
+            # Now: its folders go one by one and must not seem to hold something.
+            self._mirror.copies.note_removed(relative)
 
     def _on_rename(
         self, source: Any, target: Any, source_fd: int = -1, target_fd: int = -1
@@ -200,8 +192,7 @@ class Fetching:
         is_folder = False
         if moved:
             bring_tree(mirror, source, moved)
-            with contextlib.suppress(FileProblem):
-                mirror.before_removal(moved)
+            mirror.before_removal(moved)
             with quiet():
                 path = mirror.path_of(moved)
                 is_folder = os.path.isdir(path) and not os.path.islink(path)
@@ -221,8 +212,7 @@ class Fetching:
             if found is not None and not found.is_folder:
                 return _error(errno.ENOTDIR, source, target)
             with contextlib.suppress(FileProblem):
-                found = self._mirror.look(relative)
-                if found is not None and self._holds_something(relative, found):
+                if self._holds_something(relative, self._mirror.look(relative)):
                     return _error(errno.ENOTEMPTY, source, target)
         return None
 
@@ -443,6 +433,11 @@ def _seen_from(path: Any, dir_fd: int | None) -> Any:
         return path
     directory = _directory(dir_fd)
     return os.path.join(directory, text) if directory else ""
+
+
+def _is_real_folder(found: FileFacts | None) -> bool:
+    """Tell whether something there is a folder, and no symlink to one."""
+    return found is not None and found.is_folder and found.link is None
 
 
 def _is_bytes(path: Any) -> bool:
