@@ -30,7 +30,6 @@ from . import (
     arrays,
     caches,
     derived,
-    dict_views,
     enums,
     functions,
     hashed,
@@ -127,8 +126,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.CodeType: _reduce_code,
             types.CellType: _reduce_cell,
             types.ModuleType: self._module,
-            memoryview: views.reduce,
-            **dict_views.reducers(),
+            **views.reducers(),
             # It has no public name.
             functools._lru_cache_wrapper: self._by_name_or(self._cached),  # noqa: SLF001
             functools.cached_property: _reduce_cached_property,
