@@ -11,7 +11,6 @@ import gc
 import importlib
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from .places import Place
@@ -119,19 +118,15 @@ def read(places: list[Place]) -> dict[str, Any]:
     if not mentioned(REGISTERS):
         return {}
     found: dict[str, Any] = {}
-    for place, kind in _abstract_classes(places):
+    for place in places:
+        kind = vars(sys.modules[place.module]).get(place.owner) if place.owner else None
+        if not issubclass(type(kind), abc.ABCMeta):
+            continue
         registered = [one for each in abc._get_dump(kind)[0] if (one := each()) is not None]  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public tells it
         own = [one for one in registered if is_of_cells(one)]
         if own:
             found[NAME + place.path("")] = (place.module, place.owner, own)
     return found
-
-
-def _abstract_classes(places: list[Place]) -> Iterator[tuple[Place, Any]]:
-    for place in places:
-        kind = vars(sys.modules[place.module]).get(place.owner) if place.owner else None
-        if issubclass(type(kind), abc.ABCMeta):
-            yield place, kind
 
 
 def _write(_: Any, state: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..atoms import module_of
-from .row import Row, Unkept, call, call_each, is_of_cells, shell
+from .row import Row, Unkept, call, call_each, is_of_cells, of_cells, shell
 
 # -- traits, as %config sets them --------------------------------------------------
 
@@ -121,14 +121,6 @@ def _write_magics(ip: Any, state: Any) -> None:
         ip.magics_manager.register_alias(name, target, kind, parameters)
 
 
-def _read_hooks(ip: Any) -> Any:
-    found = {
-        event: [one for one in callbacks if is_of_cells(one)]
-        for event, callbacks in ip.events.callbacks.items()
-    }
-    return {event: ones for event, ones in found.items() if ones} or None
-
-
 def _write_hooks(ip: Any, state: Any) -> None:
     for event, ones in state.items():
         for one in ones:
@@ -140,10 +132,7 @@ _TRANSFORMERS = ("input_transformers_cleanup", "input_transformers_post", "ast_t
 
 
 def _read_transformers(ip: Any) -> Any:
-    found = {
-        name: [one for one in getattr(ip, name, ()) if is_of_cells(one)] for name in _TRANSFORMERS
-    }
-    return {name: ones for name, ones in found.items() if ones} or None
+    return of_cells((name, getattr(ip, name, ())) for name in _TRANSFORMERS)
 
 
 def _write_transformers(ip: Any, state: Any) -> None:
@@ -287,7 +276,7 @@ ROWS: dict[str, Row] = {
     "%xmode": _row(lambda ip: ip.InteractiveTB.mode, call("InteractiveTB.set_mode")),
     "%alias": _row(_read_aliases, call_each("alias_manager.soft_define_alias")),
     "magics of cells": _row(_read_magics, _write_magics),
-    "event hooks of cells": _row(_read_hooks, _write_hooks),
+    "event hooks of cells": _row(lambda ip: of_cells(ip.events.callbacks.items()), _write_hooks),
     "input transformers of cells": _row(_read_transformers, _write_transformers),
     "handlers of exceptions": _row(
         _read_custom_exceptions, lambda ip, state: ip.set_custom_exc(*state)
