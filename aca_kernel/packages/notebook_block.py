@@ -20,10 +20,10 @@ def of_cells(cells: Iterable[str]) -> dict[str, Any] | None:
     A later one, or one that cannot be read, is for its cell.
     """
     # No kernel needs it at its start.
-    from ..remote.packages import script_metadata
+    from ..remote.packages import MARK, script_metadata
 
     for code in cells:
-        if script_metadata.MARK not in code:
+        if MARK not in code:
             continue
         try:
             found = script_metadata.of_cell(code)

@@ -52,9 +52,17 @@ def make(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        found = os.lstat(path)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        if not is_own(path):
             raise
+
+
+def is_own(path: str) -> bool:
+    """Tell whether a path is a folder of this user's, and no symlink to one."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def mend(path: str, sources: dict[str, bytes], wake: WakeFifo, calls: CallSocket) -> None:

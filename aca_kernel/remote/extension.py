@@ -88,8 +88,9 @@ def load(app: Any, config: dict[str, Any]) -> None:
     OutStream.flush_interval = FLUSH_INTERVAL_SECONDS
     _skip_empty_flushes(OutStream)
     _keep_lines_whole(OutStream)
+    kernel, ip, calls_path = app.kernel, app.kernel.shell, config["calls"]
     # A pause before each reply that lets outputs overtake it: the agent sees to that.
-    app.kernel._execute_sleep = 0.0  # noqa: SLF001 - a trait, private by name only
+    kernel._execute_sleep = 0.0  # noqa: SLF001 - a trait, private by name only
     app.session.message_count = _COUNT_STEP * (
         1000 * int(config["generation"]) + int(config["number"])
     )
@@ -97,28 +98,23 @@ def load(app: Any, config: dict[str, Any]) -> None:
     # The one that ipykernel will run in; Python makes none by itself any more since 3.14.
     loop = IOLoop.current().asyncio_loop  # type: ignore[attr-defined]
     _wake_loop_on_signals(loop)
-    abort_behind_errors(app.kernel)
-    notebook = state.CheckpointState(app.kernel)
+    abort_behind_errors(kernel)
+    notebook = state.CheckpointState(kernel)
     notebook.listen()
-    files = NotebookFiles(app.kernel.shell, config, notebook.origin)
-    trimming.trim_shown(app.kernel.shell)
-    packages = NotebookPackages(config.get("packages", {}), config["calls"])
-    packages.register(app.kernel.shell, app.kernel)
+    files = NotebookFiles(ip, config, notebook.origin)
+    trimming.trim_shown(ip)
+    packages = NotebookPackages(config.get("packages", {}), calls_path)
+    packages.register(kernel)
     notebook.packages = packages
-    shell.replace_system(
-        app.kernel.shell,
-        config["calls"],
-        files.bring_named,
-        lambda: cell_of(app.kernel),
-    )
-    magic.register(app.kernel.shell, app.kernel, config["calls"], notebook, files)
+    shell.replace_system(ip, calls_path, files.bring_named, lambda: cell_of(kernel))
+    magic.register(kernel, calls_path, notebook, files)
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "is_watched")]
-    app.kernel.shell.events.register("post_execute", lambda: _read_descriptors(streams))
-    keep_open(config["calls"])
-    app.kernel.shell.events.register("post_execute", lambda: _keep_notes(notebook, files))
-    _Background(config["calls"], notebook, loop).watch(app.kernel)
+    ip.events.register("post_execute", lambda: _read_descriptors(streams))
+    keep_open(calls_path)
+    ip.events.register("post_execute", lambda: _keep_notes(notebook, files))
+    _Background(calls_path, notebook, loop).watch(kernel)
     if config["refused"] and (config["generation"], config["number"]) == (1, 1):
-        _tell_refused(app.kernel.shell, config["refused"])
+        _tell_refused(ip, config["refused"])
 
 
 def _tell_refused(shell_: Any, names: list[str]) -> None:

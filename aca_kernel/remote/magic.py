@@ -51,13 +51,12 @@ class _Interrupted(KeyboardInterrupt):
 _Interrupted.__name__ = "KeyboardInterrupt"
 
 
-def register(
-    ip: Any, kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles
-) -> None:
+def register(kernel: Any, calls_path: str, notebook: CheckpointState, files: NotebookFiles) -> None:
     """Define the magic and its completion, and what `%connect_info` says here.
 
-    ip: the InteractiveShell; kernel: the ipykernel; calls_path: the agent's socket.
+    kernel: the ipykernel; calls_path: the agent's socket.
     """
+    ip = kernel.shell
 
     def aca(line: str) -> None:
         sys.stdout.flush()

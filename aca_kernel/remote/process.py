@@ -30,7 +30,6 @@ class RemoteKernel:
         self.process = spawned.process
         self._log_path = spawned.log_path
         self._context = zmq.Context()
-        self._identity = b"aca-agent"
         self.sockets = {
             name: self._connect(zmq.DEALER, spawned.addresses[name]) for name in CHANNELS
         }
@@ -45,7 +44,7 @@ class RemoteKernel:
         socket.rcvhwm = socket.sndhwm = 0
         socket.reconnect_ivl = _RECONNECT_MILLISECONDS
         if kind == zmq.DEALER:
-            socket.identity = self._identity
+            socket.identity = b"aca-agent"
         socket.connect(url)
         return socket
 

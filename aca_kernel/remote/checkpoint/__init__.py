@@ -12,7 +12,7 @@ The process forks, and the child pickles the snapshot that it inherits while the
     atoms             immutable objects, which may be stored twice
     rebuild           functions that pickles call when they are loaded
     arrays            pickling of numpy arrays
-    views             pickling of memoryviews
+    views             pickling of views of memory and of dicts
     weak              pickling of weak references, and of containers of them
     enums             pickling of enumerations
     lazy_annotations  pickling of annotations, which are functions since Python 3.14

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 from . import lazy_annotations, rebuild
@@ -18,31 +19,20 @@ from . import lazy_annotations, rebuild
 _OF_NAMESPACES = ("__name__", "__package__", "__file__", "__path__")
 
 
-class Namespace:
-    """Stands in a pickle for a namespace; that two functions have it shows that they share it."""
+class StandIn:
+    """Stands in a pickle for what a function returns when it is loaded."""
 
-    def __init__(self, names: dict[str, Any], module: Any = None) -> None:
-        self._names = names
-        self._module = module
-
-    def __reduce__(self) -> Any:
-        if self._module is not None:
-            return rebuild.namespace_of, (self._module,)
-        return rebuild.new_namespace, (
-            {name: self._names[name] for name in _OF_NAMESPACES if name in self._names},
-        )
-
-
-class Own:
-    """Stands in a pickle for the notebook's namespace, which `globals()` in a cell returns."""
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._reduced = function, arguments
 
     def __reduce__(self) -> Any:
-        return rebuild.namespace, ()
+        return self._reduced
 
 
 class Namespaces:
     """The namespaces of functions that are not the notebook's.
 
+    Each has one stand-in: that two functions have it shows that they share the namespace.
     variables: of the notebook, whose dicts and modules may be such namespaces.
     """
 
@@ -51,7 +41,7 @@ class Namespaces:
         self._known: dict[int, Any] | None = None
 
     def of(self, names: dict[str, Any]) -> Any:
-        """Return what stands for a namespace: a module's name, the dict itself, or a Namespace."""
+        """Return what stands for a namespace: a module's name, the dict itself, or a StandIn."""
         module = names.get("__name__")
         is_importable = type(module) is str and names.get("__spec__") is not None
         if is_importable and vars(sys.modules.get(str(module), _NONE)) is names:
@@ -59,7 +49,8 @@ class Namespaces:
         if self._known is None:
             self._known = self._held()
         if id(names) not in self._known:
-            self._known[id(names)] = Namespace(names)
+            own = {name: names[name] for name in _OF_NAMESPACES if name in names}
+            self._known[id(names)] = StandIn(rebuild.new_namespace, own)
         return self._known[id(names)]
 
     def _held(self) -> dict[int, Any]:
@@ -68,7 +59,7 @@ class Namespaces:
             if type(value) is dict:
                 found[id(value)] = value
             elif type(value) is types.ModuleType:
-                found[id(vars(value))] = Namespace(vars(value), value)
+                found[id(vars(value))] = StandIn(rebuild.namespace_of, value)
         return found
 
 
@@ -98,7 +89,7 @@ def reduce_function(obj: Any, *namespace: Any, used: dict[str, Any] | None = Non
 def reduce_foreign(obj: Any, reduced: Any, namespaces: Namespaces) -> Any:
     """Reduce a function whose globals are not the notebook's. reduced: what cloudpickle says."""
     namespace = namespaces.of(obj.__globals__)
-    if type(namespace) is not Namespace:
+    if type(namespace) is not StandIn:
         return reduce_function(obj, namespace)
     parts = reduced[2][1]
     used = dict(parts["__globals__"])

@@ -22,9 +22,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ..originals import time
-from . import weak
+from . import rebuild, weak
 from .atoms import Atoms, NotStorable, module_of
-from .functions import Own
+from .functions import StandIn
 from .hanging import NotReady, Reducer, simple_name_of
 from .held_elsewhere import told_name
 from .module_names import ModuleNames
@@ -175,8 +175,9 @@ class Grouping:
             except BaseException as error:  # noqa: BLE001
                 self.skipped.append((name, reason_of(error)))
                 continue
+            # Which `globals()` in a cell returns.
             is_own = value is self._shell.user_ns
-            groups.append(Group([[name]], [Own() if is_own else value]))
+            groups.append(Group([[name]], [StandIn(rebuild.namespace) if is_own else value]))
             if is_known_by_id:
                 by_id[id(value)] = groups[-1]
         return groups

@@ -32,7 +32,6 @@ from . import (
     caches,
     counts,
     derived,
-    dict_views,
     enums,
     functions,
     hashed,
@@ -126,8 +125,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             types.CodeType: _reduce_code,
             types.CellType: _reduce_cell,
             types.ModuleType: self._module,
-            memoryview: views.reduce,
-            **dict_views.reducers(),
+            **views.reducers(),
             itertools.count: counts.reduce_count,
             itertools.repeat: counts.reduce_repeat,
             # It has no public name.

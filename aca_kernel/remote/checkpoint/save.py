@@ -128,11 +128,10 @@ def start(job: CheckpointJob) -> int:
 
     Raises OSError: the process cannot fork.
     """
+    _note(job)
     if not _can_fork():
-        _note(job)
         _take(job, contextlib.nullcontext, lambda _: None)
         return 0
-    _note(job)
     _reduce_ahead(job)
     # An interrupt is for the cell, and must not hit the child before it ignores it.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -162,11 +161,7 @@ def _can_fork() -> bool:
 def _note(job: CheckpointJob) -> None:
     """Read what is not the same any more in the copy."""
     note_streams()
-
-    def unlimited(_: list[str]) -> AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
-    job.noted, failed = _settings(job, unlimited, is_before_fork=True)
+    job.noted, failed = _settings(job, contextlib.nullcontext, is_before_fork=True)
     job.failed += [*failed, *process_settings.unkept()]
 
 
@@ -431,7 +426,7 @@ def _take(job: CheckpointJob, limit: Any, tell: Any) -> None:
 
 def _settings(
     job: CheckpointJob,
-    limited: Callable[[list[str]], AbstractContextManager[None]],
+    limited: Callable[[list[str]], AbstractContextManager[Any]],
     *,
     is_before_fork: bool,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:

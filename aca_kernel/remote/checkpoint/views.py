@@ -1,12 +1,19 @@
-"""Pickling of memoryviews, with the memory that they share.
+"""Pickling of views, with what they are views of: of memory, and of dicts.
 
-A view is stored as its place in what it is a view of. What it is a view of, and how, it tells
+A memoryview is stored as its place in what it is a view of. What it is a view of, and how, it tells
 itself, but not where in it: that is asked for by Python's own buffer protocol.
+
+Keys, values and items of dicts, and proxies that can be read only, show what the dict holds later.
+So they are stored with the dict, which they do not tell: the garbage collector does.
 """
 
 from __future__ import annotations
 
+import collections
 import ctypes
+import gc
+import types
+from collections.abc import Callable
 from typing import Any
 
 from . import rebuild
@@ -14,6 +21,26 @@ from .atoms import NotStorable
 
 # PyBUF_FULL_RO: with shape, strides and format, and perhaps read-only.
 _FULL = 0x011C
+
+
+_MAKERS: tuple[Callable[[Any], Any], ...] = (
+    *(dict.keys, dict.values, dict.items),
+    *(collections.OrderedDict.keys, collections.OrderedDict.values, collections.OrderedDict.items),
+)
+_EMPTY = collections.OrderedDict[Any, Any]()
+
+
+def reducers() -> dict[type, Callable[[Any], Any]]:
+    """Return a reducer for each type of views."""
+    # An OrderedDict is taken by the methods of dicts, too, which make views of theirs.
+    made: dict[type, Callable[[Any], Any]] = {
+        type(maker(_EMPTY)): _of_dict(maker) for maker in _MAKERS
+    }
+    return {**made, types.MappingProxyType: _of_dict(types.MappingProxyType), memoryview: _reduce}
+
+
+def _of_dict(maker: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda view: (maker, tuple(gc.get_referents(view)))
 
 
 class _Buffer(ctypes.Structure):
@@ -32,8 +59,7 @@ class _Buffer(ctypes.Structure):
     )
 
 
-def reduce(view: memoryview) -> Any:
-    """Reduce a memoryview for pickle. Raises NotStorable."""
+def _reduce(view: memoryview) -> Any:
     try:
         owner = view.obj
         whole = memoryview(owner)

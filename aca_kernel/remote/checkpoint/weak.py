@@ -19,7 +19,7 @@ from typing import Any
 
 from . import rebuild
 from .derived import slots_of
-from .functions import is_found
+from .functions import StandIn, is_found
 from .process_settings.row import is_of_cells
 
 _Reducers = Iterator[tuple[type, Callable[[Any], Any]]]
@@ -68,7 +68,7 @@ class Targets:
         """Return what stands in the pickle for a target; None: nothing, it is not stored."""
         if (name := self._name_of(target)) is not None:
             self.wants.add(name)
-            return _Named(name)
+            return StandIn(rebuild.named_if_there, name)  # it may not come back
         if id(target) in self._alive or self._lives_by_name(target):
             return target
         self.met[id(target)] = target
@@ -83,16 +83,6 @@ class Targets:
             return True
         kind = type(target)
         return issubclass(kind, logging.Logger) or (issubclass(kind, _NAMED) and is_found(target))
-
-
-class _Named:
-    """Stands in a pickle for a function or class of another group, which may not come back."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __reduce__(self) -> Any:
-        return rebuild.named_if_there, (self._name,)
 
 
 def reducers(targets: Targets) -> _Reducers:

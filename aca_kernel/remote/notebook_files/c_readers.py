@@ -315,18 +315,14 @@ def _replace_class(
             return super().__call__(*arguments, **named)
 
         def __instancecheck__(cls, instance: Any) -> bool:
-            return (
-                isinstance(instance, original)
-                if cls is replacement
-                else super().__instancecheck__(instance)
-            )
+            if cls is replacement:
+                return isinstance(instance, original)
+            return bool(super().__instancecheck__(instance))
 
         def __subclasscheck__(cls, subclass: Any) -> bool:
-            return (
-                issubclass(subclass, original)
-                if cls is replacement
-                else super().__subclasscheck__(subclass)
-            )
+            if cls is replacement:
+                return issubclass(subclass, original)
+            return bool(super().__subclasscheck__(subclass))
 
     about = {"__module__": original.__module__, "__doc__": original.__doc__}
     try:

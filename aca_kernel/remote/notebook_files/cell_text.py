@@ -52,13 +52,10 @@ class CellText:
         @functools.wraps(run_cell_async)
         async def run_after_files(raw_cell: str, *args: Any, **options: Any) -> Any:
             # Hidden code asks for nothing.
-            is_shown = options.get("store_history") and not options.get("silent")
-            command = command_of(raw_cell) if is_shown else []
-            if command or (is_shown and _NAME.search(raw_cell)):
+            if options.get("store_history") and not options.get("silent"):
                 try:
-                    if command:
-                        self._bring_command(command)
-                    else:
+                    # Whatever it is, the cell must run.
+                    with contextlib.suppress(Exception):
                         self._bring(ip, raw_cell)
                 except KeyboardInterrupt:
                     options["preprocessing_exc_tuple"] = sys.exc_info()
@@ -66,20 +63,17 @@ class CellText:
 
         ip.run_cell_async = run_after_files
 
-    def _bring_command(self, command: list[str]) -> None:
-        # Whatever it is, the cell must run.
-        with contextlib.suppress(Exception):
-            if not is_quiet():
-                self._mirror.begin_cell_early()
-                file_mentions.bring_named(self._mirror, command)
-
     def _bring(self, ip: Any, code: str) -> None:
         mirror = self._mirror
-        # Whatever it is, the cell must run.
-        with contextlib.suppress(Exception):
+        if is_quiet():
+            return
+        if command := command_of(code):
+            mirror.begin_cell_early()
+            file_mentions.bring_named(mirror, command)
+        elif _NAME.search(code):
             found = [mirror.inside(name) for name in names_in(_parsed(ip, code), ip.user_ns)]
             paths = [path for path in dict.fromkeys(found) if path][:_MOST_NAMES]
-            if paths and not is_quiet():
+            if paths:
                 mirror.begin_cell_early()
                 for path, item in zip(paths, mirror.look_at(paths)):  # noqa: B905
                     is_small = item is not None and item.size <= LARGEST_BYTES

@@ -23,8 +23,8 @@ from .mirror import Mirror, Refused
 from .missing_errors import bring, missing
 from .paths import text_of
 
-# The environment's own: hooks.py replaces it in `os`.
-_readlink = os.readlink
+# The environment's own: hooks.py replaces them in `os`.
+_readlink, _stat = os.readlink, os.stat
 
 
 def bring_tree(mirror: Mirror, path: Any, relative: str, *, with_links: bool = False) -> None:
@@ -162,32 +162,24 @@ class Fetching:
     def _on_remove(self, path: Any, dir_fd: int = -1) -> None:
         relative = self._inside_root(path, dir_fd)
         if relative:
-            with contextlib.suppress(FileProblem):
-                self._mirror.before_removal(relative)
+            self._mirror.before_removal(relative)
 
     def _on_rmdir(self, path: Any, dir_fd: int = -1) -> OSError | None:
         relative = self._inside_root(path, dir_fd)
-        if not relative:
-            return None
-        with contextlib.suppress(FileProblem):
-            found = self._mirror.before_removal(relative)
-            if found is not None and self._holds_something(relative, found):
-                return _error(errno.ENOTEMPTY, path)
-        return None
+        found = self._mirror.before_removal(relative) if relative else None
+        return _error(errno.ENOTEMPTY, path) if self._holds_something(relative, found) else None
 
-    def _holds_something(self, relative: str, found: FileFacts) -> bool:
+    def _holds_something(self, relative: str, found: FileFacts | None) -> bool:
         """Tell whether a folder there holds something that was not removed."""
-        return found.is_folder and found.link is None and bool(self._mirror.names(relative))
+        with contextlib.suppress(FileProblem):
+            return _is_real_folder(found) and bool(self._mirror.names(relative))
+        return False
 
     def _on_rmtree(self, path: Any, dir_fd: int | None = None) -> None:
         relative = self._inside(path, dir_fd)
-        if not relative:
-            return
-        with contextlib.suppress(FileProblem):
-            found = self._mirror.before_removal(relative)
-            if found is not None and found.is_folder and found.link is None:
-                # Now: its folders go one by one and must not seem to hold something.
-                self._mirror.copies.note_removed(relative)
+        if relative and _is_real_folder(self._mirror.before_removal(relative)):
+            # Now: its folders go one by one and must not seem to hold something.
+            self._mirror.copies.note_removed(relative)
 
     def _on_rename(
         self, source: Any, target: Any, source_fd: int = -1, target_fd: int = -1
@@ -200,8 +192,7 @@ class Fetching:
         is_folder = False
         if moved:
             bring_tree(mirror, source, moved)
-            with contextlib.suppress(FileProblem):
-                mirror.before_removal(moved)
+            mirror.before_removal(moved)
             with quiet():
                 path = mirror.path_of(moved)
                 is_folder = os.path.isdir(path) and not os.path.islink(path)
@@ -221,8 +212,7 @@ class Fetching:
             if found is not None and not found.is_folder:
                 return _error(errno.ENOTDIR, source, target)
             with contextlib.suppress(FileProblem):
-                found = self._mirror.look(relative)
-                if found is not None and self._holds_something(relative, found):
+                if self._holds_something(relative, self._mirror.look(relative)):
                     return _error(errno.ENOTEMPTY, source, target)
         return None
 
@@ -265,60 +255,50 @@ class Fetching:
 
         Debuggers of IPython step over what has `__debuggerskip__`, as over the functions in C.
         """
-        look = self._looking(os.stat)
-        return {
-            "open": self._open(),
-            "stat": look,
-            "lstat": self._looking(os.lstat),
-            "access": self._access(look),
-            "listdir": self._listdir(),
-            "scandir": self._scandir(),
-            "readlink": self._readlink(),
+        actions: dict[str, Callable[..., Any]] = {
+            "open": self._open,
+            "stat": self._look,
+            "lstat": self._look,
+            "access": self._access,
+            "listdir": self._listdir,
+            "scandir": self._scandir,
+            "readlink": self._read_link,
         }
+        return {name: _in_place_of(getattr(os, name), action) for name, action in actions.items()}
 
-    def _open(self) -> Callable[..., Any]:
-        original, opening = os.open, self._opening
+    def _open(
+        self, original: Any, path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None
+    ) -> Any:
+        __debuggerskip__ = True
+        __tracebackhide__ = True
+        if dir_fd is None:
+            return original(path, flags, mode)
+        self._opening.dir_fd = dir_fd
+        try:
+            return original(path, flags, mode, dir_fd=dir_fd)
+        finally:
+            self._opening.dir_fd = None
 
-        @functools.wraps(original)
-        def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: Any = None) -> int:
-            __debuggerskip__ = True
-            __tracebackhide__ = True
-            if dir_fd is None:
-                return original(path, flags, mode)
-            opening.dir_fd = dir_fd
-            try:
-                return original(path, flags, mode, dir_fd=dir_fd)
-            finally:
-                opening.dir_fd = None
-
-        return open_
-
-    def _looking(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        mirror = self._mirror
-
-        @functools.wraps(original)
-        def look(path: Any, *, dir_fd: Any = None, **options: Any) -> Any:
-            __debuggerskip__ = True
-            __tracebackhide__ = True
-            relative = "" if is_quiet() else self._inside(path, dir_fd)
-            if not relative:
-                return original(path, dir_fd=dir_fd, **options)
-            with contextlib.suppress(FileProblem, Refused):
-                mirror.refresh(relative)
-            try:
-                return original(path, dir_fd=dir_fd, **options)
-            except FileNotFoundError:
-                found = self._find(relative)
-                if found is None:
-                    raise
-            # A folder has been made by now.
-            if found.is_folder:
-                return original(path, dir_fd=dir_fd, **options)
-            if text_of(path).endswith("/"):
-                raise _error(errno.ENOTDIR, path)
-            return status_of(found, relative, mirror.device)
-
-        return look
+    def _look(self, original: Any, path: Any, *, dir_fd: Any = None, **options: Any) -> Any:
+        __debuggerskip__ = True
+        __tracebackhide__ = True
+        relative = "" if is_quiet() else self._inside(path, dir_fd)
+        if not relative:
+            return original(path, dir_fd=dir_fd, **options)
+        with contextlib.suppress(FileProblem, Refused):
+            self._mirror.refresh(relative)
+        try:
+            return original(path, dir_fd=dir_fd, **options)
+        except FileNotFoundError:
+            found = self._find(relative)
+            if found is None:
+                raise
+        # A folder has been made by now.
+        if found.is_folder:
+            return original(path, dir_fd=dir_fd, **options)
+        if text_of(path).endswith("/"):
+            raise _error(errno.ENOTDIR, path)
+        return status_of(found, relative, self._mirror.device)
 
     def _find(self, relative: str) -> FileFacts | None:
         try:
@@ -330,63 +310,45 @@ class Fetching:
             return None
         return found
 
-    def _access(self, look: Callable[..., Any]) -> Callable[..., Any]:
-        original = os.access
+    def _access(self, original: Any, path: Any, mode: int, **options: Any) -> Any:
+        __debuggerskip__ = True
+        if original(path, mode, **options):
+            return True
+        dir_fd = options.get("dir_fd")
+        relative = "" if is_quiet() else self._inside(path, dir_fd)
+        if not relative:
+            return False
+        try:
+            self._look(_stat, path, dir_fd=dir_fd)
+        except OSError:
+            return False
+        if self._mirror.is_only_there(relative) is None:  # made by now, or forbidden
+            return original(path, mode, **options)
+        return not mode & os.X_OK
 
-        @functools.wraps(original)
-        def access(path: Any, mode: int, **options: Any) -> bool:
-            __debuggerskip__ = True
-            if original(path, mode, **options):
-                return True
-            dir_fd = options.get("dir_fd")
-            relative = "" if is_quiet() else self._inside(path, dir_fd)
-            if not relative:
-                return False
-            try:
-                look(path, dir_fd=dir_fd)
-            except OSError:
-                return False
-            if self._mirror.is_only_there(relative) is None:  # made by now, or forbidden
-                return original(path, mode, **options)
-            return not mode & os.X_OK
+    def _listdir(self, original: Any, path: Any = ".") -> Any:
+        __debuggerskip__ = True
+        __tracebackhide__ = True
+        relative, there = self._names("." if path is None else path)
+        self._note_listing(relative, there)
+        names = original(path)
+        if not there:
+            return names
+        more = sorted(set(there).difference(map(os.fsdecode, names)))
+        return [*names, *(map(os.fsencode, more) if _is_bytes(path) else more)]
 
-        return access
-
-    def _listdir(self) -> Callable[..., Any]:
-        original = os.listdir
-
-        @functools.wraps(original)
-        def listdir(path: Any = ".") -> Any:
-            __debuggerskip__ = True
-            __tracebackhide__ = True
-            relative, there = self._names("." if path is None else path)
-            self._note_listing(relative, there)
-            names = original(path)
-            if not there:
-                return names
-            more = sorted(set(there).difference(map(os.fsdecode, names)))
-            return [*names, *(map(os.fsencode, more) if _is_bytes(path) else more)]
-
-        return listdir
-
-    def _scandir(self) -> Callable[..., Any]:
-        original, mirror = os.scandir, self._mirror
-
-        @functools.wraps(original)
-        def scandir(path: Any = ".") -> Any:
-            __debuggerskip__ = True
-            __tracebackhide__ = True
-            path = "." if path is None else path
-            relative, there = self._names(path)
-            self._note_listing(relative, there, sys._getframe(1))  # noqa: SLF001
-            here = original(path)
-            if not there:
-                return here
-            folder = "" if isinstance(path, int) else os.fspath(path)
-            about = (relative, mirror.device, mirror.is_outdated, mirror.path_of)
-            return Scan(here, folder, there, *about)
-
-        return scandir
+    def _scandir(self, original: Any, path: Any = ".") -> Any:
+        __debuggerskip__ = True
+        __tracebackhide__ = True
+        path = "." if path is None else path
+        relative, there = self._names(path)
+        self._note_listing(relative, there, sys._getframe(2))  # noqa: SLF001 - who has called it
+        here = original(path)
+        if not there:
+            return here
+        folder = "" if isinstance(path, int) else os.fspath(path)
+        about = (relative, self._mirror.device, self._mirror.is_outdated, self._mirror.path_of)
+        return Scan(here, folder, there, *about)
 
     def _note_listing(self, relative: str, there: dict[str, FileFacts], caller: Any = None) -> None:
         if there and self._mirror.is_in_cell:
@@ -396,19 +358,13 @@ class Fetching:
             names = sorted(name for name, item in there.items() if not item.is_folder)
             self._mirror.ahead.note_listing(relative, names, module)
 
-    def _readlink(self) -> Callable[..., Any]:
-        original = os.readlink
-
-        @functools.wraps(original)
-        def readlink(path: Any, *, dir_fd: Any = None) -> Any:
-            __debuggerskip__ = True
-            __tracebackhide__ = True
-            relative = "" if is_quiet() else self._inside(path, dir_fd)
-            if relative:
-                self._find(relative)
-            return original(path, dir_fd=dir_fd)
-
-        return readlink
+    def _read_link(self, original: Any, path: Any, *, dir_fd: Any = None) -> Any:
+        __debuggerskip__ = True
+        __tracebackhide__ = True
+        relative = "" if is_quiet() else self._inside(path, dir_fd)
+        if relative:
+            self._find(relative)
+        return original(path, dir_fd=dir_fd)
 
     def _names(self, path: Any) -> tuple[str, dict[str, FileFacts]]:
         """Return a folder's path and its listing there; make it if it is missing here.
@@ -435,6 +391,18 @@ class Fetching:
         return relative, {name: item for name, item in names.items() if name != "__pycache__"}
 
 
+def _in_place_of(original: Callable[..., Any], action: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what replaces a function of `os`. action: gets that function, too."""
+
+    @functools.wraps(original)
+    def replacement(*arguments: Any, **named: Any) -> Any:
+        __debuggerskip__ = True
+        __tracebackhide__ = True
+        return action(original, *arguments, **named)
+
+    return replacement
+
+
 def _seen_from(path: Any, dir_fd: int | None) -> Any:
     """Return a path with the directory that it is relative to, "" if that is unknown.
 
@@ -445,6 +413,11 @@ def _seen_from(path: Any, dir_fd: int | None) -> Any:
         return path
     directory = _directory(dir_fd)
     return os.path.join(directory, text) if directory else ""
+
+
+def _is_real_folder(found: FileFacts | None) -> bool:
+    """Tell whether something there is a folder, and no symlink to one."""
+    return found is not None and found.is_folder and found.link is None
 
 
 def _is_bytes(path: Any) -> bool:

@@ -418,10 +418,10 @@ class Mirror:
     def before_removal(self, relative: str) -> FileFacts | None:
         """Make a file or folder that the code is about to remove, and have it stay away then.
 
-        Its content does not matter. Return the facts about it.
+        Its content does not matter. Return the facts about it; None also without an answer.
         """
         copies = self.copies
-        with quiet():
+        with quiet(), contextlib.suppress(FileProblem):
             found = self.look(relative)
             if found is None:
                 return None
@@ -439,6 +439,7 @@ class Mirror:
             elif relative not in copies.files and relative not in copies.folders:
                 copies.note_own(relative)
             return found
+        return None
 
     def is_only_there(self, relative: str) -> FileFacts | None:
         """Return facts about a file that is neither here nor removed; without an answer, none."""

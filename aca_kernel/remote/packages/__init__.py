@@ -13,3 +13,6 @@
 
 Standard library; `packaging`, which ipykernel needs, where a module says so.
 """
+
+# Of inline script metadata: cells without it, which are nearly all, are not looked at any closer.
+MARK = "# /// script"

@@ -10,7 +10,6 @@ In a manifest: {"pinned": [[name, version]], "kept": [{"package", "path", "mode"
 
 from __future__ import annotations
 
-import csv
 import os
 import site
 import stat
@@ -227,9 +226,8 @@ def _kernel_starts_with(folder: str) -> bool:
 def _files_of(one: Distribution) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the paths of a package's files below the folder that it lies in, as it lists them."""
     base = os.path.dirname(one.folder)
-    for row in csv.reader(one.read("RECORD").splitlines()):
-        path = row[0] if row else ""
-        if not path or "__pycache__" in path or os.path.isabs(path):
+    for path in one.files():
+        if "__pycache__" in path or os.path.isabs(path):
             continue
         with suppress(OSError):  # removed since
             status = os.stat(os.path.join(base, path))

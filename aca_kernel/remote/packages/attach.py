@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import sys
 import threading
 from contextlib import suppress
 from typing import Any
 
-from . import distributions
-
-# Of inline script metadata: cells without it, which are nearly all, are not looked at any closer.
-_MARK = "# /// script"
+from . import MARK, distributions
 
 
 class NotebookPackages:
     """The packages of one remote kernel.
 
     config: {"wanted": whether the setting `packages` asks for any, "notebook": what script metadata
-    of the notebook asks for as far as the kernel knows it, "index_url", "seconds"}.
+    of the notebook asks for as far as the kernel knows it, {"requirements", "python", "indexes"},
+    "index_url", "seconds"}.
     calls_path: the agent's socket, in its folder.
     """
 
@@ -38,13 +35,14 @@ class NotebookPackages:
             # While nobody waits: the first cell will.
             threading.Thread(target=_import, args=("before_cells",), daemon=True).start()
 
-    def register(self, ip: Any, kernel: Any) -> None:
-        """Come before all cells of a shell."""
+    def register(self, kernel: Any) -> None:
+        """Come before all cells of an ipykernel."""
+        ip = kernel.shell
         run_cell_async = ip.run_cell_async
 
         @functools.wraps(run_cell_async)
         async def run_after_packages(raw_cell: str, *args: Any, **options: Any) -> Any:
-            is_due = self._is_due or _MARK in raw_cell
+            is_due = self._is_due or MARK in raw_cell
             # Hidden code asks for nothing.
             if is_due and options.get("store_history") and not options.get("silent"):
                 # Whatever comes of it: once for an environment.
@@ -66,15 +64,7 @@ class NotebookPackages:
     @functools.cached_property
     def _first(self) -> Any:
         module = importlib.import_module(f"{__package__}.before_cells")
-        folder = os.path.dirname(self._calls_path)
-        is_wanted = bool(self._config.get("wanted"))
-        return module.PackagesFirst(
-            self._installer,
-            folder,
-            self._calls_path,
-            is_setting_wanted=is_wanted,
-            notebook=self._config.get("notebook"),
-        )
+        return module.PackagesFirst(self._installer, self._config, self._calls_path)
 
     @functools.cached_property
     def added(self) -> Any:

@@ -41,25 +41,16 @@ _MOST_NAMES = 8
 class PackagesFirst:
     """Installs before cells.
 
-    folder: the agent's. calls_path: the agent's socket. is_setting_wanted: whether the setting
-    `packages` asks for any. notebook: script metadata that the kernel knows of, {"requirements",
-    "python", "indexes"}.
+    config, calls_path: see NotebookPackages.
     """
 
-    def __init__(
-        self,
-        installer: Installer,
-        folder: str,
-        calls_path: str,
-        *,
-        is_setting_wanted: bool,
-        notebook: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, installer: Installer, config: dict[str, Any], calls_path: str) -> None:
         self._installer = installer
         self._calls_path = calls_path
-        self._done_path = os.path.join(folder, _DONE)
+        self._done_path = os.path.join(os.path.dirname(calls_path), _DONE)
         self._done = self._read_done()
-        self._is_setting_due = is_setting_wanted and _SETTING not in self._done
+        self._is_setting_due = bool(config.get("wanted")) and _SETTING not in self._done
+        notebook = config.get("notebook")
         self._notebook = None if notebook is None else _metadata_of(notebook)
 
     def before(self, code: str, kernel: Any) -> None:

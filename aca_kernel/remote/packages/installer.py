@@ -10,7 +10,6 @@ and what looks like a credential is taken out of all that they say.
 from __future__ import annotations
 
 import contextlib
-import csv
 import importlib.util
 import os
 import re
@@ -120,16 +119,14 @@ class Installer:
         deadline = time.monotonic() + self.most_seconds if deadline is None else deadline
         variables, secrets = self._variables(indexes)
         with _folder_of_its_own() as folder:
-            wanted = ["-r", _write(folder, "requirements.txt", requirements)]
+            wanted = ["--no-deps"] if is_exact else []
+            wanted += ["--target", target] if target else []
+            wanted += ["-r", _write(folder, "requirements.txt", requirements)]
             hashed = list(wanted)
             if constraints:
                 hashed += ["-c", _write(folder, "hashed.txt", constraints)]
                 plain = map(without_hashes, constraints)
                 wanted += ["-c", _write(folder, "constraints.txt", plain)]
-            more = ["--no-deps"] if is_exact else []
-            more += ["--target", target] if target else []
-            wanted += more
-            hashed += more
             run = _Run(variables, secrets, deadline, self.most_seconds, tell)
             uv = uv_binary.find()
             if not uv and len(requirements) >= _WORTH_UV:
@@ -389,8 +386,7 @@ def _forget_compiled(before: dict[str, distributions.Distribution]) -> None:
     for name, one in distributions.find().items():
         if name not in before or before[name] == one:
             continue
-        files = [row[0] for row in csv.reader(one.read("RECORD").splitlines()) if row]
-        for file in files:
+        for file in one.files():
             if file.endswith(".py"):
                 path = os.path.join(os.path.dirname(one.folder), file)
                 with contextlib.suppress(OSError):

@@ -7,9 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-# Cells without it, which are nearly all, are not looked at any closer.
-MARK = "# /// script"
-
 # Source: PEP 723, "Reference Implementation".
 _BLOCK = re.compile(
     r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)[ \t]*$\s(?P<content>(^#(| .*)$\s)+)^# ///[ \t]*$"

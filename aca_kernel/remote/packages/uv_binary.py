@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import sys
 import tempfile
+
+from .. import agent_folder
 
 # In the folder for temporary files; a name with a dot outlives `rm -rf /tmp/*`.
 _FOLDER = ".aca-uv-{uid}"
@@ -26,26 +27,14 @@ def find() -> str:
 def make_folder() -> str:
     """Return a folder of this user alone to install uv into. Raises OSError: there is none."""
     folder = _folder()
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        if not _is_own(folder):
-            raise
+    agent_folder.make(folder)
     return folder
 
 
 def _given() -> str:
     folder = _folder()
-    return os.path.join(folder, "bin", "uv") if _is_own(folder) else ""
+    return os.path.join(folder, "bin", "uv") if agent_folder.is_own(folder) else ""
 
 
 def _folder() -> str:
     return os.path.join(tempfile.gettempdir(), _FOLDER.format(uid=os.geteuid()))
-
-
-def _is_own(folder: str) -> bool:
-    try:
-        status = os.lstat(folder)
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

@@ -7,13 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import rebuild
-
-
-class _Suppress:
-    """Stands for it in a pickle."""
-
-    def __reduce__(self) -> Any:
-        return rebuild.attribute, ("argparse", "SUPPRESS")
+from ..functions import StandIn
 
 
 def reducers(_: Any) -> Iterator[tuple[type, Callable[[Any], Any]]]:
@@ -28,7 +22,6 @@ def _reduce(obj: Any) -> Any:
     if len(reduced) < 3 or type(reduced[2]) is not dict:
         return reduced
     suppressed = sys.modules["argparse"].SUPPRESS
-    state = {
-        key: _Suppress() if value is suppressed else value for key, value in reduced[2].items()
-    }
+    stand_in = StandIn(rebuild.attribute, "argparse", "SUPPRESS")
+    state = {key: stand_in if one is suppressed else one for key, one in reduced[2].items()}
     return (*reduced[:2], state, *reduced[3:])

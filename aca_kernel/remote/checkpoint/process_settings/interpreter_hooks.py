@@ -11,7 +11,6 @@ import gc
 import importlib
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from .places import Place
@@ -96,14 +95,10 @@ def _read_order(_: Any) -> Any:
     """Return classes of cells that have several subclasses, with these in their order."""
     classes = [one for one in list(shell().user_ns.values()) if issubclass(type(one), type)]
     own = {id(one): one for one in classes if is_of_cells(one)}
-    orders = ((one, type.__subclasses__(one)) for one in own.values() if not _is_meta(one))
+    orders = ((one, type.__subclasses__(one)) for one in own.values() if not issubclass(one, type))
     # Others are on their way out, or are made by what is not looked at.
     found = [(one, [sub for sub in order if id(sub) in own]) for one, order in orders]
     return [(one, order) for one, order in found if len(order) > 1] or None
-
-
-def _is_meta(kind: type) -> bool:
-    return issubclass(kind, type)
 
 
 def _write_order(_: Any, state: Any) -> None:
@@ -123,19 +118,15 @@ def read(places: list[Place]) -> dict[str, Any]:
     if not mentioned(REGISTERS):
         return {}
     found: dict[str, Any] = {}
-    for place, kind in _abstract_classes(places):
+    for place in places:
+        kind = vars(sys.modules[place.module]).get(place.owner) if place.owner else None
+        if not issubclass(type(kind), abc.ABCMeta):
+            continue
         registered = [one for each in abc._get_dump(kind)[0] if (one := each()) is not None]  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public tells it
         own = [one for one in registered if is_of_cells(one)]
         if own:
             found[NAME + place.path("")] = (place.module, place.owner, own)
     return found
-
-
-def _abstract_classes(places: list[Place]) -> Iterator[tuple[Place, Any]]:
-    for place in places:
-        kind = vars(sys.modules[place.module]).get(place.owner) if place.owner else None
-        if issubclass(type(kind), abc.ABCMeta):
-            yield place, kind
 
 
 def _write(_: Any, state: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..atoms import module_of
-from .row import Row, Unkept, call, is_of_cells, shell
+from .row import Row, Unkept, call, call_each, is_of_cells, of_cells, shell
 
 # -- traits, as %config sets them --------------------------------------------------
 
@@ -91,11 +91,6 @@ def _read_aliases(ip: Any) -> Any:
     return [one for one in manager.aliases if known.get(one[0]) != one[1]] or None
 
 
-def _write_aliases(ip: Any, state: Any) -> None:
-    for name, command in state:
-        ip.alias_manager.soft_define_alias(name, command)
-
-
 def _magics(ip: Any) -> Iterator[tuple[str, str, Any]]:
     for kind, magics in ip.magics_manager.magics.items():
         for name, one in list(magics.items()):
@@ -126,14 +121,6 @@ def _write_magics(ip: Any, state: Any) -> None:
         ip.magics_manager.register_alias(name, target, kind, parameters)
 
 
-def _read_hooks(ip: Any) -> Any:
-    found = {
-        event: [one for one in callbacks if is_of_cells(one)]
-        for event, callbacks in ip.events.callbacks.items()
-    }
-    return {event: ones for event, ones in found.items() if ones} or None
-
-
 def _write_hooks(ip: Any, state: Any) -> None:
     for event, ones in state.items():
         for one in ones:
@@ -145,10 +132,7 @@ _TRANSFORMERS = ("input_transformers_cleanup", "input_transformers_post", "ast_t
 
 
 def _read_transformers(ip: Any) -> Any:
-    found = {
-        name: [one for one in getattr(ip, name, ()) if is_of_cells(one)] for name in _TRANSFORMERS
-    }
-    return {name: ones for name, ones in found.items() if ones} or None
+    return of_cells((name, getattr(ip, name, ())) for name in _TRANSFORMERS)
 
 
 def _write_transformers(ip: Any, state: Any) -> None:
@@ -277,11 +261,6 @@ def _read_kept(ip: Any) -> Any:
     return {name: value for name, value in found if value is not None} or None
 
 
-def _write_kept(ip: Any, state: Any) -> None:
-    for name, value in state.items():
-        ip.db[name] = value
-
-
 def _write_directories(ip: Any, state: Any) -> None:
     ip.user_ns["_dh"][:] = state
 
@@ -295,15 +274,15 @@ ROWS: dict[str, Row] = {
     "what %config has set": _row(_read_traits, _write_traits),
     "%precision": _row(_read_precision, _write_precision),
     "%xmode": _row(lambda ip: ip.InteractiveTB.mode, call("InteractiveTB.set_mode")),
-    "%alias": _row(_read_aliases, _write_aliases),
+    "%alias": _row(_read_aliases, call_each("alias_manager.soft_define_alias")),
     "magics of cells": _row(_read_magics, _write_magics),
-    "event hooks of cells": _row(_read_hooks, _write_hooks),
+    "event hooks of cells": _row(lambda ip: of_cells(ip.events.callbacks.items()), _write_hooks),
     "input transformers of cells": _row(_read_transformers, _write_transformers),
     "handlers of exceptions": _row(
         _read_custom_exceptions, lambda ip, state: ip.set_custom_exc(*state)
     ),
     "formatters of cells": _row(_read_formatters, _write_formatters),
     "the state of extensions": _row(_read_extensions, _write_extensions),
-    "what %store and %bookmark keep": _row(_read_kept, _write_kept),
+    "what %store and %bookmark keep": _row(_read_kept, call("db.update")),
     "the directories of %dhist": _row(lambda ip: list(ip.user_ns["_dh"]), _write_directories),
 }

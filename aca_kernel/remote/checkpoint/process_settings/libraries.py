@@ -10,7 +10,7 @@ import sys
 import warnings
 from typing import Any
 
-from .row import Row, call, is_of_cells, loaded
+from .row import Row, call, call_each, is_of_cells, loaded
 
 # -- numpy, pandas, matplotlib -----------------------------------------------------
 
@@ -37,11 +37,6 @@ def _pandas_options(pandas: Any) -> Any:
         if value is not option.defval and value != option.defval:
             changed[name] = value
     return changed
-
-
-def _set_pandas_options(pandas: Any, state: Any) -> None:
-    for name, value in state.items():
-        pandas.set_option(name, value)
 
 
 def _progress_of_pandas(_: Any) -> Any:
@@ -180,7 +175,7 @@ def _write_keras(keras: Any, state: Any) -> None:
 
 ROWS: dict[str, Row] = {
     "the options of numpy": Row("numpy", _numpy_options, _set_numpy_options),
-    "the options of pandas": Row("pandas", _pandas_options, _set_pandas_options),
+    "the options of pandas": Row("pandas", _pandas_options, call_each("set_option")),
     # A figure that is loaded belongs to the backend chosen by then. Set again afterwards, because
     # modules change settings when they are imported.
     "the settings of matplotlib": Row(

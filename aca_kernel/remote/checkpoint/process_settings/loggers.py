@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from .row import Row, Unkept, is_of_cells
+from .row import Row, Unkept, call_each, is_of_cells
 
 _OUTPUTS = ("stdout", "stderr")
 
@@ -111,11 +111,6 @@ _LEVELS = {
 }
 
 
-def _write_levels(_: Any, state: Any) -> None:
-    for level, name in state.items():
-        logging.addLevelName(level, name)
-
-
 def _read_classes(_: Any) -> Any:
     kind = logging.getLoggerClass()
     found = {name: one for name, one in _loggers() if is_of_cells(type(one))}
@@ -144,7 +139,7 @@ def _write_classes(_: Any, state: Any) -> None:
 ROWS: dict[str, Row] = {
     # First: others are about their loggers.
     "the classes of loggers": Row("logging", _read_classes, _write_classes),
-    "the names of levels": Row("logging", _read_levels, _write_levels, is_early=True),
+    "the names of levels": Row("logging", _read_levels, call_each("addLevelName"), is_early=True),
     # Of what the process has: the copy has other streams.
     "the settings of logging": Row("logging", _read_logging, _write_logging, is_before_fork=True),
 }

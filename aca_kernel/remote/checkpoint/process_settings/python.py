@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Any
 
-from .row import Row, call, is_of_cells, mentioned
+from .row import Row, call, call_each, is_of_cells, mentioned
 
 _ADDS_TYPES = re.compile(r"\badd_type\b|\bmimetypes\b")
 _SETS_LIMITS = re.compile(r"\bsetrlimit\b")
@@ -41,11 +41,6 @@ def _read_signals(signal: Any) -> Any:
     return {number: one for number, one in found.items() if is_of_cells(one)} or None
 
 
-def _write_signals(signal: Any, state: Any) -> None:
-    for number, handler in state.items():
-        signal.signal(number, handler)
-
-
 def _write_gc(gc: Any, state: Any) -> None:
     (gc.enable if state[0] else gc.disable)()
     gc.set_threshold(*state[1])
@@ -59,12 +54,9 @@ def _write_faulthandler(faulthandler: Any, state: Any) -> None:
 
 def _read_arguments(_: Any) -> Any:
     """Return the arguments if a cell has set them: the others name this kernel's own file."""
-    is_plain = len(sys.argv) == 3 and sys.argv[1] == "-f" and _is_launcher(sys.argv[0])
+    is_plain = len(sys.argv) == 3 and sys.argv[1] == "-f"
+    is_plain = is_plain and os.path.basename(sys.argv[0]) == "ipykernel_launcher.py"
     return None if is_plain else list(sys.argv)
-
-
-def _is_launcher(path: str) -> bool:
-    return os.path.basename(path) == "ipykernel_launcher.py"
 
 
 def _write_arguments(_: Any, state: Any) -> None:
@@ -96,11 +88,6 @@ def _write_dialects(csv: Any, state: Any) -> None:
 def _read_copyreg(copyreg: Any) -> Any:
     found = copyreg.dispatch_table
     return {kind: one for kind, one in found.items() if is_of_cells(one)} or None
-
-
-def _write_copyreg(copyreg: Any, state: Any) -> None:
-    for kind, one in state.items():
-        copyreg.pickle(kind, one)
 
 
 def _read_ssl(ssl: Any) -> Any:
@@ -198,7 +185,7 @@ ROWS: dict[str, Row] = {
     ),
     "the limits of Python": Row("sys", _read_limits, _write_limits),
     "the file mode mask": Row("os", _read_umask, call("umask")),
-    "the signal handlers": Row("signal", _read_signals, _write_signals, is_before_fork=True),
+    "the signal handlers": Row("signal", _read_signals, call_each("signal"), is_before_fork=True),
     "the timeout of sockets": Row("socket", call("getdefaulttimeout"), call("setdefaulttimeout")),
     "faulthandler": Row("faulthandler", call("is_enabled"), _write_faulthandler),
     "garbage collection": Row(
@@ -209,7 +196,7 @@ ROWS: dict[str, Row] = {
     ),
     "sys.argv": Row("sys", _read_arguments, _write_arguments),
     "the dialects of csv": Row("csv", _read_dialects, _write_dialects),
-    "the reducers of copyreg": Row("copyreg", _read_copyreg, _write_copyreg),
+    "the reducers of copyreg": Row("copyreg", _read_copyreg, call_each("pickle")),
     "the contexts of ssl": Row("ssl", _read_ssl, _write_ssl),
     "the start method of multiprocessing": Row(
         "multiprocessing",

@@ -7,7 +7,7 @@ import operator
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ..atoms import module_of
@@ -38,6 +38,16 @@ def call(path: str) -> Callable[..., Any]:
     return lambda module, *state: operator.attrgetter(path)(module)(*state)
 
 
+def call_each(path: str) -> Callable[[Any, Any], None]:
+    """Return what calls such a function for each item of a dict, or pair of a list."""
+
+    def write(module: Any, state: Any) -> None:
+        for pair in dict(state).items():
+            call(path)(module, *pair)
+
+    return write
+
+
 def loaded(module: str) -> Any:
     """Return a module that is loaded."""
     return sys.modules[module]
@@ -51,6 +61,12 @@ def shell() -> Any:
 def mentioned(pattern: re.Pattern[str]) -> bool:
     """Tell whether a cell's text has something that matches."""
     return any(map(pattern.search, list(shell().history_manager.input_hist_parsed)))
+
+
+def of_cells(lists: Iterable[tuple[Any, Iterable[Any]]]) -> dict[Any, list[Any]] | None:
+    """Return what is of cells in lists, by the names of these; None: there is nothing."""
+    found = {name: [one for one in ones if is_of_cells(one)] for name, ones in lists}
+    return {name: ones for name, ones in found.items() if ones} or None
 
 
 # What is made of functions, by the ids of its types: a metaclass may forbid to hash its classes.
