@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import inspect
 import os
 import sys
 import threading
@@ -398,7 +399,14 @@ def _in_place_of(original: Callable[..., Any], action: Callable[..., Any]) -> Ca
     def replacement(*arguments: Any, **named: Any) -> Any:
         __debuggerskip__ = True
         __tracebackhide__ = True
-        return action(original, *arguments, **named)
+        try:
+            return action(original, *arguments, **named)
+        except TypeError:
+            try:
+                inspect.signature(action).bind(original, *arguments, **named)
+            except TypeError:  # a wrong call, of which the function itself tells
+                return original(*arguments, **named)
+            raise
 
     return replacement
 

@@ -156,6 +156,27 @@ def test_a_removal_that_fails_removes_nothing(pair: Pair) -> None:
     )
 
 
+def test_a_wrong_call_is_told_as_by_the_function_itself(pair: Pair) -> None:
+    pair.fill("wrong", {"a.txt": "a"})
+    shown = pair.check(
+        "wrong",
+        "os.stat()",
+        "os.stat('a.txt', 2, 3)",
+        "os.lstat(3.5)",
+        "os.listdir('.', 2)",
+        "os.scandir('.', 2)",
+        "os.access('a.txt')",
+        "os.access('a.txt', 0, to=1)",
+        "os.readlink()",
+        "os.open('a.txt')",
+        "os.remove()",
+        "os.rename('a.txt')",
+        "os.rmdir('.', to=1)",
+        "os.mkdir()",
+    )
+    assert {error for _, _, error, _ in shown} == {"TypeError"}
+
+
 def test_two_files_are_not_the_same(pair: Pair) -> None:
     pair.fill("same", {"a.txt": "a", "b.txt": "b", "c.txt": "c", "d.txt": "d"})
     pair.check(
