@@ -39,9 +39,10 @@ def is_plain_path(path: str) -> bool:
 
     With a drive, relative to one (`C:data.csv`), on a share, behind `\\?\`: all that is a place.
     """
-    drive, rest = ntpath.splitdrive(path.replace("/", "\\"))
-    if drive.startswith("\\\\.\\") or (drive.startswith("\\\\?\\") and not _PLACE.match(drive)):
+    path = path.replace("/", "\\")
+    if path.startswith("\\\\.\\") or (path.startswith("\\\\?\\") and not _PLACE.match(path)):
         return False
+    rest = ntpath.splitdrive(path)[1]
     return all(part in ("", ".", "..") or _is_name(part) for part in rest.split("\\"))
 
 

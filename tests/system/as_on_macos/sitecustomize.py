@@ -67,7 +67,8 @@ def _without_linux(function: Any) -> Any:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), text)
         return function(path, *args, **more)
 
-    return read
+    # Up to Python 3.10, a class of pathlib has the functions of `os`, which are no methods.
+    return staticmethod(read)
 
 
 def _is_psutil(frame: Any) -> bool:
