@@ -16,9 +16,8 @@ _VALUES = 1
 def of_function(obj: Any) -> dict[str, Any]:
     """Return the attributes that hold a function's annotations."""
     annotate = getattr(obj, "__annotate__", None)
-    if annotate is None or (changed := _changed(obj, annotate)) is not None:
-        return {"__annotations__": obj.__annotations__ if annotate is None else changed}
-    return {"__annotate__": annotate}
+    held = obj.__annotations__ if annotate is None else _changed(obj, annotate)
+    return {"__annotate__": annotate} if held is None else {"__annotations__": held}
 
 
 def _changed(obj: Any, annotate: Any) -> Any:
