@@ -12,13 +12,14 @@ import argparse
 import json
 import os
 import platform
+import random
 import re
 import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,17 @@ class Bench:
         """Return how often to do something."""
         return max(2, full // 10) if self.quick else full
 
+    def turns(self, full: int, kernels: Iterable[str] = KERNELS) -> Iterator[str]:
+        """Yield the kernels of each round, in random order.
+
+        What one leaves behind, such as its pool's end, is a cost of the next one: always the same
+        one after the other, they differ by up to 8 % where nothing does.
+        """
+        order = list(kernels)
+        for _ in range(self.rounds(full)):
+            random.shuffle(order)
+            yield from order
+
     def interleave(
         self, name: str, unit: str, full: int, once: Callable[[Client], float], aim: float | None
     ) -> None:
@@ -93,9 +105,8 @@ class Bench:
         samples: Samples = {kernel: [] for kernel in KERNELS}
         for client in self.kernels.values():
             once(client)
-        for _ in range(self.rounds(full)):
-            for kernel, client in self.kernels.items():
-                samples[kernel].append(once(client))
+        for kernel in self.turns(full, self.kernels):
+            samples[kernel].append(once(self.kernels[kernel]))
         self.add(Row(name, unit, samples, aim))
 
     def add(self, row: Row) -> None:
@@ -174,9 +185,8 @@ def start(bench: Bench) -> None:
             return (time.perf_counter() - started) * 1000
 
     samples: Samples = {kernel: [] for kernel in KERNELS}
-    for _ in range(bench.rounds(12)):
-        for kernel in KERNELS:
-            samples[kernel].append(once(kernel))
+    for kernel in bench.turns(12):
+        samples[kernel].append(once(kernel))
     bench.add(Row("kernel start to first result", "ms", samples, 1.5))
 
 
@@ -189,9 +199,8 @@ def notebook(bench: Bench) -> None:
         return timed(NotebookClient(book, kernel_name=kernel, timeout=120).execute)
 
     samples: Samples = {kernel: [] for kernel in KERNELS}
-    for _ in range(bench.rounds(6)):
-        for kernel in KERNELS:
-            samples[kernel].append(once(kernel))
+    for kernel in bench.turns(6):
+        samples[kernel].append(once(kernel))
     bench.add(Row("100 cells under nbclient", "ms", samples, 1.25))
 
 
@@ -314,11 +323,10 @@ def transfer(bench: Bench) -> None:
     with in_a_folder(), our_kernels() as kernels, open("data", "wb") as file:
         file.write(os.urandom(megabytes * 1_000_000))
         file.flush()
-        for _ in range(bench.rounds(5)):
-            for kernel, client in kernels.items():
-                for name, line in (("upload", "data"), ("download", "--force data")):
-                    spent = timed(lambda c=client, x=f"%aca {name} {line}": c.run(x))
-                    rates[name].setdefault(kernel, []).append(megabytes * 1000 / spent)
+        for kernel in bench.turns(5, kernels):
+            for name, line in (("upload", "data"), ("download", "--force data")):
+                spent = timed(lambda k=kernel, x=f"%aca {name} {line}": kernels[k].run(x))
+                rates[name].setdefault(kernel, []).append(megabytes * 1000 / spent)
     for name, samples in rates.items():
         bench.add(Row(f"%aca {name} of {megabytes} MB", "MB/s", samples))
 
