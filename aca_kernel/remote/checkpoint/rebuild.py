@@ -276,28 +276,6 @@ def _make_alias(kind: Any, name: str, value: Any, parameters: tuple[Any, ...]) -
     return kind(name, value, type_params=parameters)
 
 
-# What aliases stand for that are being made, by their ids.
-_values: dict[int, list[Any]] = {}
-
-
-def own_alias(name: str) -> Any:
-    """Make an alias without parameters, as the statement `type` does in a cell.
-
-    It looks up what it stands for when it is asked, so that this may refer to it. name: a word.
-    """
-    held: list[Any] = []
-    names = {"__name__": "__main__", "held": held}
-    exec(f"type {name} = held[0]", names)  # noqa: S102 - older Pythons do not know the statement
-    made = names[name]
-    _values[id(made)] = held
-    return made
-
-
-def set_alias(target: Any, value: Any) -> None:
-    """Set what an alias stands for."""
-    _values.pop(id(target)).append(value)
-
-
 def type_variable(
     kind: Any,
     name: str,

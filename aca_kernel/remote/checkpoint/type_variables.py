@@ -1,4 +1,7 @@
-"""Type variables and aliases, those of the syntax of Python 3.12 among them."""
+"""Type variables and aliases, those of the syntax of Python 3.12 among them.
+
+Checkpoints refer to `own_alias` and `set_alias` by name.
+"""
 
 from __future__ import annotations
 
@@ -43,4 +46,26 @@ def reduce_alias(obj: Any) -> Any:
     name = obj.__name__
     if obj.__type_params__ or not name.isidentifier() or keyword.iskeyword(name):
         return rebuild.type_alias, (name, obj.__value__, obj.__type_params__)
-    return rebuild.own_alias, (name,), obj.__value__, None, None, rebuild.set_alias
+    return own_alias, (name,), obj.__value__, None, None, set_alias
+
+
+# What aliases stand for that are being made, by their ids.
+_values: dict[int, list[Any]] = {}
+
+
+def own_alias(name: str) -> Any:
+    """Make an alias without parameters, as the statement `type` does in a cell.
+
+    It looks up what it stands for when it is asked, so that this may refer to it. name: a word.
+    """
+    held: list[Any] = []
+    names = {"__name__": "__main__", "held": held}
+    exec(f"type {name} = held[0]", names)  # noqa: S102 - older Pythons do not know the statement
+    made = names[name]
+    _values[id(made)] = held
+    return made
+
+
+def set_alias(target: Any, value: Any) -> None:
+    """Set what an alias stands for."""
+    _values.pop(id(target)).append(value)
