@@ -632,23 +632,6 @@ def test_what_only_its_name_tells_is_stored_as_what_it_is_or_named(tmp_path: Pat
     assert cell["error"] == ""
 
 
-ALIASES = """
-type Name = str
-type Pair[T] = tuple[T, Name]
-def pair(name: Name) -> Pair[int]: return 1, name
-# %%
-print(pair.__annotations__['name'] is Name, Name.__value__, Pair[int], Name.__module__)
-print(pair.__annotations__['return'] == Pair[int], len(Pair.__type_params__))
-# %%
-print(pair.__annotations__['name'] is Name, Name.__value__, Pair[int], Name.__module__)
-"""
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement `type` came later")
-def test_aliases_of_types_come_back(tmp_path: Path) -> None:
-    same_with_restores(tmp_path, ALIASES)
-
-
 ARRAYS = """
 import numpy as np
 a = np.arange(6.)

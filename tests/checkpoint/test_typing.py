@@ -75,6 +75,23 @@ def test_types_and_annotations_come_back(tmp_path: Path) -> None:
     same_with_restores(tmp_path, TYPES)
 
 
+ALIASES = """
+type Name = str
+type Pair[T] = tuple[T, Name]
+def pair(name: Name) -> Pair[int]: return 1, name
+# %%
+print(pair.__annotations__['name'] is Name, Name.__value__, Pair[int], Name.__module__)
+print(pair.__annotations__['return'] == Pair[int], len(Pair.__type_params__))
+# %%
+print(pair.__annotations__['name'] is Name, Name.__value__, Pair[int], Name.__module__)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax came with Python 3.12")
+def test_aliases_of_types_come_back(tmp_path: Path) -> None:
+    same_with_restores(tmp_path, ALIASES)
+
+
 PARAMETERS = """
 import dataclasses, typing
 type Name = str
